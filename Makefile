@@ -1,0 +1,35 @@
+# Two commands do everything, set-up included: `make demo` runs the main job, `make test` the tests.
+PYTHON ?= python3
+DATA ?= ../shared/data
+RUNS ?= runs
+VENV := .venv
+QALIGN := $(VENV)/bin/qalign
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint setup clean
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "qalign needs Python 3.11 or newer; name one with PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@test -d "$(DATA)/train" || { echo "make demo: no data at '$(DATA)'; give the folder with DATA=... (its layout: docs/data.md)" >&2; exit 2; }
+	$(QALIGN) run monoreason qalign-mono --base tiny --scale sample --data "$(DATA)" --runs "$(RUNS)" \
+	  --languages de,es,fr,ja,ru,sw,zh
+
+test: $(READY)
+	QALIGN_DATA="$(abspath $(DATA))" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) build dist

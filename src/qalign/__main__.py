@@ -1,0 +1,5 @@
+"""`python -m qalign` is the command `qalign`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,105 @@
+"""Mixtures: which examples of which sources a training stage sees, in what proportion, and how many that makes."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import DataError, SettingError
+from ..records import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One source of a mixture. `weight` is its share relative to the other parts' (1.0 for all: everything once).
+
+    `examples_per_language` keeps a random sample of so many of each language; None keeps all.
+    """
+
+    examples: Sequence[Example]
+    weight: float = 1.0
+    examples_per_language: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a mixture's table; `repeated` counts the examples that stand in it more than once."""
+
+    source: str
+    language: str
+    examples: int
+    repeated: int
+    characters: int
+    utf8_bytes: int
+
+
+def mix(parts: Sequence[Part], seed: int, max_repetition: float = 4.0) -> list[Example]:
+    """The examples of all parts, sampled by weight, in the order of the parts (training draws its own order).
+
+    A part with weight w has w times as many examples as it holds, whole rounds first and the rest drawn without
+    replacement; which ones, the seed decides. With equal weights every example stands once.
+
+    Raises:
+        SettingError: a weight is not positive, or repeats a part more often than `max_repetition`.
+        DataError: nothing is left.
+    """
+    chosen: list[Example] = []
+    for number, part in enumerate(parts):
+        if not part.weight > 0:
+            raise SettingError(f"part {number + 1} of the mixture has weight {part.weight}; give a positive one")
+        if part.weight > max_repetition:
+            raise SettingError(
+                f"part {number + 1} of the mixture would be repeated {part.weight:g} times, more than the cap of "
+                f"{max_repetition:g}; lower its weight or raise max_repetition"
+            )
+        draw = random.Random(f"{seed}/{number}")
+        kept = _sample_by_language(part, draw)
+        rounds, rest = divmod(round(part.weight * len(kept)), max(len(kept), 1))
+        chosen += list(kept) * rounds
+        chosen += [kept[i] for i in sorted(draw.sample(range(len(kept)), rest))]
+    if not chosen:
+        raise DataError("the mixture holds no examples; check its sources and weights")
+    return chosen
+
+
+def _sample_by_language(part: Part, draw: random.Random) -> Sequence[Example]:
+    if part.examples_per_language is None:
+        return part.examples
+    places: dict[str, list[int]] = {}
+    for place, example in enumerate(part.examples):
+        places.setdefault(example.language, []).append(place)
+    kept: list[int] = []
+    for language in sorted(places):
+        size = min(part.examples_per_language, len(places[language]))
+        kept += draw.sample(places[language], size)
+    return [part.examples[place] for place in sorted(kept)]
+
+
+def table(examples: Sequence[Example]) -> list[Row]:
+    """The mixture by source and language, largest first within a source."""
+    counts: Counter[tuple[str, str]] = Counter()
+    distinct: dict[tuple[str, str], set[str]] = {}
+    characters: Counter[tuple[str, str]] = Counter()
+    utf8_bytes: Counter[tuple[str, str]] = Counter()
+    for example in examples:
+        key = (example.source, example.language)
+        text = example.instruction + example.response
+        counts[key] += 1
+        distinct.setdefault(key, set()).add(example.id)
+        characters[key] += len(text)
+        utf8_bytes[key] += len(text.encode())
+    rows = [
+        Row(key[0], key[1], counts[key], counts[key] - len(distinct[key]), characters[key], utf8_bytes[key])
+        for key in counts
+    ]
+    return sorted(rows, key=lambda row: (row.source, -row.examples, row.language))
+
+
+def by_language(rows: Sequence[Row]) -> Mapping[str, int]:
+    """Examples by language over all sources."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.language] += row.examples
+    return dict(counts)

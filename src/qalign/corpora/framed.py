@@ -1,0 +1,126 @@
+"""Prompts whose frame names the language, grouped by problem: how GSM8KInstruct lies on the hub.
+
+A prompt is `... completes the request in {Language}. Please answer in {Language}.`, then the question between
+`### Instruction:` and `### Response:`. The language is read from the frame, never guessed from the question. Nothing
+in a row says which problem it belongs to: an English row opens a problem, the rows up to the next one are its
+translations. That order is checked twice: no language comes twice in a problem, and the final numbers of a
+translation and of its English answer agree in all but a few.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import DataError, nearest
+from ..languages import Language
+from .columns import final_number
+from .files import Row
+from .local import Found
+from .table import Role
+
+MOST_DISAGREEING = 0.2
+"""The share of a language's rows whose final number may differ from the English one. Translations made by a model do
+differ in some; a grouping that is off by one differs in nearly all."""
+
+ADVICE = "give the pairs as local files: a folder with bn-en/train.bn beside bn-en/train.en (see docs/data.md)"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One problem in one language, and where it stands."""
+
+    where: str
+    language: str
+    question: str
+    answer: str
+
+
+Group = dict[str, Rendition]
+
+
+def grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
+    """The problems, each as its renditions by language, English first.
+
+    Raises:
+        DataError: a frame is broken or names no language or two; the rows are not grouped by problem.
+    """
+    codes = {row.name: row.code for row in table.values()}
+    groups: list[Group] = []
+    for where, row in rows:
+        rendition = unframed(where, row, codes)
+        if rendition.language == "en":
+            groups.append({})
+        elif not groups:
+            raise DataError(f"{where} is in {rendition.language} before any English row opened a problem: {ADVICE}")
+        if rendition.language in groups[-1]:
+            earlier = groups[-1][rendition.language].where
+            raise DataError(f"{where} is the second {rendition.language} row of one problem, after {earlier}: {ADVICE}")
+        groups[-1][rendition.language] = rendition
+    return groups
+
+
+def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
+    """The question, answer and language of one row.
+
+    Raises:
+        DataError: the prompt has no such frame, or the frame does not name exactly one known language.
+    """
+    prompt, answer = row["prompt"], row["answer"]
+    if not isinstance(prompt, str) or not isinstance(answer, str):
+        raise DataError(f"{where}: 'prompt' and the answer must both be texts; fetch the corpus again")
+    frame, opened, rest = prompt.partition("### Instruction:")
+    question, closed, after = rest.rpartition("### Response:")
+    if not opened or not closed or after.strip():
+        raise DataError(f"{where}: the prompt is not '... ### Instruction: ... ### Response:': is it GSM8KInstruct?")
+    names = sorted(set(re.findall(r"\bin ([A-Z]\w+)", frame)))
+    if len(names) != 1:
+        raise DataError(f"{where}: the frame names {' and '.join(names) or 'no language'}; it must name one language")
+    if names[0] not in codes:
+        raise DataError(f"{where}: the frame names the unknown language {names[0]}: {nearest(names[0], codes)}")
+    return Rendition(where, codes[names[0]], question.strip(), answer.strip())
+
+
+def disagreements(groups: Iterable[Group], corpus: str, languages: Sequence[str]) -> list[str]:
+    """Counts, by language, the answers whose final number is not that of the English answer; the notes to show.
+
+    Raises:
+        DataError: in a language they are more than `MOST_DISAGREEING`.
+    """
+    compared: dict[str, int] = {}
+    differing: dict[str, int] = {}
+    for group in groups:
+        english = final_number(group["en"].answer)
+        for language, rendition in group.items():
+            number = final_number(rendition.answer)
+            if language == "en" or language not in languages or english is None or number is None:
+                continue
+            compared[language] = compared.get(language, 0) + 1
+            differing[language] = differing.get(language, 0) + (_value(number) != _value(english))
+    for language, count in differing.items():
+        if count > MOST_DISAGREEING * compared[language]:
+            raise DataError(
+                f"{corpus}: in {count} of {compared[language]} {language} answers the final number is not that of the "
+                f"English answer in the same group, so the rows are not grouped by problem: {ADVICE}"
+            )
+    told = ", ".join(f"{language} {differing[language]} of {compared[language]}" for language in differing)
+    return [f"{corpus}: final numbers that differ from the English answer's: {told}"] if told else []
+
+
+def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iterator[Found]:
+    """The rows of a role, with our names of columns; the id is the ordinal of the problem."""
+    for ordinal, group in enumerate(groups):
+        english = group["en"]
+        for language in languages:
+            if (one := group.get(language)) is None:
+                continue
+            row = {
+                "questions": {"question": one.question, "question_en": english.question},
+                "answers": {"answer": one.answer, "answer_en": english.answer},
+            }.get(role, {"question": one.question, "answer": one.answer})
+            yield Found(one.where, language, ordinal, row)
+
+
+def _value(number: str) -> float:
+    return float(number.replace(",", ""))

@@ -1,0 +1,126 @@
+"""How a corpus lies in local files: the same layouts for one's own data and for a data folder.
+
+- a folder with one file a language: `bn.jsonl`, `th.csv`, `sw.parquet`, ... (the languages asked for are read);
+- one file: of the one language asked for, or with a column `language`;
+- a folder with line-parallel text, as the published code keeps its questions: `bn-en/train.bn` beside `bn-en/train.en`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from ..errors import DataError
+from .columns import COLUMNS
+from .files import SUFFIXES, Row, lines, rows, suffix
+from .table import PAIR_KINDS, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The files that hold one language: one file, or two that are parallel by line (X, English). `language` is None
+    for a file whose column `language` tells."""
+
+    language: str | None
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row as it was found: its place, its language, how many rows of the same file came before it."""
+
+    where: str
+    language: str
+    ordinal: int
+    row: Row
+
+
+def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
+    """The files under `path` that hold the languages, in the order asked. Opens at most the first row of a file.
+
+    Raises:
+        DataError: nothing is there, a language is missing or there twice, a single file does not tell its language.
+    """
+    if path.is_file():
+        _, first = next(rows(path))
+        if "language" in first:
+            return [Part(None, (path,))]
+        if len(languages) == 1:
+            return [Part(languages[0], (path,))]
+        raise DataError(
+            f"{path} does not tell which language its rows are in, and {len(languages)} were asked for "
+            f"({', '.join(languages)}): add a column 'language', or give a folder with one file a language"
+        )
+    if not path.is_dir():
+        raise DataError(f"there is no file or folder {path}: check the path")
+    there = files_by_language(path, role)
+    missing = [language for language in languages if language not in there]
+    if missing:
+        raise DataError(_missing(path, missing, there))
+    return [_one(path, language, there[language]) for language in languages]
+
+
+def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
+    """What a folder holds, by language; a language there twice has two entries."""
+    there: dict[str, list[Part]] = {}
+    for path in sorted(folder.iterdir()):
+        ending = suffix(path)
+        if path.is_file() and ending:
+            language = path.name.removesuffix(ending)
+            if "." not in language:
+                there.setdefault(language, []).append(Part(language, (path,)))
+        elif path.is_dir() and path.name.endswith("-en") and role in PAIR_KINDS:
+            language = path.name.removesuffix("-en")
+            sides = (path / f"train.{language}", path / "train.en")
+            if sides[0].is_file():
+                there.setdefault(language, []).append(Part(language, sides))
+    return there
+
+
+def read_part(part: Part, role: Role) -> Iterator[Found]:
+    """The rows of a part, with the language of each.
+
+    Raises:
+        DataError: as `files.rows`; a column `language` is missing in a row or contradicts the file's name; parallel
+            files differ in length.
+    """
+    found = _parallel(part, role) if len(part.files) == 2 else rows(part.files[0])
+    for ordinal, (where, row) in enumerate(found):
+        language = row.get("language", part.language)
+        if not isinstance(language, str) or not language:
+            raise DataError(f"{where}: 'language' is missing; it must be a code, such as bn")
+        if part.language not in (None, language):
+            raise DataError(f"{where}: 'language' is '{language}', the file's is '{part.language}'; make them agree")
+        yield Found(where, language, ordinal, row)
+
+
+def _parallel(part: Part, role: Role) -> Iterator[tuple[str, Row]]:
+    text_file, english_file = part.files
+    text, text_en = COLUMNS[role].needed
+    for left, right in zip_longest(lines(text_file), lines(english_file)):
+        if left is None or right is None:
+            short, where = (text_file, right[0]) if left is None else (english_file, left[0])
+            raise DataError(f"{where} has no counterpart: {short} has fewer lines; the two must be parallel by line")
+        # The place is that of the side that is empty, if one is.
+        yield (left[0] if right[1].strip() or not left[1].strip() else right[0]), {text: left[1], text_en: right[1]}
+
+
+def _one(folder: Path, language: str, found: list[Part]) -> Part:
+    if len(found) > 1:
+        names = ", ".join(part.files[0].relative_to(folder).as_posix() for part in found)
+        raise DataError(f"{folder} holds '{language}' more than once: {names}; keep one")
+    return found[0]
+
+
+def _missing(folder: Path, missing: Sequence[str], there: Iterable[str]) -> str:
+    half = [path.name for language in missing for path in sorted(folder.glob(f"{language}.en_only.*"))]
+    half += [f"{code}-en" for code in missing if (folder / f"{code}-en" / "train.en").is_file()]
+    only = f" ({', '.join(half)}: only the English side is there)" if half else ""
+    if not list(there):
+        return f"{folder} holds no file for {', '.join(missing)}{only}: name files {missing[0]}{'|'.join(SUFFIXES)}"
+    return (
+        f"{folder} has no {', '.join(missing)}{only}; it has {', '.join(there)}: ask for these languages, or give the "
+        f"missing ones as your own data (a folder with {missing[0]}.jsonl)"
+    )

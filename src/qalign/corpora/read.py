@@ -1,0 +1,148 @@
+"""Reading a located corpus into records, checked: nothing that is missing becomes fewer rows in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import DataError
+from ..languages import Language, language
+from ..records import Pair, Problem
+from . import hub, local
+from .columns import InvalidRow, record
+from .local import Found
+from .source import Source, check_languages
+from .table import CORPORA
+
+LEAST_OF_PUBLISHED = 0.98
+"""The share of the published number of rows that each language must reach; below it, a file is taken for cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What was read. `records` are in the order of the languages asked for, then of the corpus; `counts` and
+    `published` are by language; `dropped` holds `where` and `reason` of each row left out on request; `notes` are lines
+    worth showing."""
+
+    records: list[Pair | Problem]
+    counts: dict[str, int]
+    published: dict[str, int] | None
+    dropped: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The records of the roles questions, answers and general."""
+        return [one for one in self.records if isinstance(one, Pair)]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The records of the roles multilingual, english and test."""
+        return [one for one in self.records if isinstance(one, Problem)]
+
+
+def read(
+    source: Source, languages: Sequence[str], table: Mapping[str, Language], *, drop_invalid: bool = False
+) -> Text:
+    """Reads a corpus in the languages asked for; for pairs these are the X languages.
+
+    With `drop_invalid`, rows whose text is empty or whose id has been there before are left out, counted and listed;
+    without it they are errors.
+
+    Raises:
+        SettingError: a language is unknown or does not fit the role.
+        DataError: a row is not what its role needs; a language has no row, or fewer than the publication states.
+    """
+    check_languages(source.role, languages)
+    for code in languages:
+        language(code, table)
+    found, notes = _found(source, languages, table)
+    by_language, others, dropped = _records(source, found, languages, drop_invalid)
+    counts = {code: len(records) for code, records in by_language.items()}
+    _check_present(source, counts, others)
+    published = None
+    if source.name in CORPORA:
+        known = CORPORA[source.name].published
+        published = {code: known[code] for code in languages if code in known}
+        notes = [*notes, *against_published(source.name, counts, published)]
+    if others:
+        told = ", ".join(f"{code} {count}" for code, count in sorted(others.items()))
+        notes = [*notes, f"{_label(source)}: rows of languages that were not asked for: {told}"]
+    if dropped:
+        notes = [*notes, f"{_label(source)}: {len(dropped)} invalid rows dropped on request"]
+    records = [one for records in by_language.values() for one in records]
+    return Text(records, counts, published, dropped, notes)
+
+
+def _found(
+    source: Source, languages: Sequence[str], table: Mapping[str, Language]
+) -> tuple[Iterable[Found], list[str]]:
+    """The rows of a source, with our names of columns, and notes about them."""
+    if source.kind == "files":
+        assert source.path is not None
+        parts = local.parts(source.path, source.role, languages)
+        return (row for part in parts for row in local.read_part(part, source.role)), []
+    layout = CORPORA[source.name].hub
+    assert layout is not None
+    place = hub.Place(layout, source.path if source.kind == "clone" else None, source.revision)
+    return hub.found(place, source.name, source.role, languages, table)
+
+
+def _records(
+    source: Source, found: Iterable[Found], languages: Sequence[str], drop_invalid: bool
+) -> tuple[dict[str, list[Pair | Problem]], dict[str, int], list[dict[str, str]]]:
+    """The records by language, the number of rows in languages not asked for, and the rows dropped."""
+    by_language: dict[str, list[Pair | Problem]] = {code: [] for code in languages}
+    seen: dict[tuple[str, str], str] = {}
+    others: dict[str, int] = {}
+    dropped: list[dict[str, str]] = []
+    for at in found:
+        if at.language not in by_language:
+            others[at.language] = others.get(at.language, 0) + 1
+            continue
+        try:
+            one = record(
+                source.role, at.row, where=at.where, language=at.language, ordinal=at.ordinal, source=source.name
+            )
+            earlier = seen.setdefault((at.language, one.id), at.where)
+            if earlier != at.where:
+                raise InvalidRow(at.where, f"the id '{one.id}' is that of {earlier} already")
+        except InvalidRow as fault:
+            if not drop_invalid:
+                raise
+            dropped.append({"where": fault.where, "reason": fault.reason})
+        else:
+            by_language[at.language].append(one)
+    return by_language, others, dropped
+
+
+def _check_present(source: Source, counts: Mapping[str, int], others: Mapping[str, int]) -> None:
+    empty = [code for code, count in counts.items() if count == 0]
+    if empty:
+        there = sorted([*(code for code in counts if counts[code]), *others])
+        has = f"it has {', '.join(there)}" if there else "it has no usable row at all"
+        raise DataError(
+            f"{_label(source)} has no row in {', '.join(empty)}, {has}: leave these languages out, or give them as "
+            f"your own data"
+        )
+
+
+def against_published(name: str, counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
+    """Notes on the languages whose count is not the published one.
+
+    Raises:
+        DataError: in some language, fewer than `LEAST_OF_PUBLISHED` are there.
+    """
+    told = {code: f"{code} {counts[code]:,} of {number:,}" for code, number in published.items()}
+    short = [told[code] for code, number in published.items() if counts[code] < LEAST_OF_PUBLISHED * number]
+    if short:
+        raise DataError(
+            f"{name} holds fewer rows than published: {', '.join(short)}; truncated? Fetch it again, or give it as "
+            f"your own data, by path, if that is what you mean to use"
+        )
+    other = [told[code] for code, number in published.items() if counts[code] != number]
+    return [f"{name}: rows that differ from the published count: {', '.join(other)}"] if other else []
+
+
+def _label(source: Source) -> str:
+    return str(source.path) if source.path is not None else source.name

@@ -1,0 +1,168 @@
+"""Where a corpus will be read from, and by what it is known.
+
+The identity of a source is its content: the revision on the hub, or a hash over the files that will be read. The path
+is not part of it, so the same data in another folder is the same data.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import DataError, SettingError, nearest
+from . import local
+from .hub import resolve_revision
+from .table import CORPORA, PAIR_KINDS, Corpus, Role
+
+Kind = Literal["files", "clone", "hub"]
+OWN = "own"
+"""The name of a corpus that is a user's own file or folder."""
+
+_POINTER = b"version https://git-lfs.github.com/spec"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A corpus in one role, and where it is. `files` lie in one of our layouts, a `clone` in the hub's, both at `path`;
+    they are known by `sha256`. What is on the `hub` is known by its name there and `revision`."""
+
+    name: str
+    role: Role
+    kind: Kind
+    hub: str | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    path: Path | None = None
+
+    def identity(self) -> dict[str, str]:
+        """What makes this source the one it is, for a fingerprint: plain values, no path."""
+        known = {"hub": self.hub, "revision": self.revision} if self.kind == "hub" else {"sha256": self.sha256}
+        return {"corpus": self.name, "role": self.role, **{name: value for name, value in known.items() if value}}
+
+
+def locate(
+    name_or_path: str,
+    role: Role,
+    languages: Sequence[str],
+    *,
+    data: Path | None,
+    revision: str | None,
+    revisions: Path,
+) -> Source:
+    """Finds a corpus by its name, as `name@revision`, or as the path of own data.
+
+    A named corpus is taken from the data folder if it is there (in the layout of its row, else as a clone under its
+    name on the hub), else from the hub. If a revision is asked for, only the hub has it. `revisions` is the file that
+    records the revisions found. Nothing is downloaded; only the files of the `languages` are hashed.
+
+    Raises:
+        SettingError: there is no such corpus, it does not offer the role, or the languages do not fit the role.
+        DataError: a folder or a language's file is missing, or the hub cannot be asked for the revision.
+    """
+    check_languages(role, languages)
+    name, _, at = name_or_path.partition("@")
+    if name not in CORPORA:
+        return _own(name_or_path, role, languages, revision)
+    corpus = CORPORA[name]
+    if role not in corpus.roles:
+        offering = ", ".join(row.name for row in CORPORA.values() if role in row.roles)
+        raise SettingError(f"{name} holds no {role}, only {', '.join(corpus.roles)}: use {offering}, or a path")
+    if at and revision and at != revision:
+        raise SettingError(f"two revisions of {name} are asked for, {at} and {revision}: give one")
+    asked = at or revision
+    if data is not None and not data.is_dir():
+        raise DataError(f"there is no data folder {data}: check the path")
+    if data is not None and not asked:
+        place, clone = _in_data_folder(corpus, role, data)
+        if place is not None:
+            kind: Kind = "clone" if clone else "files"
+            files = _clone_files(corpus, place, languages) if clone else _files(place, role, languages)
+            root = place if place.is_dir() else place.parent
+            return Source(name, role, kind, sha256=content_hash(root, files), path=place)
+    if corpus.hub is None:
+        raise SettingError(
+            f"{name} is not on the hub: give the folder that holds {corpus.local.get(role)} (--data), or its path"
+        )
+    found = resolve_revision(corpus.hub.name, asked, revisions)
+    return Source(name, role, "hub", hub=corpus.hub.name, revision=found)
+
+
+def check_languages(role: Role, languages: Sequence[str]) -> None:
+    """Raises SettingError if the languages do not fit the role: pairs are never of English with English."""
+    if not languages or len(set(languages)) < len(languages):
+        raise SettingError(f"languages of {role}: {', '.join(languages) or 'none'}; give one or more, each once")
+    if role in PAIR_KINDS and "en" in languages:
+        raise SettingError(f"{role} pair each language with English: leave 'en' out of the languages")
+    if role == "english" and list(languages) != ["en"]:
+        raise SettingError(f"the role english is in English: ask for 'en', not {', '.join(languages)}")
+
+
+def content_hash(root: Path, files: Iterable[Path]) -> str:
+    """A hash over the content of files and their names relative to `root`, in the order of the names."""
+    names = sorted({path.relative_to(root).as_posix(): path for path in files}.items())
+    total = hashlib.sha256()
+    for name, path in names:
+        stat = path.stat()
+        total.update(f"{name}\0{_file_hash(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
+    return total.hexdigest()
+
+
+@functools.cache
+def _file_hash(path: Path, _changed: int, _size: int) -> str:
+    """The hash of one file, computed once in a process unless the file changes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _own(given: str, role: Role, languages: Sequence[str], revision: str | None) -> Source:
+    path = Path(given)
+    if not path.exists():
+        names = [*CORPORA, *(row.hub.name for row in CORPORA.values() if row.hub)]
+        close = nearest(given.partition("@")[0], names)
+        raise SettingError(f"'{given}' is neither a corpus nor an existing path: {close} (or a path of your own data)")
+    if revision:
+        raise SettingError(f"{given} is a path and has no revision: its content is what it is known by")
+    files = _files(path, role, languages)
+    root = path if path.is_dir() else path.parent
+    return Source(OWN, role, "files", sha256=content_hash(root, files), path=path)
+
+
+def _in_data_folder(corpus: Corpus, role: Role, data: Path) -> tuple[Path | None, bool]:
+    """Where a corpus lies in a data folder, if it does, and whether that is a clone."""
+    if role in corpus.local and (data / corpus.local[role]).exists():
+        return data / corpus.local[role], False
+    if corpus.hub is not None and (data / corpus.hub.name).is_dir():
+        return data / corpus.hub.name, True
+    return None, False
+
+
+def _files(path: Path, role: Role, languages: Sequence[str]) -> list[Path]:
+    return [file for part in local.parts(path, role, languages) for file in part.files]
+
+
+def _clone_files(corpus: Corpus, folder: Path, languages: Sequence[str]) -> list[Path]:
+    """The files of a clone that are read; all of them but the hidden ones where only the hub library knows which."""
+    hub = corpus.hub
+    assert hub is not None
+    if hub.file is not None:
+        files = [folder / hub.file.format(code=code) for code in languages]
+        missing = [path.name for path in files if not path.is_file()]
+        if missing:
+            raise DataError(f"{folder} has no {', '.join(missing)}: fetch the files, or leave the languages out")
+    else:
+        files = [
+            path
+            for path in folder.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        ]
+        if not files:
+            raise DataError(f"{folder} is empty: clone {hub.name} into it, or remove the folder")
+    for path in files:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise DataError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull` in {folder}")
+    return files

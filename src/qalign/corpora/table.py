@@ -1,0 +1,129 @@
+"""The corpora of the study: one row each, read from top to bottom. Adding a corpus is adding a row.
+
+Counts are those of the publications: GSM8K (arXiv 2110.14168), GSM8KInstruct and mSVAMP (arXiv 2310.20246), MetaMathQA
+(arXiv 2309.12284), mGSM (arXiv 2210.03057), Flores (arXiv 2207.04672), NTREX-128 (SUMEval 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from ..errors import SettingError
+from ..languages import STUDY, Language
+from ..records import PairKind
+
+Role = Literal["questions", "answers", "multilingual", "english", "general", "test"]
+"""What a corpus is used for:
+
+questions       pairs: a question in language X beside the same question in English
+answers         pairs: a worked answer in language X beside the same worked answer in English
+multilingual    problems: question and worked answer, in many languages
+english         problems: question and worked answer, in English
+general         pairs: a sentence of general text beside the same sentence in English
+test            problems: a question and its final number, to measure with
+"""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answer", "general": "sentence"}
+"""The roles whose records are pairs, and the kind of pair; the records of the others are problems."""
+
+Layout = Literal["table", "framed", "tsv"]
+"""How a hub dataset holds its rows: a table with named columns; prompts whose frame names the language, grouped by
+problem; or files `question TAB answer` without a header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where a corpus is on the hub, and how it lies there.
+
+    `config` and `file` are patterns over `{code}` (the language) and `{flores}` (its name in Flores; `flores` corrects
+    those that differ from the language table). `columns` maps our names of columns to theirs. `beside` is the
+    language of a second table, joined by id, that gives the English side of pairs.
+    """
+
+    name: str
+    layout: Layout
+    split: str = "train"
+    config: str | None = None
+    file: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    beside: str | None = None
+    flores: Mapping[str, str] = field(default_factory=dict)
+
+    def pattern(self, pattern: str | None, language: Language) -> str | None:
+        """`config` or `file`, for one language.
+
+        Raises:
+            SettingError: the pattern needs the ISO 639-3 code of a language that has none.
+        """
+        if pattern is None:
+            return None
+        if "{flores}" in pattern and language.code not in self.flores and not language.iso639_3:
+            raise SettingError(
+                f"the language '{language.code}' has no iso639_3, by which {self.name} knows it: add it to its row"
+            )
+        return pattern.format(code=language.code, flores=self.flores.get(language.code, language.flores))
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """One corpus. `local` maps a role to the place of its files under a data folder, `published` a language to the
+    number of rows that the publication states, `source` says whose it is and under which licence."""
+
+    name: str
+    roles: tuple[Role, ...]
+    languages: tuple[str, ...]
+    published: Mapping[str, int]
+    source: str
+    hub: Hub | None = None
+    local: Mapping[Role, str] = field(default_factory=dict)
+
+
+_X = tuple(code for code in STUDY if code != "en")
+
+# fmt: off
+_ROWS = (
+    Corpus(
+        "gsm8k", ("english",), ("en",), {"en": 7473}, "OpenAI, MIT",
+        Hub("openai/gsm8k", "table", config="main", columns={"question": "question", "answer": "answer"}),
+        {"english": "train/gsm8k/train.jsonl.gz"},
+    ),
+    Corpus(
+        "gsm8kinstruct", ("questions", "answers", "multilingual", "english"), STUDY,
+        # As published by language; they add up to 73,660, the published total is 73,559 (zh 7,365 would give it).
+        {"en": 7473, "sw": 7472, "zh": 7466, "bn": 6539, "de": 7466, "es": 7470, "fr": 7469, "ja": 7471, "ru": 7361,
+         "th": 7473},
+        "MathOctopus, MIT",
+        Hub("Mathoctopus/GSM8KInstruct_Parallel", "framed", columns={"prompt": "prompt", "answer": "chosen"}),
+        {"questions": "train/gsm8kinstruct/questions", "english": "train/gsm8kinstruct/en.jsonl.gz"},
+    ),
+    Corpus(
+        "metamathqa", ("english",), ("en",), {"en": 395_000}, "MetaMath, MIT",
+        Hub("meta-math/MetaMathQA", "table", columns={"question": "query", "answer": "response"}),
+    ),
+    Corpus(
+        "flores", ("general",), (*_X, "te"), dict.fromkeys((*_X, "te"), 997), "Flores+ dev, OLDI, CC BY-SA 4.0",
+        Hub("openlanguagedata/flores_plus", "table", "dev", "{flores}", columns={"id": "id", "text": "text"},
+            beside="en", flores={"zh": "cmn_Hans"}),
+    ),
+    Corpus(
+        "ntrex", ("general",), (*_X, "te"), dict.fromkeys((*_X, "te"), 1997), "NTREX-128, Microsoft, CC BY-SA 4.0",
+        local={"general": "train/general/ntrex128"},
+    ),
+    Corpus(
+        "mgsm", ("test",), (*STUDY, "te"), dict.fromkeys((*STUDY, "te"), 250), "Google, CC BY-SA 4.0",
+        Hub("juletxara/mgsm", "tsv", file="mgsm_{code}.tsv"),
+        {"test": "benchmarks/mgsm"},
+    ),
+    Corpus(
+        "msvamp", ("test",), STUDY, dict.fromkeys(STUDY, 1000), "MathOctopus, Apache 2.0",
+        Hub("Mathoctopus/MSVAMP", "table", "test", "{code}", columns={"question": "m_query", "answer": "response"}),
+        {"test": "benchmarks/msvamp"},
+    ),
+)
+# fmt: on
+
+CORPORA: Mapping[str, Corpus] = {row.name: row for row in _ROWS}

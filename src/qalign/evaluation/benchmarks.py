@@ -1,0 +1,34 @@
+"""The benchmarks: one row each. Adding one is adding a row (and its corpus, in the table of corpora).
+
+Decoding limits are those of the published evaluation (NJUNLP/QAlign, evaluate/scripts/mgsm_test.py, svamp_test.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..languages import STUDY
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A test set that is parallel across languages. `corpus` names it in the table of corpora."""
+
+    name: str
+    title: str
+    corpus: str
+    max_new_tokens: int
+    languages: tuple[str, ...] = STUDY
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    row.name: row
+    for row in (
+        Benchmark("mgsm", "mGSM", "mgsm", max_new_tokens=600),
+        Benchmark("msvamp", "mSVAMP", "msvamp", max_new_tokens=300),
+    )
+}
+
+OWN_MAX_NEW_TOKENS = 600
+"""The limit for a user's own test set."""

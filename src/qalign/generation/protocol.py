@@ -1,0 +1,83 @@
+"""What a generation backend is: something with a method that answers requests.
+
+To add one: a file with a class that has `generate`, and a line in `BACKENDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import SettingError, nearest
+from ..placement import Placement
+from ..records import Finish
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingConfig:
+    """What decides an answer besides model and prompt; part of the fingerprint.
+
+    `temperature` 0 is greedy; above it, tokens are drawn from the smallest set of probability `top_p`, by `seed` and the
+    request's key alone, whatever stands beside it in the batch. `backend` is the kind of backend.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 1234
+    precision: str = "float32"
+    backend: str = "transformers"
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise SettingError(f"temperature {self.temperature} and top_p {self.top_p}: give 0 or more, and above 0 up to 1")
+        if self.precision not in ("float32", "bfloat16"):
+            raise SettingError(f"unknown precision '{self.precision}': {nearest(self.precision, ('float32', 'bfloat16'))}")
+        if self.backend not in BACKENDS:
+            raise SettingError(f"unknown generation backend '{self.backend}': {nearest(self.backend, BACKENDS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model. `key` names it within the run; `instruction` is the question before it is rendered."""
+
+    key: str
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer: `text` without special tokens, the hash of the rendered prompt, generated tokens, why it ended."""
+
+    key: str
+    text: str
+    prompt_sha256: str
+    tokens: int
+    finish: Finish
+
+
+class Backend(Protocol):
+    """A model that answers."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Answers each request once, in any order."""
+        ...
+
+
+BACKENDS: Mapping[str, str] = {
+    "transformers": "qalign.generation.local:open_local",
+    "scripted": "qalign.generation.scripted:open_scripted",
+}
+"""The kinds of backend, each by the function that opens one from a model folder: (folder, decoding, placement)."""
+
+
+def open_backend(folder: Path, decoding: DecodingConfig, placement: Placement) -> Backend:
+    """The backend that a decoding config asks for, with the model of a folder."""
+    module, name = BACKENDS[decoding.backend].split(":")
+    opener: Callable[[Path, DecodingConfig, Placement], Backend] = getattr(import_module(module), name)
+    return opener(folder, decoding, placement)

@@ -1,0 +1,93 @@
+"""Generating for many problems: in chunks, each kept when it is whole, so that an interruption costs one chunk.
+
+The chunks and their order follow from the requests alone. A run that was interrupted therefore asks in the same company
+as an undisturbed one, and its answers are the same to the last bit; an answer is never taken over from a run under other
+settings, because the kept file begins with the settings it was made under.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import StageError
+from ..placement import Placement
+from ..progress import Bar
+from ..records import Prediction, Problem
+from .protocol import Backend, Completion, Request
+
+REQUESTS_PER_CHUNK = 128
+KEPT = "predictions.partial.jsonl"
+
+
+def generate(
+    problems: Sequence[Problem],
+    backend: Backend,
+    scratch: Path,
+    settings: Mapping[str, Any],
+    title: str,
+    placement: Placement,
+) -> list[Prediction]:
+    """Predictions for problems, in their order. What `scratch` holds of an earlier attempt under the same `settings` is
+    taken over.
+
+    Raises:
+        StageError: a backend left a request out or answered one twice.
+    """
+    by_key = {f"{problem.language}/{problem.id}": problem for problem in problems}
+    assert len(by_key) == len(problems), "problems have distinct language and id"
+    # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script.
+    ordered = sorted(by_key, key=lambda key: (-len(by_key[key].question.encode()), key))
+    kept = scratch / KEPT
+    header = json.dumps({"settings": settings, "requests": ordered}, sort_keys=True, ensure_ascii=False)
+    done = _taken_over(kept, header)
+    with Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar, kept.open("a", encoding="utf-8") as file:
+        for start in range(0, len(ordered), REQUESTS_PER_CHUNK):
+            chunk = ordered[start : start + REQUESTS_PER_CHUNK]
+            if all(key in done for key in chunk):
+                continue
+            answered: dict[str, Completion] = {}
+            for completion in backend.generate([Request(key, by_key[key].question) for key in chunk]):
+                if completion.key in answered:
+                    raise StageError(f"the backend answered {completion.key} twice")
+                answered[completion.key] = completion
+                bar.advance(1)
+            if missing := [key for key in chunk if key not in answered]:
+                raise StageError(f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}")
+            chunk_predictions = [_prediction(by_key[key], answered[key]) for key in chunk]
+            file.write(json.dumps([[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in chunk_predictions]) + "\n")
+            file.flush()
+            done.update({f"{p.language}/{p.id}": p for p in chunk_predictions})
+    return [done[key] for key in by_key]
+
+
+def _taken_over(kept: Path, header: str) -> dict[str, Prediction]:
+    """The answers of whole chunks of an earlier attempt; starts the file anew if it was made under other settings."""
+    done: dict[str, Prediction] = {}
+    good = 0
+    if kept.is_file():
+        with kept.open("rb") as file:
+            for number, line in enumerate(file):
+                if number == 0 and line.decode("utf-8", errors="replace") != header + "\n":
+                    break
+                try:
+                    rows = json.loads(line) if number and line.endswith(b"\n") else []
+                except ValueError:
+                    break
+                if number and not rows:
+                    break  # torn by a kill: this chunk is asked again
+                for language, key, text, prompt_sha256, tokens, finish in rows:
+                    done[f"{language}/{key}"] = Prediction(key, language, text, prompt_sha256, tokens, finish)
+                good += len(line)
+    if good:
+        with kept.open("r+b") as file:
+            file.truncate(good)
+    else:
+        kept.write_text(header + "\n", encoding="utf-8")
+    return done
+
+
+def _prediction(problem: Problem, answer: Completion) -> Prediction:
+    return Prediction(problem.id, problem.language, answer.text, answer.prompt_sha256, answer.tokens, answer.finish)

@@ -1,0 +1,47 @@
+"""A model that answers from a script: for tests of everything that stands behind generation.
+
+Its folder holds `script.json`: {"answers": {instruction: text}, "otherwise": text}. Without `otherwise`, an instruction
+that the script lacks is an error. A text that ends in the character U+0000 counts as cut off at the length limit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ..alignment.prompts import prompt
+from ..errors import ModelError
+from ..placement import Placement
+from ..records import sha256
+from .protocol import Completion, DecodingConfig, Request
+
+SCRIPT = "script.json"
+
+
+class Scripted:
+    """Answers by instruction; whitespace-separated words count as tokens."""
+
+    def __init__(self, answers: Mapping[str, str], otherwise: str | None = None) -> None:
+        self.answers, self.otherwise = answers, otherwise
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Answers in the order of the requests."""
+        for request in requests:
+            text = self.answers.get(request.instruction, self.otherwise)
+            if text is None:
+                raise ModelError(f"the script has no answer to '{request.instruction[:60]}'; add it, or 'otherwise'")
+            cut = text.endswith("\0")
+            text = text.removesuffix("\0")
+            yield Completion(
+                request.key, text, sha256(prompt(request.instruction)), len(text.split()), "length" if cut else "stop"
+            )
+
+
+def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) -> Scripted:
+    """The scripted model of a folder."""
+    try:
+        script = json.loads((folder / SCRIPT).read_text(encoding="utf-8"))
+        return Scripted(script["answers"], script.get("otherwise"))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}/{SCRIPT} is no script ({error}); see qalign/generation/scripted.py") from error

@@ -1,0 +1,368 @@
+"""Stages, their fingerprints, and what is done with a tree of them: plan, run, explain, adopt.
+
+A stage is (name, version, config, inputs, function). Its folder is named `name-hash8`, the hash being over the canonical
+JSON of name, version, config and the fingerprints of its inputs, so that what a folder holds is known by its name: a
+second run does nothing, a changed number re-runs its descendants only. This module knows nothing of machine learning.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import QAlignError, StageError
+
+RECORD = "stage.json"
+SCRATCH = "scratch"
+_PACKAGES = ("qalign", "torch", "transformers", "tokenizers", "accelerate", "peft", "datasets")
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Status = Literal["done", "interrupted", "to run"]
+Event = Callable[[str, "Stage"], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage's function gets: its config, the folders of its inputs, an empty folder for what it makes, and a
+    scratch folder that survives an interruption and is gone when the stage is done. `local` and `placement` say where
+    things are and how fast to go; they may not change what is made."""
+
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    output: Path
+    scratch: Path
+    local: Mapping[str, Any]
+    placement: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step. `config` is all that decides the result; `local` (paths, say) is not part of the fingerprint.
+
+    `given` is the folder of a result that was there before (a base model on disk): such a stage never runs.
+    `size` says how large the stage is from the folders of those inputs that are done, for `plan`.
+    """
+
+    name: str
+    version: int
+    config: Mapping[str, Any]
+    function: Callable[[Work], None] | None
+    inputs: Mapping[str, Stage] = field(default_factory=dict)
+    local: Mapping[str, Any] = field(default_factory=dict)
+    given: Path | None = None
+    size: Callable[[Mapping[str, Path]], str] | None = None
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the fingerprint is taken of."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "config": self.config,
+            "inputs": {name: stage.fingerprint for name, stage in sorted(self.inputs.items())},
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON of `identity`, hexadecimal."""
+        return hashlib.sha256(canonical(self.identity).encode()).hexdigest()
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.name}-{self.fingerprint[:8]}"
+
+    def folder(self, runs: Path) -> Path:
+        """Where the result is, or will be."""
+        return self.given if self.given is not None else runs / "stages" / self.folder_name
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces; one value has one text.
+
+    Raises:
+        StageError: the value holds something that has no such text (a path, a set, NaN, a key that is no text).
+    """
+    _check_canonical(value, "config")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _check_canonical(value: Any, where: str) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise StageError(f"{where} has the key {key!r}; use text for keys")
+            _check_canonical(item, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            _check_canonical(item, f"{where}[{position}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise StageError(f"{where} is {value}; use a finite number or null")
+    elif isinstance(value, Path):
+        raise StageError(f"{where} is a path, which differs between machines; put it in `local` and its hash in config")
+    elif value is not None and not isinstance(value, str | int | float | bool):
+        raise StageError(f"{where} is a {type(value).__name__}; use text, numbers, lists and mappings only")
+
+
+def in_order(targets: Iterable[Stage]) -> list[Stage]:
+    """The targets and all that they need, each once (by fingerprint), inputs before what uses them."""
+    ordered: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.fingerprint not in ordered:
+            for needed in stage.inputs.values():
+                visit(needed)
+            ordered[stage.fingerprint] = stage
+
+    for target in targets:
+        visit(target)
+    return list(ordered.values())
+
+
+def status(stage: Stage, runs: Path) -> Status:
+    """Whether the stage is done, was interrupted, or has still to run. Reads names only."""
+    folder = stage.folder(runs)
+    if stage.given is not None or (folder / RECORD).is_file():
+        return "done"
+    return "interrupted" if _partial(folder).exists() else "to run"
+
+
+def run(targets: Sequence[Stage], runs: Path, placement: Any = None, on_event: Event = lambda event, stage: None) -> None:
+    """Runs what the targets need and is not done yet.
+
+    `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage.
+
+    Raises:
+        StageError: a finished folder was edited, or the disk is full.
+        QAlignError: whatever a stage's function found wrong.
+    """
+    for stage in in_order(targets):
+        if status(stage, runs) == "done":
+            verify(stage, runs)
+            on_event("done", stage)
+            continue
+        with _lock(stage, runs, on_event):
+            if status(stage, runs) != "done":  # another run may have finished it while this one waited
+                _execute(stage, runs, placement, on_event)
+
+
+def verify(stage: Stage, runs: Path) -> None:
+    """Refuses a finished folder whose files are not those that the stage left.
+
+    Raises:
+        StageError: a file was changed, added or removed, or the record does not fit the folder's name.
+    """
+    if stage.given is not None:
+        return
+    folder = stage.folder(runs)
+    record = read_record(folder)
+    advice = f"put it back, or remove the folder to make it again: rm -r {folder}"
+    if record["fingerprint"] != stage.fingerprint or canonical(record["identity"]) != canonical(stage.identity):
+        raise StageError(f"{folder}/{RECORD} was edited: it does not describe this stage any more; {advice}")
+    for name, (size, nanoseconds, digest) in record["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise StageError(f"{path} is missing from a finished stage; {advice}")
+        stat = path.stat()
+        if stat.st_size != size or (stat.st_mtime_ns != nanoseconds and file_sha256(path) != digest):
+            raise StageError(f"{path} was edited after the stage was finished; {advice}")
+    for path in _files(folder):
+        if str(path.relative_to(folder)) not in record["files"]:
+            raise StageError(f"{path} was added to a finished stage; move it away, or {advice.split(', or ')[1]}")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a finished stage (`stage.json`)."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        assert isinstance(record["files"], dict) and isinstance(record["fingerprint"], str)
+        return dict(record)
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise StageError(f"{folder}/{RECORD} cannot be read ({error}); remove the folder to make the stage again") from error
+
+
+def explain(stage: Stage, runs: Path) -> list[str]:
+    """Why the stage is new: the fields in which it differs from the finished stage of the same name that is nearest."""
+    if status(stage, runs) == "done":
+        return [f"{stage.folder_name} is done"]
+    others = [read_record(path.parent) for path in sorted((runs / "stages").glob(f"{stage.name}-*/{RECORD}"))]
+    others = [other for other in others if other["identity"]["name"] == stage.name]
+    if not others:
+        return [f"{stage.folder_name} is new: no stage named {stage.name} has been run"]
+    compared = [(list(_differences("", other["identity"], stage.identity)), other) for other in others]
+    lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1]["finished"]))
+    beside = f"{stage.name}-{other['fingerprint'][:8]}"
+    return [f"{stage.folder_name} is new beside {beside}: {line}" for line in lines]
+
+
+def _differences(where: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            inner = f"{where}.{key}" if where else key
+            if key not in new:
+                yield f"{inner} is gone (was {_short(old[key])})"
+            elif key not in old:
+                yield f"{inner} is added ({_short(new[key])})"
+            else:
+                yield from _differences(inner, old[key], new[key])
+    elif where.startswith("inputs."):
+        if old != new:
+            yield f"its input {where.removeprefix('inputs.')} is another ({old[:8]} -> {new[:8]})"
+    elif canonical(old) != canonical(new):
+        yield f"{where} {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def adopt(stage: Stage, source: Path, runs: Path) -> Path:
+    """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
+
+    Raises:
+        StageError: the stage is done already, or `source` is no folder.
+    """
+    if not source.is_dir():
+        raise StageError(f"{source} is no folder; give the folder of the finished checkpoint")
+    if status(stage, runs) == "done":
+        raise StageError(f"{stage.folder_name} is done already; remove its folder first: rm -r {stage.folder(runs)}")
+    with _lock(stage, runs, lambda event, which: None):
+        partial = _partial(stage.folder(runs))
+        shutil.rmtree(partial, ignore_errors=True)
+        with _disk_full_is_an_error(partial):
+            shutil.copytree(source, partial)
+            _finish(stage, partial, stage.folder(runs), seconds=0.0, adopted_from=str(source))
+    return stage.folder(runs)
+
+
+def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event) -> None:
+    assert stage.function is not None, f"{stage.name} is not given and has no function"
+    partial = _partial(stage.folder(runs))
+    resumes = (partial / SCRATCH).is_dir() and any((partial / SCRATCH).iterdir())
+    _empty(partial, keep=SCRATCH)
+    (partial / SCRATCH).mkdir(parents=True, exist_ok=True)
+    inputs = {name: needed.folder(runs) for name, needed in stage.inputs.items()}
+    work = Work(stage.config, inputs, partial, partial / SCRATCH, stage.local, placement)
+    on_event("resuming" if resumes else "running", stage)
+    started = time.time()
+    try:
+        with _disk_full_is_an_error(partial):
+            stage.function(work)
+            shutil.rmtree(partial / SCRATCH)
+            _finish(stage, partial, stage.folder(runs), seconds=time.time() - started)
+    except BaseException:
+        _empty(partial, keep=SCRATCH)
+        if (partial / SCRATCH).is_dir() and not any((partial / SCRATCH).iterdir()):
+            shutil.rmtree(partial)
+        raise
+    on_event("finished", stage)
+
+
+def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_from: str | None = None) -> None:
+    """Writes the record and puts the folder into its place: from here on the stage is done."""
+    (partial / RECORD).unlink(missing_ok=True)
+    files = {}
+    for path in _files(partial):
+        stat = path.stat()
+        files[str(path.relative_to(partial))] = (stat.st_size, stat.st_mtime_ns, file_sha256(path))
+    record = {
+        "fingerprint": stage.fingerprint,
+        "identity": stage.identity,
+        "inputs": {name: needed.folder_name for name, needed in sorted(stage.inputs.items())},
+        "adopted_from": adopted_from,
+        "command": sys.argv,
+        "finished": time.time(),
+        "seconds": round(seconds, 3),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+        "files": files,
+    }
+    with (partial / RECORD).open("w", encoding="utf-8") as file:
+        json.dump(record, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(folder)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@contextmanager
+def _lock(stage: Stage, runs: Path, on_event: Event) -> Iterator[None]:
+    """Keeps two runs off one stage; the system frees the lock of a process that was killed."""
+    from filelock import FileLock, Timeout
+
+    locks = runs / "stages" / ".locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StageError(f"cannot write to the folder of runs {runs}: {error.strerror}; give another with --runs") from error
+    lock = FileLock(locks / f"{stage.folder_name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_event("waiting", stage)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _disk_full_is_an_error(folder: Path) -> Iterator[None]:
+    """Libraries report a full disk in many ways; here it becomes one line."""
+    try:
+        yield
+    except QAlignError:
+        raise
+    except Exception as error:
+        free_bytes = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
+        number = getattr(error, "errno", None)
+        if number in _DISK_FULL or "No space left" in str(error) or "File too large" in str(error) or free_bytes < 2**20:
+            raise StageError(
+                f"the disk is full ({free_bytes / 2**20:.0f} MiB free at {folder.parent}); free some space or choose another "
+                "folder with --runs, then run the same command again: what was finished is kept"
+            ) from error
+        raise
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / RECORD)
+
+
+def _empty(folder: Path, keep: str) -> None:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name != keep:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

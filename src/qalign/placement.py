@@ -1,0 +1,26 @@
+"""Where and how fast a run works: folders, devices, batch sizes. None of it is part of a fingerprint or changes a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The machine's side of a run.
+
+    `runs` is the folder of all stages; `device` is "auto", "cpu", "cuda" or "mps"; `processes` is how many training
+    processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x longest row of a training
+    micro-batch; `batch_size` is how many prompts are generated for at once. `trackers` are names that accelerate knows.
+    """
+
+    runs: Path = Path("runs")
+    device: str = "auto"
+    processes: int = 1
+    tokens_per_micro_batch: int = 4096
+    batch_size: int = 64
+    activation_checkpointing: bool = False
+    seconds_per_checkpoint: float = 300.0
+    trackers: tuple[str, ...] = ("tensorboard",)
+    quiet: bool = False

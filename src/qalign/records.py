@@ -1,0 +1,170 @@
+"""All that crosses folders: problems, pairs, examples, predictions, judgements, and their JSONL form."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from .errors import DataError
+
+PairKind = Literal["question", "answer", "sentence"]
+Finish = Literal["stop", "length"]
+Outcome = Literal["correct", "wrong", "unanswered", "cut_off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A word problem in one language; problems with the same `id` are translations of each other.
+
+    `answer` is a worked answer (chain of thought) where the corpus has one; `gold` is the final number as the corpus
+    writes it, where the corpus has one.
+    """
+
+    id: str
+    language: str
+    question: str
+    answer: str | None
+    gold: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A text in language X beside the same text in English; what kind of text it is decides the alignment variant."""
+
+    id: str
+    language: str
+    text: str
+    text_en: str
+    kind: PairKind
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One supervised example: an instruction, which the model reads, and a response, which it learns.
+
+    `language` is the language the example teaches: X for a translation pair in either direction.
+    """
+
+    id: str
+    language: str
+    source: str
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A model's answer to one problem. `tokens` counts generated tokens; `finish` is why generation ended."""
+
+    id: str
+    language: str
+    text: str
+    prompt_sha256: str
+    tokens: int
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a rule read from an answer: the number (`value`, None if there is none), the part of the text it stands in
+    (`text`, at characters `start` to `end` of the answer), how it was found (`by`), and whether it is right."""
+
+    value: str | None
+    text: str
+    start: int
+    end: int
+    by: str
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A prediction judged under both rules. `outcome` is the strict rule's; the four outcomes partition the problems."""
+
+    id: str
+    language: str
+    gold: str
+    finish: Finish
+    outcome: Outcome
+    paper: Reading
+    strict: Reading
+
+
+Record = TypeVar("Record", Problem, Pair, Example, Prediction, Judgement)
+
+
+def to_json(record: Any) -> str:
+    """One line of JSON, keys in the order of the fields, text as it is (UTF-8)."""
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+
+
+def from_json(kind: type[Record], row: dict[str, Any]) -> Record:
+    """The record that a row of our own JSONL holds."""
+    if kind is Judgement:
+        row = {**row, "paper": Reading(**row["paper"]), "strict": Reading(**row["strict"])}
+    return kind(**row)
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> int:
+    """Writes records to `path`, whole or not at all; returns how many."""
+    count = 0
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(to_json(record) + "\n")
+            count += 1
+    return count
+
+
+def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
+    """The records of one of our own JSONL files.
+
+    Raises:
+        DataError: a line is not the JSON of such a record.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield from_json(kind, json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                raise DataError(f"{path} line {number} is no {kind.__name__}: {error}") from error
+
+
+class atomic_file:
+    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> Path:
+        return self.temporary
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                with self.temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                os.replace(self.temporary, self.path)
+        finally:
+            self.temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as indented JSON, whole or not at all."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def sha256(text: str) -> str:
+    """The hash by which a prompt is known, hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

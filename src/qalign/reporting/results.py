@@ -1,0 +1,143 @@
+"""`results.json` and the table that puts results beside the published ones. The form is documented in docs/results.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from ..records import atomic_file, write_json
+from .tables import Table
+
+FORMAT = "qalign-results"
+VERSION = 1
+SIZES = ("7B", "13B")
+
+
+def results(
+    run: Mapping[str, Any],
+    scores: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    trained_on: Mapping[str, Sequence[Mapping[str, Any]]],
+    published: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> dict[str, Any]:
+    """All figures with their counts: `systems -> benchmark -> language -> score`, and what each system was trained on.
+
+    `published` is `system -> benchmark -> model size -> average accuracy` of the study.
+    """
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "run": dict(run),
+        "systems": {name: {b: dict(by_language) for b, by_language in rows.items()} for name, rows in scores.items()},
+        "trained_on": {name: list(stages) for name, stages in trained_on.items()},
+        "published": {name: dict(rows) for name, rows in published.items()},
+    }
+
+
+def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
+    """One table a benchmark (systems by languages, strict and paper averages, the published averages), and one of what the
+    systems were trained on. `titles` are names for people of systems and benchmarks."""
+    systems: Mapping[str, Mapping[str, Mapping[str, Any]]] = found["systems"]
+    benchmarks = list(dict.fromkeys(benchmark for rows in systems.values() for benchmark in rows))
+    made = [_benchmark_table(found, benchmark, titles) for benchmark in benchmarks]
+    if any(found["trained_on"].values()):
+        made.append(_training_table(found, titles))
+    return made
+
+
+def _benchmark_table(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> Table:
+    rows = {name: scores[benchmark] for name, scores in found["systems"].items() if benchmark in scores}
+    languages = list(dict.fromkeys(code for row in rows.values() for code in row if code not in (AVERAGE, NON_ENGLISH)))
+    with_published = any(benchmark in found["published"].get(name, {}) for name in rows)
+    columns = ["system", *languages, "average ± s.e.", "non-English", "paper rule", "wrong", "no answer", "cut off"]
+    if with_published:
+        columns += [f"published {size}" for size in SIZES]
+    body = []
+    for name, row in rows.items():
+        average = row[AVERAGE]
+        cells = [titles.get(name, name), *[f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages]]
+        cells += [f"{average['strict']:.1f} ± {average['standard_error']:.1f}"]
+        cells += [f"{row[NON_ENGLISH]['strict']:.1f}" if NON_ENGLISH in row else "-", f"{average['paper']:.1f}"]
+        cells += [str(average[count]) for count in ("wrong", "unanswered", "cut_off")]
+        if with_published:
+            figures = found["published"].get(name, {}).get(benchmark, {})
+            cells += [f"{figures[size]:.1f}" if size in figures else "-" for size in SIZES]
+        body.append(cells)
+    counts = sorted({row[code]["n"] for row in rows.values() for code in languages if code in row})
+    asked = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    note = f"Accuracy in percent under the strict rule; {asked} problems a language; {_run_line(found['run'])}."
+    if with_published:
+        note += " Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817)."
+    return Table(titles.get(benchmark, benchmark), columns, body, note)
+
+
+def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+    body = [
+        [
+            f"{titles.get(name, name)}: {stage['stage']}",
+            f"{stage['examples']:,}",
+            f"{stage['tokens']:,}",
+            f"{stage['supervised_tokens']:,}",
+            f"{stage['steps']:,}",
+            f"{stage['first_loss']:.3f} -> {stage['last_loss']:.3f}",
+        ]
+        if "steps" in stage
+        else [f"{titles.get(name, name)}: {stage['stage']} (adopted)", "-", "-", "-", "-", "-"]
+        for name, stages in found["trained_on"].items()
+        for stage in stages
+    ]
+    columns = ["training", "examples", "tokens seen", "supervised", "steps", "loss"]
+    return Table("What the systems were trained on", columns, body, "Loss: mean of the first and of the last steps.")
+
+
+def score_table(title: str, scores: Mapping[str, Mapping[str, Any]], note: str = "") -> Table:
+    """The scores of one set of predictions, a row a language."""
+    columns = ["language", "n", "strict ± s.e.", "paper ± s.e.", "correct", "wrong", "no answer", "cut off"]
+    rows = [
+        [
+            code.replace("_", "-"),
+            f"{row['n']:,}",
+            f"{row['strict']:.1f} ± {row['standard_error']:.1f}",
+            f"{row['paper']:.1f} ± {row['standard_error_paper']:.1f}",
+            *[f"{row[count]:,}" for count in ("correct", "wrong", "unanswered", "cut_off")],
+        ]
+        for code, row in scores.items()
+    ]
+    return Table(title, columns, rows, note)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A `results.json`.
+
+    Raises:
+        DataError: it is not there, or is not of this form and version.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path} ({error}); give the results.json of a run") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
+        raise DataError(f"{path} is no {FORMAT} of version {VERSION}; give the results.json of a run")
+    return found
+
+
+def _run_line(run: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in run.items() if isinstance(value, str | int))
+
+
+def write(found: Mapping[str, Any], made: Sequence[Table], folder: Path) -> list[Path]:
+    """Writes `results.json` and the tables as Markdown, LaTeX and CSV; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "results.json", found)
+    files = {
+        "results.md": "\n".join(table.markdown() for table in made),
+        "results.tex": "\n".join(table.latex() for table in made),
+        "results.csv": "\n".join(f"# {' '.join(table.title.split())}\n{table.csv()}" for table in made),
+    }
+    for name, text in files.items():
+        with atomic_file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [folder / "results.json", *(folder / name for name in files)]

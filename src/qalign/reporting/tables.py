@@ -1,0 +1,73 @@
+"""A table of text, written four ways. Cells may hold what a model or a user wrote: each writer escapes for its target."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under column heads; the first column is set left, the others right. `note` stands below."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """GitHub's Markdown."""
+        lines = [f"**{_markdown(self.title)}**", "", _bar(self.columns), "|" + "|".join(["---", *["---:"] * (len(self.columns) - 1)]) + "|"]
+        lines += [_bar(row) for row in self.rows]
+        return "\n".join([*lines, *(["", _markdown(self.note)] if self.note else []), ""])
+
+    def latex(self) -> str:
+        """A `tabular` for booktabs."""
+        head = r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}"
+        body = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
+        lines = [f"% {' '.join(self.title.split())}", head, r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}"]
+        return "\n".join([*lines, *([f"% {' '.join(self.note.split())}"] if self.note else []), ""])
+
+    def csv(self) -> str:
+        """Comma-separated values with the column heads first."""
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows([self.columns, *self.rows])
+        return out.getvalue()
+
+    def rich(self) -> Any:
+        """The table for a terminal."""
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(title=Text(self.title), caption=Text(self.note) if self.note else None, title_justify="left", caption_justify="left")
+        for number, column in enumerate(self.columns):
+            table.add_column(Text(column), justify="left" if number == 0 else "right", no_wrap=number == 0)
+        for row in self.rows:
+            table.add_row(*[Text(_plain(cell)) for cell in row])
+        return table
+
+
+def _bar(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_markdown(cell).replace("|", r"\|") for cell in cells) + " |"
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _plain(text: str) -> str:
+    """No control characters: what a model wrote may not steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,110 @@
+"""The base that a study starts from: a folder, a hub name, or `tiny`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from ..alignment.prompts import prompt
+from ..errors import ModelError, SettingError
+from ..pipeline import Stage, file_sha256
+from ..records import write_json
+from ..training.models import check_folder
+from ..training.tiny import TinyConfig
+from .stages import fetch_base, make_tiny_base
+
+TINY = "tiny"
+
+
+def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage]) -> Stage:
+    """The small model with random weights; its tokenizer is trained on the corpora of the study."""
+    return Stage(
+        "base-tiny",
+        1,
+        {"tiny": asdict(config), "frame": [prompt("")]},
+        make_tiny_base,
+        dict(corpora),
+        size=lambda inputs: f"{tiny_parameters(config):,} parameters",
+    )
+
+
+def tiny_parameters(config: TinyConfig) -> int:
+    """Parameters of a LLaMA block stack with tied embeddings."""
+    block = 4 * config.hidden_size**2 + 3 * config.hidden_size * config.intermediate_size + 2 * config.hidden_size
+    return config.vocabulary * config.hidden_size + config.layers * block + config.hidden_size
+
+
+def base_on_disk(folder: Path, runs: Path) -> Stage:
+    """A model folder, known by the content of its files: the same model in another folder is the same base."""
+    check_folder(folder)
+    return Stage("base", 1, {"sha256": _model_hash(folder, runs / "hashes.json")}, None, given=folder)
+
+
+def base_on_hub(name: str, runs: Path) -> Stage:
+    """A hub model at the revision asked for (`name@revision`), or the one found and then recorded."""
+    name, _, asked = name.partition("@")
+    revision = asked or _hub_revision(name, runs / "revisions.json")
+    return Stage("base", 1, {"hub": name, "revision": revision}, fetch_base)
+
+
+def base(name: str, runs: Path) -> Stage:
+    """A base that exists already: a path or a hub name.
+
+    Raises:
+        SettingError, ModelError: it is neither, or the folder is not a model.
+    """
+    path = Path(name)
+    if path.exists():
+        return base_on_disk(path, runs)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return base_on_hub(name, runs)
+    raise SettingError(f"'{name}' is no folder and no hub name (owner/name); give one of these, or 'tiny'")
+
+
+def _model_hash(folder: Path, known_hashes: Path) -> str:
+    """A hash over the files of a model. Hashes of files are kept by size and time: weights are read once."""
+    names = sorted(
+        path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja") and path.is_file()
+    )
+    try:
+        kept: dict[str, str] = json.loads(known_hashes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    before = dict(kept)
+    total = hashlib.sha256()
+    for path in names:
+        stat = path.stat()
+        key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        if key not in kept:
+            kept[key] = file_sha256(path)
+        total.update(f"{path.name}\0{kept[key]}\n".encode())
+    if kept != before:
+        known_hashes.parent.mkdir(parents=True, exist_ok=True)
+        write_json(known_hashes, kept)
+    return total.hexdigest()
+
+
+def _hub_revision(name: str, recorded: Path) -> str:
+    try:
+        known: dict[str, str] = json.loads(recorded.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    key = f"model:{name}"
+    if key not in known:
+        try:
+            from huggingface_hub import HfApi
+
+            known[key] = str(HfApi().model_info(name).sha)
+        except ImportError as error:
+            raise ModelError(f"{name} is on the hub, which needs huggingface-hub: pip install 'qalign[data]'") from error
+        except Exception as error:  # the hub's client raises many kinds; all mean that the revision cannot be had
+            raise ModelError(
+                f"cannot ask the hub for the revision of {name} ({(str(error).splitlines() or [''])[0][:150]}); check the name and "
+                "the network, or give a folder, or name@revision of one in the cache"
+            ) from error
+        recorded.parent.mkdir(parents=True, exist_ok=True)
+        write_json(recorded, known)
+    return known[key]

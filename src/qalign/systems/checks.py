@@ -1,0 +1,71 @@
+"""What `check` and `list` show: the counts of a corpus, and all that has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from ..alignment.translation import VARIANTS
+from ..corpora import CORPORA, Role, locate, read
+from ..corpora.local import files_by_language
+from ..errors import SettingError, nearest
+from ..evaluation.benchmarks import BENCHMARKS
+from ..languages import LANGUAGES, STUDY, Language
+from ..reporting.tables import Table
+from .scales import SCALES
+from .table import SYSTEMS
+
+
+def check(
+    corpus: str, role: str, languages: tuple[str, ...] | None, data: Path | None, runs: Path, table: Mapping[str, Language],
+    drop_invalid: bool,
+) -> list[Table]:  # fmt: skip
+    """Reads a corpus as a run would; returns its counts by language, and what was dropped on request."""
+    roles: dict[str, Role] = {known: known for known in get_args(Role)}
+    if role not in roles:
+        raise SettingError(f"unknown role '{role}': {nearest(role, roles)}")
+    codes = languages or _languages(corpus, roles[role])
+    source = locate(corpus, roles[role], codes, data=data, revision=None, revisions=runs / "revisions.json")
+    text = read(source, codes, table, drop_invalid=drop_invalid)
+    published = text.published or {}
+    rows = [[code, f"{count:,}", f"{published[code]:,}" if code in published else "-"] for code, count in text.counts.items()]
+    rows.append(["all", f"{sum(text.counts.values()):,}", f"{sum(published.values()):,}" if published else "-"])
+    made = [Table(f"{corpus} as {role}", ["language", "rows", "published"], rows, " ".join(f"{note}." for note in text.notes))]
+    if text.dropped:
+        made.append(Table("Dropped on request", ["where", "why"], [[d["where"], d["reason"]] for d in text.dropped]))
+    return made
+
+
+def _languages(corpus: str, role: Role) -> tuple[str, ...]:
+    if role == "english":
+        return ("en",)
+    if corpus in CORPORA:
+        known = CORPORA[corpus].languages
+    else:
+        known = tuple(files_by_language(Path(corpus), role)) if Path(corpus).is_dir() else STUDY
+    return tuple(code for code in known if role in ("multilingual", "test") or code != "en")
+
+
+def overview() -> list[Table]:
+    """All that has a name, a table a kind."""
+    return [
+        Table(
+            "Systems", ["name", "system", "published mGSM, mSVAMP (7B)"],
+            [
+                [s.name, s.title, ", ".join(f"{s.published[b]['7B']}" for b in s.published) or "-"]
+                for s in SYSTEMS.values()
+            ],
+        ),
+        Table("Scales", ["name", "what"], [[s.name, s.title] for s in SCALES.values()]),
+        Table("Benchmarks", ["name", "title", "languages"], [[b.name, b.title, " ".join(b.languages)] for b in BENCHMARKS.values()]),
+        Table(
+            "Corpora", ["name", "roles", "languages", "rows", "hub"],
+            [
+                [c.name, ", ".join(c.roles), " ".join(c.languages), f"{sum(c.published.values()):,}", c.hub.name if c.hub else "-"]
+                for c in CORPORA.values()
+            ],
+        ),
+        Table("Alignment variants", ["name", "what"], [[v.name, v.title] for v in VARIANTS.values()]),
+        Table("Languages", ["code", "name", "native"], [[row.code, row.name, row.native_name] for row in LANGUAGES.values()]),
+    ]  # fmt: skip

@@ -1,0 +1,48 @@
+"""The tree of a comparison, drawn: what is done, what will run, and its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..pipeline import Stage, status
+from .comparison import Evaluated
+
+_STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
+
+
+def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
+    """A rich tree: systems, under each the scores, under each stage what it needs. What stands above is not repeated."""
+    from rich.console import Group
+    from rich.text import Text
+    from rich.tree import Tree
+
+    seen: dict[str, Stage] = {}
+    trees = []
+    for system in comparison:
+        tree = Tree(Text(system.name, style="bold underline"))
+        for stage in system.scores.values():
+            _grow(tree, stage, runs, seen)
+        trees.append(tree)
+    states = [status(stage, runs) for stage in seen.values()]
+    to_run = len(states) - states.count("done")
+    summary = f"{states.count('done')} stages are done, {to_run} will run. Nothing was started."
+    return Group(*trees, Text(summary))
+
+
+def _grow(tree: Any, stage: Stage, runs: Path, seen: dict[str, Stage]) -> None:
+    from rich.text import Text
+
+    state = status(stage, runs)
+    label = Text(f"{state:<11} ", style=_STYLES[state]) + Text(stage.folder_name, style="default")
+    if stage.fingerprint in seen:
+        tree.add(label + Text(" (above)", style="dim"))
+        return
+    seen[stage.fingerprint] = stage
+    if state != "done" and stage.size is not None:
+        done = {name: needed.folder(runs) for name, needed in stage.inputs.items() if status(needed, runs) == "done"}
+        label += Text(f"  {stage.size(done)}", style="dim")
+    branch = tree.add(label)
+    for needed in stage.inputs.values():
+        _grow(branch, needed, runs, seen)

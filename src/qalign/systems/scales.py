@@ -1,0 +1,75 @@
+"""Scales: the one dial between a trial and the published study. The recipes are the same functions at every scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ..training.config import TrainingConfig
+
+PAPER_TRAINING = TrainingConfig(too_long="cut")
+"""The published hyper-parameters. The published code cuts at 512 tokens in silence; here what is cut is counted."""
+
+SAMPLE_TRAINING = replace(
+    PAPER_TRAINING,
+    epochs=2,
+    learning_rate=2e-3,
+    warmup_ratio=0.1,
+    global_batch_size=32,
+    max_length=768,
+    too_long="drop",
+    precision="float32",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """How much of the data is used. None is all of it.
+
+    `examples_per_language` is a random sample of the multilingual training examples of each language, by the seed of the
+    run, and `english_examples` one of the English instruction data. `problems_per_language` takes the first so many test problems, the same in every language. `drop_invalid` leaves out rows that cannot be used,
+    counted and listed, instead of stopping. `max_repetition` caps how often a mixture may repeat a source.
+    """
+
+    examples_per_language: int | None = None
+    english_examples: int | None = None
+    problems_per_language: int | None = None
+    drop_invalid: bool = False
+    max_repetition: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Which corpora, how much of them, and how training goes by default."""
+
+    name: str
+    title: str
+    questions: str = "gsm8kinstruct"
+    multilingual: str = "gsm8kinstruct"
+    english: str = "metamathqa"
+    supervised: str = "gsm8k"
+    general: str = "flores"
+    benchmarks: tuple[str, ...] = ("mgsm", "msvamp")
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = PAPER_TRAINING
+    max_new_tokens: int | None = None
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+
+
+SCALES: Mapping[str, Scale] = {
+    row.name: row
+    for row in (
+        Scale("paper", "the published datasets and hyper-parameters"),
+        Scale(
+            "sample",
+            "a sample of the published datasets for a small model on a CPU, in minutes",
+            english="gsm8k",
+            general="ntrex",
+            data=DataConfig(examples_per_language=500, english_examples=3000, problems_per_language=40),
+            training=SAMPLE_TRAINING,
+            max_new_tokens=192,
+            precision="float32",
+        ),
+    )
+}

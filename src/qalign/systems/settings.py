@@ -1,0 +1,133 @@
+"""`--set stage.field=value`: changing one value of a stage, checked against the typed config it belongs to."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..errors import SettingError, nearest
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One `--set`. `system` is None where it holds for the stage of that name in every system."""
+
+    text: str
+    system: str | None
+    stage: str
+    path: tuple[str, ...]
+    value: str
+
+
+@dataclass(slots=True)
+class Settings:
+    """All settings of a run; remembers which stages there were, so that one without effect is an error."""
+
+    given: list[Setting] = field(default_factory=list)
+    stages: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    def apply(self, system: str | None, stage: str, config: Config) -> Config:
+        """The config of a stage with the settings that are meant for it, the last one winning."""
+        self.stages.add(stage)
+        for setting in self.given:
+            if setting.stage == stage and setting.system in (None, system):
+                self.used.add(setting.text)
+                config = set_field(config, setting.path, setting.value, setting.text)
+        return config
+
+    def check_all_used(self) -> None:
+        """Raises SettingError for a setting whose stage there is not."""
+        for setting in self.given:
+            if setting.text not in self.used:
+                what = f"{setting.system}.{setting.stage}" if setting.system else setting.stage
+                raise SettingError(f"--set {setting.text}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}")
+
+
+def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
+    """The settings that were given as `[system.]stage.field=value`."""
+    known = set(systems)
+    given = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        parts = name.strip().split(".")
+        system = parts.pop(0) if len(parts) > 2 and parts[0] in known else None
+        if not equals or len(parts) < 2 or not all(parts):
+            raise SettingError(f"--set {text} is not stage.field=value, for example response-alignment.learning_rate=1e-5")
+        given.append(Setting(text, system, parts[0], tuple(parts[1:]), value.strip()))
+    return Settings(given)
+
+
+def set_field(config: Config, path: tuple[str, ...], value: str, text: str) -> Config:
+    """`config` (a frozen dataclass) with one field, or a field of a field, set from text of the field's type.
+
+    Raises:
+        SettingError: there is no such field, or the value is not of its type.
+    """
+    assert dataclasses.is_dataclass(config) and not isinstance(config, type)
+    hints = get_type_hints(type(config))
+    name, *rest = path
+    if name not in hints:
+        raise SettingError(f"--set {text}: there is no '{name}' here: {nearest(name, hints)}")
+    if rest:
+        inner = getattr(config, name)
+        inner = inner if inner is not None else _default(hints[name])
+        if not dataclasses.is_dataclass(inner):
+            raise SettingError(f"--set {text}: '{name}' has no fields of its own")
+        return dataclasses.replace(config, **{name: set_field(inner, tuple(rest), value, text)})  # type: ignore[type-var]
+    try:
+        parsed = _parse(hints[name], value)
+    except ValueError as error:
+        raise SettingError(f"--set {text}: {value!r} is not {error}") from error
+    return dataclasses.replace(config, **{name: parsed})  # type: ignore[type-var]
+
+
+def _parse(hint: Any, text: str) -> Any:
+    """The value that `text` stands for. A ValueError's message says what was expected."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        options = get_args(hint)
+        if type(None) in options and text.lower() in ("none", "null", "off"):
+            return None
+        expected = []
+        for option in options:
+            if option is not type(None):
+                try:
+                    return _parse(option, text)
+                except ValueError as error:
+                    expected.append(str(error))
+        raise ValueError(" or ".join([*expected, *(["none"] if type(None) in options else [])]))
+    if origin is Literal:
+        if text in get_args(hint):
+            return text
+        raise ValueError("one of " + ", ".join(map(str, get_args(hint))))
+    if origin is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if dataclasses.is_dataclass(hint):
+        if text.lower() in ("on", "lora", "true"):
+            return hint()
+        raise ValueError("on (or set its fields one by one)")
+    if hint is bool:
+        if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+            return text.lower() in ("true", "yes", "on", "1")
+        raise ValueError("true or false")
+    for kind, words in ((int, "a whole number"), (float, "a number")):
+        if hint is kind:
+            try:
+                return kind(text)
+            except ValueError:
+                raise ValueError(words) from None
+    assert hint is str, f"a config field of type {hint} cannot be set from text"
+    return text
+
+
+def _default(hint: Any) -> Any:
+    for option in get_args(hint) or (hint,):
+        if dataclasses.is_dataclass(option) and isinstance(option, type):
+            return option()
+    return None

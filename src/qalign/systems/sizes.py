@@ -1,0 +1,113 @@
+"""How large a stage will be, for `plan`: exact where its inputs are done, else an estimate marked with `~`. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..generation import DecodingConfig
+from ..pipeline import Stage
+from ..training.config import TrainingConfig
+from ..training.models import POINTER, parameters
+from .stages import COUNTS, MIXTURE
+
+UTF8_BYTES_PER_TOKEN = 3.5
+"""Between English (about 4) and byte-level scripts (about 3); tokens are counted exactly when training begins."""
+PROMPT_TOKENS = 40
+BYTES_PER_TRAINED_PARAMETER = 16
+"""Float32 weight, gradient, and two moments of AdamW; activations come on top."""
+
+
+def corpus(published: Mapping[str, int]) -> str:
+    """The published size of a corpus that has not been read yet."""
+    return f"~{sum(published.values()):,} rows ({_by_language(published)})" if published else "size known when read"
+
+
+def examples(config: Mapping[str, Any], inputs: Mapping[str, Path], parts: Mapping[str, Stage]) -> str:
+    """The size of a mixture by language."""
+    counts, exact = _example_counts(config, inputs, parts)
+    if not counts:
+        return "size known when its corpus is read"
+    return f"{'' if exact else '~'}{sum(counts.values()):,} examples ({_by_language(counts)})"
+
+
+def _example_counts(
+    config: Mapping[str, Any], inputs: Mapping[str, Path], parts: Mapping[str, Stage]
+) -> tuple[Counter[str], bool]:
+    counts: Counter[str] = Counter()
+    exact = all(name in inputs for name in parts)
+    for name, part in parts.items():
+        if name in inputs:
+            held = json.loads((inputs[name] / COUNTS).read_text(encoding="utf-8"))["counts"]
+        else:
+            held = _published(part)
+        limit = config["examples_per_language"]
+        for code, count in held.items():
+            counts[code] += count if limit is None else min(count, limit)
+    return counts, exact
+
+
+def _published(part: Stage) -> dict[str, int]:
+    from ..corpora import CORPORA
+
+    name = part.config["source"]["corpus"]
+    published = CORPORA[name].published if name in CORPORA else {}
+    return {code: published[code] for code in part.config["languages"] if code in published}
+
+
+def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) -> str:
+    """Examples, tokens by language, steps, memory and disk of a training stage."""
+    tokens: dict[str, float] = {}
+    if "examples" in inputs:
+        rows = json.loads((inputs["examples"] / MIXTURE).read_text(encoding="utf-8"))
+        counts = Counter[str]()
+        for row in rows:
+            counts[row["language"]] += row["examples"]
+            per_example = row["utf8_bytes"] / UTF8_BYTES_PER_TOKEN + PROMPT_TOKENS * row["examples"]
+            tokens[row["language"]] = tokens.get(row["language"], 0.0) + per_example
+    else:
+        counts, _ = _example_counts(made.config, {}, made.inputs)
+    if not counts:
+        return "size known when its corpus is read"
+    total = sum(counts.values())
+    mark = "" if "examples" in inputs else "~"
+    words = [f"{mark}{total:,} examples x {config.epochs} epochs", f"{mark}{config.steps(total):,} steps of {config.global_batch_size}"]
+    if tokens:
+        words.append(f"~{_short(sum(tokens.values()))} tokens ({_by_language({c: int(t) for c, t in tokens.items()})})")
+    held = _parameters(inputs.get("model"))
+    if held:
+        words.append(f"memory ~{held * BYTES_PER_TRAINED_PARAMETER / 2**30:.1f} GiB + activations, disk ~{held * 4 / 2**30:.2f} GiB")
+    return "; ".join(words)
+
+
+def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:
+    """Problems by language and the most tokens that an answer may have."""
+    if "test" in inputs:
+        counts = json.loads((inputs["test"] / COUNTS).read_text(encoding="utf-8"))["kept"]
+    else:
+        counts = _published(test)
+        limit = test.config["problems_per_language"]
+        counts = {code: count if limit is None else min(count, limit) for code, count in counts.items()}
+    mark = "" if "test" in inputs else "~"
+    if not counts:
+        return "size known when its test set is read"
+    return f"{mark}{sum(counts.values()):,} problems ({_by_language(counts)}), up to {decoding.max_new_tokens} tokens each"
+
+
+def _parameters(folder: Path | None) -> int | None:
+    return None if folder is None or (folder / POINTER).is_file() else parameters(folder)
+
+
+def _by_language(counts: Mapping[str, int]) -> str:
+    """`de 400, es 400`, or `400 each of de, es` where all are the same."""
+    values = set(counts.values())
+    if len(values) == 1 and len(counts) > 1:
+        return f"{_short(next(iter(values)))} each of {' '.join(counts)}"
+    return ", ".join(f"{code} {_short(count)}" for code, count in counts.items())
+
+
+def _short(count: float) -> str:
+    return f"{count:,.0f}" if count < 1e6 else f"{count / 1e6:,.1f}M"

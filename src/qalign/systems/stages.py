@@ -1,0 +1,134 @@
+"""What the stages do: the functions behind the names, each from its config, its inputs' folders and an empty folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..alignment.mixture import Part, mix, table
+from ..alignment.response import response_examples
+from ..alignment.translation import VARIANTS, translation_examples
+from ..corpora import Source, read
+from ..evaluation.scores import judge, score
+from ..generation import DecodingConfig, generate, open_backend
+from ..languages import Language, language_from
+from ..pipeline import Work
+from ..records import Example, Pair, Prediction, Problem, read_jsonl, write_json, write_jsonl
+from ..training.config import Adapter, TrainingConfig
+from ..training.models import POINTER, download
+
+RECORDS, COUNTS = "records.jsonl", "counts.json"
+EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
+PREDICTIONS, JUDGEMENTS, SCORES = "predictions.jsonl", "judgements.jsonl", "scores.json"
+
+
+def read_corpus(work: Work) -> None:
+    """Reads a corpus, whole and checked, and keeps what was asked for."""
+    source: Source = work.local["source"]
+    rows = _languages(work)
+    text = read(source, list(rows), rows, drop_invalid=work.config["drop_invalid"])
+    first = work.config["problems_per_language"]
+    taken: Counter[str] = Counter()
+    records = []
+    for record in text.records:
+        if first is None or taken[record.language] < first:
+            taken[record.language] += 1
+            records.append(record)
+    write_jsonl(work.output / RECORDS, records)
+    counts = {
+        "corpus": work.config["source"]["corpus"],
+        "counts": text.counts,
+        "published": text.published,
+        "kept": dict(taken),
+        "dropped": text.dropped,
+        "notes": text.notes,
+    }
+    write_json(work.output / COUNTS, counts)
+
+
+def make_examples(work: Work) -> None:
+    """Turns the records of one or several corpora into one mixture of examples."""
+    rows = _languages(work)
+    parts = []
+    for name in sorted(work.inputs):
+        made = list(_examples(work.config["task"], work.inputs[name] / RECORDS, rows))
+        parts.append(Part(made, work.config["weights"][name], work.config["examples_per_language"]))
+    examples = mix(parts, work.config["seed"], work.config["max_repetition"])
+    write_jsonl(work.output / EXAMPLES, examples)
+    write_json(work.output / MIXTURE, [dataclasses.asdict(row) for row in table(examples)])
+
+
+def _examples(task: str, records: Path, rows: Mapping[str, Language]) -> Iterator[Example]:
+    if task == "response":
+        return response_examples(read_jsonl(records, Problem))
+    return translation_examples(VARIANTS[task], read_jsonl(records, Pair), rows)
+
+
+def make_tiny_base(work: Work) -> None:
+    """Makes the base named `tiny` from the texts of the run's own corpora."""
+    from ..training.tiny import TinyConfig, make_tiny
+
+    make_tiny(_texts(work), TinyConfig(**work.config["tiny"]), work.output)
+
+
+def _texts(work: Work) -> Iterator[str]:
+    for name in sorted(work.inputs):
+        with (work.inputs[name] / RECORDS).open(encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                yield from (row[key] for key in ("question", "answer", "text", "text_en") if row.get(key))
+    yield from (str(value) for value in work.config["frame"])
+
+
+def fetch_base(work: Work) -> None:
+    """Fetches a model of the hub into the hub's cache and leaves a pointer to it."""
+    download(work.config["hub"], work.config["revision"])
+    write_json(work.output / POINTER, {"hub": work.config["hub"], "revision": work.config["revision"]})
+
+
+def train(work: Work) -> None:
+    """Fine-tunes a model on a mixture."""
+    from ..training.launch import launch
+    from ..training.loop import Job
+
+    config = dict(work.config["training"])
+    if config["adapter"] is not None:
+        config["adapter"] = Adapter(**config["adapter"])
+    launch(
+        Job(
+            title=work.config["stage"],
+            model=work.inputs["model"],
+            examples=work.inputs["examples"] / EXAMPLES,
+            output=work.output,
+            scratch=work.scratch,
+            config=TrainingConfig(**config),
+            placement=work.placement,
+        )
+    )
+
+
+def predict(work: Work) -> None:
+    """Asks a model all problems of a test set."""
+    decoding = DecodingConfig(**work.config["decoding"])
+    problems = list(read_jsonl(work.inputs["test"] / RECORDS, Problem))
+    backend = open_backend(work.inputs["model"], decoding, work.placement)
+    settings = {"config": work.config, "model": work.inputs["model"].name, "test": work.inputs["test"].name}
+    predictions = generate(problems, backend, work.scratch, settings, work.config["title"], work.placement)
+    write_jsonl(work.output / PREDICTIONS, predictions)
+
+
+def score_predictions(work: Work) -> None:
+    """Judges predictions under both rules and counts."""
+    problems = read_jsonl(work.inputs["test"] / RECORDS, Problem)
+    judgements = judge(problems, read_jsonl(work.inputs["predictions"] / PREDICTIONS, Prediction), _languages(work))
+    write_jsonl(work.output / JUDGEMENTS, judgements)
+    write_json(work.output / SCORES, {code: found.as_dict() for code, found in score(judgements).items()})
+
+
+def _languages(work: Work) -> dict[str, Language]:
+    rows: Mapping[str, Mapping[str, Any]] = work.config["languages"]
+    return {code: language_from(row, code) for code, row in rows.items()}

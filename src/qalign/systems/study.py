@@ -1,0 +1,199 @@
+"""A study: one base, one scale, one seed, and the corpora; it turns the steps of a recipe into stages.
+
+A recipe calls these methods and returns the last training stage. Two recipes that take the same step get the same stage,
+which then runs once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..alignment.prompts import PREFIX, SUFFIX
+from ..alignment.translation import VARIANTS
+from ..corpora import CORPORA, Role, locate
+from ..corpora.local import files_by_language
+from ..errors import SettingError, nearest
+from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
+from ..generation import DecodingConfig
+from ..languages import LANGUAGES, STUDY, Language, as_rows
+from ..pipeline import Stage
+from ..training.config import TrainingConfig
+from ..training.tiny import TinyConfig
+from . import sizes, stages
+from .bases import TINY, base, tiny_base
+from .scales import DataConfig, Scale
+from .settings import Settings
+
+OWN_TEST = "own"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What recipes are built from. Corpora are given by name or path; None takes the scale's.
+
+    `languages` are the languages X of stage 1; `test_languages` those that are measured, None for all that the test
+    set has. `tests` are names of benchmarks, or paths of own test sets.
+    """
+
+    base_name: str
+    scale: Scale
+    runs: Path
+    seed: int = 1234
+    languages: tuple[str, ...] = tuple(code for code in STUDY if code != "en")
+    test_languages: tuple[str, ...] | None = None
+    questions: str | None = None
+    multilingual: str | None = None
+    english: str | None = None
+    general: str | None = None
+    tests: tuple[str, ...] = ()
+    data: Path | None = None
+    table: Mapping[str, Language] = field(default_factory=lambda: LANGUAGES)
+    settings: Settings = field(default_factory=Settings)
+    system: str | None = None
+
+    # --- what a recipe is made of ---------------------------------------------------------------------------------
+
+    @property
+    def base(self) -> Stage:
+        """The model that training starts from."""
+        if self.base_name != TINY:
+            return base(self.base_name, self.runs)
+        config = self.settings.apply(None, "tiny", TinyConfig(seed=self.seed))
+        corpora = {"questions": self.corpus("questions"), "english": self.corpus("english")}
+        return tiny_base(config, corpora)
+
+    def translation(self, variant: str = "x-en-questions") -> Stage:
+        """The examples of stage 1: a direction and a kind of parallel text."""
+        if variant not in VARIANTS:
+            raise SettingError(f"unknown alignment variant '{variant}': {nearest(variant, VARIANTS)}")
+        kind = VARIANTS[variant].kind
+        role: Role = "questions" if kind == "question" else "answers" if kind == "answer" else "general"
+        return self.mixture(variant, variant, [self.corpus(role)], per_language=self.data_config.examples_per_language)
+
+    def english_answers(self, corpus: str | None = None) -> Stage:
+        """English instruction data: monolingual supervision."""
+        return self.mixture("english", "response", [self.corpus("english", corpus)], per_language=self.data_config.english_examples)
+
+    def multilingual_answers(self) -> Stage:
+        """Instruction data in all languages and English."""
+        return self.mixture("multilingual", "response", [self.corpus("multilingual")], per_language=self.data_config.examples_per_language)
+
+    def mixture(
+        self,
+        name: str,
+        task: str,
+        corpora: Sequence[Stage],
+        weights: Sequence[float] | None = None,
+        per_language: int | None = None,
+    ) -> Stage:
+        """Examples of a task ("response", or an alignment variant) from corpora, by weight (1 each by default), with a
+        sample of `per_language` examples of each language and corpus (None: all)."""
+        weights = weights if weights is not None else [1.0] * len(corpora)
+        parts = {str(place): corpus for place, corpus in enumerate(corpora)}
+        languages = {code: row for corpus in corpora for code, row in corpus.config["languages"].items()}
+        config = {
+            "task": task,
+            "weights": {place: float(weight) for place, weight in zip(parts, weights, strict=True)},
+            "examples_per_language": per_language,
+            "max_repetition": self.data_config.max_repetition,
+            "seed": self.seed,
+            "languages": {**as_rows(["en"], self.table), **languages},
+        }
+
+        def size(inputs: Mapping[str, Path]) -> str:
+            return sizes.examples(config, inputs, parts)
+
+        return Stage(f"examples-{name}", 1, config, stages.make_examples, parts, size=size)
+
+    def train(self, stage: str, model: Stage, examples: Stage) -> Stage:
+        """Fine-tunes `model` on `examples`. `stage` names the step for people and for `--set`."""
+        default = replace(self.scale.training, seed=self.seed)
+        config = self.settings.apply(self.system, stage, default)
+        return Stage(
+            f"train-{stage}",
+            1,
+            {"stage": stage, "training": _plain(config), "prompt": [PREFIX, SUFFIX]},
+            stages.train,
+            {"model": model, "examples": examples},
+            size=lambda inputs: sizes.training(config, inputs, examples),
+        )
+
+    # --- measuring ------------------------------------------------------------------------------------------------
+
+    def scored(self, model: Stage) -> dict[str, Stage]:
+        """The stages that measure a model: scores by name of the benchmark."""
+        return {name: self._scored(name, model) for name in self.tests or self.scale.benchmarks}
+
+    def _scored(self, test: str, model: Stage) -> Stage:
+        name = test if test in BENCHMARKS else OWN_TEST
+        corpus = self._test(test)
+        limit = BENCHMARKS[test].max_new_tokens if test in BENCHMARKS else OWN_MAX_NEW_TOKENS
+        limit = min(limit, self.scale.max_new_tokens or limit)
+        default = DecodingConfig(max_new_tokens=limit, seed=self.seed, precision=self.scale.precision)
+        decoding = self.settings.apply(self.system, "generation", default)
+        predictions = Stage(
+            f"generate-{name}",
+            1,
+            {"decoding": _plain(decoding), "title": name, "prompt": [PREFIX, SUFFIX]},
+            stages.predict,
+            {"model": model, "test": corpus},
+            size=lambda inputs: sizes.generation(decoding, inputs, corpus),
+        )
+        config = {"languages": corpus.config["languages"]}
+        return Stage(f"score-{name}", 1, config, stages.score_predictions, {"predictions": predictions, "test": corpus})
+
+    def _test(self, test: str) -> Stage:
+        if test in BENCHMARKS:
+            return self._read(BENCHMARKS[test].corpus, "test", self.test_languages or BENCHMARKS[test].languages)
+        if not Path(test).exists():
+            raise SettingError(f"'{test}' is neither a benchmark nor a path: {nearest(test, BENCHMARKS)} (or a path)")
+        there = tuple(files_by_language(Path(test), "test")) if Path(test).is_dir() else self.languages
+        return self._read(test, "test", self.test_languages or there)
+
+    # --- stages ---------------------------------------------------------------------------------------------------
+
+    @property
+    def data_config(self) -> DataConfig:
+        """How much of the data is used."""
+        return self.settings.apply(None, "data", self.scale.data)
+
+    def corpus(self, role: Role, name: str | None = None) -> Stage:
+        """A corpus in a role: the one named, else the one given to the study, else the scale's."""
+        # The worked answers beside English ones come from the multilingual corpus: its rows are parallel.
+        given = {"answers": self.multilingual}.get(role, getattr(self, role, None))
+        default = {"answers": self.scale.multilingual}.get(role) or getattr(self.scale, role)
+        languages = {"english": ("en",), "multilingual": (*self.languages, "en")}.get(role, self.languages)
+        return self._read(name or given or default, role, languages)
+
+    def _read(self, name: str, role: Role, languages: Sequence[str]) -> Stage:
+        rows = as_rows(languages, self.table)
+        source = locate(
+            name, role, languages, data=self.data, revision=None, revisions=self.runs / "revisions.json"
+        )
+        data = self.data_config
+        config: dict[str, Any] = {
+            "source": source.identity(),
+            "languages": rows,
+            "drop_invalid": data.drop_invalid,
+            "problems_per_language": data.problems_per_language if role == "test" else None,
+        }
+        published = CORPORA[source.name].published if source.name in CORPORA else {}
+        return Stage(
+            f"corpus-{source.name}-{role}",
+            1,
+            config,
+            stages.read_corpus,
+            local={"source": source},
+            size=lambda inputs: sizes.corpus({code: published[code] for code in languages if code in published}),
+        )
+
+
+def _plain(config: TrainingConfig | DecodingConfig) -> dict[str, Any]:
+    """A config as plain values, tuples as lists."""
+    return {
+        key: {k: list(v) if isinstance(v, tuple) else v for k, v in value.items()} if isinstance(value, dict) else value
+        for key, value in asdict(config).items()
+    }

@@ -1,0 +1,197 @@
+"""Exact global batches, cut into micro-batches under a token budget.
+
+Every optimiser step sees the randomly drawn examples that the recipe asks for, whatever the devices. Only within the
+step are they sorted by length, shared out among the ranks and cut into micro-batches, so that the sum of the step is the
+same and almost no token is padding. All of this follows from the lengths and the seed alone: ranks need not talk.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..alignment.prompts import render
+from ..errors import DataError
+from ..records import Example
+from .config import TrainingConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+CHUNK = 1024
+"""How many examples are tokenised at once: the memory for texts stays small whatever their number."""
+
+
+@dataclass(slots=True)
+class TokenizedExamples:
+    """All examples of a stage as flat arrays.
+
+    `ids` (tokens,) int32 holds them one after the other; `starts` (examples + 1,) int64 says where; `prompt_tokens`
+    (examples,) int32 says where supervision begins within each. `tokens_by_language` counts tokens that are trained on;
+    `too_long` counts by language the examples that were dropped or cut.
+    """
+
+    ids: np.ndarray[Any, Any]
+    starts: np.ndarray[Any, Any]
+    prompt_tokens: np.ndarray[Any, Any]
+    examples_by_language: dict[str, int] = field(default_factory=dict)
+    tokens_by_language: dict[str, int] = field(default_factory=dict)
+    too_long: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.prompt_tokens)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each example, prompt and response."""
+        return [int(length) for length in self.starts[1:] - self.starts[:-1]]
+
+    @property
+    def supervised(self) -> list[int]:
+        """Supervised tokens of each example."""
+        return [length - int(prompt) for length, prompt in zip(self.lengths, self.prompt_tokens, strict=True)]
+
+
+def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig) -> TokenizedExamples:
+    """Renders examples once, in chunks, and applies the length limit.
+
+    Raises:
+        DataError: there are no examples, or some exceed the limit and `too_long` is "error" (the message counts them by
+            language and names the ways on).
+    """
+    import numpy as np
+
+    ids: list[np.ndarray[Any, Any]] = []
+    lengths, prompt_tokens = [], []
+    kept: Counter[str] = Counter()
+    tokens: Counter[str] = Counter()
+    outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
+    longest = 0
+    for chunk in _chunks(examples):
+        for example, rendered in zip(
+            chunk, render([e.instruction for e in chunk], [e.response for e in chunk], tokenizer), strict=True
+        ):
+            sequence = rendered.ids
+            longest = max(longest, len(sequence))
+            if len(sequence) > config.max_length:
+                # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
+                what = "drop" if config.too_long == "cut" and rendered.prompt_tokens >= config.max_length else config.too_long
+                outcome[what][example.language] += 1
+                if what != "cut":
+                    continue
+                sequence = sequence[: config.max_length]
+            ids.append(np.asarray(sequence, dtype=np.int32))
+            lengths.append(len(sequence))
+            prompt_tokens.append(rendered.prompt_tokens)
+            kept[example.language] += 1
+            tokens[example.language] += len(sequence)
+    if outcome["error"]:
+        counts = ", ".join(f"{language} {count}" for language, count in sorted(outcome["error"].items()))
+        raise DataError(
+            f"{sum(outcome['error'].values())} examples are longer than max_length={config.max_length} tokens ({counts}; the "
+            f"longest has {longest}); set too_long=drop to leave them out, too_long=cut to cut their ends, or raise max_length"
+        )
+    if not lengths:
+        raise DataError(f"no example is left to train on ({longest} tokens is the longest, max_length={config.max_length})")
+    return TokenizedExamples(
+        ids=np.concatenate(ids),
+        starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]),
+        prompt_tokens=np.asarray(prompt_tokens, dtype=np.int32),
+        examples_by_language=dict(kept),
+        tokens_by_language=dict(tokens),
+        too_long={what: dict(counts) for what, counts in outcome.items() if counts},
+    )
+
+
+def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    iterator = iter(examples)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+class GlobalBatches:
+    """The examples of each step: one permutation an epoch, from the seed; the same on every rank and after a resume."""
+
+    def __init__(self, examples: int, config: TrainingConfig) -> None:
+        self.examples, self.size, self.seed = examples, config.global_batch_size, config.seed
+        self.steps_per_epoch = -(-examples // self.size)
+        self._epoch, self._order = -1, list[int]()
+
+    def __getitem__(self, step: int) -> list[int]:
+        """The indices of the examples of a step (counted from 0)."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._order = list(range(self.examples))
+            random.Random(f"{self.seed}/{epoch}").shuffle(self._order)
+            self._epoch = epoch
+        return self._order[position * self.size : (position + 1) * self.size]
+
+
+def micro_batches(
+    indices: Sequence[int], lengths: Sequence[int], tokens_per_micro_batch: int, ranks: int = 1
+) -> list[list[list[int]]]:
+    """The step's examples by rank and micro-batch, each sorted by length.
+
+    Rows times the longest row stay within `tokens_per_micro_batch` (an example longer than that stands alone). Ranks get
+    nearly equal numbers of tokens, and the same number of micro-batches, which may be empty where there are too few
+    examples: ranks that wait for each other must call forward equally often.
+    """
+    ordered = sorted(indices, key=lambda i: (-lengths[i], i))
+    shares: list[list[int]] = [[] for _ in range(ranks)]
+    for position, index in enumerate(ordered):  # to and fro, so that no rank gets all the longer ones
+        turn, place = divmod(position, ranks)
+        shares[place if turn % 2 == 0 else ranks - 1 - place].append(index)
+    cut = [_cut(share, lengths, tokens_per_micro_batch) for share in shares]
+    most = max(len(batches) for batches in cut)
+    for batches in cut:
+        while len(batches) < most:
+            largest = max(range(len(batches)), key=lambda b: len(batches[b]), default=-1)
+            if largest < 0 or len(batches[largest]) < 2:
+                batches.append([])
+            else:
+                whole = batches[largest]
+                batches[largest : largest + 1] = [whole[: len(whole) // 2], whole[len(whole) // 2 :]]
+    return cut
+
+
+def _cut(share: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
+    batches: list[list[int]] = []
+    for index in share:  # longest first: the first of a batch sets its width
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+@dataclass(slots=True)
+class MicroBatch:
+    """Rows padded on the right. `ids` (rows, length); `selected` (rows, length) marks the positions whose next token is
+    supervised; `targets` (supervised,) are those next tokens, in the order of `selected`."""
+
+    ids: torch.Tensor
+    selected: torch.Tensor
+    targets: torch.Tensor
+
+
+def collate(data: TokenizedExamples, indices: Sequence[int], pad_id: int) -> MicroBatch:
+    """The rows of a micro-batch as tensors on the CPU. An empty one becomes a single padded row without supervision."""
+    import torch
+
+    rows = [data.ids[data.starts[i] : data.starts[i + 1]] for i in indices]
+    length = max((len(row) for row in rows), default=2)
+    ids = torch.full((max(len(rows), 1), length), pad_id, dtype=torch.long)
+    selected = torch.zeros(ids.shape, dtype=torch.bool)
+    targets = []
+    for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
+        tokens = torch.from_numpy(row).long()
+        ids[place, : len(row)] = tokens
+        first = int(data.prompt_tokens[index])
+        selected[place, first - 1 : len(row) - 1] = True
+        targets.append(tokens[first:])
+    return MicroBatch(ids, selected, torch.cat(targets) if targets else torch.zeros(0, dtype=torch.long))

@@ -1,0 +1,59 @@
+"""The values that decide what a training stage makes; all of them are part of its fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Low-rank adaptation (LoRA, arXiv 2106.09685): rank, scaling, dropout, and the modules that are adapted."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Hyper-parameters of one stage. The defaults are the study's (NJUNLP/QAlign, training_scripts/finetune.sh).
+
+    `global_batch_size` counts examples a step, over all devices and micro-batches. `max_length` counts tokens of an
+    example, prompt and response together; `too_long` says what becomes of longer ones: "error", "drop" (left out and
+    counted) or "cut" (the response loses its end, counted). `max_steps` ends training early; the schedule is that of
+    the shorter run. `adapter` None is full fine-tuning.
+    """
+
+    epochs: int = 3
+    learning_rate: float = 2e-5
+    warmup_ratio: float = 0.03
+    weight_decay: float = 0.0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    max_grad_norm: float = 1.0
+    global_batch_size: int = 128
+    max_length: int = 512
+    too_long: Literal["error", "drop", "cut"] = "error"
+    max_steps: int | None = None
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    seed: int = 1234
+    adapter: Adapter | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "global_batch_size", "max_length", "learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise SettingError(f"max_steps is {self.max_steps}; give 1 or more, or none")
+        if not 0 <= self.warmup_ratio < 1:
+            raise SettingError(f"warmup_ratio is {self.warmup_ratio}; give a share of the steps, 0 to 1")
+
+    def steps(self, examples: int) -> int:
+        """Optimiser steps for so many examples; the last batch of an epoch may be smaller."""
+        total = self.epochs * -(-examples // self.global_batch_size)
+        return total if self.max_steps is None else min(total, self.max_steps)

@@ -1,0 +1,78 @@
+"""Starting a training stage on this node: in this process, or on several under torchrun.
+
+The job crosses to the processes as a JSON file; `python -m qalign.training.launch JOB.json` is what each of them runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, QAlignError
+from ..placement import Placement
+from ..records import write_json
+from .config import Adapter, TrainingConfig
+from .loop import Job, finetune
+
+ERROR = "error.txt"
+
+
+def launch(job: Job) -> None:
+    """Trains on `placement.processes` processes of this node.
+
+    Raises:
+        QAlignError: as `finetune` does, also when it happened in one of several processes.
+    """
+    if job.placement.processes == 1:
+        finetune(job)
+        return
+    path, error = job.scratch / "job.json", job.scratch / ERROR
+    error.unlink(missing_ok=True)
+    write_json(path, job_to_json(job))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.placement.processes}"]
+    finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
+    if finished.returncode != 0:
+        message = error.read_text(encoding="utf-8") if error.is_file() else ""
+        raise ModelError(message or f"training on {job.placement.processes} processes failed; their messages stand above")
+
+
+def job_to_json(job: Job) -> dict[str, Any]:
+    """A job as plain values."""
+    return json.loads(json.dumps(dataclasses.asdict(job), default=str))  # type: ignore[no-any-return]
+
+
+def job_from_json(values: dict[str, Any]) -> Job:
+    """The job that `job_to_json` wrote."""
+    config, placement = values["config"], values["placement"]
+    if config["adapter"] is not None:
+        modules = config["adapter"]["modules"]
+        config["adapter"] = Adapter(**{**config["adapter"], "modules": modules if modules == "all-linear" else tuple(modules)})
+    placement = Placement(**{**placement, "runs": Path(placement["runs"]), "trackers": tuple(placement["trackers"])})
+    folders = {name: Path(values[name]) for name in ("model", "examples", "output", "scratch")}
+    return Job(title=values["title"], config=TrainingConfig(**config), placement=placement, **folders)
+
+
+def _die_with_parent() -> None:
+    """Ends the launcher when its parent is killed, so that no orphan goes on writing (Linux only)."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _main() -> None:
+    job = job_from_json(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    try:
+        finetune(job)
+    except QAlignError as error:
+        (job.scratch / ERROR).write_text(str(error), encoding="utf-8")
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,317 @@
+"""The training loop, on accelerate.
+
+A step: the global batch of the recipe, cut into micro-batches; the loss summed over the supervised tokens of all of them
+and all ranks, divided by their number; the gradient clipped; AdamW; a cosine schedule with warm-up. The same seed gives
+the same batches on any number of devices and after a resume.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingError
+from ..placement import Placement
+from ..progress import Bar
+from ..records import Example, atomic_file, read_jsonl, write_json
+from . import checkpoints
+from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
+from .config import TrainingConfig
+from .loss import SupervisedLoss
+from .models import load_model, load_tokenizer, resolve, save, with_adapter
+
+if TYPE_CHECKING:
+    import torch
+
+METRICS = "metrics.jsonl"
+SUMMARY = "training.json"
+STEPS_PER_REPORT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training stage: what to train, on what, how, and where to put it. `title` is for people."""
+
+    title: str
+    model: Path
+    examples: Path
+    output: Path
+    scratch: Path
+    config: TrainingConfig
+    placement: Placement
+
+
+def finetune(job: Job) -> None:
+    """Trains, or goes on from the last checkpoint, and leaves an ordinary Hugging Face folder with the stage's metrics.
+
+    On several processes every one calls this; each does its share.
+
+    Raises:
+        ModelError, DataError, SettingError: the base, the examples or a value cannot be used.
+    """
+    import torch
+    from accelerate.utils import set_seed
+
+    config = job.config
+    accelerator = _accelerator(job)
+    set_seed(config.seed)
+    folder = resolve(job.model)
+    tokenizer = load_tokenizer(folder)
+    data = tokenize(read_jsonl(job.examples, Example), tokenizer, config)
+    model = load_model(folder, torch.float32)
+    if config.adapter is not None:
+        model = with_adapter(model, config.adapter)
+    if job.placement.activation_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.train()
+
+    loss = SupervisedLoss(model)
+    total_steps = config.steps(len(data))
+    optimizer = make_optimizer(model, config)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, total_steps, config))
+    model, optimizer = accelerator.prepare(model, optimizer)
+    accelerator.register_for_checkpointing(schedule)
+
+    found = checkpoints.latest(job.scratch)
+    progress: dict[str, Any] = checkpoints.load(accelerator, found) if found else {"step": 0, "tokens": 0, "supervised": 0}
+    if accelerator.is_main_process:
+        _forget_after(job.scratch / METRICS, progress["step"])
+    progress = _steps(job, accelerator, model, optimizer, schedule, loss, data, progress, total_steps, pad_id(tokenizer))
+
+    loss.remove()
+    accelerator.wait_for_everyone()
+    trained = accelerator.unwrap_model(model)
+    if config.adapter is not None:
+        trained = trained.merge_and_unload()
+    if accelerator.is_main_process:
+        save(trained, tokenizer, job.output)
+        shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
+        write_json(job.output / SUMMARY, _summary(job, data, progress))
+    accelerator.end_training()
+    _reset()
+
+
+def _steps(
+    job: Job,
+    accelerator: Any,
+    model: Any,
+    optimizer: Any,
+    schedule: Any,
+    loss: SupervisedLoss,
+    data: TokenizedExamples,
+    progress: dict[str, Any],
+    total_steps: int,
+    pad: int,
+) -> dict[str, Any]:
+    """Runs the steps that are left; returns what was counted over all of them."""
+    batches = GlobalBatches(len(data), job.config)
+    lengths, supervised = data.lengths, data.supervised
+    pending: list[tuple[dict[str, Any], torch.Tensor, torch.Tensor]] = []
+    saved_at = reported_at = time.monotonic()
+    with Bar(
+        job.title, total_steps, progress["step"], quiet=job.placement.quiet or not accelerator.is_main_process
+    ) as bar:
+        for step in range(progress["step"], total_steps):
+            indices = batches[step]
+            step_supervised = sum(supervised[i] for i in indices)
+            step_tokens = sum(lengths[i] for i in indices)
+            rate = schedule.get_last_lr()[0]
+            step_loss, norm = one_step(
+                accelerator, model, optimizer, loss, data, lengths, indices, step_supervised, job, pad
+            )
+            schedule.step()
+            progress = {
+                "step": step + 1,
+                "tokens": progress["tokens"] + step_tokens,
+                "supervised": progress["supervised"] + step_supervised,
+            }
+            row = {**progress, "learning_rate": rate, "step_tokens": step_tokens}
+            pending.append((row, step_loss, norm))
+            if (step + 1) % STEPS_PER_REPORT == 0 or step + 1 == total_steps:
+                now = time.monotonic()
+                text = _report(job, accelerator, pending, now - reported_at)
+                bar.advance(len(pending), text)
+                pending, reported_at = [], now
+                if step + 1 < total_steps and _due(accelerator, now - saved_at, job.placement.seconds_per_checkpoint):
+                    checkpoints.save(accelerator, job.scratch, step + 1, progress)
+                    saved_at = reported_at = time.monotonic()
+    return progress
+
+
+def one_step(
+    accelerator: Any,
+    model: Any,
+    optimizer: Any,
+    loss: SupervisedLoss,
+    data: TokenizedExamples,
+    lengths: Sequence[int],
+    indices: Sequence[int],
+    supervised: int,
+    job: Job,
+    pad: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One optimiser step over the examples `indices`; returns the loss (mean over the step's `supervised` tokens of all
+    ranks) and the gradient's norm before clipping, both float32 scalars on the device."""
+    import torch
+
+    summed = backward(accelerator, model, loss, data, lengths, indices, supervised, job.placement, pad)
+    norm = accelerator.clip_grad_norm_(model.parameters(), job.config.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return accelerator.reduce(summed, "sum") / supervised, torch.as_tensor(norm)
+
+
+def backward(
+    accelerator: Any,
+    model: Any,
+    loss: SupervisedLoss,
+    data: TokenizedExamples,
+    lengths: Sequence[int],
+    indices: Sequence[int],
+    supervised: int,
+    placement: Placement,
+    pad: int,
+) -> torch.Tensor:
+    """Accumulates the gradient of the mean loss over the step's `supervised` tokens in this rank's share of the
+    micro-batches; returns this rank's summed loss. Gradients are exchanged once, with the last micro-batch."""
+    import torch
+
+    ranks = accelerator.num_processes
+    mine = micro_batches(indices, lengths, placement.tokens_per_micro_batch, ranks)[accelerator.process_index]
+    summed = torch.zeros((), device=accelerator.device)
+    for place, part in enumerate(mine):
+        batch = collate(data, part, pad)
+        batch.ids, batch.selected, batch.targets = (
+            tensor.to(accelerator.device, non_blocking=True) for tensor in (batch.ids, batch.selected, batch.targets)
+        )
+        last = place == len(mine) - 1
+        with accelerator.no_sync(model) if not last else nullcontext():
+            part_loss = loss(model, batch)
+            accelerator.backward(part_loss * (ranks / supervised))  # gradients are averaged over ranks: undone here
+        summed += part_loss.detach()
+    return summed
+
+
+def make_optimizer(model: Any, config: TrainingConfig) -> Any:
+    """Fused AdamW (arXiv 1711.05101) over what is trainable."""
+    import torch
+
+    return torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=config.learning_rate,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_epsilon,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
+    """Linear warm-up over `warmup_ratio` of the steps, then half a cosine down to zero; as transformers' schedule does."""
+    warmup = math.ceil(total_steps * config.warmup_ratio)
+    if step < warmup:
+        return step / max(warmup, 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total_steps - warmup, 1)))
+
+
+def pad_id(tokenizer: Any) -> int:
+    """What fills rows on the right. Nothing reads it, so the end-of-sequence token will do where there is no other."""
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
+
+
+def _accelerator(job: Job) -> Any:
+    import importlib.util
+
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import ProjectConfiguration
+
+    bfloat16 = job.config.precision == "bfloat16"
+    if bfloat16 and torch.cuda.is_available() and job.placement.device != "cpu" and not torch.cuda.is_bf16_supported():
+        raise SettingError("this device has no bfloat16; set precision=float32")
+    if job.placement.device == "cuda" and not torch.cuda.is_available():
+        raise SettingError("there is no CUDA device here; choose another with --device")
+    trackers = [name for name in job.placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")]
+    logs = job.placement.runs / "logs" / job.output.name.removesuffix(".partial")
+    _reset()
+    accelerator = Accelerator(
+        mixed_precision="bf16" if bfloat16 else "no",
+        cpu=job.placement.device == "cpu",
+        log_with=trackers or None,
+        project_config=ProjectConfiguration(project_dir=str(job.scratch), logging_dir=str(logs)),
+    )
+    if trackers:
+        logs.mkdir(parents=True, exist_ok=True)
+        accelerator.init_trackers("qalign")
+    return accelerator
+
+
+def _reset() -> None:
+    """Lets the next stage of the same process choose its own precision: accelerate keeps its state in globals."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=False)
+
+
+def _report(job: Job, accelerator: Any, pending: list[tuple[Any, Any, Any]], seconds: float) -> str:
+    """Writes the metrics of the steps since the last report; returns a word for the bar."""
+    tokens_per_second = sum(row["step_tokens"] for row, _, _ in pending) / max(seconds, 1e-9)
+    rows = [
+        {**row, "loss": float(step_loss), "gradient_norm": float(norm), "tokens_per_second": round(tokens_per_second, 1)}
+        for row, step_loss, norm in pending
+    ]
+    if accelerator.is_main_process:
+        with (job.scratch / METRICS).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        for row in rows:
+            accelerator.log({name: row[name] for name in ("loss", "learning_rate", "gradient_norm")}, step=row["step"])
+    return f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s"
+
+
+def _forget_after(metrics: Path, step: int) -> None:
+    """Drops what was reported after the checkpoint that training goes on from."""
+    kept = []
+    if metrics.is_file():
+        for line in metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:
+                break  # the line that a kill tore
+    with atomic_file(metrics) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
+
+
+def _due(accelerator: Any, seconds: float, limit: float) -> bool:
+    """Whether it is time for a checkpoint; all ranks go by the first one's clock."""
+    if accelerator.num_processes == 1:
+        return seconds >= limit
+    from accelerate.utils import broadcast_object_list
+
+    return bool(broadcast_object_list([seconds >= limit])[0])
+
+
+def _summary(job: Job, data: TokenizedExamples, progress: dict[str, Any]) -> dict[str, Any]:
+    """What the stage was trained on, for `results.json` and for people."""
+    losses = [json.loads(line)["loss"] for line in (job.scratch / METRICS).read_text(encoding="utf-8").splitlines()]
+    edge = max(1, min(10, len(losses) // 4))
+    return {
+        "title": job.title,
+        "examples": len(data),
+        "examples_by_language": dict(sorted(data.examples_by_language.items())),
+        "tokens_by_language": dict(sorted(data.tokens_by_language.items())),
+        "too_long": data.too_long,
+        "steps": progress["step"],
+        "tokens": progress["tokens"],
+        "supervised_tokens": progress["supervised"],
+        "first_loss": round(sum(losses[:edge]) / edge, 4),
+        "last_loss": round(sum(losses[-edge:]) / edge, 4),
+        "config": asdict(job.config),
+    }

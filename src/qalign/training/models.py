@@ -1,0 +1,149 @@
+"""Opening a base: any causal language model on disk, its tokenizer, and its adapter."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .config import Adapter
+
+POINTER = "model.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses what is no model folder; looks at names only.
+
+    Raises:
+        ModelError: a file that a model or its tokenizer needs is not there, or the weights are not safetensors.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder; give a folder with a model, a hub name, or 'tiny'")
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json; give the folder of a transformers model")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(
+            f"{folder} has no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); save the model's tokenizer there: "
+            "tokenizer.save_pretrained(folder)"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{folder} has no weights as .safetensors (other formats can run code when opened); convert them: "
+            "model.save_pretrained(folder, safe_serialization=True)"
+        )
+
+
+def resolve(folder: Path) -> Path:
+    """The folder that holds the model of a finished stage: itself, or the hub snapshot that it points to."""
+    pointer = folder / POINTER
+    if not pointer.is_file():
+        return folder
+    named = json.loads(pointer.read_text(encoding="utf-8"))
+    return download(named["hub"], named["revision"])
+
+
+def download(name: str, revision: str) -> Path:
+    """A hub model at a revision, from the cache or the hub: safetensors, tokenizer and configuration only."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(
+            snapshot_download(name, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"])
+        )
+    except Exception as error:  # the hub's client raises many kinds; all mean that the model cannot be had
+        raise ModelError(
+            f"cannot get {name} at {revision} from the hub ({_first_line(error)}); check the name and the network, log in with "
+            "`hf auth login` if it is gated, or give a folder"
+        ) from error
+    check_folder(folder)
+    return folder
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder. Never runs code from the folder."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # transformers raises many kinds for a broken tokenizer
+        raise ModelError(f"the tokenizer in {folder} cannot be opened ({_first_line(error)}); save it there again") from error
+
+
+def load_model(folder: Path, dtype: Any) -> Any:
+    """The causal language model of a folder in a given torch dtype. Safetensors only; never runs code from the folder."""
+    from transformers import AutoModelForCausalLM
+
+    with _no_bars():
+        try:
+            return AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"the model in {folder} cannot be opened as a causal model: {_first_line(error)}") from error
+
+
+def with_adapter(model: Any, adapter: Adapter) -> Any:
+    """The model with a trainable low-rank adapter, its own weights frozen."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ModelError("an adapter needs peft; install it: pip install 'qalign[lora]'") from error
+
+    modules = adapter.modules if isinstance(adapter.modules, str) else list(adapter.modules)
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=adapter.rank, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout, target_modules=modules, task_type="CAUSAL_LM"
+        ),
+    )
+
+
+def save(model: Any, tokenizer: Any, output: Path) -> None:
+    """An ordinary Hugging Face folder: safetensors, tokenizer with the chat template, generation config (greedy)."""
+    from ..alignment.prompts import end_of_sequence, set_chat_template
+
+    set_chat_template(tokenizer)
+    generation = model.generation_config
+    generation.do_sample, generation.temperature, generation.top_p, generation.top_k = False, None, None, None
+    generation.eos_token_id = end_of_sequence(tokenizer)
+    generation.bos_token_id = tokenizer.bos_token_id
+    generation.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.eos_token_id
+    with _no_bars():
+        model.save_pretrained(output)
+        tokenizer.save_pretrained(output)
+
+
+def parameters(folder: Path) -> int | None:
+    """How many parameters the safetensors of a folder hold, read from their headers; None if there are none."""
+    files = sorted(folder.glob("*.safetensors"))
+    total = 0
+    for path in files:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                size = 1
+                for extent in tensor["shape"]:
+                    size *= extent
+                total += size
+    return total if files else None
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keeps transformers' own bars out of ours."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,268 @@
+"""The layouts of the hub, on hand-made clones of a few rows; and what is said when the hub cannot be had."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qalign.corpora import Role, Source, Text
+from qalign.corpora.hub import resolve_revision
+from qalign.errors import DataError
+
+Find = Callable[..., Source]
+Load = Callable[..., Text]
+
+INSTRUCT = "Mathoctopus/GSM8KInstruct_Parallel"
+
+
+def test_gsm8k(load: Load, clones: Path) -> None:
+    text = load("gsm8k", "english", ["en"], clones)
+    assert [(one.id, one.gold, one.source) for one in text.problems] == [
+        ("0", "7", "gsm8k"), ("1", "2,000", "gsm8k"), ("2", "3", "gsm8k")
+    ]  # fmt: skip
+    assert text.problems[0].question.startswith("Ada has 3 pens")
+    assert text.problems[0].answer == "Ada has 3+4 = <<3+4=7>>7 pens.\n#### 7"
+
+
+def test_a_clone_in_parquet(load: Load, clones: Path, tmp_path: Path) -> None:
+    import pyarrow.json
+    import pyarrow.parquet
+
+    folder = tmp_path / "openai/gsm8k/main"
+    folder.mkdir(parents=True)
+    rows = pyarrow.json.read_json(clones / "openai/gsm8k/main/train.jsonl")
+    pyarrow.parquet.write_table(rows, folder / "train-00000-of-00001.parquet")
+    (folder.parent / "README.md").write_text(
+        "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: train\n    path: main/train-*\n---\n"
+    )
+    assert load("gsm8k", "english", ["en"], tmp_path).records == load("gsm8k", "english", ["en"], clones).records
+
+
+def test_metamathqa(load: Load, clones: Path) -> None:
+    problems = load("metamathqa", "english", ["en"], clones).problems
+    assert [one.gold for one in problems] == ["7", "3", None]
+    assert problems[0].question == "How many pens has Ada, who had 3, after buying 4?"
+    assert problems[0].answer == "She has 3+4 = 7 pens.\n#### 7\nThe answer is: 7"
+
+
+def test_msvamp(load: Load, clones: Path) -> None:
+    problems = load("msvamp", "test", ["bn", "en"], clones).problems
+    assert [(one.language, one.id, one.gold) for one in problems] == [
+        (code, id, gold) for code in ("bn", "en") for id, gold in (("0", "8"), ("1", "3.5"), ("2", "1200"))
+    ]
+    assert problems[0].question.startswith("জুলিয়ার ১৮টি")
+    assert {one.answer for one in problems} == {None}
+
+
+def test_mgsm_is_read_without_quoting(load: Load, clones: Path) -> None:
+    problems = load("mgsm", "test", ["bn", "en"], clones).problems
+    assert [one.gold for one in problems] == ["7", "2,000", "4.5"] * 2
+    assert problems[5].question == '"Half of 9" is what?'
+
+
+def test_flores_is_joined_by_id(load: Load, clones: Path) -> None:
+    pairs = load("flores", "general", ["bn", "zh"], clones).pairs
+    assert [(one.language, one.id, one.text_en) for one in pairs[:3]] == [
+        ("bn", "4", "Nobody was hurt."),
+        ("bn", "1", "On Monday the river rose."),
+        ("bn", "2", "The bridge was closed for two days."),
+    ]
+    assert [(one.id, one.text) for one in pairs[3:]] == [
+        ("1", "星期一河水上涨。"), ("2", "这座桥关闭了两天。"), ("4", "没有人受伤。")
+    ]  # fmt: skip
+
+
+def test_flores_without_its_english_row(load: Load, clones: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data" / "openlanguagedata/flores_plus"
+    shutil.copytree(clones / "openlanguagedata/flores_plus", copy)
+    english = copy / "dev/eng_Latn.jsonl"
+    english.write_text(english.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(DataError, match=r"ben_Beng row 1: the id '4' is not on the English side"):
+        load("flores", "general", ["bn"], tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("role", "languages", "expected"),
+    [
+        ("questions", ["bn"], [("0", "আদার ৩টি", "Ada has 3 pens"), ("1", "একটি খামার", "A farm sells 1,000")]),
+        ("answers", ["zh", "th"], [("1", "它卖1000*2", "It sells 1000*2"), ("0", "เอดามี 3+4", "Ada has 3+4")]),
+    ],
+)
+def test_gsm8kinstruct_pairs(
+    load: Load, clones: Path, role: Role, languages: list[str], expected: list[tuple[str, str, str]]
+) -> None:
+    text = load("gsm8kinstruct", role, languages, clones)
+    assert len(text.pairs) == len(expected)
+    for one, (id, start, start_en) in zip(text.pairs, expected, strict=True):
+        assert one.id == id
+        assert one.text.startswith(start)
+        assert one.text_en.startswith(start_en)
+    told = {"bn": "bn 0 of 2", "zh": "th 0 of 1, zh 0 of 1"}[languages[0]]
+    assert text.notes == [f"gsm8kinstruct: final numbers that differ from the English answer's: {told}"]
+
+
+def test_gsm8kinstruct_problems(load: Load, clones: Path) -> None:
+    problems = load("gsm8kinstruct", "multilingual", ["zh", "en", "bn"], clones).problems
+    assert [(one.language, one.id, one.gold) for one in problems] == [
+        ("zh", "1", "2000"), ("en", "0", "7"), ("en", "1", "2,000"), ("bn", "0", "7"), ("bn", "1", "2000")
+    ]  # fmt: skip
+    assert problems[1].question == "Ada has 3 pens and buys 4 more. How many pens has she?"
+    english = load("gsm8kinstruct", "english", ["en"], clones)
+    assert english.records == problems[1:3]
+    assert english.notes == []
+
+
+def framed(language: str, question: str = "How many?", answer: str = "#### 7") -> dict[str, str]:
+    prompt = (
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request in "
+        f"{language}. Please answer in {language}.\n\n### Instruction:\n{question}\n\n### Response:"
+    )
+    return {"prompt": prompt, "chosen": answer}
+
+
+def instruct(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """A data folder with a clone of GSM8KInstruct that holds these rows."""
+    (folder / INSTRUCT).mkdir(parents=True)
+    (folder / INSTRUCT / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
+def test_the_language_is_read_from_the_frame_and_not_from_the_question(
+    load: Load, clones: Path, tmp_path: Path
+) -> None:
+    rows = [framed("English", "A trip in German hills?"), framed("Thai", "In French or in Thai?")]
+    data = instruct(tmp_path / "data", rows)
+    (pair,) = load("gsm8kinstruct", "questions", ["th"], data).pairs
+    assert (pair.text, pair.text_en) == ("In French or in Thai?", "A trip in German hills?")
+
+
+ENGLISH, THAI = framed("English"), framed("Thai")
+TWO = framed("Thai")["prompt"].replace("answer in Thai", "answer in German")
+NONE = framed("Thai")["prompt"].replace("in Thai", "well")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([ENGLISH, {"prompt": TWO, "chosen": "x"}], " row 2: the frame names German and Thai; it must name one"),
+        ([ENGLISH, {"prompt": NONE, "chosen": "x"}], " row 2: the frame names no language; it must name one"),
+        ([ENGLISH, framed("Klingon")], " row 2: the frame names the unknown language Klingon: "),
+        ([ENGLISH, {"prompt": "How many?", "chosen": "x"}], " row 2: the prompt is not '... ### Instruction: "),
+        ([THAI, ENGLISH], " row 1 is in th before any English row opened a problem: give the pairs as local files"),
+        ([ENGLISH, THAI, THAI], " row 3 is the second th row of one problem, after {} row 2: give the pairs as local"),
+        ([ENGLISH, framed("Thai", "")], " row 2: 'question' is empty; mend it"),
+        ([ENGLISH], " has no row in th, it has no usable row at all"),
+    ],
+)  # fmt: skip
+def test_faults_of_gsm8kinstruct(
+    load: Load, clones: Path, tmp_path: Path, rows: list[dict[str, str]], message: str
+) -> None:
+    data = instruct(tmp_path / "data", rows)
+    with pytest.raises(DataError) as caught:
+        load("gsm8kinstruct", "questions", ["th"], data)
+    assert str(caught.value).startswith(f"{data / INSTRUCT}{message.format(data / INSTRUCT)}")
+
+
+def test_a_grouping_that_is_off_is_found_by_the_final_numbers(load: Load, clones: Path, tmp_path: Path) -> None:
+    def rows(wrong: int) -> list[dict[str, str]]:
+        numbers = [(n, n + (n < wrong)) for n in range(10)]
+        both = [(framed("English", answer=f"#### {n}"), framed("Thai", answer=f"#### {m}.0")) for n, m in numbers]
+        return [row for pair in both for row in pair]
+
+    text = load("gsm8kinstruct", "questions", ["th"], instruct(tmp_path / "few", rows(wrong=2)))
+    assert text.notes == ["gsm8kinstruct: final numbers that differ from the English answer's: th 2 of 10"]
+    with pytest.raises(DataError, match=r"^gsm8kinstruct: in 3 of 10 th answers .* not grouped by problem: give the"):
+        load("gsm8kinstruct", "questions", ["th"], instruct(tmp_path / "many", rows(wrong=3)))
+    # A language that is not asked for is not held against those that are.
+    load("gsm8kinstruct", "english", ["en"], tmp_path / "many")
+
+
+def test_faults_of_a_clone(load: Load, clones: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"MSVAMP sw: it has no such language \(BuilderConfig 'sw' not found"):
+        load("msvamp", "test", ["sw"], clones)
+    with pytest.raises(DataError, match=r"juletxara/mgsm has no mgsm_sw.tsv, mgsm_th.tsv: fetch the files"):
+        load("mgsm", "test", ["bn", "sw", "th"], clones)
+    mgsm = tmp_path / "juletxara/mgsm"
+    mgsm.mkdir(parents=True)
+    (mgsm / "mgsm_bn.tsv").write_text("One?\t1\nTwo?\n")
+    with pytest.raises(DataError, match=r"mgsm_bn.tsv line 2 has 1 cells, not 2"):
+        load("mgsm", "test", ["bn"], tmp_path)
+    (mgsm / "mgsm_bn.tsv").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(DataError, match=r"mgsm_bn.tsv is a Git LFS pointer, not the file: run `git lfs pull`"):
+        load("mgsm", "test", ["bn"], tmp_path)
+    gsm8k = tmp_path / "openai/gsm8k"
+    gsm8k.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"gsm8k is empty: clone openai/gsm8k into it"):
+        load("gsm8k", "english", ["en"], tmp_path)
+    metamath = tmp_path / "meta-math/MetaMathQA"
+    metamath.mkdir(parents=True)
+    (metamath / "train.jsonl").write_text('{"query": "One?", "answer": "1"}\n')
+    with pytest.raises(DataError, match=r"MetaMathQA has no column 'response', only query, answer: its layout"):
+        load("metamathqa", "english", ["en"], tmp_path)
+
+
+def test_the_revision_asked_for_is_used_and_a_recorded_one_is_kept(tmp_path: Path) -> None:
+    recorded = tmp_path / "revisions.json"
+    recorded.write_text('{"openai/gsm8k": "abc"}')
+    assert resolve_revision("openai/gsm8k", "v1", recorded) == "v1"
+    assert resolve_revision("openai/gsm8k", None, recorded) == "abc"
+    assert recorded.read_text() == '{"openai/gsm8k": "abc"}'
+
+
+def test_a_revision_that_is_found_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    class Info:
+        sha = "f" * 40
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda self, name: Info)
+    recorded = tmp_path / "state" / "revisions.json"
+    assert resolve_revision("b/b", None, recorded) == "f" * 40
+    Info.sha = "e" * 40
+    assert resolve_revision("a/a", None, recorded) == "e" * 40
+    assert resolve_revision("b/b", None, recorded) == "f" * 40
+    assert json.loads(recorded.read_text()) == {"a/a": "e" * 40, "b/b": "f" * 40}
+    assert [path.name for path in recorded.parent.iterdir()] == ["revisions.json"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"openai/gsm8k": 1}'])
+def test_a_broken_record_of_revisions(tmp_path: Path, content: str) -> None:
+    recorded = tmp_path / "revisions.json"
+    recorded.write_text(content)
+    with pytest.raises(DataError, match=r"revisions.json is no record of revisions \(.*\): remove it"):
+        resolve_revision("openai/gsm8k", None, recorded)
+
+
+def test_what_is_said_when_the_hub_cannot_be_reached(find: Find, load: Load) -> None:
+    with pytest.raises(DataError, match=r"^openai/gsm8k: no revision of it is known, and the hub cannot be reached"):
+        find("gsm8k", "english", ["en"])
+    with pytest.raises(DataError, match=r"^openai/gsm8k@abc main: the hub cannot be reached .*: go online, or give"):
+        load("gsm8k@abc", "english", ["en"])
+    with pytest.raises(DataError, match=r"^juletxara/mgsm@abc mgsm_bn.tsv: the hub cannot be reached "):
+        load("mgsm@abc", "test", ["bn"])
+
+
+def test_what_is_said_when_the_hub_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    for kind, said in (
+        (GatedRepoError, r"conditions must be accepted at https://huggingface.co/datasets/a/b; then log in with"),
+        (RepositoryNotFoundError, r"the hub does not have it, or not for you: log in with `hf auth login`, or give"),
+        (RevisionNotFoundError, r"the hub has no such revision; ask for one that a/b has"),
+        (ImportError, r"install what reads it: pip install 'qalign\[data\]'"),
+    ):
+        # Made without their own constructors, which want a response of whichever network library is in use.
+        error = kind.__new__(kind, "refused")
+
+        def refuse(self: object, name: str, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", refuse)
+        with pytest.raises(DataError, match=said):
+            resolve_revision("a/b", None, tmp_path / "revisions.json")
+    assert list(tmp_path.iterdir()) == []
