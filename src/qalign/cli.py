@@ -32,7 +32,9 @@ app = typer.Typer(
 )
 USER_ERROR, INTERRUPTED = 2, 130
 
-Systems = Annotated[list[str], typer.Argument(help="Systems by name (see `qalign list`), or module:function of your own.")]
+Systems = Annotated[
+    list[str], typer.Argument(help="Systems by name (see `qalign list`), or module:function of your own.")
+]
 Names = Annotated[str | None, typer.Option(help="Codes with commas, such as bn,th,sw.")]
 
 
@@ -48,12 +50,17 @@ def _errors() -> Iterator[None]:
         print("\nqalign: interrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except ModuleNotFoundError as error:
-        print(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)", file=sys.stderr)
+        print(
+            f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)", file=sys.stderr
+        )
         raise SystemExit(USER_ERROR) from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
             raise
-        print(f"qalign: error: cannot write {error.filename or ''}: {error.strerror}; see to it and run it again", file=sys.stderr)
+        print(
+            f"qalign: error: cannot write {error.filename or ''}: {error.strerror}; see to it and run it again",
+            file=sys.stderr,
+        )
         raise SystemExit(USER_ERROR) from error
 
 
@@ -75,7 +82,9 @@ def _with_study(command: Callable[..., None]) -> Callable[..., None]:
         hints |= get_type_hints(function, localns={"Study": object}, include_extras=True)
     parameters = [own[name] for name in own if name not in ("study", "placement")]
     for function in shared:
-        parameters += [p for p in inspect.signature(function).parameters.values() if p.name not in {q.name for q in parameters}]
+        parameters += [
+            p for p in inspect.signature(function).parameters.values() if p.name not in {q.name for q in parameters}
+        ]
 
     def wrapped(**arguments: Any) -> None:
         with _errors():
@@ -178,8 +187,8 @@ def run_command(
 @_with_study
 def plan_command(systems: Systems, study: Study) -> None:
     """Draw the tree of stages: what is done, what will run and how large it is. Starts nothing."""
-    from .systems.plans import draw
     from .systems.comparison import compare
+    from .systems.plans import draw
 
     _console().print(draw(compare(study, systems), study.runs))
 
@@ -273,7 +282,9 @@ def score_command(
     if judgements is not None:
         write_jsonl(judgements, scored.judgements)
     note = f"Columns not used: {', '.join(scored.unused)}." if scored.unused else ""
-    _console().print(score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich())
+    _console().print(
+        score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich()
+    )
 
 
 @app.command("check")
@@ -360,7 +371,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _callback(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 

@@ -139,5 +139,7 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
 
 def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, Any]]:
     """The rows of some languages as plain values, for a stage's config: a changed row is a changed stage."""
-    return {code: {**dataclasses.asdict(language(code, table)), "answer_markers": list(table[code].answer_markers)}
-            for code in codes}
+    return {
+        code: {**dataclasses.asdict(language(code, table)), "answer_markers": list(table[code].answer_markers)}
+        for code in codes
+    }

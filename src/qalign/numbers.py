@@ -90,7 +90,7 @@ _CURRENCY = re.compile(
 _NAMED = re.compile(r"(?:\^\{?-?|[^\W_]_\{?|[A-Za-zÀ-ÖØ-öø-ԯ])\Z")
 _COMMAND_OR_TIMES = re.compile(r"(?:\\[A-Za-z]+|[0-9)] ?[xXхХ])\Z")
 _MINUS = re.compile(
-    r"(?:(?P<spaced>(?<=[=(≈])- |(?<=[=(≈] )- )|(?P<tight>-)|负|負|マイナス ?|ลบ ?"
+    r"(?:(?P<spaced>(?<=[=(≈])- |(?<=[=(≈] )- )|(?P<tight>-)|负|負|マイナス ?|(?<!ยาง)ลบ ?"
     r"|(?<![^\W\d_])(?:minus|moins|menos|минус) )\Z", re.IGNORECASE)  # fmt: skip
 _OPERAND = re.compile(r"(?:[0-9)\]}%²³½¼¾-]|[0-9] ?[$€£¥₹৳฿₽]|[0-9][^\W\d_]{1,3})\Z")
 _PERCENT_BEFORE = re.compile(r"(?:(?<![0-9])(?<![0-9] )%|asilimia )\Z", re.IGNORECASE)

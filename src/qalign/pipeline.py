@@ -140,7 +140,9 @@ def status(stage: Stage, runs: Path) -> Status:
     return "interrupted" if _partial(folder).exists() else "to run"
 
 
-def run(targets: Sequence[Stage], runs: Path, placement: Any = None, on_event: Event = lambda event, stage: None) -> None:
+def run(
+    targets: Sequence[Stage], runs: Path, placement: Any = None, on_event: Event = lambda event, stage: None
+) -> None:
     """Runs what the targets need and is not done yet.
 
     `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage.
@@ -191,7 +193,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         assert isinstance(record["files"], dict) and isinstance(record["fingerprint"], str)
         return dict(record)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise StageError(f"{folder}/{RECORD} cannot be read ({error}); remove the folder to make the stage again") from error
+        raise StageError(
+            f"{folder}/{RECORD} cannot be read ({error}); remove the folder to make the stage again"
+        ) from error
 
 
 def explain(stage: Stage, runs: Path) -> list[str]:
@@ -317,7 +321,9 @@ def _lock(stage: Stage, runs: Path, on_event: Event) -> Iterator[None]:
     try:
         locks.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StageError(f"cannot write to the folder of runs {runs}: {error.strerror}; give another with --runs") from error
+        raise StageError(
+            f"cannot write to the folder of runs {runs}: {error.strerror}; give another with --runs"
+        ) from error
     lock = FileLock(locks / f"{stage.folder_name}.lock")
     try:
         lock.acquire(timeout=0)
@@ -340,7 +346,12 @@ def _disk_full_is_an_error(folder: Path) -> Iterator[None]:
     except Exception as error:
         free_bytes = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
         number = getattr(error, "errno", None)
-        if number in _DISK_FULL or "No space left" in str(error) or "File too large" in str(error) or free_bytes < 2**20:
+        if (
+            number in _DISK_FULL
+            or "No space left" in str(error)
+            or "File too large" in str(error)
+            or free_bytes < 2**20
+        ):
             raise StageError(
                 f"the disk is full ({free_bytes / 2**20:.0f} MiB free at {folder.parent}); free some space or choose another "
                 "folder with --runs, then run the same command again: what was finished is kept"

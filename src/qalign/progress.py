@@ -44,8 +44,12 @@ class Bar:
                 self._printed = now
                 rate = (self.done - self._first) / max(now - self._started, 1e-9)
                 left = (self.total - self.done) / rate if rate else 0.0
-                print(f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True)
+                print(
+                    f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True
+                )
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._progress:
             self._progress.stop()

@@ -12,5 +12,7 @@ def response_examples(problems: Iterable[Problem]) -> Iterator[Example]:
     """The question as it stands is the instruction; the worked answer, in the question's language, the response."""
     for problem in problems:
         if problem.answer is None:
-            raise DataError(f"problem {problem.id} ({problem.language}) of {problem.source} has no worked answer to learn from")
+            raise DataError(
+                f"problem {problem.id} ({problem.language}) of {problem.source} has no worked answer to learn from"
+            )
         yield Example(problem.id, problem.language, problem.source, problem.question, problem.answer)

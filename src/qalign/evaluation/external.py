@@ -41,7 +41,9 @@ def score_file(
     for where, row in rows(path):
         column = next((name for name in TEXT_COLUMNS if name in row), None)
         if column is None or not isinstance(row[column], str):
-            raise DataError(f"{where}: no text in '{TEXT_COLUMNS[0]}' (or '{TEXT_COLUMNS[1]}'); it has {', '.join(row)}")
+            raise DataError(
+                f"{where}: no text in '{TEXT_COLUMNS[0]}' (or '{TEXT_COLUMNS[1]}'); it has {', '.join(row)}"
+            )
         if row.get("id") in (None, ""):
             raise DataError(f"{where}: no 'id'; every prediction needs the id of its problem")
         code = row.get("language", default_language)
@@ -61,7 +63,9 @@ def score_file(
     present = {code for code, _ in judgements}
     missing = [key for key in golds if key[0] in present]
     if missing:
-        raise DataError(f"{path} has no prediction for {len(missing)} problems, the first of them {missing[0][1]} ({missing[0][0]})")
+        raise DataError(
+            f"{path} has no prediction for {len(missing)} problems, the first of them {missing[0][1]} ({missing[0][0]})"
+        )
     return Scored(list(judgements.values()), list(unused))
 
 

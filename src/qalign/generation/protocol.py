@@ -35,9 +35,13 @@ class DecodingConfig:
         if self.max_new_tokens < 1:
             raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
         if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise SettingError(f"temperature {self.temperature} and top_p {self.top_p}: give 0 or more, and above 0 up to 1")
+            raise SettingError(
+                f"temperature {self.temperature} and top_p {self.top_p}: give 0 or more, and above 0 up to 1"
+            )
         if self.precision not in ("float32", "bfloat16"):
-            raise SettingError(f"unknown precision '{self.precision}': {nearest(self.precision, ('float32', 'bfloat16'))}")
+            raise SettingError(
+                f"unknown precision '{self.precision}': {nearest(self.precision, ('float32', 'bfloat16'))}"
+            )
         if self.backend not in BACKENDS:
             raise SettingError(f"unknown generation backend '{self.backend}': {nearest(self.backend, BACKENDS)}")
 

@@ -57,7 +57,10 @@ def generate(
             if missing := [key for key in chunk if key not in answered]:
                 raise StageError(f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}")
             chunk_predictions = [_prediction(by_key[key], answered[key]) for key in chunk]
-            file.write(json.dumps([[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in chunk_predictions]) + "\n")
+            file.write(
+                json.dumps([[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in chunk_predictions])
+                + "\n"
+            )
             file.flush()
             done.update({f"{p.language}/{p.id}": p for p in chunk_predictions})
     return [done[key] for key in by_key]

@@ -26,7 +26,12 @@ class Table:
 
     def markdown(self) -> str:
         """GitHub's Markdown."""
-        lines = [f"**{_markdown(self.title)}**", "", _bar(self.columns), "|" + "|".join(["---", *["---:"] * (len(self.columns) - 1)]) + "|"]
+        lines = [
+            f"**{_markdown(self.title)}**",
+            "",
+            _bar(self.columns),
+            "|" + "|".join(["---", *["---:"] * (len(self.columns) - 1)]) + "|",
+        ]
         lines += [_bar(row) for row in self.rows]
         return "\n".join([*lines, *(["", _markdown(self.note)] if self.note else []), ""])
 
@@ -34,7 +39,16 @@ class Table:
         """A `tabular` for booktabs."""
         head = r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}"
         body = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
-        lines = [f"% {' '.join(self.title.split())}", head, r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}"]
+        lines = [
+            f"% {' '.join(self.title.split())}",
+            head,
+            r"\toprule",
+            body[0],
+            r"\midrule",
+            *body[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
         return "\n".join([*lines, *([f"% {' '.join(self.note.split())}"] if self.note else []), ""])
 
     def csv(self) -> str:
@@ -48,7 +62,12 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable(title=Text(self.title), caption=Text(self.note) if self.note else None, title_justify="left", caption_justify="left")
+        table = RichTable(
+            title=Text(self.title),
+            caption=Text(self.note) if self.note else None,
+            title_justify="left",
+            caption_justify="left",
+        )
         for number, column in enumerate(self.columns):
             table.add_column(Text(column), justify="left" if number == 0 else "right", no_wrap=number == 0)
         for row in self.rows:

@@ -67,7 +67,9 @@ def base(name: str, runs: Path) -> Stage:
 def _model_hash(folder: Path, known_hashes: Path) -> str:
     """A hash over the files of a model. Hashes of files are kept by size and time: weights are read once."""
     names = sorted(
-        path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja") and path.is_file()
+        path
+        for path in folder.iterdir()
+        if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja") and path.is_file()
     )
     try:
         kept: dict[str, str] = json.loads(known_hashes.read_text(encoding="utf-8"))
@@ -99,11 +101,13 @@ def _hub_revision(name: str, recorded: Path) -> str:
 
             known[key] = str(HfApi().model_info(name).sha)
         except ImportError as error:
-            raise ModelError(f"{name} is on the hub, which needs huggingface-hub: pip install 'qalign[data]'") from error
+            raise ModelError(
+                f"{name} is on the hub, which needs huggingface-hub: pip install 'qalign[data]'"
+            ) from error
         except Exception as error:  # the hub's client raises many kinds; all mean that the revision cannot be had
             raise ModelError(
-                f"cannot ask the hub for the revision of {name} ({(str(error).splitlines() or [''])[0][:150]}); check the name and "
-                "the network, or give a folder, or name@revision of one in the cache"
+                f"cannot ask the hub for the revision of {name} ({(str(error).splitlines() or [''])[0][:150]}); check the "
+                "name and the network, or give a folder, or name@revision of one in the cache"
             ) from error
         recorded.parent.mkdir(parents=True, exist_ok=True)
         write_json(recorded, known)

@@ -29,9 +29,16 @@ def check(
     source = locate(corpus, roles[role], codes, data=data, revision=None, revisions=runs / "revisions.json")
     text = read(source, codes, table, drop_invalid=drop_invalid)
     published = text.published or {}
-    rows = [[code, f"{count:,}", f"{published[code]:,}" if code in published else "-"] for code, count in text.counts.items()]
+    rows = [
+        [code, f"{count:,}", f"{published[code]:,}" if code in published else "-"]
+        for code, count in text.counts.items()
+    ]
     rows.append(["all", f"{sum(text.counts.values()):,}", f"{sum(published.values()):,}" if published else "-"])
-    made = [Table(f"{corpus} as {role}", ["language", "rows", "published"], rows, " ".join(f"{note}." for note in text.notes))]
+    made = [
+        Table(
+            f"{corpus} as {role}", ["language", "rows", "published"], rows, " ".join(f"{note}." for note in text.notes)
+        )
+    ]
     if text.dropped:
         made.append(Table("Dropped on request", ["where", "why"], [[d["where"], d["reason"]] for d in text.dropped]))
     return made
@@ -58,11 +65,17 @@ def overview() -> list[Table]:
             ],
         ),
         Table("Scales", ["name", "what"], [[s.name, s.title] for s in SCALES.values()]),
-        Table("Benchmarks", ["name", "title", "languages"], [[b.name, b.title, " ".join(b.languages)] for b in BENCHMARKS.values()]),
+        Table(
+            "Benchmarks", ["name", "title", "languages"],
+            [[b.name, b.title, " ".join(b.languages)] for b in BENCHMARKS.values()],
+        ),
         Table(
             "Corpora", ["name", "roles", "languages", "rows", "hub"],
             [
-                [c.name, ", ".join(c.roles), " ".join(c.languages), f"{sum(c.published.values()):,}", c.hub.name if c.hub else "-"]
+                [
+                    c.name, ", ".join(c.roles), " ".join(c.languages), f"{sum(c.published.values()):,}",
+                    c.hub.name if c.hub else "-",
+                ]
                 for c in CORPORA.values()
             ],
         ),

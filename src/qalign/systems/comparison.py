@@ -92,7 +92,16 @@ def _trained(stage: Stage, runs: Path) -> dict[str, Any]:
     if adopted is not None:
         return {"stage": name, "folder": folder.name, "adopted_from": adopted}
     summary = _json(folder / SUMMARY)
-    kept = ("examples", "examples_by_language", "tokens", "supervised_tokens", "steps", "first_loss", "last_loss", "too_long")
+    kept = (
+        "examples",
+        "examples_by_language",
+        "tokens",
+        "supervised_tokens",
+        "steps",
+        "first_loss",
+        "last_loss",
+        "too_long",
+    )
     return {"stage": name, "folder": folder.name, **{key: summary[key] for key in kept}}
 
 

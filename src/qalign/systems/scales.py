@@ -28,8 +28,9 @@ class DataConfig:
     """How much of the data is used. None is all of it.
 
     `examples_per_language` is a random sample of the multilingual training examples of each language, by the seed of the
-    run, and `english_examples` one of the English instruction data. `problems_per_language` takes the first so many test problems, the same in every language. `drop_invalid` leaves out rows that cannot be used,
-    counted and listed, instead of stopping. `max_repetition` caps how often a mixture may repeat a source.
+    run, and `english_examples` one of the English instruction data. `problems_per_language` takes the first so many
+    test problems, the same in every language. `drop_invalid` leaves out rows that cannot be used, counted and listed,
+    instead of stopping. `max_repetition` caps how often a mixture may repeat a source.
     """
 
     examples_per_language: int | None = None

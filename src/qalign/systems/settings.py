@@ -46,7 +46,9 @@ class Settings:
         for setting in self.given:
             if setting.text not in self.used:
                 what = f"{setting.system}.{setting.stage}" if setting.system else setting.stage
-                raise SettingError(f"--set {setting.text}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}")
+                raise SettingError(
+                    f"--set {setting.text}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}"
+                )
 
 
 def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
@@ -58,7 +60,9 @@ def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
         parts = name.strip().split(".")
         system = parts.pop(0) if len(parts) > 2 and parts[0] in known else None
         if not equals or len(parts) < 2 or not all(parts):
-            raise SettingError(f"--set {text} is not stage.field=value, for example response-alignment.learning_rate=1e-5")
+            raise SettingError(
+                f"--set {text} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
+            )
         given.append(Setting(text, system, parts[0], tuple(parts[1:]), value.strip()))
     return Settings(given)
 
@@ -79,12 +83,12 @@ def set_field(config: Config, path: tuple[str, ...], value: str, text: str) -> C
         inner = inner if inner is not None else _default(hints[name])
         if not dataclasses.is_dataclass(inner):
             raise SettingError(f"--set {text}: '{name}' has no fields of its own")
-        return dataclasses.replace(config, **{name: set_field(inner, tuple(rest), value, text)})  # type: ignore[type-var]
+        return dataclasses.replace(config, **{name: set_field(inner, tuple(rest), value, text)})
     try:
         parsed = _parse(hints[name], value)
     except ValueError as error:
         raise SettingError(f"--set {text}: {value!r} is not {error}") from error
-    return dataclasses.replace(config, **{name: parsed})  # type: ignore[type-var]
+    return dataclasses.replace(config, **{name: parsed})
 
 
 def _parse(hint: Any, text: str) -> Any:
@@ -108,7 +112,7 @@ def _parse(hint: Any, text: str) -> Any:
         raise ValueError("one of " + ", ".join(map(str, get_args(hint))))
     if origin is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if text.lower() in ("on", "lora", "true"):
             return hint()
         raise ValueError("on (or set its fields one by one)")

@@ -74,12 +74,17 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
         return "size known when its corpus is read"
     total = sum(counts.values())
     mark = "" if "examples" in inputs else "~"
-    words = [f"{mark}{total:,} examples x {config.epochs} epochs", f"{mark}{config.steps(total):,} steps of {config.global_batch_size}"]
+    words = [
+        f"{mark}{total:,} examples x {config.epochs} epochs",
+        f"{mark}{config.steps(total):,} steps of {config.global_batch_size}",
+    ]
     if tokens:
         words.append(f"~{_short(sum(tokens.values()))} tokens ({_by_language({c: int(t) for c, t in tokens.items()})})")
     held = _parameters(inputs.get("model"))
     if held:
-        words.append(f"memory ~{held * BYTES_PER_TRAINED_PARAMETER / 2**30:.1f} GiB + activations, disk ~{held * 4 / 2**30:.2f} GiB")
+        words.append(
+            f"memory ~{held * BYTES_PER_TRAINED_PARAMETER / 2**30:.1f} GiB + activations, disk ~{held * 4 / 2**30:.2f} GiB"
+        )
     return "; ".join(words)
 
 
@@ -94,7 +99,9 @@ def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage
     mark = "" if "test" in inputs else "~"
     if not counts:
         return "size known when its test set is read"
-    return f"{mark}{sum(counts.values()):,} problems ({_by_language(counts)}), up to {decoding.max_new_tokens} tokens each"
+    return (
+        f"{mark}{sum(counts.values()):,} problems ({_by_language(counts)}), up to {decoding.max_new_tokens} tokens each"
+    )
 
 
 def _parameters(folder: Path | None) -> int | None:

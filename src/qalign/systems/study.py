@@ -75,11 +75,18 @@ class Study:
 
     def english_answers(self, corpus: str | None = None) -> Stage:
         """English instruction data: monolingual supervision."""
-        return self.mixture("english", "response", [self.corpus("english", corpus)], per_language=self.data_config.english_examples)
+        return self.mixture(
+            "english", "response", [self.corpus("english", corpus)], per_language=self.data_config.english_examples
+        )
 
     def multilingual_answers(self) -> Stage:
         """Instruction data in all languages and English."""
-        return self.mixture("multilingual", "response", [self.corpus("multilingual")], per_language=self.data_config.examples_per_language)
+        return self.mixture(
+            "multilingual",
+            "response",
+            [self.corpus("multilingual")],
+            per_language=self.data_config.examples_per_language,
+        )
 
     def mixture(
         self,
@@ -170,9 +177,7 @@ class Study:
 
     def _read(self, name: str, role: Role, languages: Sequence[str]) -> Stage:
         rows = as_rows(languages, self.table)
-        source = locate(
-            name, role, languages, data=self.data, revision=None, revisions=self.runs / "revisions.json"
-        )
+        source = locate(name, role, languages, data=self.data, revision=None, revisions=self.runs / "revisions.json")
         data = self.data_config
         config: dict[str, Any] = {
             "source": source.identity(),

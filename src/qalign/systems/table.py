@@ -31,7 +31,10 @@ class System:
 
 
 def _figures(mgsm: tuple[float, float], msvamp: tuple[float, float]) -> dict[str, dict[str, float]]:
-    return {"mgsm": dict(zip(("7B", "13B"), mgsm, strict=True)), "msvamp": dict(zip(("7B", "13B"), msvamp, strict=True))}
+    return {
+        "mgsm": dict(zip(("7B", "13B"), mgsm, strict=True)),
+        "msvamp": dict(zip(("7B", "13B"), msvamp, strict=True)),
+    }
 
 
 # fmt: off
@@ -71,7 +74,9 @@ def find_system(name: str) -> System:
     try:
         recipe = getattr(importlib.import_module(module_name), function)
     except (ImportError, AttributeError) as error:
-        raise SettingError(f"'{name}' cannot be imported ({error}); give module:function, the module in this folder") from error
+        raise SettingError(
+            f"'{name}' cannot be imported ({error}); give module:function, the module in this folder"
+        ) from error
     if not callable(recipe):
         raise SettingError(f"'{name}' is not a function; a recipe takes a Study and returns its last training stage")
     return System(name, name, recipe)

@@ -80,7 +80,11 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
             longest = max(longest, len(sequence))
             if len(sequence) > config.max_length:
                 # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
-                what = "drop" if config.too_long == "cut" and rendered.prompt_tokens >= config.max_length else config.too_long
+                what = (
+                    "drop"
+                    if config.too_long == "cut" and rendered.prompt_tokens >= config.max_length
+                    else config.too_long
+                )
                 outcome[what][example.language] += 1
                 if what != "cut":
                     continue
@@ -97,7 +101,9 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
             f"longest has {longest}); set too_long=drop to leave them out, too_long=cut to cut their ends, or raise max_length"
         )
     if not lengths:
-        raise DataError(f"no example is left to train on ({longest} tokens is the longest, max_length={config.max_length})")
+        raise DataError(
+            f"no example is left to train on ({longest} tokens is the longest, max_length={config.max_length})"
+        )
     return TokenizedExamples(
         ids=np.concatenate(ids),
         starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]),

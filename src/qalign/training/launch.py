@@ -35,11 +35,19 @@ def launch(job: Job) -> None:
     path, error = job.scratch / "job.json", job.scratch / ERROR
     error.unlink(missing_ok=True)
     write_json(path, job_to_json(job))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.placement.processes}"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={job.placement.processes}",
+    ]
     finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
     if finished.returncode != 0:
         message = error.read_text(encoding="utf-8") if error.is_file() else ""
-        raise ModelError(message or f"training on {job.placement.processes} processes failed; their messages stand above")
+        raise ModelError(
+            message or f"training on {job.placement.processes} processes failed; their messages stand above"
+        )
 
 
 def job_to_json(job: Job) -> dict[str, Any]:
@@ -52,7 +60,9 @@ def job_from_json(values: dict[str, Any]) -> Job:
     config, placement = values["config"], values["placement"]
     if config["adapter"] is not None:
         modules = config["adapter"]["modules"]
-        config["adapter"] = Adapter(**{**config["adapter"], "modules": modules if modules == "all-linear" else tuple(modules)})
+        config["adapter"] = Adapter(
+            **{**config["adapter"], "modules": modules if modules == "all-linear" else tuple(modules)}
+        )
     placement = Placement(**{**placement, "runs": Path(placement["runs"]), "trackers": tuple(placement["trackers"])})
     folders = {name: Path(values[name]) for name in ("model", "examples", "output", "scratch")}
     return Job(title=values["title"], config=TrainingConfig(**config), placement=placement, **folders)

@@ -75,15 +75,21 @@ def finetune(job: Job) -> None:
     loss = SupervisedLoss(model)
     total_steps = config.steps(len(data))
     optimizer = make_optimizer(model, config)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, total_steps, config))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, total_steps, config)
+    )
     model, optimizer = accelerator.prepare(model, optimizer)
     accelerator.register_for_checkpointing(schedule)
 
     found = checkpoints.latest(job.scratch)
-    progress: dict[str, Any] = checkpoints.load(accelerator, found) if found else {"step": 0, "tokens": 0, "supervised": 0}
+    progress: dict[str, Any] = (
+        checkpoints.load(accelerator, found) if found else {"step": 0, "tokens": 0, "supervised": 0}
+    )
     if accelerator.is_main_process:
         _forget_after(job.scratch / METRICS, progress["step"])
-    progress = _steps(job, accelerator, model, optimizer, schedule, loss, data, progress, total_steps, pad_id(tokenizer))
+    progress = _steps(
+        job, accelerator, model, optimizer, schedule, loss, data, progress, total_steps, pad_id(tokenizer)
+    )
 
     loss.remove()
     accelerator.wait_for_everyone()
@@ -238,7 +244,9 @@ def _accelerator(job: Job) -> Any:
         raise SettingError("this device has no bfloat16; set precision=float32")
     if job.placement.device == "cuda" and not torch.cuda.is_available():
         raise SettingError("there is no CUDA device here; choose another with --device")
-    trackers = [name for name in job.placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")]
+    trackers = [
+        name for name in job.placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")
+    ]
     logs = job.placement.runs / "logs" / job.output.name.removesuffix(".partial")
     _reset()
     accelerator = Accelerator(
@@ -264,7 +272,12 @@ def _report(job: Job, accelerator: Any, pending: list[tuple[Any, Any, Any]], sec
     """Writes the metrics of the steps since the last report; returns a word for the bar."""
     tokens_per_second = sum(row["step_tokens"] for row, _, _ in pending) / max(seconds, 1e-9)
     rows = [
-        {**row, "loss": float(step_loss), "gradient_norm": float(norm), "tokens_per_second": round(tokens_per_second, 1)}
+        {
+            **row,
+            "loss": float(step_loss),
+            "gradient_norm": float(norm),
+            "tokens_per_second": round(tokens_per_second, 1),
+        }
         for row, step_loss, norm in pending
     ]
     if accelerator.is_main_process:

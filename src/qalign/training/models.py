@@ -52,7 +52,9 @@ def download(name: str, revision: str) -> Path:
 
     try:
         folder = Path(
-            snapshot_download(name, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"])
+            snapshot_download(
+                name, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
+            )
         )
     except Exception as error:  # the hub's client raises many kinds; all mean that the model cannot be had
         raise ModelError(
@@ -70,7 +72,9 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds for a broken tokenizer
-        raise ModelError(f"the tokenizer in {folder} cannot be opened ({_first_line(error)}); save it there again") from error
+        raise ModelError(
+            f"the tokenizer in {folder} cannot be opened ({_first_line(error)}); save it there again"
+        ) from error
 
 
 def load_model(folder: Path, dtype: Any) -> Any:
@@ -83,7 +87,9 @@ def load_model(folder: Path, dtype: Any) -> Any:
                 folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
             )
         except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"the model in {folder} cannot be opened as a causal model: {_first_line(error)}") from error
+            raise ModelError(
+                f"the model in {folder} cannot be opened as a causal model: {_first_line(error)}"
+            ) from error
 
 
 def with_adapter(model: Any, adapter: Adapter) -> Any:
@@ -97,7 +103,11 @@ def with_adapter(model: Any, adapter: Adapter) -> Any:
     return get_peft_model(
         model,
         LoraConfig(
-            r=adapter.rank, lora_alpha=adapter.alpha, lora_dropout=adapter.dropout, target_modules=modules, task_type="CAUSAL_LM"
+            r=adapter.rank,
+            lora_alpha=adapter.alpha,
+            lora_dropout=adapter.dropout,
+            target_modules=modules,
+            task_type="CAUSAL_LM",
         ),
     )
 
