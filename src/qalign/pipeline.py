@@ -190,11 +190,13 @@ def read_record(folder: Path) -> dict[str, Any]:
     """The record of a finished stage (`stage.json`)."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        assert isinstance(record["files"], dict) and isinstance(record["fingerprint"], str)
+        assert isinstance(record["fingerprint"], str) and isinstance(record["identity"]["name"], str)
+        assert all(len(entry) == 3 for entry in record["files"].values()) and record["finished"] >= 0
         return dict(record)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise StageError(
-            f"{folder}/{RECORD} cannot be read ({error}); remove the folder to make the stage again"
+            f"{folder}/{RECORD} cannot be read as the record of a stage ({type(error).__name__}: {error}); remove the folder to "
+            "make the stage again"
         ) from error
 
 
@@ -247,9 +249,13 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
     with _lock(stage, runs, lambda event, which: None):
         partial = _partial(stage.folder(runs))
         shutil.rmtree(partial, ignore_errors=True)
-        with _disk_full_is_an_error(partial):
-            shutil.copytree(source, partial)
-            _finish(stage, partial, stage.folder(runs), seconds=0.0, adopted_from=str(source))
+        try:
+            with _disk_full_is_an_error(partial):
+                shutil.copytree(source, partial)
+                _finish(stage, partial, stage.folder(runs), seconds=0.0, adopted_from=str(source))
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
     return stage.folder(runs)
 
 

@@ -40,15 +40,15 @@ def translation_instruction(source: str, target: str, text: str) -> str:
     return f"{TRANSLATION.format(source=source, target=target)} {text}"
 
 
-def chat_template(begins_with: str) -> str:
-    """The prompt as a Jinja chat template. `begins_with` is the beginning-of-sequence token, empty if there is none.
+def chat_template(begin: str) -> str:
+    """The prompt as a Jinja chat template. `begin` is what stands before the first turn, as a Jinja expression.
 
     One user turn gives exactly the training prompt; an assistant turn after it, exactly the training example. Further
     turns follow in the same frame. A system turn is refused: no model was trained with one.
     """
-    begin = "{{ bos_token }}" if begins_with else ""
     return (
-        begin + "{%- for message in messages %}"
+        f"{{{{ {begin} }}}}"
+        "{%- for message in messages %}"
         "{%- if message['role'] == 'user' %}"
         f"{{{{- {_jinja(PREFIX)} + message['content'] + {_jinja(SUFFIX)} }}}}"
         "{%- elif message['role'] == 'assistant' %}"
@@ -110,22 +110,33 @@ def end_of_sequence(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id)
 
 
+BEGINNINGS = ("''", "bos_token", "bos_token + ' '")
+"""What a template may have to write before the prompt, for tokenizers without and with a beginning-of-sequence token.
+A SentencePiece tokenizer (LLaMA 2) puts a space before a text, but not before what follows a special token."""
+
+
 def set_chat_template(tokenizer: Any) -> None:
     """Gives the tokenizer the training prompt as its chat template, and makes sure that it is exactly that.
 
     Raises:
-        ModelError: the template would give other tokens than training saw.
+        ModelError: no template would give the tokens of training.
     """
-    probe = "Translate ১৮ 十八 x\n\ny."
-    expected = render_prompts([probe], tokenizer)[0]
-    begins = tokenizer.bos_token_id is not None and expected[:1] == [tokenizer.bos_token_id]
-    tokenizer.chat_template = chat_template(tokenizer.bos_token if begins else "")
-    given = tokenizer.apply_chat_template([{"role": "user", "content": probe}], add_generation_prompt=True)
-    if list(given["input_ids"] if hasattr(given, "keys") else given) != expected:
-        raise ModelError(
-            f"the tokenizer of {tokenizer.name_or_path} encodes the prompt inside a chat template in another way than by "
-            "itself; use the tokenizer's fast version, or one that puts no space after the beginning-of-sequence token"
-        )
+    instruction, response = "Translate ১৮ 十八 x\n\ny.", "The answer is: 18"
+    example = render([instruction], [response], tokenizer)[0]
+    user = {"role": "user", "content": instruction}
+    turns = [user, {"role": "assistant", "content": response}]
+    for begin in BEGINNINGS:
+        if "bos" in begin and tokenizer.bos_token is None:
+            continue
+        tokenizer.chat_template = chat_template(begin)
+        prompt_ids = tokenizer.apply_chat_template([user], add_generation_prompt=True, return_dict=False)
+        ids = tokenizer.apply_chat_template(turns, return_dict=False)
+        if (prompt_ids, ids) == (example.ids[: example.prompt_tokens], example.ids):
+            return
+    raise ModelError(
+        f"the tokenizer of {tokenizer.name_or_path} encodes the prompt inside a chat template in another way than by "
+        "itself; use the tokenizer's fast version, or one that puts no space after the beginning-of-sequence token"
+    )
 
 
 def _without_end(ids: list[int], tokenizer: Any) -> list[int]:

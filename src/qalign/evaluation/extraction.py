@@ -65,6 +65,8 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     """
     target = parse_gold(gold)
     numbers = find_numbers(text, language)
+    if finish == "length":  # a number at the very end of a text that was cut off may lack its last digits
+        numbers = [number for number in numbers if number.end < len(text)]
     number, by = _announced(text, numbers, language)
     if number is None and finish != "length":
         number, by = _preferred(numbers, last=True), "last-number"

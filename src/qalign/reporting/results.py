@@ -44,7 +44,7 @@ def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
     benchmarks = list(dict.fromkeys(benchmark for rows in systems.values() for benchmark in rows))
     made = [_benchmark_table(found, benchmark, titles) for benchmark in benchmarks]
     if any(found["trained_on"].values()):
-        made.append(_training_table(found, titles))
+        made += [_training_table(found, titles), _mixture_table(found)]
     return made
 
 
@@ -83,14 +83,38 @@ def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Tabl
             f"{stage['supervised_tokens']:,}",
             f"{stage['steps']:,}",
             f"{stage['first_loss']:.3f} -> {stage['last_loss']:.3f}",
+            _too_long(stage["too_long"]),
         ]
         if "steps" in stage
-        else [f"{titles.get(name, name)}: {stage['stage']} (adopted)", "-", "-", "-", "-", "-"]
+        else [f"{titles.get(name, name)}: {stage['stage']} (adopted)", *["-"] * 6]
         for name, stages in found["trained_on"].items()
         for stage in stages
     ]
-    columns = ["training", "examples", "tokens seen", "supervised", "steps", "loss"]
+    columns = ["training", "examples", "tokens seen", "supervised", "steps", "loss", "too long"]
     return Table("What the systems were trained on", columns, body, "Loss: mean of the first and of the last steps.")
+
+
+def _mixture_table(found: Mapping[str, Any]) -> Table:
+    """What one epoch of each stage holds, by source and language; a stage that systems share stands once."""
+    shared = {stage["folder"]: stage for chain in found["trained_on"].values() for stage in chain}
+    body = [
+        [
+            f"{folder}: {row['source']}",
+            row["language"],
+            f"{row['examples']:,}",
+            f"{row['tokens']:,}",
+            f"{row['supervised_tokens']:,}",
+        ]
+        for folder, stage in shared.items()
+        for row in stage.get("mixture", ())
+    ]
+    return Table("One epoch by source and language", ["stage: source", "language", "examples", "tokens", "supervised"], body)
+
+
+def _too_long(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """`12 dropped, 3 cut`, or `-`."""
+    words = {"drop": "dropped", "cut": "cut"}
+    return ", ".join(f"{sum(by_language.values()):,} {words[what]}" for what, by_language in counts.items()) or "-"
 
 
 def score_table(title: str, scores: Mapping[str, Mapping[str, Any]], note: str = "") -> Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..alignment.prompts import prompt
 from ..errors import ModelError, SettingError
+from ..generation.scripted import SCRIPT
 from ..pipeline import Stage, file_sha256
 from ..records import write_json
 from ..training.models import check_folder
@@ -38,7 +39,10 @@ def tiny_parameters(config: TinyConfig) -> int:
 
 
 def base_on_disk(folder: Path, runs: Path) -> Stage:
-    """A model folder, known by the content of its files: the same model in another folder is the same base."""
+    """A model folder, known by the content of its files: the same model in another folder is the same base. A folder
+    with a script is the base of the scripted backend."""
+    if (folder / SCRIPT).is_file() and not (folder / "config.json").exists():
+        return Stage("base", 1, {"sha256": file_sha256(folder / SCRIPT)}, None, given=folder)
     check_folder(folder)
     return Stage("base", 1, {"sha256": _model_hash(folder, runs / "hashes.json")}, None, given=folder)
 

@@ -95,6 +95,7 @@ def _trained(stage: Stage, runs: Path) -> dict[str, Any]:
     kept = (
         "examples",
         "examples_by_language",
+        "mixture",
         "tokens",
         "supervised_tokens",
         "steps",

@@ -46,7 +46,7 @@ def _example_counts(
             held = _published(part)
         limit = config["examples_per_language"]
         for code, count in held.items():
-            counts[code] += count if limit is None else min(count, limit)
+            counts[code] += round(config["weights"][name] * (count if limit is None else min(count, limit)))
     return counts, exact
 
 

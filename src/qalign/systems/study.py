@@ -62,8 +62,9 @@ class Study:
         if self.base_name != TINY:
             return base(self.base_name, self.runs)
         config = self.settings.apply(None, "tiny", TinyConfig(seed=self.seed))
-        corpora = {"questions": self.corpus("questions"), "english": self.corpus("english")}
-        return tiny_base(config, corpora)
+        roles: tuple[Role, ...] = ("questions", "english", "multilingual")
+        given = [role for role in roles if getattr(self, role)] or roles[:2]
+        return tiny_base(config, {role: self.corpus(role) for role in given})
 
     def translation(self, variant: str = "x-en-questions") -> Stage:
         """The examples of stage 1: a direction and a kind of parallel text."""
@@ -116,9 +117,10 @@ class Study:
         return Stage(f"examples-{name}", 1, config, stages.make_examples, parts, size=size)
 
     def train(self, stage: str, model: Stage, examples: Stage) -> Stage:
-        """Fine-tunes `model` on `examples`. `stage` names the step for people and for `--set`."""
-        default = replace(self.scale.training, seed=self.seed)
-        config = self.settings.apply(self.system, stage, default)
+        """Fine-tunes `model` on `examples`. `stage` names the step for people and for `--set`; what is set of `training`
+        holds for all steps."""
+        config = self.settings.apply(self.system, "training", replace(self.scale.training, seed=self.seed))
+        config = self.settings.apply(self.system, stage, config)
         return Stage(
             f"train-{stage}",
             1,

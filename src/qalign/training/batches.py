@@ -33,6 +33,7 @@ class TokenizedExamples:
 
     `ids` (tokens,) int32 holds them one after the other; `starts` (examples + 1,) int64 says where; `prompt_tokens`
     (examples,) int32 says where supervision begins within each. `tokens_by_language` counts tokens that are trained on;
+    `mixture` counts examples, tokens and supervised tokens of an epoch by source and language;
     `too_long` counts by language the examples that were dropped or cut.
     """
 
@@ -41,6 +42,7 @@ class TokenizedExamples:
     prompt_tokens: np.ndarray[Any, Any]
     examples_by_language: dict[str, int] = field(default_factory=dict)
     tokens_by_language: dict[str, int] = field(default_factory=dict)
+    mixture: list[dict[str, Any]] = field(default_factory=list)
     too_long: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -70,6 +72,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
     lengths, prompt_tokens = [], []
     kept: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
+    rows: dict[tuple[str, str], Counter[str]] = {}
     outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
     longest = 0
     for chunk in _chunks(examples):
@@ -94,6 +97,9 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
             prompt_tokens.append(rendered.prompt_tokens)
             kept[example.language] += 1
             tokens[example.language] += len(sequence)
+            rows.setdefault((example.source, example.language), Counter()).update(
+                examples=1, tokens=len(sequence), supervised_tokens=len(sequence) - rendered.prompt_tokens
+            )
     if outcome["error"]:
         counts = ", ".join(f"{language} {count}" for language, count in sorted(outcome["error"].items()))
         raise DataError(
@@ -110,6 +116,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
         prompt_tokens=np.asarray(prompt_tokens, dtype=np.int32),
         examples_by_language=dict(kept),
         tokens_by_language=dict(tokens),
+        mixture=[{"source": source, "language": code, **counts} for (source, code), counts in sorted(rows.items())],
         too_long={what: dict(counts) for what, counts in outcome.items() if counts},
     )
 

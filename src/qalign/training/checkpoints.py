@@ -8,6 +8,7 @@ old one or the new one.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -30,6 +31,7 @@ def save(accelerator: Any, scratch: Path, step: int, progress: dict[str, Any]) -
         shutil.rmtree(building, ignore_errors=True)
         shutil.rmtree(place, ignore_errors=True)
     accelerator.wait_for_everyone()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns of tied embeddings at every checkpoint
     accelerator.save_state(str(building), safe_serialization=True)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:

@@ -320,6 +320,7 @@ def _summary(job: Job, data: TokenizedExamples, progress: dict[str, Any]) -> dic
         "examples": len(data),
         "examples_by_language": dict(sorted(data.examples_by_language.items())),
         "tokens_by_language": dict(sorted(data.tokens_by_language.items())),
+        "mixture": data.mixture,
         "too_long": data.too_long,
         "steps": progress["step"],
         "tokens": progress["tokens"],

@@ -1,0 +1,126 @@
+"""What the tests of training share: a tiny base, uneven examples in several languages, and the flat loop to compare with."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from qalign.placement import Placement
+from qalign.records import Example, write_jsonl
+from qalign.training.config import TrainingConfig
+from qalign.training.loop import Job
+from qalign.training.tiny import TinyConfig, make_tiny
+
+REPOSITORY = Path(__file__).parents[2]
+SEED = 7
+
+QUESTIONS = {
+    "en": "Ann has {a} apples and buys {b} more. How many apples does Ann have now?",
+    "de": "Anna hat {a} Äpfel und kauft {b} dazu. Wie viele Äpfel hat Anna jetzt?",
+    "es": "Ana tiene {a} manzanas y compra {b} más. ¿Cuántas manzanas tiene Ana ahora?",
+    "ru": "У Анны {a} яблок, и она покупает ещё {b}. Сколько яблок у Анны теперь?",
+    "sw": "Ana ana matufaha {a} na ananunua {b} zaidi. Je, Ana ana matufaha mangapi sasa?",
+    "zh": "安有{a}个苹果，又买了{b}个。安现在有多少个苹果？",
+    "ja": "アンはりんごを{a}個持っていて、{b}個買いました。今いくつありますか。",
+    "th": "แอนมีแอปเปิล {a} ลูก และซื้อเพิ่มอีก {b} ลูก ตอนนี้แอนมีกี่ลูก",
+    "bn": "অ্যানের {a}টি আপেল আছে এবং সে আরও {b}টি কেনে। এখন কয়টি আছে?",
+}
+LANGUAGES = tuple(QUESTIONS)
+STEP = "Then {a} + {b} = {c}. "
+
+
+def texts() -> list[str]:
+    """A few dozen texts in several scripts, the prompt's frame among them: what the tokenizer is trained on."""
+    draw = random.Random(SEED)
+    made = [
+        question.format(a=draw.randint(2, 99), b=draw.randint(2, 99)) for question in QUESTIONS.values() for _ in range(4)
+    ]
+    frame = (
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+        "### Instruction:\nTranslate the following sentences from German to English.\n\n### Response:"
+    )
+    return [*made, *[STEP.format(a=2, b=3, c=5)] * 4, *[frame] * 8]
+
+
+def examples() -> list[Example]:
+    """150 examples, a few tokens to a few hundred long, the languages in no order."""
+    draw = random.Random(SEED + 1)
+    made = []
+    for number in range(150):
+        language = draw.choice(LANGUAGES)
+        a, b = draw.randint(2, 99), draw.randint(2, 99)
+        question = " ".join(QUESTIONS[language].format(a=a, b=b) for _ in range(draw.choice((0, 1, 1, 1, 3)))) or f"{a}?"
+        steps = "".join(STEP.format(a=a, b=n, c=a + n) for n in range(draw.choice((0, 0, 1, 2, 5))))
+        made.append(Example(f"q-{number}", language, "test", question, f"{steps}The answer is: {a + b}"))
+    return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Sums in one order, so that two runs can be compared bit by bit; processes that a test starts do likewise."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaMA of two layers with random weights and a tokenizer of 400 tokens."""
+    folder = tmp_path_factory.mktemp("base")
+    shape = TinyConfig(vocabulary=400, hidden_size=32, intermediate_size=64, layers=2, heads=2, max_positions=1024, seed=SEED)
+    make_tiny(texts(), shape, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with examples.jsonl."""
+    folder = tmp_path_factory.mktemp("examples")
+    write_jsonl(folder / "examples.jsonl", examples())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def flat_loop() -> ModuleType:
+    """examples/flat_loop.py as a module."""
+    found = importlib.util.spec_from_file_location("flat_loop", REPOSITORY / "examples" / "flat_loop.py")
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+MakeJob = Callable[..., Job]
+
+
+@pytest.fixture
+def make_job(base: Path, data: Path, tmp_path: Path) -> MakeJob:
+    """A job on the tiny base; `where` names its folders, so that a second job of that name goes on from the first."""
+
+    def make(where: str = "run", placement: dict[str, object] | None = None, **config: object) -> Job:
+        scratch = tmp_path / where / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        values: dict[str, object] = {
+            "learning_rate": 3e-3, "global_batch_size": 16, "epochs": 2, "precision": "float32", "seed": SEED, **config,
+        }  # fmt: skip
+        place: dict[str, object] = {
+            "runs": tmp_path, "device": "cpu", "tokens_per_micro_batch": 1024, "trackers": (), "quiet": True,
+            **(placement or {}),
+        }  # fmt: skip
+        return Job(
+            "test", base, data / "examples.jsonl", tmp_path / where / "output", scratch,
+            TrainingConfig(**values), Placement(**place),
+        )  # fmt: skip
+
+    return make
