@@ -79,7 +79,7 @@ def _with_study(command: Callable[..., None]) -> Callable[..., None]:
     shared = [function for name, function in (("study", _study), ("placement", _placement)) if name in own]
     hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
     for function in shared:
-        hints |= get_type_hints(function, localns={"Study": object}, include_extras=True)
+        hints = {**get_type_hints(function, localns={"Study": object}, include_extras=True), **hints}
     parameters = [own[name] for name in own if name not in ("study", "placement")]
     for function in shared:
         parameters += [
