@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OwnData, texts, write, write_own_data
+from own_data import OwnData, texts, write, write_own_data
 from typer.testing import CliRunner
 
 from qalign import __version__
@@ -67,7 +67,7 @@ def options(data: OwnData, languages: str = "de,sw", tests: str = "de,en") -> li
 
 
 def run(runs: Path, *words: str | Path) -> Answer:
-    return qalign("run", *words, "--runs", runs, "--device", "cpu", "--tracker", "")
+    return qalign("run", *words, "--runs", runs, "--device", "cpu", "--tracker", "none")
 
 
 def started(answer: Answer) -> list[str]:
@@ -285,7 +285,7 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--set generation.backend=scriptd", "unknown generation backend 'scriptd': did you mean 'scripted'?"),
         ("--set data.drop_invalid=maybe", "'maybe' is not true or false"),
         ("--scale smple", "unknown scale 'smple': did you mean 'sample'?"),
-        ("--device gpu", "unknown device 'gpu'"),
+        ("--tracker tensorbord", "unknown tracker 'tensorbord': did you mean 'tensorboard'?"),
         ("--languages de,xx", "unknown language 'xx'"),
         ("--languages de,en", "leave 'en' out of the languages"),
         ("--test mgms", "'mgms' is neither a benchmark nor a path: did you mean 'mgsm'?"),
@@ -297,6 +297,11 @@ def test_a_wrong_name_or_value(own_data: OwnData, tmp_path: Path, words: str, sa
     assert_refused(run(tmp_path, "monoreason", *options(own_data), *words.split()), tmp_path, says)
 
 
+def test_an_unknown_device(own_data: OwnData, tmp_path: Path) -> None:
+    answer = qalign("run", "monoreason", *options(own_data), "--runs", tmp_path, "--device", "gpu")
+    assert_refused(answer, tmp_path, "unknown device 'gpu'")
+
+
 def test_an_unknown_system(own_data: OwnData, tmp_path: Path) -> None:
     answer = command("run", "qalign-mno", *options(own_data), "--runs", tmp_path)
     assert_refused(answer, tmp_path, "unknown system 'qalign-mno': did you mean 'qalign-mono'?")
@@ -305,8 +310,6 @@ def test_an_unknown_system(own_data: OwnData, tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_ones_own_that_is_none(own_data: OwnData, tmp_path: Path) -> None:
-    answer = run(tmp_path, "json:loads", *options(own_data))
-    assert answer.status != 0
     answer = run(tmp_path, "json:__doc__", *options(own_data))
     assert_refused(answer, tmp_path, "is not a function; a recipe takes a Study")
 
@@ -325,9 +328,7 @@ def test_a_recipe_of_ones_own_that_is_none(own_data: OwnData, tmp_path: Path) ->
 def test_a_base_that_is_not_whole(own_data: OwnData, runs: Path, tmp_path: Path, removed: str, says: str) -> None:
     base = shutil.copytree(stage_folder(runs, "base-tiny"), tmp_path / "base")
     (base / removed).unlink()
-    words = [word for word in options(own_data) if not word.startswith("tiny.")]
-    words = [word for place, word in enumerate(words) if word != "--set" or words[place + 1].count("=")]
-    answer = run(tmp_path / "new", "monoreason", *words, "--base", base)
+    answer = run(tmp_path / "new", "monoreason", *without_tiny(options(own_data)), "--base", base)
     assert_refused(answer, tmp_path / "new", str(base), says)
 
 
@@ -363,7 +364,9 @@ def test_an_example_over_the_length_limit(own_data: OwnData, tmp_path: Path) -> 
 
 
 def test_nothing_left_under_the_length_limit(own_data: OwnData, tmp_path: Path) -> None:
-    answer = run(tmp_path, "monoreason", *options(own_data), "--set", "response-alignment.max_length=20")
+    answer = run(
+        tmp_path, "monoreason", *options(own_data), "--set", "training.max_length=20", "--set", "training.too_long=drop"
+    )
     says = "no example is left to train on"
     assert_refused(answer, tmp_path, says, "max_length=20", failing="train-response-alignment")
 
@@ -475,13 +478,13 @@ def test_plan_starts_nothing(own_data: OwnData, tmp_path: Path) -> None:
     ):
         assert re.search(rf"to run +{name}-[0-9a-f]{{8}}", answer.out), name
     assert "(above)" in answer.out, "what two systems share is drawn once"
-    assert "0 stages are done, 14 will run. Nothing was started." in answer.out
+    assert "0 stages are done, 13 will run. Nothing was started." in answer.out
 
 
 def test_plan_after_a_run(own_data: OwnData, runs: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
     answer = qalign("plan", "qalign-mono", "monoreason", *options(own_data), "--runs", runs)
-    assert "11 stages are done, 3 will run. Nothing was started." in answer.out
+    assert "10 stages are done, 3 will run. Nothing was started." in answer.out
     assert re.search(r"done +train-question-alignment", answer.out)
     (line,) = [line for line in answer.out.splitlines() if re.search(r"to run +train-response-alignment", line)]
     assert "6 examples x 2 epochs; 2 steps of 32; ~" in line
@@ -506,7 +509,7 @@ def test_the_results_hold_what_was_run(trained: Path) -> None:
     assert found["run"] == {
         "base": "tiny", "scale": "sample", "seed": 1234, "languages": ["de", "sw"], "qalign": __version__,
     }  # fmt: skip
-    ((benchmark, scores),) = found["systems"]["qalign-mono"].items()
+    ((_, scores),) = found["systems"]["qalign-mono"].items()
     assert list(scores) == ["de", "en", "average", "non_english"]
     for row in scores.values():
         assert row["correct"] + row["wrong"] + row["unanswered"] + row["cut_off"] == row["n"]
@@ -713,7 +716,7 @@ def test_report_in_all_formats(trained: Path) -> None:
     assert f"| {average} |" in markdown
     assert re.search(r"^\|---\|(---:\|)+$", markdown, re.MULTILINE)
     latex = qalign("report", path, "--format", "latex").out
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 3
     assert rf"& {average} &" in latex
     rows = list(csv.reader(io.StringIO(qalign("report", path, "--format", "csv").out)))
     assert rows[0][:4] == ["system", "de", "en", "average ± s.e."]
@@ -770,15 +773,14 @@ def test_languages_outside_the_study_from_questions_to_scores(tmp_path: Path) ->
     answer = run(tmp_path / "runs", "qalign-mono", *words)
     assert answer.status == 0, answer.err
     assert started(answer) == [
-        "corpus-own-questions", "corpus-own-english", "base-tiny", "examples-x-en-questions", "train-question-alignment",
-        "examples-english", "train-response-alignment", "corpus-own-test", "generate-own", "score-own",
+        "corpus-own-questions", "corpus-own-english", "examples-x-en-questions", "examples-english", "corpus-own-test",
+        "base-tiny", "train-question-alignment", "train-response-alignment", "generate-own", "score-own",
     ]  # fmt: skip
     (path,) = (tmp_path / "runs" / "results").rglob("results.json")
     found = json.loads(path.read_text())
     ((_, scores),) = found["systems"]["qalign-mono"].items()
-    assert {code: row["n"] for code, row in scores.items()} == {
-        "vi": 6, "id": 6, "en": 6, "average": 18, "non_english": 12,
-    } or set(scores) == {"vi", "id", "en", "average", "non_english"}  # fmt: skip
+    counts = {"vi": 6, "id": 6, "en": 6, "average": 18, "non_english": 12}
+    assert {code: row["n"] for code, row in scores.items()} == counts
     examples = (stage_folder(tmp_path / "runs", "examples-x-en-questions") / "examples.jsonl").read_text()
     assert "Translate the following sentences from Vietnamese to English. Anna có 3 quả táo" in examples
     assert "Translate the following sentences from Indonesian to English. Anna punya 3 apel" in examples

@@ -31,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 USER_ERROR, INTERRUPTED = 2, 130
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+"""What accelerate can report the progress of training to (its `LoggerType`)."""
 
 Systems = Annotated[
     list[str], typer.Argument(help="Systems by name (see `qalign list`), or module:function of your own.")
@@ -145,12 +147,15 @@ def _placement(
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are answered at once.")] = 64,
     activation_checkpointing: Annotated[bool, typer.Option(help="Less memory, a third more work.")] = False,
     seconds_per_checkpoint: Annotated[float, typer.Option(min=0.0, help="Time between checkpoints of training.")] = 300.0,
-    tracker: Annotated[list[str] | None, typer.Option(help="Trackers that accelerate knows; tensorboard by default.")] = None,
+    tracker: Annotated[list[str] | None, typer.Option(help="Trackers that accelerate knows, or none; tensorboard by default.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress, only results.")] = False,
 ) -> Placement:  # fmt: skip
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise SettingError(f"unknown device '{device}': {nearest(device, ('auto', 'cpu', 'cuda', 'mps'))}")
-    trackers = tuple(tracker) if tracker is not None else ("tensorboard",)
+    for name in tracker or ():
+        if name not in (*TRACKERS, "none"):
+            raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
+    trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
     return Placement(
         runs, device, processes, tokens_per_micro_batch, batch_size, activation_checkpointing, seconds_per_checkpoint,
         trackers, quiet,

@@ -276,8 +276,8 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event) -> None:
             _finish(stage, partial, stage.folder(runs), seconds=time.time() - started)
     except BaseException:
         _empty(partial, keep=SCRATCH)
-        if (partial / SCRATCH).is_dir() and not any((partial / SCRATCH).iterdir()):
-            shutil.rmtree(partial)
+        if not (partial / SCRATCH).is_dir() or not any((partial / SCRATCH).iterdir()):
+            shutil.rmtree(partial)  # nothing in it to go on from
         raise
     on_event("finished", stage)
 

@@ -63,13 +63,13 @@ class Table:
         from rich.text import Text
 
         table = RichTable(
-            title=Text(self.title),
-            caption=Text(self.note) if self.note else None,
+            title=Text(_plain(self.title)),
+            caption=Text(_plain(self.note)) if self.note else None,
             title_justify="left",
             caption_justify="left",
         )
         for number, column in enumerate(self.columns):
-            table.add_column(Text(column), justify="left" if number == 0 else "right", no_wrap=number == 0)
+            table.add_column(Text(_plain(column)), justify="left" if number == 0 else "right", no_wrap=number == 0)
         for row in self.rows:
             table.add_row(*[Text(_plain(cell)) for cell in row])
         return table
@@ -80,11 +80,11 @@ def _bar(cells: Sequence[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", " ".join(_plain(text).split()))
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in " ".join(_plain(text).split()))
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..evaluation.benchmarks import BENCHMARKS
-from ..pipeline import Stage, read_record
+from ..pipeline import Stage, in_order, read_record
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
 from .stages import SCORES
@@ -44,8 +44,9 @@ def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
 
 
 def targets(comparison: Sequence[Evaluated]) -> list[Stage]:
-    """What has to be done for the table."""
-    return [score for system in comparison for score in system.scores.values()]
+    """What has to be done for the table: all data first, so that a fault in it shows before days of training."""
+    scores = [score for system in comparison for score in system.scores.values()]
+    return [*(stage for stage in in_order(scores) if stage.name.startswith(("corpus-", "examples-"))), *scores]
 
 
 def collect(study: Study, comparison: Sequence[Evaluated]) -> tuple[dict[str, Any], list[Table]]:

@@ -42,7 +42,10 @@ def launch(job: Job) -> None:
         "--standalone",
         f"--nproc-per-node={job.placement.processes}",
     ]
-    finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
+    try:
+        finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
+    finally:
+        path.unlink()
     if finished.returncode != 0:
         message = error.read_text(encoding="utf-8") if error.is_file() else ""
         raise ModelError(

@@ -1,0 +1,80 @@
+"""A small parallel corpus of one's own, in every role that a study asks for: what tests of several folders share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("de", "sw", "fr")
+ROWS = 6
+
+# One problem in each language; {a} and {b} are its numbers.
+_TEXTS = {
+    "en": ("Anna has {a} apples and buys {b} more. How many has she?", "She has {a} + {b} = {c} apples."),
+    "de": ("Anna hat {a} Äpfel und kauft {b} dazu. Wie viele hat sie?", "Sie hat {a} + {b} = {c} Äpfel."),
+    "sw": ("Anna ana tufaha {a} na ananunua {b} zaidi. Ana ngapi?", "Ana tufaha {a} + {b} = {c}."),
+    "fr": ("Anna a {a} pommes et en achète {b}. Combien en a-t-elle ?", "Elle a {a} + {b} = {c} pommes."),
+    "vi": ("Anna có {a} quả táo và mua thêm {b} quả. Anna có bao nhiêu?", "Anna có {a} + {b} = {c} quả táo."),
+    "id": ("Anna punya {a} apel dan membeli {b} lagi. Berapa apelnya?", "Anna punya {a} + {b} = {c} apel."),
+}
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """Paths of one's own data in every role; `supervised` is English too, but other text."""
+
+    questions: Path
+    multilingual: Path
+    english: Path
+    supervised: Path
+    general: Path
+    test: Path
+
+    def options(self, *roles: str) -> list[str]:
+        """The options of the command line that name the data of some roles."""
+        return [word for role in roles for word in (f"--{role}", str(getattr(self, role)))]
+
+
+def texts(language: str, number: int) -> dict[str, Any]:
+    """The question, the worked answer and the final number of a problem in a language."""
+    a, b = 3 + number, 2 + 5 * number
+    question, answer = (text.format(a=a, b=b, c=a + b) for text in _TEXTS[language])
+    return {"question": question, "answer": f"{answer} #### {a + b}", "final": a + b}
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Writes rows as JSONL, with the folders that it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def write_own_data(folder: Path, languages: Iterable[str] = LANGUAGES) -> OwnData:
+    """Writes the corpus in every role, with English beside the languages where the role has it."""
+    for code in (*languages, "en"):
+        here = [texts(code, number) for number in range(ROWS)]
+        english = [texts("en", number) for number in range(ROWS)]
+        both = [
+            {"id": str(n), "question": x["question"], "answer": x["answer"], "question_en": en["question"], "answer_en": en["answer"]}
+            for n, (x, en) in enumerate(zip(here, english, strict=True))
+        ]  # fmt: skip
+        write(folder / "multilingual" / f"{code}.jsonl", both)
+        write(folder / "test" / f"{code}.jsonl", ({"id": str(n), "question": x["question"], "answer": x["final"]} for n, x in enumerate(here)))  # fmt: skip
+        if code != "en":
+            write(folder / "questions" / f"{code}.jsonl", ({k: row[k] for k in ("id", "question", "question_en")} for row in both))  # fmt: skip
+            sentences = ({"text": x["answer"], "text_en": en["answer"]} for x, en in zip(here, english, strict=True))
+            write(folder / "general" / f"{code}.jsonl", sentences)
+        else:
+            write(folder / "english.jsonl", ({k: row[k] for k in ("question", "answer")} for row in both))
+            write(folder / "supervised.jsonl", ({k: row[k] for k in ("question", "answer")} for row in both[:3]))
+    return OwnData(
+        folder / "questions",
+        folder / "multilingual",
+        folder / "english.jsonl",
+        folder / "supervised.jsonl",
+        folder / "general",
+        folder / "test",
+    )
