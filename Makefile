@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@test -d "$(DATA)/train" || { echo "make demo: no data at '$(DATA)'; give the folder with DATA=... (its layout: docs/data.md)" >&2; exit 2; }
 	$(QALIGN) run monoreason qalign-mono --base tiny --scale sample --data "$(DATA)" --runs "$(RUNS)" \
-	  --languages de,es,fr,ja,ru,sw,zh
+	  --languages de,es,fr,ja,ru,sw,zh --tokens-per-micro-batch 2048
 
 test: $(READY)
 	QALIGN_DATA="$(abspath $(DATA))" $(VENV)/bin/python -m pytest -n 2 --dist worksteal

@@ -37,7 +37,8 @@ class Local:
         order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), i))
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
-            answers = self._answers([prompts[i] for i in batch], [requests[i].key for i in batch])
+            answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._answers
+            answers = answer([prompts[i] for i in batch], [requests[i].key for i in batch])
             for i, (ids, finish) in zip(batch, answers, strict=True):
                 yield Completion(
                     requests[i].key,
@@ -94,6 +95,30 @@ class Local:
                     cache.batch_select_indices(keep)
                     ids, positions, mask = ids[keep], positions[keep], mask[keep]
         return list(zip(answers, finishes, strict=True))
+
+    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> list[tuple[list[int], Finish]]:
+        """The same for models with a recurrent state (Mamba and its like), whose rows cannot leave a batch."""
+        import torch
+
+        sampling = self.decoding.temperature > 0
+        chance = {"temperature": self.decoding.temperature, "top_p": self.decoding.top_p, "top_k": 0} if sampling else {}
+        answers: list[tuple[list[int], Finish]] = []
+        for prompt_ids, key in zip(prompts, keys, strict=True):
+            ids = torch.tensor([prompt_ids], device=self.model.device)
+            with torch.inference_mode(), torch.random.fork_rng():
+                torch.manual_seed(self._generator(key).initial_seed())
+                out = self.model.generate(
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
+                    max_new_tokens=self.decoding.max_new_tokens,
+                    do_sample=sampling,
+                    eos_token_id=self.ends,
+                    pad_token_id=self.ends[0],
+                    **chance,
+                )[0, len(prompt_ids) :].tolist()
+            stopped = bool(out) and out[-1] in self.ends
+            answers.append((out[:-1], "stop") if stopped else (out, "length"))
+        return answers
 
     def _choose(self, logits: torch.Tensor, draws: Sequence[torch.Generator]) -> torch.Tensor:
         """The next token of each row (rows,) from logits (rows, vocabulary), float32."""

@@ -67,9 +67,9 @@ SCALES: Mapping[str, Scale] = {
             "a sample of the published datasets for a small model on a CPU, in minutes",
             english="gsm8k",
             general="ntrex",
-            data=DataConfig(examples_per_language=500, english_examples=3000, problems_per_language=40),
+            data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
             training=SAMPLE_TRAINING,
-            max_new_tokens=192,
+            max_new_tokens=160,
             precision="float32",
         ),
     )

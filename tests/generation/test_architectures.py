@@ -1,0 +1,81 @@
+"""Any causal language model: the loss at supervised positions and batched generation are those of the plain model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import transformers  # noqa: E402
+
+from qalign.alignment.prompts import render_prompts  # noqa: E402
+from qalign.generation import DecodingConfig, Request  # noqa: E402
+from qalign.generation.local import Local  # noqa: E402
+from qalign.training.batches import MicroBatch  # noqa: E402
+from qalign.training.loss import SupervisedLoss  # noqa: E402
+from qalign.training.tiny import train_tokenizer  # noqa: E402
+
+MAX_NEW_TOKENS = 20
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+GROUPED = {**SMALL, "num_key_value_heads": 1}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", GROUPED),
+    "gpt2 (learned positions)": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256}),
+    "gemma2 (soft-capped logits, sliding window)": ("Gemma2Config", {**GROUPED, "head_dim": 16, "sliding_window": 16}),
+    "mistral (sliding window)": ("MistralConfig", {**GROUPED, "sliding_window": 16}),
+    "bloom (ALiBi)": ("BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 2}),
+    "mamba (recurrent state)": ("MambaConfig", {"hidden_size": 32, "num_hidden_layers": 2}),
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return train_tokenizer(["Anna buys 12 apples and gives away 5 pears."] * 4, 320)
+
+
+@pytest.fixture(params=CONFIGS, scope="module")
+def model(request: pytest.FixtureRequest, tokenizer: Any) -> Any:
+    name, shape = CONFIGS[request.param]
+    ids: dict[str, Any] = {"vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    ids["tie_word_embeddings"] = False  # tied ones of random weights say the same token for ever
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**shape, **ids)).eval()
+
+
+def test_the_loss_is_that_of_full_logits(model: Any, tokenizer: Any) -> None:
+    ids = torch.randint(3, len(tokenizer), (3, 40), generator=torch.Generator().manual_seed(1))
+    selected = torch.zeros(ids.shape, dtype=torch.bool)
+    for row, (first, last) in enumerate([(10, 39), (30, 35), (0, 20)]):
+        selected[row, first:last] = True
+    targets = ids[:, 1:][selected[:, :-1]]
+    with torch.no_grad():
+        full = model(ids).logits[selected].float()
+        expected = torch.nn.functional.cross_entropy(full, targets, reduction="sum")
+        loss = SupervisedLoss(model)
+        found = loss(model, MicroBatch(ids, selected, targets))
+        loss.remove()
+        assert model(ids).logits.shape[:2] == ids.shape, "the hook is off again"
+    torch.testing.assert_close(found, expected)
+
+
+def test_batched_answers_are_those_of_generate_one_by_one(model: Any, tokenizer: Any) -> None:
+    requests = [Request(str(length), "Anna buys 12 " * length) for length in (1, 6, 2, 4, 3)]
+    local = Local(model, tokenizer, DecodingConfig(max_new_tokens=MAX_NEW_TOKENS), batch_size=3)
+    expected = {}
+    for request in requests:
+        ids = torch.tensor(render_prompts([request.instruction], tokenizer))
+        out = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=MAX_NEW_TOKENS, do_sample=False,
+            eos_token_id=2, pad_token_id=0,
+        )[0, ids.shape[1] :].tolist()  # fmt: skip
+        expected[request.key] = out
+    # What one answer says early ends it there, and any other where it says the same.
+    local.ends = [2, expected["1"][0], expected["4"][3]]
+    found = {answer.key: (answer.text, answer.tokens, answer.finish) for answer in local.generate(requests)}
+    for key, out in expected.items():
+        length = next((place for place, token in enumerate(out) if token in local.ends), None)
+        text = tokenizer.decode(out[:length], skip_special_tokens=True)
+        assert found[key] == (text, MAX_NEW_TOKENS if length is None else length, "length" if length is None else "stop")
+    assert found["1"][1:] == (0, "stop")
+    assert found["4"][1] <= 3
