@@ -128,7 +128,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=3, help="passes over the examples (%(default)s)")
     parser.add_argument("--max-steps", type=int, help="end after so many steps (none: all epochs)")
     parser.add_argument("--learning-rate", type=float, default=2e-5, help="its highest value (%(default)s)")
-    parser.add_argument("--warmup-ratio", type=float, default=0.03, help="share of the steps that warm up (%(default)s)")
+    parser.add_argument(
+        "--warmup-ratio", type=float, default=0.03, help="share of the steps that warm up (%(default)s)"
+    )
     parser.add_argument("--max-grad-norm", type=float, default=1.0, help="the gradient is clipped there (%(default)s)")
     parser.add_argument("--global-batch-size", type=int, default=128, help="examples a step (%(default)s)")
     parser.add_argument("--micro-batch-size", type=int, default=8, help="examples at once (%(default)s)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from own_data import OwnData, write_own_data
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,27 +54,26 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 def write_own_data(folder: Path, languages: Iterable[str] = LANGUAGES) -> OwnData:
     """Writes the corpus in every role, with English beside the languages where the role has it."""
+    data = OwnData(**{f.name: folder / f.name for f in fields(OwnData) if f.name not in ("english", "supervised")},
+                   english=folder / "english.jsonl", supervised=folder / "supervised.jsonl")  # fmt: skip
+    english = [texts("en", number) for number in range(ROWS)]
     for code in (*languages, "en"):
-        here = [texts(code, number) for number in range(ROWS)]
-        english = [texts("en", number) for number in range(ROWS)]
-        both = [
-            {"id": str(n), "question": x["question"], "answer": x["answer"], "question_en": en["question"], "answer_en": en["answer"]}
-            for n, (x, en) in enumerate(zip(here, english, strict=True))
-        ]  # fmt: skip
-        write(folder / "multilingual" / f"{code}.jsonl", both)
-        write(folder / "test" / f"{code}.jsonl", ({"id": str(n), "question": x["question"], "answer": x["final"]} for n, x in enumerate(here)))  # fmt: skip
+        file = f"{code}.jsonl"
+        rows = [
+            {"id": str(number), **here, **{f"{name}_en": english[number][name] for name in ("question", "answer")}}
+            for number, here in enumerate(texts(code, number) for number in range(ROWS))
+        ]
+        write(data.multilingual / file, _columns(rows, "id", "question", "answer", "question_en", "answer_en"))
+        write(
+            data.test / file, [{"id": row["id"], "question": row["question"], "answer": row["final"]} for row in rows]
+        )
         if code != "en":
-            write(folder / "questions" / f"{code}.jsonl", ({k: row[k] for k in ("id", "question", "question_en")} for row in both))  # fmt: skip
-            sentences = ({"text": x["answer"], "text_en": en["answer"]} for x, en in zip(here, english, strict=True))
-            write(folder / "general" / f"{code}.jsonl", sentences)
-        else:
-            write(folder / "english.jsonl", ({k: row[k] for k in ("question", "answer")} for row in both))
-            write(folder / "supervised.jsonl", ({k: row[k] for k in ("question", "answer")} for row in both[:3]))
-    return OwnData(
-        folder / "questions",
-        folder / "multilingual",
-        folder / "english.jsonl",
-        folder / "supervised.jsonl",
-        folder / "general",
-        folder / "test",
-    )
+            write(data.questions / file, _columns(rows, "id", "question", "question_en"))
+            write(data.general / file, [{"text": row["answer"], "text_en": row["answer_en"]} for row in rows])
+    write(data.english, _columns(english, "question", "answer"))
+    write(data.supervised, _columns(english[: ROWS // 2], "question", "answer"))
+    return data
+
+
+def _columns(rows: Iterable[Mapping[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in names} for row in rows]

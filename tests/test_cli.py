@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from own_data import OwnData, texts, write, write_own_data
 from typer.testing import CliRunner
 
+from own_data import OwnData, texts, write, write_own_data
 from qalign import __version__
 from qalign.cli import app
 from qalign.corpora import CORPORA
@@ -284,6 +284,9 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--set sft.response-alignment.epochs=1", "no stage 'sft.response-alignment'"),
         ("--set generation.backend=scriptd", "unknown generation backend 'scriptd': did you mean 'scripted'?"),
         ("--set data.drop_invalid=maybe", "'maybe' is not true or false"),
+        ("--set data.english_examples=0", "english_examples is 0; give 1 or more, or none for all"),
+        ("--set data.problems_per_language=-1", "problems_per_language is -1; give 1 or more"),
+        ("--set response-alignment.learning_rate=nan", "'nan' is not a number"),
         ("--scale smple", "unknown scale 'smple': did you mean 'sample'?"),
         ("--tracker tensorbord", "unknown tracker 'tensorbord': did you mean 'tensorboard'?"),
         ("--languages de,xx", "unknown language 'xx'"),
@@ -462,6 +465,42 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
     )
 
 
+@pytest.mark.parametrize("words", ["--output {}", "--runs {}"])
+def test_a_file_where_a_folder_should_be(own_data: OwnData, runs: Path, tmp_path: Path, words: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    base = stage_folder(runs, "base-tiny")
+    given = [*without_tiny(options(own_data)), "--base", base, "--runs", tmp_path / "new"]
+    answer = qalign("run", "monoreason", *given, "--device", "cpu", "--quiet", *words.format(file).split())
+    assert answer.status == 2
+    assert len(answer.err.splitlines()) == 1
+    assert str(file) in answer.err
+    assert "Traceback" not in answer.err
+    assert file.read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("zero = 3", "'zero' of the language vi is 3; it must be one digit, or empty"),
+        ('zero = "x"', "it must be one digit, or empty"),
+        ('decimal = ""', "it must be one character"),
+        ('groups = ["."]', "'groups' of the language vi is ['.']; it must be a text"),
+        ('answer_markers = "x"', "it must be a list of texts"),
+        ('answer_markers = ["x", ""]', "it must be a list of texts"),
+        ('scales = {"nghìn" = "1000"}', "it must be a table from words to whole numbers"),
+        ('myriads = "no"', "it must be true or false"),
+        ('digits = "0"', "a language has no field 'digits'"),
+        ('name = ""', "Cannot overwrite"),
+    ],
+)
+def test_a_language_row_of_wrong_types(own_data: OwnData, tmp_path: Path, row: str, says: str) -> None:
+    file = tmp_path / "rows.toml"
+    file.write_text(f'[[language]]\ncode = "vi"\nname = "Vietnamese"\n{row}\n', encoding="utf-8")
+    answer = run(tmp_path / "runs", "monoreason", *options(own_data), "--language-file", file)
+    assert_refused(answer, tmp_path / "runs", "rows.toml", says)
+
+
 # --- plan, run, explain -----------------------------------------------------------------------------------------------
 
 
@@ -478,13 +517,13 @@ def test_plan_starts_nothing(own_data: OwnData, tmp_path: Path) -> None:
     ):
         assert re.search(rf"to run +{name}-[0-9a-f]{{8}}", answer.out), name
     assert "(above)" in answer.out, "what two systems share is drawn once"
-    assert "0 stages are done, 13 will run. Nothing was started." in answer.out
+    assert "0 stages are done, 14 will run. Nothing was started." in answer.out
 
 
 def test_plan_after_a_run(own_data: OwnData, runs: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
     answer = qalign("plan", "qalign-mono", "monoreason", *options(own_data), "--runs", runs)
-    assert "10 stages are done, 3 will run. Nothing was started." in answer.out
+    assert "11 stages are done, 3 will run. Nothing was started." in answer.out
     assert re.search(r"done +train-question-alignment", answer.out)
     (line,) = [line for line in answer.out.splitlines() if re.search(r"to run +train-response-alignment", line)]
     assert "6 examples x 2 epochs; 2 steps of 32; ~" in line
@@ -675,7 +714,7 @@ def test_score_a_file_with_gold_answers(tmp_path: Path) -> None:
         {"id": "3", "language": "en", "gold": "7", "response": "no idea", "finish": "stop", "model": "x"},
         {"id": "4", "language": "en", "gold": "7", "response": "then 7", "finish": "length", "model": "x"},
     ]
-    judged = tmp_path / "judged.jsonl"
+    judged = tmp_path / "new" / "judged.jsonl"
     answer = qalign("score", write(tmp_path / "p.jsonl", rows), "--judgements", judged, "--runs", tmp_path / "runs")
     assert answer.status == 0, answer.err
     columns = {"de": "n 2 100.0 50.0 2 0 0 0", "en": "n 4 25.0 50.0 1 1 1 1", "average": "n 6 62.5 50.0 3 1 1 1"}
@@ -705,6 +744,21 @@ def test_score_a_file_against_a_benchmark(own_data: OwnData, tmp_path: Path, mon
     assert_refused(answer, tmp_path / "runs", "has no prediction for 2 problems, the first of them 4 (de)")
     answer = qalign("score", write(tmp_path / "p.jsonl", [*rows, {"id": "99", "text": "5"}]), *words)
     assert_refused(answer, tmp_path / "runs", "line 7: no problem 99 in de of the benchmark")
+
+
+@pytest.mark.real_data
+def test_score_a_file_against_the_real_mgsm(tmp_path: Path) -> None:
+    data = Path(os.environ.get("QALIGN_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not (data / "benchmarks" / "mgsm").is_dir():
+        pytest.skip(f"no real data at {data}: set QALIGN_DATA to the folder that holds it")
+    golds = [json.loads(line) for line in (data / "benchmarks" / "mgsm" / "sw.jsonl").read_text().splitlines()]
+    rows = [{"id": row["id"], "response": f"Jibu ni {row['answer'] if n % 2 else 'X'}."} for n, row in enumerate(golds)]
+    words = ["--benchmark", "mgsm", "--data", str(data), "--language", "sw", "--runs", str(tmp_path / "runs")]
+    answer = qalign("score", write(tmp_path / "p.jsonl", rows), *words)
+    assert answer.status == 0, answer.err
+    assert table_row(answer.out, "sw")[1] == "250"
+    assert table_row(answer.out, "sw")[2].startswith("50.0 ")
+    assert table_row(answer.out, "sw")[4:] == ["125", "0", "125", "0"]
 
 
 def test_report_in_all_formats(trained: Path) -> None:

@@ -79,20 +79,29 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
 def arguments(tmp_path: Path) -> list[str]:
     """A small run of both stages and 900 problems on data of its own."""
     draw = random.Random(1)
-    words = {"de": ["Anna", "kauft", "Äpfel", "und", "gibt", "Birnen"], "th": ["แอนนา", "ซื้อ", "แอปเปิล", "และ", "ให้", "ลูกแพร์"]}
+    words = {
+        "de": ["Anna", "kauft", "Äpfel", "und", "gibt", "Birnen"],
+        "th": ["แอนนา", "ซื้อ", "แอปเปิล", "และ", "ให้", "ลูกแพร์"],
+    }
     english = ["Anna", "buys", "apples", "and", "gives", "pears"]
     for code, vocabulary in words.items():
         rows = []
         for _ in range(200):
             picked = [draw.randrange(6) for _ in range(draw.randint(4, 12))]
             rows.append(
-                {"question": " ".join(vocabulary[i] for i in picked), "question_en": " ".join(english[i] for i in picked)}
+                {
+                    "question": " ".join(vocabulary[i] for i in picked),
+                    "question_en": " ".join(english[i] for i in picked),
+                }
             )
         write_rows(tmp_path / "questions" / f"{code}.jsonl", rows)
     sums = [(draw.randrange(9), draw.randrange(9)) for _ in range(300)]
     write_rows(
         tmp_path / "english.jsonl",
-        [{"question": f"Anna has {a} apples and buys {b}.", "answer": f"{a} + {b} = {a + b}\n#### {a + b}"} for a, b in sums],
+        [
+            {"question": f"Anna has {a} apples and buys {b}.", "answer": f"{a} + {b} = {a + b}\n#### {a + b}"}
+            for a, b in sums
+        ],
     )
     for code, vocabulary in {**words, "en": english}.items():
         write_rows(

@@ -31,6 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 USER_ERROR, INTERRUPTED = 2, 130
+CANNOT_WRITE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+)  # fmt: skip
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
 
@@ -57,7 +60,7 @@ def _errors() -> Iterator[None]:
         )
         raise SystemExit(USER_ERROR) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno not in CANNOT_WRITE:
             raise
         print(
             f"qalign: error: cannot write {error.filename or ''}: {error.strerror}; see to it and run it again",
@@ -285,6 +288,7 @@ def score_command(
         problems = read(source, codes, table).problems
     scored = score_file(file, language, problems, table)
     if judgements is not None:
+        judgements.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(judgements, scored.judgements)
     note = f"Columns not used: {', '.join(scored.unused)}." if scored.unused else ""
     _console().print(

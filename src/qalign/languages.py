@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,28 @@ def load_languages(path: Path | None) -> dict[str, Language]:
     return table
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "zero": lambda value: value == "" or (_is_text(value) and len(value) == 1 and value.isdecimal()),
+    "decimal": lambda value: _is_text(value) and len(value) == 1,
+    "indian_groups": lambda value: isinstance(value, bool),
+    "myriads": lambda value: isinstance(value, bool),
+    "answer_markers": lambda value: isinstance(value, list | tuple) and all(_is_text(v) and v.strip() for v in value),
+    "scales": lambda value: isinstance(value, Mapping) and all(type(factor) is int for factor in value.values()),
+}
+_EXPECTED = {
+    "zero": "one digit, or empty",
+    "decimal": "one character",
+    "indian_groups": "true or false",
+    "myriads": "true or false",
+    "answer_markers": "a list of texts",
+    "scales": "a table from words to whole numbers",
+}
+
+
 def language_from(row: Mapping[str, Any], where: str) -> Language:
     """The language that a mapping of field names describes (a row of a TOML file, or of a stage's config)."""
     names = [f.name for f in dataclasses.fields(Language)]
@@ -134,6 +156,10 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
     for name in ("code", "name"):
         if not isinstance(row.get(name), str) or not row[name]:
             raise SettingError(f"{where}: a language row needs '{name}', a text")
+    for name, value in row.items():
+        if not _FITS.get(name, _is_text)(value):
+            expected = _EXPECTED.get(name, "a text")
+            raise SettingError(f"{where}: '{name}' of the language {row['code']} is {value!r}; it must be {expected}")
     return Language(**{**row, "answer_markers": tuple(row.get("answer_markers", ()))})
 
 

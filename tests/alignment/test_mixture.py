@@ -42,7 +42,9 @@ def test_the_seed_decides_the_sample_and_each_language_has_its_own() -> None:
     assert Counter(example.language for example in one) == {"de": 10, "fr": 10, "sw": 3}
 
 
-@pytest.mark.parametrize(("weight", "says"), [(0.0, "positive"), (-1.0, "positive"), (float("nan"), "positive"), (5.0, "cap of 4")])
+@pytest.mark.parametrize(
+    ("weight", "says"), [(0.0, "positive"), (-1.0, "positive"), (float("nan"), "positive"), (5.0, "cap of 4")]
+)
 def test_weights_that_cannot_be_are_errors(weight: float, says: str) -> None:
     with pytest.raises(SettingError, match=says):
         mix([Part(examples("a", de=3), weight=weight)], seed=1)
@@ -55,7 +57,10 @@ def test_an_empty_mixture_is_an_error() -> None:
 
 def test_the_table_counts_examples_repetitions_characters_and_bytes() -> None:
     rows = table(mix([Part(examples("a", de=2), weight=2.0), Part(examples("b", fr=1))], seed=1))
-    assert [(row.source, row.language, row.examples, row.repeated) for row in rows] == [("a", "de", 4, 2), ("b", "fr", 1, 0)]
+    assert [(row.source, row.language, row.examples, row.repeated) for row in rows] == [
+        ("a", "de", 4, 2),
+        ("b", "fr", 1, 0),
+    ]
     text = "fr question 0" + "é"
     assert (rows[1].characters, rows[1].utf8_bytes) == (len(text), len(text) + 1)
     assert by_language(rows) == {"de": 4, "fr": 1}

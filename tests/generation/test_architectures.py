@@ -76,6 +76,10 @@ def test_batched_answers_are_those_of_generate_one_by_one(model: Any, tokenizer:
     for key, out in expected.items():
         length = next((place for place, token in enumerate(out) if token in local.ends), None)
         text = tokenizer.decode(out[:length], skip_special_tokens=True)
-        assert found[key] == (text, MAX_NEW_TOKENS if length is None else length, "length" if length is None else "stop")
+        assert found[key] == (
+            text,
+            MAX_NEW_TOKENS if length is None else length,
+            "length" if length is None else "stop",
+        )
     assert found["1"][1:] == (0, "stop")
     assert found["4"][1] <= 3

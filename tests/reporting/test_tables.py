@@ -30,7 +30,9 @@ def found() -> dict[str, object]:
         "mixture": [{"source": "gsm8k", "language": "en", "examples": 1000, "tokens": 20000, "supervised_tokens": 5000}],
     }  # fmt: skip
     scores = {
-        "sft": {"mgsm": {"bn": score(10.0), "en": score(40.0), "average": score(25.0, n=8), "non_english": score(10.0)}},
+        "sft": {
+            "mgsm": {"bn": score(10.0), "en": score(40.0), "average": score(25.0, n=8), "non_english": score(10.0)}
+        },
         "mine": {"mgsm": {"bn": score(0.0), "average": score(0.0), "non_english": score(0.0)}},
     }
     published = {"sft": {"mgsm": {"7B": 22.6, "13B": 29.7}}}

@@ -39,7 +39,9 @@ def texts() -> list[str]:
     """A few dozen texts in several scripts, the prompt's frame among them: what the tokenizer is trained on."""
     draw = random.Random(SEED)
     made = [
-        question.format(a=draw.randint(2, 99), b=draw.randint(2, 99)) for question in QUESTIONS.values() for _ in range(4)
+        question.format(a=draw.randint(2, 99), b=draw.randint(2, 99))
+        for question in QUESTIONS.values()
+        for _ in range(4)
     ]
     frame = (
         "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
@@ -48,14 +50,16 @@ def texts() -> list[str]:
     return [*made, *[STEP.format(a=2, b=3, c=5)] * 4, *[frame] * 8]
 
 
-def examples() -> list[Example]:
+def make_examples() -> list[Example]:
     """150 examples, a few tokens to a few hundred long, the languages in no order."""
     draw = random.Random(SEED + 1)
     made = []
     for number in range(150):
         language = draw.choice(LANGUAGES)
         a, b = draw.randint(2, 99), draw.randint(2, 99)
-        question = " ".join(QUESTIONS[language].format(a=a, b=b) for _ in range(draw.choice((0, 1, 1, 1, 3)))) or f"{a}?"
+        question = (
+            " ".join(QUESTIONS[language].format(a=a, b=b) for _ in range(draw.choice((0, 1, 1, 1, 3)))) or f"{a}?"
+        )
         steps = "".join(STEP.format(a=a, b=n, c=a + n) for n in range(draw.choice((0, 0, 1, 2, 5))))
         made.append(Example(f"q-{number}", language, "test", question, f"{steps}The answer is: {a + b}"))
     return made
@@ -78,16 +82,24 @@ def quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA of two layers with random weights and a tokenizer of 400 tokens."""
     folder = tmp_path_factory.mktemp("base")
-    shape = TinyConfig(vocabulary=400, hidden_size=32, intermediate_size=64, layers=2, heads=2, max_positions=1024, seed=SEED)
+    shape = TinyConfig(
+        vocabulary=400, hidden_size=32, intermediate_size=64, layers=2, heads=2, max_positions=1024, seed=SEED
+    )
     make_tiny(texts(), shape, folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def examples() -> list[Example]:
+    """What stands in the examples.jsonl of `data`."""
+    return make_examples()
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory, examples: list[Example]) -> Path:
     """A folder with examples.jsonl."""
     folder = tmp_path_factory.mktemp("examples")
-    write_jsonl(folder / "examples.jsonl", examples())
+    write_jsonl(folder / "examples.jsonl", examples)
     return folder
 
 

@@ -39,7 +39,9 @@ class InvalidRow(DataError):
     """A row that can be dropped on request: a text in it is empty, or its id has been there before."""
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: {reason}; mend it, or have such rows dropped and listed: --set data.drop_invalid=true")
+        super().__init__(
+            f"{where}: {reason}; mend it, or have such rows dropped and listed: --set data.drop_invalid=true"
+        )
         self.where = where
         self.reason = reason
 

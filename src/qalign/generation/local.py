@@ -101,7 +101,9 @@ class Local:
         import torch
 
         sampling = self.decoding.temperature > 0
-        chance = {"temperature": self.decoding.temperature, "top_p": self.decoding.top_p, "top_k": 0} if sampling else {}
+        chance = (
+            {"temperature": self.decoding.temperature, "top_p": self.decoding.top_p, "top_k": 0} if sampling else {}
+        )
         answers: list[tuple[list[int], Finish]] = []
         for prompt_ids, key in zip(prompts, keys, strict=True):
             ids = torch.tensor([prompt_ids], device=self.model.device)

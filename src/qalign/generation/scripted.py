@@ -42,6 +42,6 @@ def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) 
     """The scripted model of a folder."""
     try:
         script = json.loads((folder / SCRIPT).read_text(encoding="utf-8"))
-        return Scripted(script["answers"], script.get("otherwise"))
-    except (OSError, ValueError, KeyError) as error:
+        return Scripted(dict(script["answers"]), script.get("otherwise"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}/{SCRIPT} is no script ({error}); see qalign/generation/scripted.py") from error

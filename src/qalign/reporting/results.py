@@ -108,7 +108,9 @@ def _mixture_table(found: Mapping[str, Any]) -> Table:
         for folder, stage in shared.items()
         for row in stage.get("mixture", ())
     ]
-    return Table("One epoch by source and language", ["stage: source", "language", "examples", "tokens", "supervised"], body)
+    return Table(
+        "One epoch by source and language", ["stage: source", "language", "examples", "tokens", "supervised"], body
+    )
 
 
 def _too_long(counts: Mapping[str, Mapping[str, int]]) -> str:
@@ -145,6 +147,9 @@ def load(path: Path) -> dict[str, Any]:
         raise DataError(f"cannot read {path} ({error}); give the results.json of a run") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
         raise DataError(f"{path} is no {FORMAT} of version {VERSION}; give the results.json of a run")
+    for part in ("run", "systems", "trained_on", "published"):
+        if not isinstance(found.get(part), dict):
+            raise DataError(f"{path} has no '{part}'; give the results.json of a run as the run wrote it")
     return found
 
 

@@ -76,8 +76,8 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja") and path.is_file()
     )
     try:
-        kept: dict[str, str] = json.loads(known_hashes.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept: dict[str, str] = dict(json.loads(known_hashes.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # a cache: what it lacks is computed again
         kept = {}
     before = dict(kept)
     total = hashlib.sha256()
@@ -94,10 +94,12 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
 
 
 def _hub_revision(name: str, recorded: Path) -> str:
-    try:
-        known: dict[str, str] = json.loads(recorded.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
+    known: dict[str, str] = {}
+    if recorded.is_file():
+        try:
+            known = dict(json.loads(recorded.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{recorded} is no record of revisions ({error}): remove it") from error
     key = f"model:{name}"
     if key not in known:
         try:

@@ -13,8 +13,8 @@ QUESTION, MULTILINGUAL, RESPONSE = "question-alignment", "multilingual-alignment
 
 
 def sft(study: Study) -> Stage:
-    """The base fine-tuned on GSM8K, in English."""
-    return study.train(RESPONSE, study.base, study.english_answers(study.scale.supervised))
+    """The base fine-tuned on GSM8K, in English (or on the English corpus that the study was given)."""
+    return study.train(RESPONSE, study.base, study.english_answers(study.english or study.scale.supervised))
 
 
 def monoreason(study: Study) -> Stage:

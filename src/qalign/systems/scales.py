@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ..errors import SettingError
 from ..training.config import TrainingConfig
 
 PAPER_TRAINING = TrainingConfig()
@@ -38,6 +39,12 @@ class DataConfig:
     problems_per_language: int | None = None
     drop_invalid: bool = False
     max_repetition: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name in ("examples_per_language", "english_examples", "problems_per_language"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise SettingError(f"{name} is {count}; give 1 or more, or none for all")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -99,7 +100,8 @@ def _parse(hint: Any, text: str) -> Any:
         if type(None) in options and text.lower() in ("none", "null", "off"):
             return None
         expected = []
-        for option in options:
+        # Fixed words first: as text, or as one of several, any word would pass.
+        for option in sorted(options, key=_takes_any_word):
             if option is not type(None):
                 try:
                     return _parse(option, text)
@@ -123,11 +125,19 @@ def _parse(hint: Any, text: str) -> Any:
     for kind, words in ((int, "a whole number"), (float, "a number")):
         if hint is kind:
             try:
-                return kind(text)
+                value = kind(text)
             except ValueError:
                 raise ValueError(words) from None
+            if not math.isfinite(value):
+                raise ValueError(words)
+            return value
     assert hint is str, f"a config field of type {hint} cannot be set from text"
     return text
+
+
+def _takes_any_word(hint: Any) -> bool:
+    origin = get_origin(hint)
+    return origin is not Literal
 
 
 def _default(hint: Any) -> Any:

@@ -17,6 +17,12 @@ class Adapter:
     dropout: float = 0.05
     modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
 
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise SettingError(f"the adapter's rank is {self.rank}; it must be 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise SettingError(f"the adapter's dropout is {self.dropout}; give a share, 0 or more and below 1")
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
@@ -50,8 +56,12 @@ class TrainingConfig:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.max_steps is not None and self.max_steps < 1:
             raise SettingError(f"max_steps is {self.max_steps}; give 1 or more, or none")
-        if not 0 <= self.warmup_ratio < 1:
-            raise SettingError(f"warmup_ratio is {self.warmup_ratio}; give a share of the steps, 0 to 1")
+        for name in ("warmup_ratio", "adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingError(f"{name} is {getattr(self, name)}; give 0 or more and below 1")
+        for name in ("weight_decay", "adam_epsilon"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 
     def steps(self, examples: int) -> int:
         """Optimiser steps for so many examples; the last batch of an epoch may be smaller."""

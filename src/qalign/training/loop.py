@@ -25,7 +25,7 @@ from . import checkpoints
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from .config import TrainingConfig
 from .loss import SupervisedLoss
-from .models import load_model, load_tokenizer, resolve, save, with_adapter
+from .models import load_model, load_tokenizer_as_saved, resolve, save, with_adapter
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ def finetune(job: Job) -> None:
     accelerator = _accelerator(job)
     set_seed(config.seed)
     folder = resolve(job.model)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer_as_saved(folder)
     data = tokenize(read_jsonl(job.examples, Example), tokenizer, config)
     model = load_model(folder, torch.float32)
     if config.adapter is not None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,19 +80,52 @@ def load_tokenizer(folder: Path) -> Any:
         ) from error
 
 
+def load_tokenizer_as_saved(folder: Path) -> Any:
+    """The tokenizer of a base as it will be once it is saved and opened again, the training prompt its chat template.
+
+    Training with this one makes sure that the saved model is asked in the tokens that it learnt: transformers loses some
+    settings when it saves (LLaMA's `legacy`, which decides on a space after the beginning-of-sequence token).
+
+    Raises:
+        ModelError: no chat template would give the tokens of training.
+    """
+    from ..alignment.prompts import set_chat_template
+
+    tokenizer = load_tokenizer(folder)
+    with tempfile.TemporaryDirectory() as again:
+        tokenizer.save_pretrained(again)
+        shutil.copy(folder / "config.json", again)  # the kind of model has a say in how its tokenizer is opened
+        saved = load_tokenizer(Path(again))
+    saved.name_or_path = str(folder)
+    set_chat_template(saved)
+    return saved
+
+
 def load_model(folder: Path, dtype: Any) -> Any:
-    """The causal language model of a folder in a given torch dtype. Safetensors only; never runs code from the folder."""
+    """The causal language model of a folder in a given torch dtype. Safetensors only; never runs code from the folder.
+
+    Raises:
+        ModelError: it cannot be opened, or lacks weights (which transformers would draw at random).
+    """
+    import torch
     from transformers import AutoModelForCausalLM
 
     with _no_bars():
         try:
-            return AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
             )
-        except (OSError, ValueError, KeyError) as error:
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # transformers and safetensors raise many kinds for a broken model
             raise ModelError(
-                f"the model in {folder} cannot be opened as a causal model: {_first_line(error)}"
+                f"the model in {folder} cannot be opened as a causal model ({_first_line(error)}); fetch or save it again"
             ) from error
+    if lacking := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
+        )
+    return model
 
 
 def with_adapter(model: Any, adapter: Adapter) -> Any:
@@ -100,16 +136,17 @@ def with_adapter(model: Any, adapter: Adapter) -> Any:
         raise ModelError("an adapter needs peft; install it: pip install 'qalign[lora]'") from error
 
     modules = adapter.modules if isinstance(adapter.modules, str) else list(adapter.modules)
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=adapter.rank,
-            lora_alpha=adapter.alpha,
-            lora_dropout=adapter.dropout,
-            target_modules=modules,
-            task_type="CAUSAL_LM",
-        ),
+    config = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=modules,
+        task_type="CAUSAL_LM",
     )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:  # peft's word for modules that the model does not have
+        raise ModelError(f"the adapter does not fit the model: {_first_line(error)}") from error
 
 
 def save(model: Any, tokenizer: Any, output: Path) -> None:
@@ -132,14 +169,12 @@ def parameters(folder: Path) -> int | None:
     files = sorted(folder.glob("*.safetensors"))
     total = 0
     for path in files:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                size = 1
-                for extent in tensor["shape"]:
-                    size *= extent
-                total += size
+        try:
+            with path.open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            total += sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ModelError(f"{path} is no safetensors file; fetch or save the model again") from error
     return total if files else None
 
 

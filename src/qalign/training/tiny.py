@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import SettingError
 from .models import save
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
+SMALLEST_VOCABULARY = 256 + 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,19 @@ class TinyConfig:
     heads: int = 4
     max_positions: int = 4096
     seed: int = 1234
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "intermediate_size", "layers", "heads", "max_positions"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} of the tiny base is {getattr(self, name)}; it must be 1 or more")
+        if self.hidden_size % (2 * self.heads):
+            raise SettingError(
+                f"hidden_size {self.hidden_size} of the tiny base does not give its {self.heads} heads an even width each"
+            )
+        if self.vocabulary < SMALLEST_VOCABULARY:
+            raise SettingError(
+                f"vocabulary of the tiny base is {self.vocabulary}; bytes alone need {SMALLEST_VOCABULARY}"
+            )
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:

@@ -1,0 +1,413 @@
+"""The systems as trees of stages, and that what each was trained on is, token for token, what generation asks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from own_data import LANGUAGES, ROWS, OwnData, texts
+from qalign import pipeline
+from qalign.alignment.prompts import prompt
+from qalign.errors import ModelError, SettingError
+from qalign.generation import DecodingConfig, Request
+from qalign.pipeline import Stage
+from qalign.records import Example, read_jsonl
+from qalign.systems import SCALES, SYSTEMS, Study
+from qalign.systems.bases import base
+from qalign.systems.comparison import compare, targets, training_stages
+from qalign.systems.settings import Settings, parse_settings, set_field
+from qalign.systems.stages import EXAMPLES
+from qalign.systems.table import build
+from qalign.training.batches import tokenize
+from qalign.training.config import Adapter, TrainingConfig
+
+TINY = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
+
+
+def study(data: OwnData, runs: Path, *settings: str) -> Study:
+    """A study on one's own data; the supervised English data are others than the English ones, as in the paper."""
+    return Study(
+        "tiny",
+        replace(SCALES["sample"], supervised=str(data.supervised)),
+        runs,
+        languages=LANGUAGES,
+        questions=str(data.questions),
+        multilingual=str(data.multilingual),
+        english=str(data.english),
+        general=str(data.general),
+        tests=(str(data.test),),
+        settings=parse_settings([*(f"tiny.{text}" for text in TINY), *settings], SYSTEMS),
+    )
+
+
+# What each system is trained on, first to last: the step, its examples, and the corpus they are made of.
+QUESTIONS = ("question-alignment", "examples-x-en-questions", "questions")
+ENGLISH = ("response-alignment", "examples-english", "english")
+MULTILINGUAL = ("multilingual-alignment", "examples-multilingual", "multilingual")
+CHAINS = {
+    "sft": [ENGLISH],
+    "monoreason": [ENGLISH],
+    "multireason": [MULTILINGUAL],
+    "qalign-mono": [QUESTIONS, ENGLISH],
+    "qalign-mixed": [QUESTIONS, MULTILINGUAL, ENGLISH],
+    "qalign-en-x-questions": [("question-alignment", "examples-en-x-questions", "questions"), ENGLISH],
+    "qalign-x-en-answers": [("question-alignment", "examples-x-en-answers", "answers"), ENGLISH],
+    "qalign-en-x-answers": [("question-alignment", "examples-en-x-answers", "answers"), ENGLISH],
+    "qalign-general": [("question-alignment", "examples-x-en-general", "general"), ENGLISH],
+}
+
+
+def test_every_system_is_known_here() -> None:
+    assert set(CHAINS) == set(SYSTEMS)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_is_its_stages_in_order(name: str, own_data: OwnData, tmp_path: Path) -> None:
+    chain = training_stages(build(study(own_data, tmp_path), name))
+    found = []
+    for stage in chain:
+        examples = stage.inputs["examples"]
+        (corpus,) = examples.inputs.values()
+        found.append((stage.name.removeprefix("train-"), examples.name, corpus.config["source"]["role"]))
+    assert found == CHAINS[name]
+    assert chain[0].inputs["model"].name == "base-tiny"
+    assert [stage.inputs["model"] for stage in chain[1:]] == chain[:-1], "each goes on from the one before"
+
+
+def chains(data: OwnData, runs: Path, *settings: str) -> dict[str, list[Stage]]:
+    made = study(data, runs, *settings)
+    return {name: training_stages(build(made, name)) for name in SYSTEMS}
+
+
+def fingerprints(chain: Sequence[Stage]) -> list[str]:
+    return [stage.fingerprint for stage in chain]
+
+
+def test_what_systems_share_is_one_stage(own_data: OwnData, tmp_path: Path) -> None:
+    made = chains(own_data, tmp_path)
+    assert made["qalign-mono"][0].fingerprint == made["qalign-mixed"][0].fingerprint
+    english = {
+        name: chain[-1].inputs["examples"].fingerprint
+        for name, chain in made.items()
+        if chain[-1].name == "train-response-alignment"
+    }
+    assert len({fingerprint for name, fingerprint in english.items() if name != "sft"}) == 1
+    assert english["sft"] != english["monoreason"], "SFT is on other data"
+    multilingual = made["multireason"][0].inputs["examples"].fingerprint
+    assert multilingual == made["qalign-mixed"][1].inputs["examples"].fingerprint
+    trained = [stage.fingerprint for chain in made.values() for stage in chain]
+    assert len(trained) == 16
+    assert len(set(trained)) == 15, "two systems share one stage; no other two stages are the same"
+    everything = pipeline.in_order(targets(compare(study(own_data, tmp_path), list(SYSTEMS))))
+    assert sum(stage.name == "base-tiny" for stage in everything) == 1
+
+
+def test_all_data_are_read_before_any_training(own_data: OwnData, tmp_path: Path) -> None:
+    names = [s.name for s in pipeline.in_order(targets(compare(study(own_data, tmp_path), ["qalign-mixed", "sft"])))]
+    first = next(place for place, name in enumerate(names) if name.startswith("train-"))
+    assert not [name for name in names[first:] if name.startswith(("corpus-", "examples-"))]
+
+
+def test_the_seed_and_the_scale_are_part_of_a_study(own_data: OwnData, tmp_path: Path) -> None:
+    here = study(own_data, tmp_path)
+    assert build(here, "sft").fingerprint == build(study(own_data, tmp_path / "elsewhere"), "sft").fingerprint
+    assert build(replace(here, seed=1), "sft").fingerprint != build(here, "sft").fingerprint
+    paper = replace(SCALES["paper"], supervised=str(own_data.supervised))
+    assert build(replace(here, scale=paper), "sft").fingerprint != build(here, "sft").fingerprint
+
+
+def test_the_published_hyper_parameters(own_data: OwnData, tmp_path: Path) -> None:
+    paper = replace(SCALES["paper"], supervised=str(own_data.supervised))
+    for name in SYSTEMS:
+        for stage in training_stages(build(replace(study(own_data, tmp_path), scale=paper), name)):
+            config = stage.config["training"]
+            published = {
+                "epochs": 3, "learning_rate": 2e-5, "warmup_ratio": 0.03, "weight_decay": 0.0, "global_batch_size": 128,
+                "max_length": 512, "precision": "bfloat16", "seed": 1234, "adapter": None, "max_steps": None,
+            }  # fmt: skip
+            assert {key: config[key] for key in published} == published
+
+
+# --- what training saw and what generation sends ----------------------------------------------------------------------
+
+
+@dataclass
+class Prepared:
+    """The folders of the tiny base and of all examples of all systems."""
+
+    base: Path
+    examples: dict[str, list[Path]]
+
+
+@pytest.fixture(scope="module")
+def prepared(own_data: OwnData, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Everything of every system but the training."""
+    runs = tmp_path_factory.mktemp("prepared")
+    made = chains(own_data, runs)
+    pipeline.run([stage.inputs["examples"] for chain in made.values() for stage in chain], runs)
+    base = made["sft"][0].inputs["model"]
+    pipeline.run([base], runs)
+    folders = {name: [stage.inputs["examples"].folder(runs) for stage in chain] for name, chain in made.items()}
+    return Prepared(base.folder(runs), folders)
+
+
+def begins_with_bos(tokenizer: Any) -> Any:
+    return tokenizer
+
+
+def begins_with_nothing(tokenizer: Any) -> Any:
+    from tokenizers import processors
+
+    tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    return tokenizer
+
+
+def begins_and_ends(tokenizer: Any) -> Any:
+    from tokenizers import processors
+
+    special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("<s>", "</s>")]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A $B </s>", special_tokens=special
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize("habit", [begins_with_bos, begins_with_nothing, begins_and_ends])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_generation_sends_what_training_saw(name: str, prepared: Prepared, habit: Callable[[Any], Any]) -> None:
+    from qalign.generation.local import Local
+    from qalign.training.models import load_tokenizer
+
+    tokenizer = habit(load_tokenizer(prepared.base))
+    begins = habit is not begins_with_nothing
+    for folder in prepared.examples[name]:
+        examples = list(read_jsonl(folder / EXAMPLES, Example))
+        sample = examples[:: max(1, len(examples) // 8)]
+        assert sample
+        data = tokenize(sample, tokenizer, TrainingConfig(max_length=2048, precision="float32"))
+        sent = capture(Local, tokenizer, sample)
+        for number, example in enumerate(sample):
+            ids = data.ids[data.starts[number] : data.starts[number + 1]].tolist()
+            seen = int(data.prompt_tokens[number])
+            assert sent[example.instruction] == ids[:seen]
+            assert tokenizer.decode(ids[seen:-1]) == example.response
+            assert tokenizer.decode(ids[begins:seen]) == prompt(example.instruction)
+            assert ids[-1] == tokenizer.eos_token_id, "the end is supervised"
+            assert ids.count(tokenizer.eos_token_id) == 1
+            assert ids.count(tokenizer.bos_token_id) == begins
+            assert not begins or ids[0] == tokenizer.bos_token_id
+
+
+def capture(local: Any, tokenizer: Any, sample: Sequence[Example]) -> dict[str, list[int]]:
+    """What the transformers backend gives the model for each instruction, the padding taken off."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+    )
+    model = LlamaForCausalLM(shape)
+    calls: list[dict[str, Any]] = []
+    handle = model.register_forward_pre_hook(lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True)
+    instructions = list(dict.fromkeys(example.instruction for example in sample))
+    backend = local(model, tokenizer, DecodingConfig(max_new_tokens=1), batch_size=3)
+    order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
+    handle.remove()
+    rows: list[list[int]] = []
+    for call in calls:
+        real = call["attention_mask"].bool()
+        rows += [ids[keep].tolist() for ids, keep in zip(call["input_ids"], real, strict=True)]
+        assert all(
+            torch.equal(p[k], torch.arange(int(k.sum()))) for p, k in zip(call["position_ids"], real, strict=True)
+        )
+    return dict(zip(order, rows, strict=True))
+
+
+def test_the_examples_of_each_variant(prepared: Prepared) -> None:
+    def pairs(system: str) -> dict[str, Example]:
+        made = read_jsonl(prepared.examples[system][0] / EXAMPLES, Example)
+        return {f"{one.language}/{one.id}": one for one in made}
+
+    ask = "Translate the following sentences from {} to {}. {}".format
+    question, english = texts("de", 0)["question"], texts("en", 0)["question"]
+    answer, answer_en = "Sie hat 3 + 2 = 5 Äpfel. #### 5", "She has 3 + 2 = 5 apples. #### 5"
+    expected = {
+        "qalign-mono": (ask("German", "English", question), english),
+        "qalign-en-x-questions": (ask("English", "German", english), question),
+        "qalign-x-en-answers": (ask("German", "English", answer), answer_en),
+        "qalign-en-x-answers": (ask("English", "German", answer_en), answer),
+        "qalign-general": (ask("German", "English", answer), answer_en),
+        "multireason": (question, answer),
+    }
+    for name, (instruction, response) in expected.items():
+        made = pairs(name)
+        assert (made["de/0"].instruction, made["de/0"].response) == (instruction, response), name
+        languages = {*LANGUAGES, "en"} if name == "multireason" else set(LANGUAGES)
+        assert {key.partition("/")[0] for key in made} == languages
+        assert len(made) == ROWS * len(languages)
+    mono = pairs("monoreason")
+    assert (mono["en/0"].instruction, mono["en/0"].response) == (english, answer_en)
+    assert len(pairs("sft")) == ROWS // 2
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Config:
+    """A field of each kind that a config may have."""
+
+    whole: int = 1
+    number: float = 1.0
+    text: str = "a"
+    flag: bool = False
+    choice: Literal["x", "y"] = "x"
+    maybe: int | None = None
+    several: tuple[str, ...] = ()
+    either: tuple[str, ...] | Literal["all"] = "all"
+    inner: Adapter | None = None
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("whole", "7", 7),
+        ("number", "1e-5", 1e-5),
+        ("number", "3", 3.0),
+        ("text", "b c", "b c"),
+        ("flag", "true", True),
+        ("flag", "Off", False),
+        ("choice", "y", "y"),
+        ("maybe", "5", 5),
+        ("maybe", "none", None),
+        ("several", "q_proj, v_proj", ("q_proj", "v_proj")),
+        ("inner", "on", Adapter()),
+        ("inner", "none", None),
+        ("inner.rank", "8", Adapter(rank=8)),
+        ("inner.modules", "all-linear", Adapter(modules="all-linear")),
+        ("inner.modules", "q_proj,v_proj", Adapter(modules=("q_proj", "v_proj"))),
+    ],
+)
+def test_a_setting_is_read_as_its_field_is(path: str, text: str, value: Any) -> None:
+    name = path.split(".")[0]
+    changed = getattr(set_field(Config(), tuple(path.split(".")), text, f"s.{path}={text}"), name)
+    assert changed == value
+    assert type(changed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "says"),
+    [
+        ("whole", "1.5", "'1.5' is not a whole number"),
+        ("number", "much", "'much' is not a number"),
+        ("flag", "perhaps", "'perhaps' is not true or false"),
+        ("choice", "z", "'z' is not one of x, y"),
+        ("maybe", "some", "'some' is not a whole number or none"),
+        ("inner", "deep", r"'deep' is not on \(or set its fields one by one\) or none"),
+        ("inner.rank", "deep", "'deep' is not a whole number"),
+        ("inner.rnk", "8", "there is no 'rnk' here: did you mean 'rank'?"),
+        ("whole.x", "8", "'whole' has no fields of its own"),
+        ("hole", "8", "there is no 'hole' here: did you mean 'whole'?"),
+    ],
+)
+def test_a_wrong_setting_says_what_was_expected(path: str, text: str, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        set_field(Config(), tuple(path.split(".")), text, f"s.{path}={text}")
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    """A rate of nan or infinity would train to nothing, or fail late."""
+    for text in ("nan", "inf", "-inf"):
+        with pytest.raises(SettingError, match="is not a number"):
+            set_field(Config(), ("number",), text, f"s.number={text}")
+
+
+def test_an_adapter_that_is_on_keeps_what_is_set_after_it() -> None:
+    settings = parse_settings(["s.inner=on", "s.inner.rank=8", "s.inner.dropout=0"], [])
+    assert settings.apply(None, "s", Config()).inner == Adapter(rank=8, dropout=0.0)
+
+
+def test_the_last_setting_wins() -> None:
+    assert parse_settings(["s.whole=2", "s.whole=3"], []).apply(None, "s", Config()).whole == 3
+
+
+def test_a_setting_for_one_system_holds_there_only(own_data: OwnData, tmp_path: Path) -> None:
+    plain = chains(own_data, tmp_path)
+    one = chains(own_data, tmp_path, "qalign-mono.response-alignment.learning_rate=1e-5")
+    assert {name for name in SYSTEMS if fingerprints(one[name]) != fingerprints(plain[name])} == {"qalign-mono"}
+    assert one["qalign-mono"][0].fingerprint == plain["qalign-mono"][0].fingerprint
+    assert one["qalign-mono"][1].config["training"]["learning_rate"] == 1e-5
+
+    stage = chains(own_data, tmp_path, "question-alignment.learning_rate=1e-5")
+    changed = {name for name in SYSTEMS if fingerprints(stage[name]) != fingerprints(plain[name])}
+    assert changed == {name for name in SYSTEMS if name.startswith("qalign-")}
+
+    everywhere = chains(own_data, tmp_path, "training.epochs=1")
+    assert all(s.config["training"]["epochs"] == 1 for chain in everywhere.values() for s in chain)
+
+
+def test_an_adapter_through_a_study(own_data: OwnData, tmp_path: Path) -> None:
+    made = chains(
+        own_data, tmp_path, "response-alignment.adapter.rank=4", "response-alignment.adapter.modules=q_proj,v_proj"
+    )
+    config = made["qalign-mono"][1].config["training"]["adapter"]
+    assert config == {"rank": 4, "alpha": 32.0, "dropout": 0.05, "modules": ["q_proj", "v_proj"]}
+    assert made["qalign-mono"][0].config["training"]["adapter"] is None
+
+
+@pytest.mark.parametrize(
+    ("systems", "setting", "says"),
+    [
+        (["sft"], "question-alignment.epochs=1", "this run has no stage 'question-alignment'"),
+        (["sft"], "qalign-mono.response-alignment.epochs=1", "this run has no stage 'qalign-mono.response-alignment'"),
+        (["sft"], "respons-alignment.epochs=1", "did you mean 'response-alignment'?"),
+        (["sft"], "qalign-mno.response-alignment.epochs=1", "no stage 'qalign-mno'"),
+    ],
+)
+def test_a_setting_without_effect_is_an_error(
+    own_data: OwnData, tmp_path: Path, systems: list[str], setting: str, says: str
+) -> None:
+    with pytest.raises(SettingError, match=says):
+        compare(study(own_data, tmp_path, setting), systems)
+
+
+def test_settings_do_not_outlive_a_study() -> None:
+    assert Settings() == Settings()
+    assert Settings().given is not Settings().given
+
+
+def test_an_unknown_variant_is_refused(own_data: OwnData, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="unknown alignment variant 'x-en-question': did you mean 'x-en-questions'"):
+        study(own_data, tmp_path).translation("x-en-question")
+
+
+# --- bases ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_base_is_known_by_its_content(prepared: Prepared, tmp_path: Path) -> None:
+    copied = shutil.copytree(prepared.base, tmp_path / "copied")
+    (copied / "notes.pdf").write_text("no part of the model")
+    runs = tmp_path / "runs"
+    known = base(str(prepared.base), runs).fingerprint
+    assert base(str(copied), runs).fingerprint == known
+    assert base(str(copied), tmp_path / "other").fingerprint == known
+    config = copied / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert base(str(copied), runs).fingerprint != known
+    (runs / "hashes.json").write_text("[]")  # a cache: broken, it is made again
+    assert base(str(prepared.base), runs).fingerprint == known
+
+
+def test_a_hub_base_at_a_revision_needs_no_network(tmp_path: Path) -> None:
+    one = base("owner/model@abc", tmp_path)
+    assert one.config == {"hub": "owner/model", "revision": "abc"}
+    (tmp_path / "revisions.json").write_text('{"model:owner/model": "abc"}')
+    assert base("owner/model", tmp_path).fingerprint == one.fingerprint
+    (tmp_path / "revisions.json").write_text("[1]")
+    with pytest.raises(ModelError, match=r"revisions\.json is no record of revisions .*: remove it"):
+        base("owner/model", tmp_path)

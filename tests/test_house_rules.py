@@ -1,0 +1,256 @@
+"""The rules of the house: who may import whom, how large a module is, and that the documents speak of what there is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from qalign.cli import app
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCE = REPOSITORY / "src" / "qalign"
+MODULES = sorted(SOURCE.rglob("*.py"))
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+# Data flows one way: a folder imports from those before it.
+FOLDERS = ("corpora", "alignment", "training", "generation", "evaluation", "reporting", "systems")
+# What all of them may import; each of these, only what is named beside it.
+LEAVES = {
+    "languages": {"errors"},
+    "numbers": {"languages", "errors"},
+    "records": {"errors"},
+    "errors": set(),
+    "placement": set(),
+    "progress": set(),
+}
+HEAVY = {
+    "torch", "transformers", "datasets", "accelerate", "peft", "numpy", "pyarrow", "huggingface_hub", "tokenizers", "safetensors",
+}  # fmt: skip
+LINES = 420
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def part_of(path: Path) -> str:
+    """The folder or single file of the package that a module belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The folders and single files of the package that a module imports, wherever in it."""
+    package = ["qalign", *path.relative_to(SOURCE).parts[:-1]]
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        names: list[list[str]] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = [*base, *(node.module or "").split(".")] if node.module else base
+            names = [[*module, alias.name] for alias in node.names]
+        found |= {name[1] for name in names if name[0] == "qalign" and len(name) > 1 and not name[1].startswith("__")}
+    return found - {part_of(path)}
+
+
+def test_the_reader_of_imports_reads_them() -> None:
+    assert {"training", "alignment", "records", "placement", "errors"} <= imported_parts(
+        SOURCE / "generation" / "local.py"
+    )
+    assert {"systems", "pipeline", "corpora", "errors"} <= imported_parts(SOURCE / "cli.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_from_what_stands_before_it(path: Path) -> None:
+    part = part_of(path)
+    imported = imported_parts(path)
+    if part in ("cli", "__main__"):
+        return
+    if part in FOLDERS:
+        allowed = {*FOLDERS[: FOLDERS.index(part)], *LEAVES} | ({"pipeline"} if part == "systems" else set())
+    elif part == "pipeline":
+        allowed = {"errors"}
+    elif part == "__init__":
+        allowed = set()
+    else:
+        allowed = LEAVES[part]  # a new single file at the top is named above, with what it may import
+    assert imported <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_one_idea(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines < LINES, "make two modules of it"
+    assert path.stem not in ("utils", "util", "common", "helpers", "helper", "misc", "tools")
+    assert not re.search(r"^\s*(?:global\s|from \S+ import \*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def public_definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Functions and classes that others may use, and the methods of such classes."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name, node
+            if isinstance(node, ast.ClassDef):
+                for inner in node.body:
+                    if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                        yield f"{node.name}.{inner.name}", inner
+
+
+def is_obvious_property(node: ast.AST) -> bool:
+    """A property of one line says what it is."""
+    decorators = [d.id for d in getattr(node, "decorator_list", []) if isinstance(d, ast.Name)]
+    return "property" in decorators and len(getattr(node, "body", [])) == 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_what_is_public_is_documented(path: Path) -> None:
+    tree = tree_of(path)
+    assert ast.get_docstring(tree), "a file opens with what it is for"
+    bare = [
+        name
+        for name, node in public_definitions(tree)
+        if not ast.get_docstring(node) and not is_obvious_property(node)  # type: ignore[arg-type]
+    ]
+    assert bare == []
+
+
+def top_level_imports(tree: ast.Module) -> Iterator[str]:
+    """The names of packages that are imported when the module is, those under TYPE_CHECKING left out."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_heavy_imports_stand_inside_functions(path: Path) -> None:
+    assert not HEAVY & set(top_level_imports(tree_of(path)))
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def code_blocks(document: Path) -> list[str]:
+    return re.findall(r"^ *```[^\n]*\n(.*?)^ *```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def shown_tree() -> dict[str, set[str]]:
+    """The tree of files in README: folder ("" for the top) -> names in it."""
+    blocks = [block for block in code_blocks(REPOSITORY / "README.md") if block.startswith("src/qalign/")]
+    assert len(blocks) == 1, "README.md shows the tree of src/qalign/ in one fenced block that begins with that line"
+    tree: dict[str, set[str]] = {"": set()}
+    folder, depth = "", 0
+    for line in blocks[0].splitlines()[1:]:
+        match = re.match(r"( +)(\S+)", line)
+        if match is None:
+            break  # what stands beside src/
+        indent, name = len(match[1]), match[2]
+        depth = depth or indent
+        if indent == depth:
+            folder = name.rstrip("/") if name.endswith("/") else ""
+            if folder:
+                tree[folder] = set()
+            else:
+                tree[""].add(name)
+        elif name.endswith(".py"):
+            assert folder, f"{name} stands under no folder"
+            tree[folder].add(name)
+    return tree
+
+
+def test_the_tree_in_the_readme_is_the_tree() -> None:
+    real: dict[str, set[str]] = {"": {path.name for path in SOURCE.glob("*.py")}}
+    for folder in FOLDERS:
+        real[folder] = {path.name for path in (SOURCE / folder).glob("*.py")}
+    assert {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()} == set(FOLDERS)
+    shown = shown_tree()
+    not_shown = {"__init__.py", "__main__.py"}  # may be shown at the top
+    assert {name: files - not_shown for name, files in shown.items()} == {
+        name: files - not_shown for name, files in real.items()
+    }
+
+
+def commands() -> dict[str, set[str]]:
+    """The verbs of the command line, each with its options."""
+    group = typer.main.get_command(app)
+    return {
+        name: {option for parameter in verb.params for option in parameter.opts if option.startswith("--")} | {"--help"}
+        for name, verb in group.commands.items()  # type: ignore[attr-defined]
+    }
+
+
+def shell_lines(block: str) -> list[str]:
+    """The lines of a block of commands, continued ones joined, comments taken off."""
+    joined = re.sub(r"\\\n\s*", " ", block)
+    return [re.sub(r"(^|\s)#.*", "", line).strip() for line in joined.splitlines()]
+
+
+def spoken(document: Path) -> list[str]:
+    """All commands in a document: lines of code blocks, and code within sentences."""
+    text = document.read_text(encoding="utf-8")
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in code_blocks(document) for line in shell_lines(block)]
+    return [*lines, *(" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_commands_in_the_documents_exist(document: Path) -> None:
+    known = commands()
+    every_option = set().union(*known.values()) | {"--version"}
+    for said in spoken(document):
+        call = re.match(r"(?:\$ )?(?:\S*/)?qalign\s+(\S.*)$", said)
+        if call:
+            verb, *words = call[1].split()
+            if not verb.startswith("-"):
+                assert verb in known, f"{document.name}: `{said}`"
+            options = {word.partition("=")[0] for word in words if word.startswith("--")}
+            assert options <= known.get(verb, every_option), f"{document.name}: `{said}`"
+        elif re.match(r"--[a-z]", said):
+            assert said.split()[0].partition("=")[0] in every_option, f"{document.name}: `{said}`"
+
+
+def targets() -> set[str]:
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][\w-]*):(?!=)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_make_targets_in_the_documents_exist(document: Path) -> None:
+    for said in spoken(document):
+        if match := re.match(r"make ((?:[a-z][\w-]*(?:\s+|$))+)", said):
+            assert set(match[1].split()) <= targets(), f"{document.name}: `{said}`"
+
+
+def test_the_documents_speak_of_the_verbs_and_targets() -> None:
+    """The tests above would pass on documents that say nothing."""
+    readme = "\n".join(spoken(REPOSITORY / "README.md"))
+    for verb in commands():
+        assert re.search(rf"qalign\s+{verb}\b", readme), f"README.md does not show `qalign {verb}`"
+    for target in ("demo", "test"):
+        assert re.search(rf"make {target}\b", readme), f"README.md does not show `make {target}`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_files_that_documents_link_to_exist(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (document.parent / link).exists(), f"{document.name}: {link}"

@@ -1,0 +1,245 @@
+"""Which examples a step sees, how they are cut, and what is supervised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qalign.alignment.prompts import render_prompts
+from qalign.errors import DataError
+from qalign.records import Example
+from qalign.training.batches import GlobalBatches, collate, micro_batches, tokenize
+from qalign.training.config import TrainingConfig
+from qalign.training.models import load_tokenizer
+
+LENGTHS = st.lists(st.integers(2, 700), min_size=1, max_size=140)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base: Path) -> Any:
+    return load_tokenizer(base)
+
+
+# --- micro-batches ----------------------------------------------------------------------------------------------------
+
+
+@given(lengths=LENGTHS, budget=st.integers(1, 20_000), ranks=st.integers(1, 9))
+@settings(deadline=None)
+def test_micro_batches_share_out_every_example_once_within_the_budget(
+    lengths: list[int], budget: int, ranks: int
+) -> None:
+    by_rank = micro_batches(range(len(lengths)), lengths, budget, ranks)
+    assert len(by_rank) == ranks
+    assert sorted(i for batches in by_rank for batch in batches for i in batch) == list(range(len(lengths)))
+    assert len({len(batches) for batches in by_rank}) == 1, "ranks that wait for each other must step equally often"
+    for batches in by_rank:
+        for batch in batches:
+            assert len(batch) < 2 or len(batch) * max(lengths[i] for i in batch) <= budget
+            assert [lengths[i] for i in batch] == sorted((lengths[i] for i in batch), reverse=True)
+
+
+@given(lengths=LENGTHS, ranks=st.integers(1, 9))
+@settings(deadline=None)
+def test_ranks_get_nearly_equal_numbers_of_tokens(lengths: list[int], ranks: int) -> None:
+    shares = [
+        sum(lengths[i] for batch in batches for i in batch)
+        for batches in micro_batches(range(len(lengths)), lengths, 4096, ranks)
+    ]
+    assert max(shares) - min(shares) <= max(lengths), "no rank has more than one example's tokens over another"
+
+
+@given(lengths=LENGTHS, budget=st.integers(1, 20_000))
+@settings(deadline=None)
+def test_the_order_of_drawing_does_not_matter_within_a_step(lengths: list[int], budget: int) -> None:
+    forwards = micro_batches(range(len(lengths)), lengths, budget, 2)
+    assert forwards == micro_batches(range(len(lengths))[::-1], lengths, budget, 2)
+
+
+def test_ranks_get_equal_numbers_where_lengths_rise_evenly() -> None:
+    """Dealt to and fro: dealt always from the first rank on, the first would get more of every round."""
+    by_rank = micro_batches(range(128), range(1, 129), 4096, ranks=8)
+    shares = [sum(i + 1 for batch in batches for i in batch) for batches in by_rank]
+    assert shares == [sum(range(1, 129)) // 8] * 8
+
+
+def test_sorting_leaves_almost_no_padding() -> None:
+    lengths = [50 + 37 * i % 450 for i in range(128)]
+    [batches] = micro_batches(range(128), lengths, 4096)
+    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    assert padded < 1.1 * sum(lengths)
+    assert len(batches) < 1.3 * sum(lengths) / 4096, "micro-batches fill the budget"
+
+
+# --- global batches ---------------------------------------------------------------------------------------------------
+
+
+@given(examples=st.integers(1, 400), size=st.integers(1, 130), seed=st.integers(0, 5))
+@settings(deadline=None)
+def test_each_example_once_an_epoch(examples: int, size: int, seed: int) -> None:
+    config = TrainingConfig(global_batch_size=size, seed=seed, epochs=2)
+    batches = GlobalBatches(examples, config)
+    steps = config.steps(examples)
+    assert steps == 2 * batches.steps_per_epoch
+    drawn = [batches[step] for step in range(steps)]
+    for epoch in (0, 1):
+        own = drawn[epoch * batches.steps_per_epoch : (epoch + 1) * batches.steps_per_epoch]
+        assert sorted(i for batch in own for i in batch) == list(range(examples))
+        assert [len(batch) for batch in own[:-1]] == [size] * (len(own) - 1)
+        assert len(own[-1]) == examples - size * (len(own) - 1), "only the last batch of an epoch may be smaller"
+
+
+@given(order=st.permutations(range(12)))
+def test_a_batch_is_the_same_in_whatever_order_it_is_asked_for(order: list[int]) -> None:
+    config = TrainingConfig(global_batch_size=10, seed=3, epochs=4)
+    forwards = GlobalBatches(27, config)
+    drawn = [forwards[step] for step in range(12)]
+    again = GlobalBatches(27, config)
+    assert {step: again[step] for step in order} == dict(enumerate(drawn))
+
+
+def test_epochs_and_seeds_draw_differently() -> None:
+    def first(seed: int, step: int) -> list[int]:
+        return GlobalBatches(100, TrainingConfig(global_batch_size=50, seed=seed))[step]
+
+    assert len({tuple(first(seed, step)) for seed in (1, 2) for step in (0, 2)}) == 4
+
+
+def test_max_steps_shortens_and_never_lengthens() -> None:
+    assert TrainingConfig(global_batch_size=10, epochs=2, max_steps=3).steps(25) == 3
+    assert TrainingConfig(global_batch_size=10, epochs=2, max_steps=30).steps(25) == 6
+
+
+# --- the length limit -------------------------------------------------------------------------------------------------
+
+
+def lengths_without_limit(examples: list[Example], tokenizer: Any) -> list[int]:
+    return tokenize(examples, tokenizer, TrainingConfig(max_length=100_000)).lengths
+
+
+def test_too_long_is_an_error_that_counts_by_language_and_names_the_ways_on(
+    examples: list[Example], tokenizer: Any
+) -> None:
+    lengths = lengths_without_limit(examples, tokenizer)
+    limit = sorted(lengths)[100]
+    over = Counter(e.language for e, length in zip(examples, lengths, strict=True) if length > limit)
+    with pytest.raises(DataError) as found:
+        tokenize(examples, tokenizer, TrainingConfig(max_length=limit))
+    message = str(found.value)
+    assert f"{sum(over.values())} examples are longer than max_length={limit} tokens" in message
+    assert ", ".join(f"{language} {count}" for language, count in sorted(over.items())) in message
+    assert f"the longest has {max(lengths)}" in message
+    assert all(way in message for way in ("too_long=drop", "too_long=cut", "raise max_length"))
+
+
+def test_drop_leaves_out_what_is_longer_and_counts_it(examples: list[Example], tokenizer: Any) -> None:
+    lengths = lengths_without_limit(examples, tokenizer)
+    limit = sorted(lengths)[100]
+    data = tokenize(examples, tokenizer, TrainingConfig(max_length=limit, too_long="drop"))
+    assert data.lengths == [length for length in lengths if length <= limit]
+    over = Counter(e.language for e, length in zip(examples, lengths, strict=True) if length > limit)
+    kept = Counter(e.language for e, length in zip(examples, lengths, strict=True) if length <= limit)
+    assert (data.too_long, data.examples_by_language) == ({"drop": over}, kept)
+    assert sum(data.tokens_by_language.values()) == sum(data.lengths) == len(data.ids)
+
+
+def test_cut_takes_the_end_of_the_response_and_drops_what_has_none_left(
+    examples: list[Example], tokenizer: Any
+) -> None:
+    whole = tokenize(examples, tokenizer, TrainingConfig(max_length=100_000))
+    limit = sorted(whole.lengths)[75]
+    data = tokenize(examples, tokenizer, TrainingConfig(max_length=limit, too_long="cut"))
+    kept = [i for i in range(len(whole)) if whole.prompt_tokens[i] < limit]
+    assert len(kept) < len(whole), "the case needs an example whose prompt alone fills the limit"
+    assert data.lengths == [min(whole.lengths[i], limit) for i in kept]
+    assert min(data.supervised) >= 1
+    for place, i in enumerate(kept):
+        assert list(row(data, place)) == list(row(whole, i))[:limit]
+    cut = Counter(examples[i].language for i in kept if whole.lengths[i] > limit)
+    dropped = Counter(examples[i].language for i in set(range(len(whole))) - set(kept))
+    assert data.too_long == {"cut": cut, "drop": dropped}
+
+
+def test_cut_keeps_an_example_with_a_single_supervised_token_and_none_without(
+    examples: list[Example], tokenizer: Any
+) -> None:
+    [prompt] = render_prompts([examples[0].instruction], tokenizer)
+    data = tokenize(examples[:1], tokenizer, TrainingConfig(max_length=len(prompt) + 1, too_long="cut"))
+    assert (data.lengths, data.supervised) == ([len(prompt) + 1], [1])
+    with pytest.raises(DataError, match="no example is left"):
+        tokenize(examples[:1], tokenizer, TrainingConfig(max_length=len(prompt), too_long="cut"))
+
+
+@pytest.mark.parametrize("too_long", ["drop", "cut"])
+def test_nothing_left_is_an_error(examples: list[Example], tokenizer: Any, too_long: Any) -> None:
+    with pytest.raises(DataError, match=r"no example is left to train on .*max_length=10"):
+        tokenize(examples, tokenizer, TrainingConfig(max_length=10, too_long=too_long))
+
+
+def test_no_examples_is_an_error(tokenizer: Any) -> None:
+    with pytest.raises(DataError, match="no example"):
+        tokenize([], tokenizer, TrainingConfig())
+
+
+# --- what is supervised -----------------------------------------------------------------------------------------------
+
+
+def row(data: Any, index: int) -> Any:
+    return data.ids[data.starts[index] : data.starts[index + 1]]
+
+
+def test_the_response_and_one_end_of_sequence_are_supervised(examples: list[Example], tokenizer: Any) -> None:
+    data = tokenize(examples, tokenizer, TrainingConfig())
+    prompts = render_prompts([example.instruction for example in examples], tokenizer)
+    for index, example in enumerate(examples):
+        ids, start = row(data, index).tolist(), int(data.prompt_tokens[index])
+        assert ids[:start] == prompts[index]
+        assert ids[-1] == tokenizer.eos_token_id
+        assert ids.count(tokenizer.eos_token_id) == ids.count(tokenizer.bos_token_id) == 1
+        assert tokenizer.decode(ids[start:-1]) == example.response
+
+
+def test_more_examples_than_a_chunk_are_the_same_as_one_by_one(
+    examples: list[Example], tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tokenize(examples, tokenizer, TrainingConfig())
+    monkeypatch.setattr("qalign.training.batches.CHUNK", 7)
+    pieces = tokenize(iter(examples), tokenizer, TrainingConfig())
+    assert whole.ids.tolist() == pieces.ids.tolist()
+    assert (whole.lengths, whole.supervised) == (pieces.lengths, pieces.supervised)
+    assert whole.mixture == pieces.mixture
+    assert [r["supervised_tokens"] for r in whole.mixture] == [
+        sum(n for n, e in zip(whole.supervised, examples, strict=True) if e.language == r["language"])
+        for r in whole.mixture
+    ]
+
+
+@given(indices=st.lists(st.integers(0, 149), min_size=1, max_size=12, unique=True))
+@settings(deadline=None, max_examples=30)
+def test_collate_selects_each_position_whose_next_token_is_supervised(
+    indices: list[int], examples: list[Example], tokenizer: Any
+) -> None:
+    data = tokenize([examples[i] for i in indices], tokenizer, TrainingConfig())
+    batch = collate(data, range(len(indices)), pad_id=0)
+    assert batch.ids.shape == batch.selected.shape == (len(indices), max(data.lengths))
+    targets = []
+    for place in range(len(indices)):
+        tokens, start = row(data, place).tolist(), int(data.prompt_tokens[place])
+        padding = [0] * (max(data.lengths) - len(tokens))
+        assert batch.ids[place].tolist() == tokens + padding
+        for position in range(batch.ids.shape[1]):
+            read = start <= position + 1 < len(tokens)
+            assert bool(batch.selected[place, position]) == read
+            if read:
+                targets.append(tokens[position + 1])
+    assert batch.targets.tolist() == targets
+
+
+def test_an_empty_micro_batch_is_a_row_without_supervision(examples: list[Example], tokenizer: Any) -> None:
+    batch = collate(tokenize(examples[:1], tokenizer, TrainingConfig()), [], pad_id=0)
+    assert batch.ids.shape[0] == 1 and batch.ids.shape[1] > 0
+    assert not batch.selected.any() and len(batch.targets) == 0

@@ -1,0 +1,221 @@
+"""The arithmetic of a step does not depend on how it is cut: one micro-batch, many, several processes, or a flat loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from qalign.placement import Placement
+from qalign.records import Example
+from qalign.training import loop
+from qalign.training.batches import tokenize
+from qalign.training.config import TrainingConfig
+from qalign.training.launch import job_to_json, launch
+from qalign.training.loss import SupervisedLoss
+from qalign.training.models import load_model, load_tokenizer
+
+TOLERANCE = 1e-5
+"""Relative to the norm of a parameter's gradient. Float32 keeps 6e-8; sums over some thousand tokens in another order
+differ by some ten times that, and a token too many or too few in 128 examples by a thousand times."""
+
+WEIGHT_TOLERANCE = 1e-3
+"""Relative to the norm of a weight, after some steps. Adam divides by the gradient's own size, so what is rounding in a
+gradient near zero becomes a part of a step."""
+
+STEP = 128
+WHOLE, ALONE = 10**9, 1
+
+Gradients = tuple[float, dict[str, torch.Tensor]]
+
+
+@pytest.fixture(scope="module")
+def accelerator() -> Accelerator:
+    loop._reset()
+    return Accelerator(cpu=True)
+
+
+def ours(accelerator: Accelerator, base: Path, examples: Sequence[Example], budget: int) -> Gradients:
+    """Loss and gradients of one step over `examples` as the package computes them."""
+    tokenizer = load_tokenizer(base)
+    data = tokenize(examples, tokenizer, TrainingConfig())
+    model = load_model(base, torch.float32)
+    loss = SupervisedLoss(model)
+    prepared = accelerator.prepare(model)
+    supervised = sum(data.supervised)
+    summed = loop.backward(
+        accelerator, prepared, loss, data, data.lengths, range(len(data)), supervised,
+        Placement(tokens_per_micro_batch=budget), loop.pad_id(tokenizer),
+    )  # fmt: skip
+    return float(summed) / supervised, gradients_of(model)
+
+
+def flat(flat_loop: ModuleType, base: Path, examples: Sequence[Example], micro_batch_size: int) -> Gradients:
+    """The same by the flat loop: padded, masked, with all logits."""
+    tokenizer = load_tokenizer(base)
+    model = load_model(base, torch.float32)
+    tokens = [flat_loop.tokenize(tokenizer, example.instruction, example.response) for example in examples]
+    return flat_loop.batch_loss_and_gradients(model, tokens, micro_batch_size), gradients_of(model)
+
+
+def gradients_of(model: Any) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+
+def assert_same(found: Gradients, expected: Gradients) -> None:
+    assert found[0] == pytest.approx(expected[0], rel=TOLERANCE)
+    assert found[1].keys() == expected[1].keys()
+    for name, gradient in expected[1].items():
+        difference = (found[1][name] - gradient).norm() / gradient.norm()
+        assert difference < TOLERANCE, f"{name} differs by {difference:.1e}"
+
+
+@pytest.fixture(scope="module")
+def expected(flat_loop: ModuleType, base: Path, examples: list[Example]) -> Gradients:
+    return flat(flat_loop, base, examples[:STEP], micro_batch_size=STEP)
+
+
+@pytest.mark.parametrize("budget", [WHOLE, 16384, 4096, 1000, ALONE])
+def test_token_budgets_change_nothing(
+    budget: int, expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example]
+) -> None:
+    assert_same(ours(accelerator, base, examples[:STEP], budget), expected)
+
+
+@pytest.mark.parametrize("rows", [8, 48])
+def test_fixed_micro_batches_change_nothing(
+    rows: int, expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """16 x 8, and uneven ones, in the order drawn: rows of very different lengths stand together."""
+
+    def fixed(indices: Sequence[int], lengths: object, budget: object, ranks: int) -> list[list[list[int]]]:
+        return [[list(indices[start : start + rows]) for start in range(0, len(indices), rows)]]
+
+    monkeypatch.setattr(loop, "micro_batches", fixed)
+    assert_same(ours(accelerator, base, examples[:STEP], 0), expected)
+
+
+def test_the_flat_loop_agrees_with_itself(
+    expected: Gradients, flat_loop: ModuleType, base: Path, examples: list[Example]
+) -> None:
+    assert_same(flat(flat_loop, base, examples[:STEP], micro_batch_size=8), expected)
+
+
+def test_a_mean_of_means_would_be_noticed(flat_loop: ModuleType, base: Path, examples: list[Example]) -> None:
+    """What ordinary accumulation computes, the mean over micro-batches of their means, is another number here."""
+    tokens = [flat_loop.tokenize(load_tokenizer(base), e.instruction, e.response) for e in examples[:STEP]]
+    model = load_model(base, torch.float32)
+    means = [flat_loop.batch_loss_and_gradients(model, tokens[start : start + 8], 8) for start in range(0, STEP, 8)]
+    whole = flat_loop.batch_loss_and_gradients(model, tokens, STEP)
+    assert abs(sum(means) / len(means) - whole) > 20 * TOLERANCE * whole
+
+
+def test_positions_after_the_hook_is_removed(base: Path) -> None:
+    """The head projects supervised positions during a loss, and every position otherwise."""
+    model = load_model(base, torch.float32)
+    loss = SupervisedLoss(model)
+    ids = torch.randint(3, 400, (2, 7))
+    assert model(input_ids=ids).logits.shape[:2] == (2, 7)
+    loss.remove()
+    assert not model.get_output_embeddings()._forward_pre_hooks
+
+
+# --- two processes ----------------------------------------------------------------------------------------------------
+
+CASES = [(STEP, 1000), (STEP, WHOLE), (9, ALONE), (3, 4096), (1, 4096)]
+"""Examples and budget; the last has an example for the first process only, the one before it an uneven share."""
+
+
+@pytest.mark.slow
+def test_two_processes_change_nothing(
+    flat_loop: ModuleType, base: Path, data: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    arguments = [str(base), str(data / "examples.jsonl"), str(tmp_path), json.dumps(CASES)]
+    subprocess.run([*command, *arguments], check=True, timeout=300)
+    for place, (size, _) in enumerate(CASES):
+        found = torch.load(tmp_path / f"{place}.pt", weights_only=True)
+        assert found.pop("processes") == 2
+        loss = float(found.pop("loss"))
+        assert_same((loss, found), flat(flat_loop, base, examples[:size], micro_batch_size=8))
+
+
+def metrics(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def assert_close_runs(found: Path, expected: Path) -> None:
+    assert [row["step"] for row in metrics(found)] == [row["step"] for row in metrics(expected)]
+    for ours, theirs in zip(metrics(found), metrics(expected), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-3)
+        assert [ours[key] for key in ("tokens", "supervised", "learning_rate")] == [
+            theirs[key] for key in ("tokens", "supervised", "learning_rate")
+        ]
+    assert_close_weights(found, expected)
+
+
+def assert_close_weights(found: Path, expected: Path) -> None:
+    weights = load_file(found / "model.safetensors")
+    for name, weight in load_file(expected / "model.safetensors").items():
+        difference = (weights[name] - weight).norm() / weight.norm()
+        assert difference < WEIGHT_TOLERANCE, f"{name} differs by {difference:.1e}"
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_model_also_when_killed(make_job: Any) -> None:
+    """On two processes as on one, although they are killed at a checkpoint and the run goes on from it."""
+    config = {"epochs": 6, "global_batch_size": 29, "learning_rate": 1e-3}  # the last batch of an epoch has 5 examples
+    one = make_job("one", **config)
+    two = make_job("two", {"processes": 2, "seconds_per_checkpoint": 0.0}, **config)
+    launch(one)
+    if sys.platform == "linux":  # elsewhere the launcher outlives the process that started it
+        kill_at_a_checkpoint(two)
+    launch(two)
+    assert_close_runs(two.output, one.output)
+
+
+def kill_at_a_checkpoint(job: loop.Job) -> None:
+    """Launches in a process of its own, and kills that when the first checkpoint is there."""
+    program = (
+        "import json, sys; from qalign.training.launch import job_from_json, launch; "
+        "launch(job_from_json(json.loads(sys.argv[1])))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, json.dumps(job_to_json(job))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    limit = time.monotonic() + 300
+    while not list(job.scratch.glob("step-*/progress.json")):
+        assert process.poll() is None and time.monotonic() < limit, process.communicate()[0]
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=120)  # ends when the last process that holds the pipe has ended
+    assert not (job.output / "training.json").exists(), "the run ended before it could be killed"
+
+
+def test_the_flat_loop_trains_the_same_model(
+    make_job: Any, base: Path, data: Path, flat_loop: ModuleType, tmp_path: Path
+) -> None:
+    """Nine steps over two epochs: order, schedule, clipping and optimiser are the flat loop's."""
+    job = make_job(epochs=3, global_batch_size=32, max_steps=9, learning_rate=1e-3, warmup_ratio=0.2)
+    launch(job)
+    losses = flat_loop.main(
+        ["--model", str(base), "--examples", str(data), "--output", str(tmp_path / "flat"), "--seed", str(job.config.seed),
+         "--epochs", "3", "--global-batch-size", "32", "--max-steps", "9", "--learning-rate", "1e-3",
+         "--warmup-ratio", "0.2"]
+    )  # fmt: skip
+    assert losses == pytest.approx([row["loss"] for row in metrics(job.output)], abs=1e-4)
+    assert_close_weights(job.output, tmp_path / "flat")
