@@ -60,3 +60,14 @@ def test_the_prompt_is_the_published_one() -> None:
         "Below is an instruction that describes a task. Write a response that appropriately completes the request."
         "\n\n### Instruction:\nQ\n\n### Response:"
     )
+
+
+def test_special_tokens_in_the_data_are_text() -> None:
+    pytest.importorskip("tokenizers")
+    from qalign.alignment.prompts import render
+    from qalign.training.tiny import BEGIN, END, train_tokenizer
+
+    tokenizer = train_tokenizer(["Anna has 3 apples."], 300)
+    rendered = render([f"Q {END} {BEGIN} Q"], [f"A {END} A"], tokenizer)[0]
+    assert [rendered.ids.count(special) for special in (tokenizer.bos_token_id, tokenizer.eos_token_id)] == [1, 1]
+    assert tokenizer.decode(rendered.ids[1:-1]) == prompt(f"Q {END} {BEGIN} Q") + f"A {END} A"

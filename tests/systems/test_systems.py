@@ -33,12 +33,11 @@ def study(data: OwnData, runs: Path, *settings: str) -> Study:
     """A study on one's own data; the supervised English data are others than the English ones, as in the paper."""
     return Study(
         "tiny",
-        replace(SCALES["sample"], supervised=str(data.supervised)),
+        replace(SCALES["sample"], supervised=str(data.supervised), english=str(data.english)),
         runs,
         languages=LANGUAGES,
         questions=str(data.questions),
         multilingual=str(data.multilingual),
-        english=str(data.english),
         general=str(data.general),
         tests=(str(data.test),),
         settings=parse_settings([*(f"tiny.{text}" for text in TINY), *settings], SYSTEMS),
@@ -107,6 +106,11 @@ def test_what_systems_share_is_one_stage(own_data: OwnData, tmp_path: Path) -> N
     assert sum(stage.name == "base-tiny" for stage in everything) == 1
 
 
+def test_english_data_that_are_given_are_what_sft_learns_from(own_data: OwnData, tmp_path: Path) -> None:
+    given = replace(study(own_data, tmp_path), english=str(own_data.english))
+    assert build(given, "sft").fingerprint == build(given, "monoreason").fingerprint
+
+
 def test_all_data_are_read_before_any_training(own_data: OwnData, tmp_path: Path) -> None:
     names = [s.name for s in pipeline.in_order(targets(compare(study(own_data, tmp_path), ["qalign-mixed", "sft"])))]
     first = next(place for place, name in enumerate(names) if name.startswith("train-"))
@@ -117,12 +121,12 @@ def test_the_seed_and_the_scale_are_part_of_a_study(own_data: OwnData, tmp_path:
     here = study(own_data, tmp_path)
     assert build(here, "sft").fingerprint == build(study(own_data, tmp_path / "elsewhere"), "sft").fingerprint
     assert build(replace(here, seed=1), "sft").fingerprint != build(here, "sft").fingerprint
-    paper = replace(SCALES["paper"], supervised=str(own_data.supervised))
+    paper = replace(SCALES["paper"], supervised=str(own_data.supervised), english=str(own_data.english))
     assert build(replace(here, scale=paper), "sft").fingerprint != build(here, "sft").fingerprint
 
 
 def test_the_published_hyper_parameters(own_data: OwnData, tmp_path: Path) -> None:
-    paper = replace(SCALES["paper"], supervised=str(own_data.supervised))
+    paper = replace(SCALES["paper"], supervised=str(own_data.supervised), english=str(own_data.english))
     for name in SYSTEMS:
         for stage in training_stages(build(replace(study(own_data, tmp_path), scale=paper), name)):
             config = stage.config["training"]

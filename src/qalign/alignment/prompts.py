@@ -70,7 +70,7 @@ def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int
     """
     if not instructions:
         return []
-    encoded: list[list[int]] = tokenizer([prompt(text) for text in instructions])["input_ids"]
+    encoded = _encode(tokenizer, [prompt(text) for text in instructions])
     return [_without_end(ids, tokenizer) for ids in encoded]
 
 
@@ -84,14 +84,12 @@ def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any
     if not prompts:
         return []
     eos = end_of_sequence(tokenizer)
-    whole: list[list[int]] = tokenizer(
-        [prompt(text) + response for text, response in zip(instructions, responses, strict=True)]
-    )["input_ids"]
+    whole = _encode(tokenizer, [prompt(text) + answer for text, answer in zip(instructions, responses, strict=True)])
     rendered = []
     for start, ids, response in zip(prompts, whole, responses, strict=True):
         ids = _without_end(ids, tokenizer)
         if ids[: len(start)] != start or len(ids) == len(start):
-            ids = start + tokenizer(response, add_special_tokens=False)["input_ids"]
+            ids = start + _encode(tokenizer, [response], add_special_tokens=False)[0]
         rendered.append(Rendered([*ids, eos], len(start)))
     return rendered
 
@@ -137,6 +135,12 @@ def set_chat_template(tokenizer: Any) -> None:
         f"the tokenizer of {tokenizer.name_or_path} encodes the prompt inside a chat template in another way than by "
         "itself; use the tokenizer's fast version, or one that puts no space after the beginning-of-sequence token"
     )
+
+
+def _encode(tokenizer: Any, texts: Sequence[str], **options: Any) -> list[list[int]]:
+    """Texts as token ids. What looks like a special token in a text is text: data cannot end a sequence."""
+    encoded: list[list[int]] = tokenizer(list(texts), split_special_tokens=True, **options)["input_ids"]
+    return encoded
 
 
 def _without_end(ids: list[int], tokenizer: Any) -> list[int]:
