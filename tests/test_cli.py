@@ -547,7 +547,12 @@ def test_the_results_hold_what_was_run(trained: Path) -> None:
     found = json.loads(path.read_text())
     assert found["run"] == {
         "base": "tiny", "scale": "sample", "seed": 1234, "languages": ["de", "sw"], "qalign": __version__,
+        "settings": found["run"]["settings"],
     }  # fmt: skip
+    assert "tiny.vocabulary=400" in found["run"]["settings"]
+    read = {corpus["folder"].rsplit("-", 1)[0]: corpus for corpus in found["corpora"]}
+    assert read["corpus-own-questions"]["counts"] == {"de": 6, "sw": 6}
+    assert set(read) == {f"corpus-own-{role}" for role in ("questions", "english", "multilingual", "test")}
     ((_, scores),) = found["systems"]["qalign-mono"].items()
     assert list(scores) == ["de", "en", "average", "non_english"]
     for row in scores.values():
@@ -770,7 +775,7 @@ def test_report_in_all_formats(trained: Path) -> None:
     assert f"| {average} |" in markdown
     assert re.search(r"^\|---\|(---:\|)+$", markdown, re.MULTILINE)
     latex = qalign("report", path, "--format", "latex").out
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 3
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 4
     assert rf"& {average} &" in latex
     rows = list(csv.reader(io.StringIO(qalign("report", path, "--format", "csv").out)))
     assert rows[0][:4] == ["system", "de", "en", "average ± s.e."]

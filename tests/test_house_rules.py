@@ -64,9 +64,7 @@ def imported_parts(path: Path) -> set[str]:
 
 
 def test_the_reader_of_imports_reads_them() -> None:
-    assert {"training", "alignment", "records", "placement", "errors"} <= imported_parts(
-        SOURCE / "generation" / "local.py"
-    )
+    assert {"training", "alignment", "records", "placement"} <= imported_parts(SOURCE / "generation" / "local.py")
     assert {"systems", "pipeline", "corpora", "errors"} <= imported_parts(SOURCE / "cli.py")
 
 

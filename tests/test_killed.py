@@ -16,8 +16,13 @@ import pytest
 
 from qalign.systems.stages import PREDICTIONS
 
-KILLS_IN_TRAINING, KILLS_IN_GENERATION = 6, 4
 SEED = 20260101
+# Where each kill falls, and whether the attempt has to get on first (a checkpoint, a chunk of answers): those that follow
+# such a one must go on from there.
+KILLS = [
+    *[("training", False), ("training", True)] * 3,
+    *[("generation", False), ("generation", True)] * 2,
+]
 
 # Torch is imported once; each attempt is a fork of this process, so that ten kills do not cost ten imports.
 FORKER = """
@@ -111,10 +116,11 @@ def arguments(tmp_path: Path) -> list[str]:
     return [
         *("run", "qalign-mono", "--base", "tiny", "--scale", "sample", "--device", "cpu", "--quiet"),
         *("--questions", str(tmp_path / "questions"), "--english", str(tmp_path / "english.jsonl")),
-        *("--languages", "de,th", "--test", str(tmp_path / "test"), "--seconds-per-checkpoint", "0"),
+        *("--languages", "de,th", "--test", str(tmp_path / "test"), "--seconds-per-checkpoint", "0", "--batch-size", "16"),
         *("--set", "tiny.vocabulary=400", "--set", "tiny.hidden_size=64", "--set", "tiny.layers=2"),
-        *("--set", "tiny.intermediate_size=128", "--set", "question-alignment.epochs=5"),
-        *("--set", "response-alignment.epochs=6", "--set", "generation.max_new_tokens=40"),
+        *("--set", "tiny.intermediate_size=128", "--set", "question-alignment.epochs=6"),
+        *("--set", "response-alignment.epochs=7", "--set", "generation.max_new_tokens=40"),
+        *("--set", "data.problems_per_language=none"),
     ]  # fmt: skip
 
 
@@ -124,10 +130,17 @@ def outcome(runs: Path) -> dict[str, bytes]:
     return {str(path.relative_to(runs)): path.read_bytes() for name in names for path in runs.glob(f"stages/*/{name}")}
 
 
-def progress(runs: Path) -> tuple[bool, bool]:
-    """Whether training is under way, and whether generation is."""
-    training = any(path.stat().st_size for path in runs.glob("stages/train-*.partial/scratch/metrics.jsonl"))
-    return training, any(runs.glob("stages/generate-*.partial/scratch/predictions.partial.jsonl"))
+def kept(runs: Path, phase: str) -> list[object]:
+    """What an interrupted run would go on from, in training or in generation."""
+    if phase == "training":
+        return [*runs.glob("stages/train-*.partial/scratch/step-*/progress.json")]
+    found = runs.glob("stages/generate-*.partial/scratch/predictions.partial.jsonl")
+    return [(path, chunks) for path in found if (chunks := path.read_bytes().count(b"\n")) > 1]
+
+
+def under_way(runs: Path, phase: str) -> bool:
+    """Whether a stage of this phase has begun."""
+    return any(runs.glob(f"stages/{'train' if phase == 'training' else 'generate'}-*.partial"))
 
 
 @pytest.mark.slow
@@ -141,32 +154,23 @@ def test_ten_kills_change_nothing(tmp_path: Path, arguments: list[str]) -> None:
     assert sum(name.endswith(PREDICTIONS) for name in expected) == 1
 
     draw = random.Random(SEED)
-    left = {"training": KILLS_IN_TRAINING, "generation": KILLS_IN_GENERATION}
     resumed = 0
-    while any(left.values()):
+    for number, (phase, gets_on) in enumerate(KILLS):
+        before = kept(killed, phase)
+        resumed += bool(before)
         child = forker.start([*arguments, "--runs", str(killed)])
-        resumed += any(killed.glob("stages/train-*.partial/scratch/step-*"))
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            training, generation = progress(killed)
-            phase = "generation" if generation else "training" if training else None
-            if phase and left[phase]:
-                break
+        while not (under_way(killed, phase) and (not gets_on or kept(killed, phase) != before)):
             if forker.ended():
-                pytest.fail(f"it ended by itself with status {forker.wait()}: {left}; make the run longer")
+                pytest.fail(f"it ended with status {forker.wait()} before kill {number}; make the run longer")
             time.sleep(0.005)
-        else:
-            pytest.fail(f"no moment to kill it in: {left}")
-        time.sleep(draw.uniform(0.0, 0.3))
+        time.sleep(draw.uniform(0.0, 0.2))
         os.kill(child, signal.SIGKILL)
-        if forker.wait() == 0:
-            pytest.fail(f"it ended before it could be killed: {left}; make the run longer")
+        assert forker.wait() == -signal.SIGKILL, f"it ended before kill {number}; make the run longer"
         assert not any(killed.glob("results/*"))
-        left[phase] -= 1
     forker.start([*arguments, "--runs", str(killed)])
     assert forker.wait() == 0
-    assert resumed >= 2, "no attempt went on from a checkpoint: the kills tested nothing"
-    assert not list(killed.glob("stages/*.partial"))
+    assert resumed >= 4, "hardly an attempt went on from where another was killed"
+    assert [str(path.relative_to(killed)) for path in killed.rglob("*.partial*")] == []
     found = outcome(killed)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []

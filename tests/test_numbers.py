@@ -266,3 +266,9 @@ def test_numbers_beyond_all_sense_are_no_numbers(text: str) -> None:
 
 def test_endless_zeros_behind_the_point_are_nothing() -> None:
     assert read("1." + "0" * 5000) == ["1"]
+
+
+@pytest.mark.parametrize("text", ["5 million", "5 MILLION", "5 mıllıon", "5 MİLLİON"])
+def test_scale_words_in_any_case_are_read_and_never_fail(text: str) -> None:
+    # Ignoring case, patterns take ı and İ for i; what a model writes may not stop scoring.
+    assert find_numbers(text, LANGUAGES["en"])[0].value == 5 * 10**6

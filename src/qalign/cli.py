@@ -18,7 +18,6 @@ from .errors import QAlignError, SettingError, nearest
 from .placement import Placement
 
 if TYPE_CHECKING:
-    from .reporting.tables import Table
     from .systems import Study
 
 app = typer.Typer(
@@ -33,6 +32,7 @@ app = typer.Typer(
 USER_ERROR, INTERRUPTED = 2, 130
 CANNOT_WRITE = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ELOOP,
 )  # fmt: skip
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
@@ -63,7 +63,7 @@ def _errors() -> Iterator[None]:
         if error.errno not in CANNOT_WRITE:
             raise
         print(
-            f"qalign: error: cannot write {error.filename or ''}: {error.strerror}; see to it and run it again",
+            f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again",
             file=sys.stderr,
         )
         raise SystemExit(USER_ERROR) from error
@@ -111,7 +111,7 @@ def _study(
     *,
     base: Annotated[str, typer.Option(help="The model to start from: a folder, a hub name, or 'tiny' (random weights, made on the spot).")] = "tiny",
     scale: Annotated[str, typer.Option(help="'paper' (published data and hyper-parameters) or 'sample' (a CPU, minutes).")] = "paper",
-    seed: Annotated[int, typer.Option(help="Decides sampling, order and initial weights.")] = 1234,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides sampling, order and initial weights.")] = 1234,
     languages: Annotated[str | None, typer.Option(help="Languages of stage 1, such as bn,th,sw; all nine by default.")] = None,
     questions: Annotated[str | None, typer.Option(help="Parallel questions: a corpus by name, or a path.")] = None,
     english: Annotated[str | None, typer.Option(help="English questions and worked answers: name or path.")] = None,
@@ -166,7 +166,12 @@ def _placement(
 
 
 def _codes(text: str | None) -> tuple[str, ...] | None:
-    return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip())) if text else None
+    if text is None:
+        return None
+    codes = tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
+    if not codes:
+        raise SettingError(f"'{text}' names no language; give codes with commas, such as bn,th,sw")
+    return codes
 
 
 @app.command("run")
@@ -183,12 +188,9 @@ def run_command(
 
         qalign run qalign-mono --base PATH --questions DIR --english FILE --languages vi,id --test DIR
     """
-    from .systems.comparison import collect, compare, targets
+    from .systems.comparison import compare
 
-    comparison = compare(study, systems)
-    _run(study, targets(comparison), placement)
-    found, made = collect(study, comparison)
-    _write(study, found, made, targets(comparison), output)
+    _finish(study, compare(study, systems), placement, output)
 
 
 @app.command("plan")
@@ -206,11 +208,10 @@ def plan_command(systems: Systems, study: Study) -> None:
 def explain_command(systems: Systems, study: Study) -> None:
     """Say why stages will run: the field in which each differs from the nearest one that is done."""
     from . import pipeline
-    from .systems.comparison import compare, targets
+    from .systems.comparison import compare, scores_of
 
-    for stage in pipeline.in_order(targets(compare(study, systems))):
-        if pipeline.status(stage, study.runs) != "done":
-            print("\n".join(pipeline.explain(stage, study.runs)))
+    for stage in pipeline.needed(scores_of(compare(study, systems)), study.runs):
+        print("\n".join(pipeline.explain(stage, study.runs)))
 
 
 @app.command("adopt")
@@ -247,14 +248,13 @@ def eval_command(
     """Measure a checkpoint on the benchmarks, zero-shot. (`--base` plays no part here.)"""
     from dataclasses import replace
 
-    from .systems.comparison import Evaluated, collect, targets
+    from .systems.comparison import Evaluated
 
     study = replace(study, base_name=model)
-    comparison = [Evaluated(Path(model).name or model, study.base, study.scored(study.base))]
+    name = Path(model).resolve().name if Path(model).exists() else model
+    comparison = [Evaluated(name, study.base, study.scored(study.base))]
     study.settings.check_all_used()
-    _run(study, targets(comparison), placement)
-    found, made = collect(study, comparison)
-    _write(study, found, made, targets(comparison), output)
+    _finish(study, comparison, placement, output)
 
 
 @app.command("score")
@@ -323,7 +323,7 @@ def report_command(
 ) -> None:
     """Print the tables of a finished run again."""
     from .reporting.results import load, tables
-    from .systems.comparison import titles
+    from .systems.checks import titles
 
     forms = ("terminal", "markdown", "latex", "csv")
     if form not in forms:
@@ -342,8 +342,13 @@ def list_command() -> None:
         _console().print(table.rich(), "")
 
 
-def _run(study: Study, stages: list[Any], placement: Placement) -> None:
+def _finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
+    """Runs what a comparison lacks, then writes and prints its tables."""
+    import hashlib
+
     from . import pipeline
+    from .reporting.results import write
+    from .systems.comparison import collect, scores_of, targets
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
 
@@ -351,15 +356,9 @@ def _run(study: Study, stages: list[Any], placement: Placement) -> None:
         if event in words and not placement.quiet:
             print(f"{words[event]}: {stage.folder_name}", file=sys.stderr, flush=True)
 
-    pipeline.run(stages, study.runs, placement, tell)
-
-
-def _write(study: Study, found: dict[str, Any], made: list[Table], stages: list[Any], output: Path | None) -> None:
-    import hashlib
-
-    from .reporting.results import write
-
-    name = hashlib.sha256("".join(stage.fingerprint for stage in stages).encode()).hexdigest()[:8]
+    pipeline.run(targets(comparison, study.runs), study.runs, placement, tell)
+    found, made = collect(study, comparison)
+    name = hashlib.sha256("".join(stage.fingerprint for stage in scores_of(comparison)).encode()).hexdigest()[:8]
     files = write(found, made, output or study.runs / "results" / name)
     for table in made:
         _console().print(table.rich(), "")

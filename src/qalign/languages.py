@@ -163,6 +163,13 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
     return Language(**{**row, "answer_markers": tuple(row.get("answer_markers", ()))})
 
 
+def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:
+    """The part of the rows that reading data and writing instructions need, likewise: a new answer marker, say, is then no
+    reason to train again."""
+    fields = ("code", "name", "iso639_3", "script")
+    return {code: {name: getattr(language(code, table), name) for name in fields} for code in codes}
+
+
 def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, Any]]:
     """The rows of some languages as plain values, for a stage's config: a changed row is a changed stage."""
     return {

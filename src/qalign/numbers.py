@@ -176,8 +176,9 @@ def _read_tail(plain: str, value: _Value, start: int, end: int, language: Langua
         tokens = _MIXED_TOKEN.findall(mixed[1])
         value, end = _han([value, *(_han_token(token) for token in tokens)], language), mixed.end()
     if language.scales and (scale := _scale_words(tuple(language.scales)).match(plain, end)):
-        factors = {word.casefold(): Fraction(factor) for word, factor in language.scales.items()}
-        value, end = _times(value, factors[scale[1].casefold()]), scale.end()
+        # Found as it was matched: ignoring case, a pattern takes ı and İ for i, and casefold does not.
+        factors = (f for word, f in language.scales.items() if re.fullmatch(re.escape(word), scale[1], re.IGNORECASE))
+        value, end = _times(value, Fraction(next(factors))), scale.end()
     percent = _PERCENT.match(plain, end)
     return value, percent.end() if percent else end, percent is not None
 

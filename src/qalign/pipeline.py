@@ -118,13 +118,27 @@ def _check_canonical(value: Any, where: str) -> None:
 
 
 def in_order(targets: Iterable[Stage]) -> list[Stage]:
-    """The targets and all that they need, each once (by fingerprint), inputs before what uses them."""
+    """The targets and all that went or will go into them, each once (by fingerprint), inputs before what uses them."""
+    return _walk(targets, lambda stage: True)
+
+
+def needed(targets: Iterable[Stage], runs: Path) -> list[Stage]:
+    """The stages that have still to run for the targets, inputs before what uses them.
+
+    What went into a stage that is done is not needed any more: it may have been removed or, where the stage was adopted,
+    never been there.
+    """
+    ordered = _walk(targets, lambda stage: status(stage, runs) != "done")
+    return [stage for stage in ordered if status(stage, runs) != "done"]
+
+
+def _walk(targets: Iterable[Stage], descends: Callable[[Stage], bool]) -> list[Stage]:
     ordered: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:
         if stage.fingerprint not in ordered:
-            for needed in stage.inputs.values():
-                visit(needed)
+            for inner in stage.inputs.values() if descends(stage) else ():
+                visit(inner)
             ordered[stage.fingerprint] = stage
 
     for target in targets:
@@ -151,14 +165,27 @@ def run(
         StageError: a finished folder was edited, or the disk is full.
         QAlignError: whatever a stage's function found wrong.
     """
+    to_run = needed(targets, runs)
+    for stage in to_run:
+        _check_place(stage, runs)
     for stage in in_order(targets):
         if status(stage, runs) == "done":
             verify(stage, runs)
             on_event("done", stage)
-            continue
+    for stage in to_run:
         with _lock(stage, runs, on_event):
             if status(stage, runs) != "done":  # another run may have finished it while this one waited
                 _execute(stage, runs, placement, on_event)
+
+
+def _check_place(stage: Stage, runs: Path) -> None:
+    """Refuses to make a stage where something lies that no stage left there."""
+    folder = stage.folder(runs)
+    if status(stage, runs) != "done" and (folder.exists() or folder.is_symlink()):
+        raise StageError(
+            f"{folder} has no {RECORD}, so it was edited by hand; put it back, or remove the folder to make it again: "
+            f"rm -r {folder}"
+        )
 
 
 def verify(stage: Stage, runs: Path) -> None:
@@ -246,6 +273,7 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
         raise StageError(f"{source} is no folder; give the folder of the finished checkpoint")
     if status(stage, runs) == "done":
         raise StageError(f"{stage.folder_name} is done already; remove its folder first: rm -r {stage.folder(runs)}")
+    _check_place(stage, runs)
     with _lock(stage, runs, lambda event, which: None):
         partial = _partial(stage.folder(runs))
         shutil.rmtree(partial, ignore_errors=True)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from qalign.alignment.mixture import Part, by_language, mix, table
+from qalign.alignment.mixture import Part, mix, table
 from qalign.errors import DataError, SettingError
 from qalign.records import Example
 
@@ -63,4 +63,3 @@ def test_the_table_counts_examples_repetitions_characters_and_bytes() -> None:
     ]
     text = "fr question 0" + "é"
     assert (rows[1].characters, rows[1].utf8_bytes) == (len(text), len(text) + 1)
-    assert by_language(rows) == {"de": 4, "fr": 1}

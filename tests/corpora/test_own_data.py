@@ -208,6 +208,9 @@ def test_faults_of_a_file(tmp_path: Path, load: Load, name: str, content: str | 
     [
         ('"about 7"', "'answer' is 'about 7'; it must be a number in figures"),
         ('"1_000"', "'answer' is '1_000'; it must be a number"),
+        ('"1,2,3"', "'answer' is '1,2,3'; it must be a number"),
+        ('"0,5"', "'answer' is '0,5'; it must be a number"),
+        ('"1,00,000"', "'answer' is '1,00,000'; it must be a number"),
         ('"nan"', "'answer' is 'nan'; it must be a number"),
         ("NaN", "'answer' is 'nan'; it must be a number"),
         ("true", "'answer' is of type bool; it must be a text"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from qalign.errors import DataError
+from qalign.errors import DataError, ModelError
 from qalign.progress import Bar
 from qalign.records import Example
 from qalign.training import Adapter, TrainingConfig, loop
@@ -263,3 +265,20 @@ def test_dropout_is_in_use(make_job: Any) -> None:
     launch(with_dropout)
     launch(without)
     assert losses(with_dropout) != pytest.approx(losses(without), abs=1e-6)
+
+
+def test_a_training_that_diverges_is_an_error_and_no_result(make_job: Any) -> None:
+    job = make_job(max_steps=12, learning_rate=1e30, warmup_ratio=0.0, max_grad_norm=1e30)
+    with pytest.raises(ModelError, match=r"diverged at step \d+ .*(nan|inf).*learning_rate"):
+        launch(job)
+    assert not (job.output / "model.safetensors").exists()
+
+
+def test_examples_beyond_the_positions_of_the_model_are_an_error(make_job: Any, base: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short"
+    shutil.copytree(base, short)
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 16}))
+    job = make_job(max_steps=1)
+    with pytest.raises(ModelError, match="the model has 16 positions"):
+        launch(dataclasses.replace(job, model=short))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import DataError, SettingError
@@ -13,7 +13,7 @@ from ..records import Example
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One source of a mixture. `weight` is its share relative to the other parts' (1.0 for all: everything once).
+    """One source of a mixture. `weight` is how often each of its examples stands, on average (1.0: everything once).
 
     `examples_per_language` keeps a random sample of so many of each language; None keeps all.
     """
@@ -95,11 +95,3 @@ def table(examples: Sequence[Example]) -> list[Row]:
         for key in counts
     ]
     return sorted(rows, key=lambda row: (row.source, -row.examples, row.language))
-
-
-def by_language(rows: Sequence[Row]) -> Mapping[str, int]:
-    """Examples by language over all sources."""
-    counts: Counter[str] = Counter()
-    for row in rows:
-        counts[row.language] += row.examples
-    return dict(counts)

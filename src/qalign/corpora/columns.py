@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DataError, nearest
+from ..numbers import parse_gold
 from ..records import Pair, Problem
 from .table import PAIR_KINDS, Role
 
@@ -86,12 +87,16 @@ def final_number(answer: str) -> str | None:
     return text if mark and is_number(text) else None
 
 
+_COMMAS_BETWEEN_THOUSANDS = re.compile(r"[^,]*|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+
+
 def is_number(text: str) -> bool:
-    """Whether a text is a number in figures, commas between thousands allowed."""
+    """Whether a text is a number in figures as scoring reads it, commas between thousands allowed."""
     try:
-        return "_" not in text and math.isfinite(float(text.replace(",", "")))
-    except ValueError:
+        parse_gold(text)
+    except DataError:
         return False
+    return _COMMAS_BETWEEN_THOUSANDS.fullmatch(text) is not None and any(character.isdigit() for character in text)
 
 
 def _id(row: Mapping[str, Any], where: str, ordinal: int) -> str:

@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from ..errors import DataError
+from ..languages import Language
 from .columns import COLUMNS
 from .files import SUFFIXES, Row, lines, rows, suffix
 from .table import PAIR_KINDS, Role
@@ -77,6 +78,28 @@ def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
             if sides[0].is_file():
                 there.setdefault(language, []).append(Part(language, sides))
     return there
+
+
+def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:
+    """The languages that own data are in: those of a folder's files, of a file's column `language`, or of its name.
+
+    Raises:
+        DataError: nothing is there, or a file does not tell.
+    """
+    if path.is_dir():
+        there = tuple(files_by_language(path, role))
+        if not there:
+            raise DataError(f"{path} holds no data; name its files by language: en{'|'.join(SUFFIXES)}")
+        return there
+    codes = dict.fromkeys(row["language"] for _, row in rows(path) if isinstance(row.get("language"), str))
+    if codes:
+        return tuple(codes)
+    stem = path.name.removesuffix(suffix(path) or "")
+    if stem not in table:
+        raise DataError(
+            f"{path} does not tell its language: name it so (en.jsonl), add a column 'language', or say which"
+        )
+    return (stem,)
 
 
 def read_part(part: Part, role: Role) -> Iterator[Found]:

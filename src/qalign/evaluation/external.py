@@ -58,7 +58,10 @@ def score_file(
             raise DataError(f"{where}: the id {key[1]} ({code}) stands in the file twice")
         finish: Finish = _finish(row.get("finish"), where)
         prediction = Prediction(key[1], code, row[column], "", 0, finish)
-        judgements[key] = judge_one(prediction, str(gold), language(code, table))
+        try:
+            judgements[key] = judge_one(prediction, str(gold), language(code, table))
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
         unused.update(dict.fromkeys(name for name in row if name not in (column, *OTHER_COLUMNS)))
     present = {code for code, _ in judgements}
     missing = [key for key in golds if key[0] in present]

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
-from ..errors import SettingError
 from ..placement import Placement
 from ..records import Finish, sha256
-from ..training.models import load_model, load_tokenizer, resolve
+from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve
 from .protocol import Completion, DecodingConfig, Request
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ class Local:
         """Answers batch by batch, the longest prompts first."""
         prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
         order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), i))
+        longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
+        check_length(self.model, longest, "set generation.max_new_tokens lower")
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
             answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._answers
@@ -151,8 +152,7 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     device = placement.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SettingError("there is no CUDA device here; choose another with --device")
+    check_device(device)
     folder = resolve(folder)
     model = load_model(folder, getattr(torch, decoding.precision)).to(device)
     return Local(model, load_tokenizer(folder), decoding, placement.batch_size)

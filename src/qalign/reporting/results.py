@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from ..languages import STUDY
 from ..records import atomic_file, write_json
 from .tables import Table
 
@@ -22,10 +23,12 @@ def results(
     scores: Mapping[str, Mapping[str, Mapping[str, Any]]],
     trained_on: Mapping[str, Sequence[Mapping[str, Any]]],
     published: Mapping[str, Mapping[str, Mapping[str, float]]],
+    corpora: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """All figures with their counts: `systems -> benchmark -> language -> score`, and what each system was trained on.
 
-    `published` is `system -> benchmark -> model size -> average accuracy` of the study.
+    `published` is `system -> benchmark -> model size -> average accuracy` of the study; `corpora` are the counts of what
+    was read.
     """
     return {
         "format": FORMAT,
@@ -34,6 +37,7 @@ def results(
         "systems": {name: {b: dict(by_language) for b, by_language in rows.items()} for name, rows in scores.items()},
         "trained_on": {name: list(stages) for name, stages in trained_on.items()},
         "published": {name: dict(rows) for name, rows in published.items()},
+        "corpora": [dict(row) for row in corpora],
     }
 
 
@@ -45,12 +49,15 @@ def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
     made = [_benchmark_table(found, benchmark, titles) for benchmark in benchmarks]
     if any(found["trained_on"].values()):
         made += [_training_table(found, titles), _mixture_table(found)]
+    if found.get("corpora"):
+        made.append(_corpora_table(found["corpora"]))
     return made
 
 
 def _benchmark_table(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> Table:
     rows = {name: scores[benchmark] for name, scores in found["systems"].items() if benchmark in scores}
-    languages = list(dict.fromkeys(code for row in rows.values() for code in row if code not in (AVERAGE, NON_ENGLISH)))
+    there = {code: None for row in rows.values() for code in row if code not in (AVERAGE, NON_ENGLISH)}
+    languages = [*(code for code in STUDY if code in there), *(code for code in there if code not in STUDY)]
     with_published = any(benchmark in found["published"].get(name, {}) for name in rows)
     columns = ["system", *languages, "average ± s.e.", "non-English", "paper rule", "wrong", "no answer", "cut off"]
     if with_published:
@@ -86,7 +93,10 @@ def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Tabl
             _too_long(stage["too_long"]),
         ]
         if "steps" in stage
-        else [f"{titles.get(name, name)}: {stage['stage']} (adopted)", *["-"] * 6]
+        else [
+            f"{titles.get(name, name)}: {stage['stage']} ({'adopted' if 'adopted_from' in stage else 'removed'})",
+            *["-"] * 6,
+        ]
         for name, stages in found["trained_on"].items()
         for stage in stages
     ]
@@ -110,6 +120,34 @@ def _mixture_table(found: Mapping[str, Any]) -> Table:
     ]
     return Table(
         "One epoch by source and language", ["stage: source", "language", "examples", "tokens", "supervised"], body
+    )
+
+
+def _corpora_table(corpora: Sequence[Mapping[str, Any]]) -> Table:
+    """What was read, by corpus and language, with what was left out of it and what is worth knowing."""
+    body = [
+        [
+            corpus["folder"],
+            code,
+            f"{count:,}",
+            f"{corpus['published'][code]:,}" if code in (corpus["published"] or {}) else "-",
+            f"{corpus['kept'].get(code, 0):,}",
+        ]
+        for corpus in corpora
+        for code, count in corpus["counts"].items()
+    ]
+    dropped = [f"{row['where']}: {row['reason']}" for corpus in corpora for row in corpus["dropped"]]
+    listed = (
+        [f"Dropped {len(dropped)} rows: {'; '.join(dropped[:10])}" + (" ..." if len(dropped) > 10 else "")]
+        if dropped
+        else []
+    )
+    notes = list(dict.fromkeys(note for corpus in corpora for note in corpus["notes"]))
+    return Table(
+        "What was read",
+        ["corpus", "language", "rows", "published", "kept"],
+        body,
+        " ".join(f"{t}." for t in [*notes, *listed]),
     )
 
 

@@ -11,13 +11,16 @@ from pathlib import Path
 from ..alignment.prompts import prompt
 from ..errors import ModelError, SettingError
 from ..generation.scripted import SCRIPT
-from ..pipeline import Stage, file_sha256
+from ..pipeline import RECORD, Stage, file_sha256
 from ..records import write_json
+from ..training.config import SUMMARY
 from ..training.models import check_folder
 from ..training.tiny import TinyConfig
 from .stages import fetch_base, make_tiny_base
 
 TINY = "tiny"
+NOT_THE_MODEL = (RECORD, SUMMARY, "trainer_state.json", "README.txt")
+"""Files beside a model that say how it was made: the same weights made at another time are the same base."""
 
 
 def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage]) -> Stage:
@@ -73,7 +76,9 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
     names = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja") and path.is_file()
+        if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja")
+        and path.name not in NOT_THE_MODEL
+        and path.is_file()
     )
     try:
         kept: dict[str, str] = dict(json.loads(known_hashes.read_text(encoding="utf-8")))

@@ -8,7 +8,7 @@ from typing import get_args
 
 from ..alignment.translation import VARIANTS
 from ..corpora import CORPORA, Role, locate, read
-from ..corpora.local import files_by_language
+from ..corpora.local import languages_of
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
@@ -25,7 +25,7 @@ def check(
     roles: dict[str, Role] = {known: known for known in get_args(Role)}
     if role not in roles:
         raise SettingError(f"unknown role '{role}': {nearest(role, roles)}")
-    codes = languages or _languages(corpus, roles[role])
+    codes = languages or _languages(corpus, roles[role], table)
     source = locate(corpus, roles[role], codes, data=data, revision=None, revisions=runs / "revisions.json")
     text = read(source, codes, table, drop_invalid=drop_invalid)
     published = text.published or {}
@@ -44,14 +44,19 @@ def check(
     return made
 
 
-def _languages(corpus: str, role: Role) -> tuple[str, ...]:
+def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:
     if role == "english":
         return ("en",)
+    path = Path(corpus)
+    known = languages_of(path, role, table) if corpus not in CORPORA and path.exists() else STUDY
     if corpus in CORPORA:
         known = CORPORA[corpus].languages
-    else:
-        known = tuple(files_by_language(Path(corpus), role)) if Path(corpus).is_dir() else STUDY
     return tuple(code for code in known if role in ("multilingual", "test") or code != "en")
+
+
+def titles() -> dict[str, str]:
+    """Names for people of systems and benchmarks."""
+    return {**{row.name: row.title for row in SYSTEMS.values()}, **{row.name: row.title for row in BENCHMARKS.values()}}
 
 
 def overview() -> list[Table]:

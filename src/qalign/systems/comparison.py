@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..evaluation.benchmarks import BENCHMARKS
-from ..pipeline import Stage, in_order, read_record
+from ..pipeline import Stage, in_order, needed, read_record, status
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
-from .stages import SCORES
+from ..training.config import SUMMARY
+from .stages import COUNTS, SCORES
 from .study import Study
-from .table import SYSTEMS, build, find_system
-
-SUMMARY = "training.json"
+from .table import build, find_system
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One system: its name, the stage whose model is measured, and the scores by benchmark."""
+    """One system: its name, the stage whose model is measured, the scores by benchmark, and what was published of it."""
 
     name: str
     model: Stage
     scores: dict[str, Stage]
+    title: str = ""
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
@@ -37,16 +38,21 @@ def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
     """
     made = []
     for name in dict.fromkeys(systems):
-        model = build(study, name)
-        made.append(Evaluated(name, model, study.scored(model)))
+        model, system = build(study, name), find_system(name)
+        made.append(Evaluated(name, model, study.scored(model), system.title, system.published))
     study.settings.check_all_used()
     return made
 
 
-def targets(comparison: Sequence[Evaluated]) -> list[Stage]:
-    """What has to be done for the table: all data first, so that a fault in it shows before days of training."""
-    scores = [score for system in comparison for score in system.scores.values()]
-    return [*(stage for stage in in_order(scores) if stage.name.startswith(("corpus-", "examples-"))), *scores]
+def scores_of(comparison: Sequence[Evaluated]) -> list[Stage]:
+    """What has to be done for the table."""
+    return [score for system in comparison for score in system.scores.values()]
+
+
+def targets(comparison: Sequence[Evaluated], runs: Path) -> list[Stage]:
+    """The same with all data that it needs in front, so that a fault in them shows before days of training."""
+    scores = scores_of(comparison)
+    return [*(stage for stage in needed(scores, runs) if stage.name.startswith(("corpus-", "examples-"))), *scores]
 
 
 def collect(study: Study, comparison: Sequence[Evaluated]) -> tuple[dict[str, Any], list[Table]]:
@@ -57,54 +63,54 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> tuple[dict[str, An
         for system in comparison
     }
     trained_on = {
-        system.name: [_trained(stage, runs) for stage in training_stages(system.model)] for system in comparison
+        system.name: [_trained(stage, runs) for stage in training_stages(system.model, runs)] for system in comparison
     }
-    published = {system.name: find_system(system.name).published for system in comparison if system.name in SYSTEMS}
     run = {
         "base": study.base_name,
         "scale": study.scale.name,
         "seed": study.seed,
         "languages": list(study.languages),
+        "settings": [setting.text for setting in study.settings.given],
         "qalign": __version__,
     }
-    found = results(run, scores, trained_on, {name: rows for name, rows in published.items() if rows})
-    return found, tables(found, titles())
+    corpora = [
+        {"folder": stage.folder_name, **_json(stage.folder(runs) / COUNTS)}
+        for stage in in_order(scores_of(comparison))
+        if stage.name.startswith("corpus-") and status(stage, runs) == "done"
+    ]
+    published = {system.name: system.published for system in comparison if system.published}
+    found = results(run, scores, trained_on, published, corpora)
+    names = {system.name: system.title for system in comparison if system.title}
+    return found, tables(found, {**titles(), **names})
 
 
 def titles() -> dict[str, str]:
-    """Names for people."""
-    return {**{row.name: row.title for row in SYSTEMS.values()}, **{row.name: row.title for row in BENCHMARKS.values()}}
+    """Names of the benchmarks for people."""
+    return {row.name: row.title for row in BENCHMARKS.values()}
 
 
-def training_stages(model: Stage) -> list[Stage]:
-    """The training stages that lead to a model, first to last."""
+def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:
+    """The training stages that lead to a model, first to last; with `runs`, from the last one on that was adopted."""
     chain = []
     stage: Stage | None = model
     while stage is not None and stage.name.startswith("train-"):
         chain.append(stage)
-        stage = stage.inputs.get("model")
+        adopted = runs and status(stage, runs) == "done" and read_record(stage.folder(runs))["adopted_from"]
+        stage = None if adopted else stage.inputs.get("model")
     return chain[::-1]
 
 
 def _trained(stage: Stage, runs: Path) -> dict[str, Any]:
+    """What a stage was trained on; no more than its name where its folder has been removed since."""
     folder = stage.folder(runs)
-    name = stage.name.removeprefix("train-")
+    known: dict[str, Any] = {"stage": stage.name.removeprefix("train-"), "folder": folder.name}
+    if status(stage, runs) != "done":
+        return known
     adopted = read_record(folder)["adopted_from"]
     if adopted is not None:
-        return {"stage": name, "folder": folder.name, "adopted_from": adopted}
+        return {**known, "adopted_from": adopted}
     summary = _json(folder / SUMMARY)
-    kept = (
-        "examples",
-        "examples_by_language",
-        "mixture",
-        "tokens",
-        "supervised_tokens",
-        "steps",
-        "first_loss",
-        "last_loss",
-        "too_long",
-    )
-    return {"stage": name, "folder": folder.name, **{key: summary[key] for key in kept}}
+    return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..pipeline import Stage, status
-from .comparison import Evaluated
+from ..pipeline import Stage, needed, status
+from .comparison import Evaluated, scores_of
 
 _STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
 
@@ -25,9 +25,8 @@ def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
         for stage in system.scores.values():
             _grow(tree, stage, runs, seen)
         trees.append(tree)
-    states = [status(stage, runs) for stage in seen.values()]
-    to_run = len(states) - states.count("done")
-    summary = f"{states.count('done')} stages are done, {to_run} will run. Nothing was started."
+    done = sum(status(stage, runs) == "done" for stage in seen.values())
+    summary = f"{done} stages are done, {len(needed(scores_of(comparison), runs))} will run. Nothing was started."
     return Group(*trees, Text(summary))
 
 
@@ -41,8 +40,11 @@ def _grow(tree: Any, stage: Stage, runs: Path, seen: dict[str, Stage]) -> None:
         return
     seen[stage.fingerprint] = stage
     if state != "done" and stage.size is not None:
-        done = {name: needed.folder(runs) for name, needed in stage.inputs.items() if status(needed, runs) == "done"}
+        done = {name: inner.folder(runs) for name, inner in stage.inputs.items() if status(inner, runs) == "done"}
         label += Text(f"  {stage.size(done)}", style="dim")
     branch = tree.add(label)
-    for needed in stage.inputs.values():
-        _grow(branch, needed, runs, seen)
+    for inner in stage.inputs.values():
+        if (
+            state != "done" or status(inner, runs) == "done"
+        ):  # what lacks under a stage that is done is not needed any more
+            _grow(branch, inner, runs, seen)

@@ -13,6 +13,7 @@ from ..alignment.mixture import Part, mix, table
 from ..alignment.response import response_examples
 from ..alignment.translation import VARIANTS, translation_examples
 from ..corpora import Source, read
+from ..errors import DataError
 from ..evaluation.scores import judge, score
 from ..generation import DecodingConfig, generate, open_backend
 from ..languages import Language, language_from
@@ -31,13 +32,17 @@ def read_corpus(work: Work) -> None:
     source: Source = work.local["source"]
     rows = _languages(work)
     text = read(source, list(rows), rows, drop_invalid=work.config["drop_invalid"])
-    first = work.config["problems_per_language"]
-    taken: Counter[str] = Counter()
-    records = []
-    for record in text.records:
-        if first is None or taken[record.language] < first:
-            taken[record.language] += 1
-            records.append(record)
+    records = text.records
+    if (first := work.config["problems_per_language"]) is not None:
+        # The same problems in every language, or comparing languages would compare problems.
+        ids = list(dict.fromkeys(record.id for record in records if record.language == records[0].language))[:first]
+        records = [record for record in records if record.id in set(ids)]
+    taken = Counter(record.language for record in records)
+    if short := [code for code in rows if first is not None and taken[code] != len(ids)]:
+        raise DataError(
+            f"the first {len(ids)} problems of {records[0].language} are not all there in {', '.join(short)}: give problems that "
+            "are translations of each other the same id, or set data.problems_per_language=none"
+        )
     write_jsonl(work.output / RECORDS, records)
     counts = {
         "corpus": work.config["source"]["corpus"],
@@ -116,7 +121,7 @@ def predict(work: Work) -> None:
     decoding = DecodingConfig(**work.config["decoding"])
     problems = list(read_jsonl(work.inputs["test"] / RECORDS, Problem))
     backend = open_backend(work.inputs["model"], decoding, work.placement)
-    settings = {"config": work.config, "model": work.inputs["model"].name, "test": work.inputs["test"].name}
+    settings = {"config": work.config, "test": work.inputs["test"].name}
     predictions = generate(problems, backend, work.scratch, settings, work.config["title"], work.placement)
     write_jsonl(work.output / PREDICTIONS, predictions)
 

@@ -14,11 +14,11 @@ from typing import Any
 from ..alignment.prompts import PREFIX, SUFFIX
 from ..alignment.translation import VARIANTS
 from ..corpora import CORPORA, Role, locate
-from ..corpora.local import files_by_language
+from ..corpora.local import languages_of
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
-from ..languages import LANGUAGES, STUDY, Language, as_rows
+from ..languages import LANGUAGES, STUDY, Language, as_rows, names_of
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
 from ..training.tiny import TinyConfig
@@ -108,7 +108,7 @@ class Study:
             "examples_per_language": per_language,
             "max_repetition": self.data_config.max_repetition,
             "seed": self.seed,
-            "languages": {**as_rows(["en"], self.table), **languages},
+            "languages": {} if task == "response" else {**names_of(["en"], self.table), **languages},
         }
 
         def size(inputs: Mapping[str, Path]) -> str:
@@ -133,8 +133,15 @@ class Study:
     # --- measuring ------------------------------------------------------------------------------------------------
 
     def scored(self, model: Stage) -> dict[str, Stage]:
-        """The stages that measure a model: scores by name of the benchmark."""
-        return {name: self._scored(name, model) for name in self.tests or self.scale.benchmarks}
+        """The stages that measure a model: scores by name of the benchmark; an own test set has the name of its folder
+        or file."""
+        made: dict[str, Stage] = {}
+        for test in self.tests or self.scale.benchmarks:
+            name = test if test in BENCHMARKS else Path(test).resolve().name.partition(".")[0]
+            if name in made:
+                raise SettingError(f"two test sets are named '{name}'; rename the folder or file of one")
+            made[name] = self._scored(test, model)
+        return made
 
     def _scored(self, test: str, model: Stage) -> Stage:
         name = test if test in BENCHMARKS else OWN_TEST
@@ -151,7 +158,7 @@ class Study:
             {"model": model, "test": corpus},
             size=lambda inputs: sizes.generation(decoding, inputs, corpus),
         )
-        config = {"languages": corpus.config["languages"]}
+        config = {"languages": as_rows(corpus.config["languages"], self.table)}
         return Stage(f"score-{name}", 1, config, stages.score_predictions, {"predictions": predictions, "test": corpus})
 
     def _test(self, test: str) -> Stage:
@@ -159,8 +166,7 @@ class Study:
             return self._read(BENCHMARKS[test].corpus, "test", self.test_languages or BENCHMARKS[test].languages)
         if not Path(test).exists():
             raise SettingError(f"'{test}' is neither a benchmark nor a path: {nearest(test, BENCHMARKS)} (or a path)")
-        there = tuple(files_by_language(Path(test), "test")) if Path(test).is_dir() else self.languages
-        return self._read(test, "test", self.test_languages or there)
+        return self._read(test, "test", self.test_languages or languages_of(Path(test), "test", self.table))
 
     # --- stages ---------------------------------------------------------------------------------------------------
 
@@ -174,16 +180,19 @@ class Study:
         # The worked answers beside English ones come from the multilingual corpus: its rows are parallel.
         given = {"answers": self.multilingual}.get(role, getattr(self, role, None))
         default = {"answers": self.scale.multilingual}.get(role) or getattr(self.scale, role)
-        languages = {"english": ("en",), "multilingual": (*self.languages, "en")}.get(role, self.languages)
+        languages = {"english": ("en",), "multilingual": tuple(dict.fromkeys((*self.languages, "en")))}.get(
+            role, self.languages
+        )
         return self._read(name or given or default, role, languages)
 
     def _read(self, name: str, role: Role, languages: Sequence[str]) -> Stage:
-        rows = as_rows(languages, self.table)
+        # Sorted: the order in which languages were given decides nothing.
+        languages = sorted(set(languages))
         source = locate(name, role, languages, data=self.data, revision=None, revisions=self.runs / "revisions.json")
         data = self.data_config
         config: dict[str, Any] = {
             "source": source.identity(),
-            "languages": rows,
+            "languages": names_of(languages, self.table),
             "drop_invalid": data.drop_invalid,
             "problems_per_language": data.problems_per_language if role == "test" else None,
         }

@@ -67,13 +67,13 @@ def find_system(name: str) -> System:
     if name in SYSTEMS:
         return SYSTEMS[name]
     module_name, colon, function = name.partition(":")
-    if not colon:
+    if not colon or not all(part.isidentifier() for part in (*module_name.split("."), function)):
         raise SettingError(f"unknown system '{name}': {nearest(name, SYSTEMS)} (or module:function of your own)")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         recipe = getattr(importlib.import_module(module_name), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise SettingError(
             f"'{name}' cannot be imported ({error}); give module:function, the module in this folder"
         ) from error

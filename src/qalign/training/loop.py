@@ -17,21 +17,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
+from ..errors import ModelError, SettingError
 from ..placement import Placement
 from ..progress import Bar
 from ..records import Example, atomic_file, read_jsonl, write_json
 from . import checkpoints
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
-from .config import TrainingConfig
+from .config import SUMMARY, TrainingConfig
 from .loss import SupervisedLoss
-from .models import load_model, load_tokenizer_as_saved, resolve, save, with_adapter
+from .models import check_device, check_length, load_model, load_tokenizer_as_saved, resolve, save, with_adapter
 
 if TYPE_CHECKING:
     import torch
 
 METRICS = "metrics.jsonl"
-SUMMARY = "training.json"
 STEPS_PER_REPORT = 10
 
 
@@ -66,6 +65,7 @@ def finetune(job: Job) -> None:
     tokenizer = load_tokenizer_as_saved(folder)
     data = tokenize(read_jsonl(job.examples, Example), tokenizer, config)
     model = load_model(folder, torch.float32)
+    check_length(model, max(data.lengths), "set training.max_length lower, with training.too_long=drop or cut")
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
     if job.placement.activation_checkpointing:
@@ -242,8 +242,7 @@ def _accelerator(job: Job) -> Any:
     bfloat16 = job.config.precision == "bfloat16"
     if bfloat16 and torch.cuda.is_available() and job.placement.device != "cpu" and not torch.cuda.is_bf16_supported():
         raise SettingError("this device has no bfloat16; set precision=float32")
-    if job.placement.device == "cuda" and not torch.cuda.is_available():
-        raise SettingError("there is no CUDA device here; choose another with --device")
+    check_device(job.placement.device)
     trackers = [
         name for name in job.placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")
     ]
@@ -280,6 +279,12 @@ def _report(job: Job, accelerator: Any, pending: list[tuple[Any, Any, Any]], sec
         }
         for row, step_loss, norm in pending
     ]
+    for row in rows:
+        if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
+            raise ModelError(
+                f"training diverged at step {row['step']} (loss {row['loss']:.4g}, gradient norm {row['gradient_norm']:.4g}); "
+                f"lower the learning_rate of {job.title} (it is {job.config.learning_rate:g}), or set precision=float32"
+            )
     if accelerator.is_main_process:
         with (job.scratch / METRICS).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from .config import Adapter
 
 POINTER = "model.json"
@@ -126,6 +126,22 @@ def load_model(folder: Path, dtype: Any) -> Any:
             f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
         )
     return model
+
+
+def check_device(device: str) -> None:
+    """Raises SettingError if the device that was asked for is not here ("auto" and "cpu" always are)."""
+    import torch
+
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not here.get(device, True):
+        raise SettingError(f"there is no {device} device here; choose another with --device")
+
+
+def check_length(model: Any, tokens: int, advice: str) -> None:
+    """Raises ModelError if a sequence has more tokens than the model has positions."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if isinstance(positions, int) and tokens > positions:
+        raise ModelError(f"a sequence may have {tokens} tokens, and the model has {positions} positions; {advice}")
 
 
 def with_adapter(model: Any, adapter: Adapter) -> Any:
