@@ -64,6 +64,8 @@ def locate(
         DataError: a folder or a language's file is missing, or the hub cannot be asked for the revision.
     """
     check_languages(role, languages)
+    if data is not None and not data.is_dir():
+        raise DataError(f"there is no data folder {data}: check the path")
     name, _, at = name_or_path.partition("@")
     if name not in CORPORA:
         return _own(name_or_path, role, languages, revision)
@@ -74,8 +76,6 @@ def locate(
     if at and revision and at != revision:
         raise SettingError(f"two revisions of {name} are asked for, {at} and {revision}: give one")
     asked = at or revision
-    if data is not None and not data.is_dir():
-        raise DataError(f"there is no data folder {data}: check the path")
     if data is not None and not asked:
         place, clone = _in_data_folder(corpus, role, data)
         if place is not None:

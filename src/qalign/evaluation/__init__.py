@@ -1,1 +1,1 @@
-"""Benchmarks, answer extraction, scores, consistency and significance."""
+"""Evaluation: benchmarks, reading the answer out of a text, scores with their standard errors."""

@@ -69,6 +69,11 @@ def overview() -> list[Table]:
                 for s in SYSTEMS.values()
             ],
         ),
+        Table(
+            "Published checkpoints (measure one with `qalign eval`, or take it for your own with `qalign adopt`)",
+            ["system", "size", "hub"],
+            [[s.name, size, hub] for s in SYSTEMS.values() for size, hub in s.checkpoints.items()],
+        ),
         Table("Scales", ["name", "what"], [[s.name, s.title] for s in SCALES.values()]),
         Table(
             "Benchmarks", ["name", "title", "languages"],

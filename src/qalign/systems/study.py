@@ -15,6 +15,7 @@ from ..alignment.prompts import PREFIX, SUFFIX
 from ..alignment.translation import VARIANTS
 from ..corpora import CORPORA, Role, locate
 from ..corpora.local import languages_of
+from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
@@ -26,8 +27,6 @@ from . import sizes, stages
 from .bases import TINY, base, tiny_base
 from .scales import DataConfig, Scale
 from .settings import Settings
-
-OWN_TEST = "own"
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class Study:
         return made
 
     def _scored(self, test: str, model: Stage) -> Stage:
-        name = test if test in BENCHMARKS else OWN_TEST
+        name = test if test in BENCHMARKS else OWN
         corpus = self._test(test)
         limit = BENCHMARKS[test].max_new_tokens if test in BENCHMARKS else OWN_MAX_NEW_TOKENS
         limit = min(limit, self.scale.max_new_tokens or limit)
