@@ -778,9 +778,9 @@ def test_report_in_all_formats(trained: Path) -> None:
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 4
     assert rf"& {average} &" in latex
     rows = list(csv.reader(io.StringIO(qalign("report", path, "--format", "csv").out)))
-    assert rows[0][:4] == ["system", "de", "en", "average ± s.e."]
+    assert rows[0][:5] == ["system", "benchmark", "de", "en", "average ± s.e."]
     assert rows[1][0] == "QAlign (monolingual)"
-    assert rows[1][3] == average
+    assert rows[1][4] == average
     wrong = qalign("report", path, "--format", "latx")
     assert (wrong.status, wrong.err) == (2, "qalign: error: unknown format 'latx': did you mean 'latex'?\n")
 

@@ -328,8 +328,9 @@ def report_command(
     forms = ("terminal", "markdown", "latex", "csv")
     if form not in forms:
         raise SettingError(f"unknown format '{form}': {nearest(form, forms)}")
-    for table in tables(load(results), titles()):
-        _console().print(table.rich()) if form == "terminal" else print(getattr(table, form)())
+    made = tables(load(results), titles())
+    for table in reversed(made) if form == "terminal" else made:
+        _console().print(table.rich(), "") if form == "terminal" else print(getattr(table, form)())
 
 
 @app.command("list")
@@ -360,7 +361,7 @@ def _finish(study: Study, comparison: list[Any], placement: Placement, output: P
     found, made = collect(study, comparison)
     name = hashlib.sha256("".join(stage.fingerprint for stage in scores_of(comparison)).encode()).hexdigest()[:8]
     files = write(found, made, output or study.runs / "results" / name)
-    for table in made:
+    for table in reversed(made):  # the results last, where a reader of a terminal looks
         _console().print(table.rich(), "")
     _console().print("Written: " + ", ".join(map(str, files)), markup=False, highlight=False, soft_wrap=True)
 

@@ -42,11 +42,11 @@ def results(
 
 
 def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
-    """One table a benchmark (systems by languages, strict and paper averages, the published averages), and one of what the
-    systems were trained on. `titles` are names for people of systems and benchmarks."""
-    systems: Mapping[str, Mapping[str, Mapping[str, Any]]] = found["systems"]
-    benchmarks = list(dict.fromkeys(benchmark for rows in systems.values() for benchmark in rows))
-    made = [_benchmark_table(found, benchmark, titles) for benchmark in benchmarks]
+    """The table of results beside the published ones, then what the systems were trained on and what was read.
+
+    `titles` are names for people of systems and benchmarks.
+    """
+    made = [_results_table(found, titles)]
     if any(found["trained_on"].values()):
         made += [_training_table(found, titles), _mixture_table(found)]
     if found.get("corpora"):
@@ -54,18 +54,30 @@ def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
     return made
 
 
-def _benchmark_table(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> Table:
-    rows = {name: scores[benchmark] for name, scores in found["systems"].items() if benchmark in scores}
-    there = {code: None for row in rows.values() for code in row if code not in (AVERAGE, NON_ENGLISH)}
+def _results_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+    systems: Mapping[str, Mapping[str, Mapping[str, Any]]] = found["systems"]
+    benchmarks = list(dict.fromkeys(benchmark for scores in systems.values() for benchmark in scores))
+    rows = [(b, name, scores[b]) for b in benchmarks for name, scores in systems.items() if b in scores]
+    there = {code: None for _, _, row in rows for code in row if code not in (AVERAGE, NON_ENGLISH)}
     languages = [*(code for code in STUDY if code in there), *(code for code in there if code not in STUDY)]
-    with_published = any(benchmark in found["published"].get(name, {}) for name in rows)
-    columns = ["system", *languages, "average ± s.e.", "non-English", "paper rule", "wrong", "no answer", "cut off"]
-    if with_published:
-        columns += [f"published {size}" for size in SIZES]
+    with_published = any(found["published"].get(name, {}).get(benchmark) for benchmark, name, _ in rows)
+    columns = [
+        "system",
+        "benchmark",
+        *languages,
+        "average ± s.e.",
+        "non-English",
+        "paper rule",
+        "wrong",
+        "no answer",
+        "cut off",
+    ]
+    columns += [f"published {size}" for size in SIZES] if with_published else []
     body = []
-    for name, row in rows.items():
+    for benchmark, name, row in rows:
         average = row[AVERAGE]
-        cells = [titles.get(name, name), *[f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages]]
+        cells = [titles.get(name, name), titles.get(benchmark, benchmark)]
+        cells += [f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages]
         cells += [f"{average['strict']:.1f} ± {average['standard_error']:.1f}"]
         cells += [f"{row[NON_ENGLISH]['strict']:.1f}" if NON_ENGLISH in row else "-", f"{average['paper']:.1f}"]
         cells += [str(average[count]) for count in ("wrong", "unanswered", "cut_off")]
@@ -73,12 +85,12 @@ def _benchmark_table(found: Mapping[str, Any], benchmark: str, titles: Mapping[s
             figures = found["published"].get(name, {}).get(benchmark, {})
             cells += [f"{figures[size]:.1f}" if size in figures else "-" for size in SIZES]
         body.append(cells)
-    counts = sorted({row[code]["n"] for row in rows.values() for code in languages if code in row})
-    asked = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    counts = sorted({row[code]["n"] for _, _, row in rows for code in languages if code in row})
+    asked = " to ".join(dict.fromkeys(map(str, (*counts[:1], *counts[-1:])))) or "no"
     note = f"Accuracy in percent under the strict rule; {asked} problems a language; {_run_line(found['run'])}."
     if with_published:
         note += " Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817)."
-    return Table(titles.get(benchmark, benchmark), columns, body, note)
+    return Table("Results", columns, body, note)
 
 
 def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
