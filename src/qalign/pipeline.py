@@ -181,7 +181,8 @@ def run(
 def _check_place(stage: Stage, runs: Path) -> None:
     """Refuses to make a stage where something lies that no stage left there."""
     folder = stage.folder(runs)
-    if status(stage, runs) != "done" and (folder.exists() or folder.is_symlink()):
+    # In this order: another run may put the finished folder there at any moment.
+    if (folder.exists() or folder.is_symlink()) and status(stage, runs) != "done":
         raise StageError(
             f"{folder} has no {RECORD}, so it was edited by hand; put it back, or remove the folder to make it again: "
             f"rm -r {folder}"

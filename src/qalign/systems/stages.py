@@ -35,8 +35,9 @@ def read_corpus(work: Work) -> None:
     records = text.records
     if (first := work.config["problems_per_language"]) is not None:
         # The same problems in every language, or comparing languages would compare problems.
-        ids = list(dict.fromkeys(record.id for record in records if record.language == records[0].language))[:first]
-        records = [record for record in records if record.id in set(ids)]
+        ids = [record.id for record in records if record.language == records[0].language][:first]
+        wanted = set(ids)
+        records = [record for record in records if record.id in wanted]
     taken = Counter(record.language for record in records)
     if short := [code for code in rows if first is not None and taken[code] != len(ids)]:
         raise DataError(
