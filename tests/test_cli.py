@@ -362,7 +362,7 @@ def test_an_example_over_the_length_limit(own_data: OwnData, tmp_path: Path) -> 
     limit = ["--set", "question-alignment.max_length=100", "--set", "question-alignment.too_long=error"]
     answer = run(tmp_path, "qalign-mono", *options(own_data), *limit)
     says = "12 examples are longer than max_length=100 tokens (de 6, sw 6; the longest has "
-    ways = "set too_long=drop to leave them out, too_long=cut to cut their ends, or raise max_length"
+    ways = "--set training.too_long=drop to leave them out, training.too_long=cut to cut their ends, or raise training.max_length"
     assert_refused(answer, tmp_path, says, ways, failing="train-question-alignment")
 
 

@@ -133,7 +133,7 @@ def test_too_long_is_an_error_that_counts_by_language_and_names_the_ways_on(
     assert f"{sum(over.values())} examples are longer than max_length={limit} tokens" in message
     assert ", ".join(f"{language} {count}" for language, count in sorted(over.items())) in message
     assert f"the longest has {max(lengths)}" in message
-    assert all(way in message for way in ("too_long=drop", "too_long=cut", "raise max_length"))
+    assert all(way in message for way in ("too_long=drop", "too_long=cut", "raise training.max_length"))
 
 
 def test_drop_leaves_out_what_is_longer_and_counts_it(examples: list[Example], tokenizer: Any) -> None:

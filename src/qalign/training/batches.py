@@ -104,7 +104,8 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
         counts = ", ".join(f"{language} {count}" for language, count in sorted(outcome["error"].items()))
         raise DataError(
             f"{sum(outcome['error'].values())} examples are longer than max_length={config.max_length} tokens ({counts}; the "
-            f"longest has {longest}); set too_long=drop to leave them out, too_long=cut to cut their ends, or raise max_length"
+            f"longest has {longest}); give --set training.too_long=drop to leave them out, training.too_long=cut to cut their "
+            "ends, or raise training.max_length"
         )
     if not lengths:
         raise DataError(
