@@ -868,3 +868,11 @@ def test_languages_outside_the_study_from_questions_to_scores(tmp_path: Path) ->
     (tmp_path / "rows.toml").write_text(LANGUAGE_FILE.replace("Vietnamese", "Annamese"), encoding="utf-8")
     told = qalign("explain", "qalign-mono", *words, "--runs", tmp_path / "runs").out
     assert "config.languages.vi.name Vietnamese -> Annamese" in told
+
+
+@pytest.mark.parametrize("verb", ["plan", "explain"])
+def test_the_line_of_a_run_serves_for_its_plan(own_data: OwnData, tmp_path: Path, verb: str) -> None:
+    placed = ("--tokens-per-micro-batch", "512", "--batch-size", "2", "--quiet", "--seconds-per-checkpoint", "5")
+    answer = qalign(verb, "monoreason", *options(own_data), *placed, "--runs", tmp_path / "runs")
+    assert answer.status == 0, answer.err
+    assert "train-response-alignment" in answer.out

@@ -79,7 +79,10 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_study(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options that describe a study and a placement, in front of which stand its own."""
+    """Gives a command the options that describe a study and a placement, in front of which stand its own.
+
+    Every verb on a study takes both, so that the line of a run serves for its plan too.
+    """
     own = inspect.signature(command).parameters
     shared = [function for name, function in (("study", _study), ("placement", _placement)) if name in own]
     hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
@@ -195,7 +198,7 @@ def run_command(
 
 @app.command("plan")
 @_with_study
-def plan_command(systems: Systems, study: Study) -> None:
+def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
     """Draw the tree of stages: what is done, what will run and how large it is. Starts nothing."""
     from .systems.comparison import compare
     from .systems.plans import draw
@@ -205,7 +208,7 @@ def plan_command(systems: Systems, study: Study) -> None:
 
 @app.command("explain")
 @_with_study
-def explain_command(systems: Systems, study: Study) -> None:
+def explain_command(systems: Systems, study: Study, placement: Placement) -> None:
     """Say why stages will run: the field in which each differs from the nearest one that is done."""
     from . import pipeline
     from .systems.comparison import compare, scores_of
@@ -220,6 +223,7 @@ def adopt_command(
     system: Annotated[str, typer.Argument(help="The system whose stage it is.")],
     model: Annotated[str, typer.Argument(help="A finished checkpoint: a folder or a hub name.")],
     study: Study,
+    placement: Placement,
     stage: Annotated[str | None, typer.Option(help="Which training stage; the last by default.")] = None,
 ) -> None:
     """Register a checkpoint made elsewhere as a finished stage, so that `run` measures it like one's own."""
