@@ -268,6 +268,13 @@ def test_endless_zeros_behind_the_point_are_nothing() -> None:
     assert read("1." + "0" * 5000) == ["1"]
 
 
+@pytest.mark.parametrize("text", [".0.0", ".1,5", "=.5.5", ".1 000", " .٣,٣", "-.5.5"])
+def test_a_point_before_a_run_with_separators_never_fails(text: str) -> None:
+    for row in LANGUAGES.values():
+        assert find_numbers(text, row)
+    assert find_numbers("it is .5", LANGUAGES["en"])[0].value == Fraction(1, 2)
+
+
 @pytest.mark.parametrize("text", ["5 million", "5 MILLION", "5 mıllıon", "5 MİLLİON"])
 def test_scale_words_in_any_case_are_read_and_never_fail(text: str) -> None:
     # Ignoring case, patterns take ı and İ for i; what a model writes may not stop scoring.

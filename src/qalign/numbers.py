@@ -153,7 +153,7 @@ def _read_run(plain: str, run: str, offset: int, language: Language, found: list
     for index, (value, start, end) in enumerate(pieces):
         before = plain[max(0, start - _WINDOW) : start]
         named = _NAMED.search(before) and not (_CURRENCY.search(before) or _COMMAND_OR_TIMES.search(before))
-        if len(pieces) == 1 and before.endswith(".") and (before[-2:-1] or " ") in f" =($-:{{\n{_GROUP_SPACE}":
+        if run.isdigit() and before.endswith(".") and (before[-2:-1] or " ") in f" =($-:{{\n{_GROUP_SPACE}":
             value, start = _decimal("0", run), start - 1
         percent = False
         if index == len(pieces) - 1:
