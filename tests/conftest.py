@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from hypothesis import settings
+
 from own_data import OwnData, write_own_data
 
 # The same cases on every run and machine, and none judged by the clock of a busy one.
