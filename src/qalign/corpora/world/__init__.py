@@ -1,0 +1,1 @@
+"""The embedded world: word problems in many languages that the package makes itself."""

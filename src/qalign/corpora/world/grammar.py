@@ -1,0 +1,147 @@
+"""How a language says what happens: words, phrasings, and the rules between them. One file a language in `languages/`.
+
+A sentence is a template whose fields the language itself fills in, because only it knows its cases, classes and counters.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from ...errors import SettingError
+from ...languages import LANGUAGES, Language
+from ...numbers import plain_number
+from .plots import GENERAL, QUESTIONS, STATEMENTS, Event, Step, Story
+
+KINDS = (*STATEMENTS, *QUESTIONS, *GENERAL)
+PHRASINGS = 2
+"""Ways of saying an event: the first is the plain one, which worked answers use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number in a sentence: its value (None: the unknown x), and as it is written."""
+
+    value: Fraction | None
+    text: str
+
+    @property
+    def whole(self) -> int:
+        """The value for rules of counting; the unknown counts as many, and so does what has a part after the point."""
+        return int(self.value) if self.value is not None and self.value.denominator == 1 else 5
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What an event gives a language to say: entries of its own word lists, and amounts."""
+
+    n: Amount
+    k: Amount
+    who: Any
+    other: Any
+    item: Any
+    stuff: Any
+    container: Any
+    place: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """One language. The word lists map ids to whatever form of entry the language's `fields` understands; `phrases` maps each
+    kind of event to its two phrasings, templates over the names that `fields` returns. `equation` is a template over left, sign,
+    right and result, `answer` one over n. `join` stands between sentences. `word` gives an entry of `things`, `stuff` or
+    `places` as a dictionary would list it."""
+
+    code: str
+    people: Mapping[str, Any]
+    things: Mapping[str, Any]
+    stuff: Mapping[str, Any]
+    containers: Mapping[str, Any]
+    places: Mapping[str, Any]
+    phrases: Mapping[str, tuple[str, str]]
+    equation: str
+    answer: str
+    fields: Callable[[Slots], Mapping[str, str]]
+    word: Callable[[Any], str]
+    join: str = " "
+    row: Language | None = None
+
+    @property
+    def language(self) -> Language:
+        """The row of the table of languages: digits and separators."""
+        return self.row or LANGUAGES[self.code]
+
+    def number(self, value: Fraction, native: bool = False) -> str:
+        """A number as the language writes it; in its own digits if it has some and `native` is asked for."""
+        text = plain_number(value).replace(".", self.language.decimal)
+        zero = self.language.zero
+        return "".join(chr(ord(zero) + int(c)) if c.isdigit() else c for c in text) if native and zero else text
+
+    def say(self, event: Event, native: bool = False) -> str:
+        """One sentence."""
+
+        def amount(value: Fraction | None) -> Amount:
+            return Amount(value, "x" if value is None else self.number(value, native))
+
+        slots = Slots(
+            amount(event.n),
+            amount(event.k),
+            self.people.get(event.who),
+            self.people.get(event.other),
+            self.things.get(event.item),
+            self.stuff.get(event.stuff),
+            self.containers.get(event.container),
+            self.places.get(event.place),
+        )
+        text = self.phrases[event.kind][event.phrasing].format_map(self.fields(slots))
+        return text[:1].upper() + text[1:]
+
+    def question(self, story: Story) -> str:
+        """The problem: all events and the question."""
+        return self.join.join(self.say(event, story.native_digits) for event in story.events)
+
+    def solution(self, story: Story) -> str:
+        """The worked answer: each fact again in plain words, what follows from it, and the result."""
+        lines = []
+        for place, event in enumerate(story.events):
+            if event.kind not in QUESTIONS:
+                lines.append(self.say(plain(event), story.native_digits))
+            lines += [self.compute(step, story.native_digits) for step in story.steps if step.event == place]
+        return self.join.join([*lines, self.conclude(story.answer, story.native_digits)])
+
+    def compute(self, step: Step, native: bool = False) -> str:
+        """One operation."""
+        left, right, result = (self.number(value, native) for value in (step.left, step.right, step.result))
+        return self.equation.format(left=left, sign=step.sign, right=right, result=result)
+
+    def conclude(self, answer: Fraction, native: bool = False) -> str:
+        """The sentence that states the answer."""
+        return self.answer.format(n=self.number(answer, native))
+
+
+def plain(event: Event) -> Event:
+    """The event in its first phrasing."""
+    return replace(event, phrasing=0)
+
+
+@cache
+def grammar(code: str) -> Grammar:
+    """The grammar of a language: the file of that name in `languages/` is all there is to adding one.
+
+    Raises:
+        SettingError: there is no such file.
+    """
+    if not code.isidentifier():
+        raise SettingError(f"'{code}' is no language code; the world speaks those of qalign/corpora/world/languages")
+    try:
+        module = importlib.import_module(f"{__package__}.languages.{code}")
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            f"the world does not speak '{code}': add the file qalign/corpora/world/languages/{code}.py"
+        ) from error
+    made: Grammar = module.GRAMMAR
+    return made

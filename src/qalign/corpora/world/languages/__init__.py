@@ -1,0 +1,1 @@
+"""One file a language of the world: its words, its phrasings, its grammar."""
