@@ -1,0 +1,143 @@
+"""The corpora of the world: small mirrors of those of the study, made on the spot, the same on every machine.
+
+gsm8k           English problems with worked answers                          (GSM8K)
+gsm8kinstruct   the same problems in every language, a problem a row          (GSM8KInstruct)
+metamathqa      many English problems: new, rephrased, and two kinds backward (MetaMathQA, arXiv 2309.12284)
+flores          general sentences beside English ones                         (Flores)
+mgsm            test problems of the same plots, people and things            (mGSM)
+msvamp          test problems of other plots, people and things               (mSVAMP)
+development     problems of both kinds, to choose settings on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+from .augment import backward, rephrased, self_verification
+from .draw import Draw
+from .grammar import grammar
+from .plots import PLOTS, SETTINGS, Domain, Event, Plot, Split, Story, fill, general
+
+VERSION = 1
+"""Part of the identity of every corpus of the world: it counts up whenever a byte of any of them changes."""
+
+SIZES: Mapping[str, int] = {
+    "gsm8k": 400,
+    "gsm8kinstruct": 400,
+    "metamathqa": 24_000,
+    "flores": 1_000,
+    "mgsm": 200,
+    "msvamp": 200,
+    "development": 200,
+}
+"""Rows a language."""
+
+AUGMENTED = 0.3
+"""The share of the large English set that is made from its other problems, in three equal parts."""
+
+Row = dict[str, str]
+
+
+def rows(name: str, role: str, languages: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """The rows of a corpus in a role as (language, row), with the columns of that role; language by language.
+
+    Raises:
+        SettingError: the world does not speak one of the languages.
+    """
+    for code in languages:
+        grammar(code)
+    for code in languages:
+        for key, row in _rows(name, role, code):
+            yield code, {"id": key, **row}
+
+
+def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
+    said, english = grammar(code), grammar("en")
+    if name == "metamathqa":
+        yield from ((str(place), {"question": q, "answer": a}) for place, (q, a) in enumerate(large_english_set()))
+        return
+    if name == "flores":
+        yield from (
+            (str(place), {"text": said.say(event), "text_en": english.say(event)})
+            for place, event in enumerate(sentences(SIZES[name]))
+        )
+        return
+    for place, story in enumerate(stories(name)):
+        question, answer = said.question(story), said.solution(story)
+        columns: Row = {
+            "questions": {"question": question, "question_en": english.question(story)},
+            "answers": {"answer": answer, "answer_en": english.solution(story)},
+            "test": {"question": question, "answer": str(story.answer)},
+        }.get(role, {"question": question, "answer": answer, "gold": str(story.answer)})
+        yield str(place), columns
+
+
+@cache
+def stories(name: str) -> tuple[Story, ...]:
+    """The stories of a set, no two of them the same problem."""
+    size = SIZES[name]
+    match name:
+        case "gsm8k" | "gsm8kinstruct":
+            return _different("small", "train", "in", size)
+        case "mgsm":
+            return _different("test", "test", "in", size)
+        case "msvamp":
+            return _different("test", "test", "out", size)
+        case _:
+            half = size // 2
+            return _different(name, "development", "in", half) + _different(name, "development", "out", size - half)
+
+
+def _different(seed: str, split: Split, domain: Domain, count: int) -> tuple[Story, ...]:
+    draw = Draw(f"world {seed} {domain}")
+    found: dict[str, Story] = {}
+    plots = [plot for plot in PLOTS if plot.domain == domain]
+    turn = 0
+    while len(found) < count:
+        # Every plot in turn; one that has no further problem in this split (few numbers to choose from) is passed over.
+        story = _of_split(plots[turn % len(plots)], split, draw)
+        if story is not None:
+            found.setdefault(story.signature, story)
+        turn += 1
+    return tuple(draw.shuffled(list(found.values())))
+
+
+def _of_split(plot: Plot, split: Split, draw: Draw) -> Story | None:
+    """A story of the plot that the split may hold; None if none comes up, for a plot with few problems may have none there."""
+    for _ in range(100):
+        if (story := fill(plot, draw)).split == split:
+            return story
+    return None
+
+
+@cache
+def large_english_set() -> tuple[tuple[str, str], ...]:
+    """Questions and worked answers of the large English set: the problems of the small one first, then new ones, with three
+    tenths of them rephrased, turned into a statement to be verified, or asked backward; no two questions alike."""
+    draw, english = Draw("world large"), grammar("en")
+    plots = [plot for plot in PLOTS if plot.domain == "in"]
+    pairs = {english.question(story): english.solution(story) for story in stories("gsm8k")}
+    kinds = (rephrased, self_verification, backward)
+    while len(pairs) < SIZES["metamathqa"]:
+        story = _of_split(draw.one(plots), "train", draw)
+        if story is None:
+            continue
+        story = replace(story, native_digits=False)
+        pair: tuple[str, str] | None = (english.question(story), english.solution(story))
+        if draw.chance(AUGMENTED):
+            pair = draw.one(kinds)(story)
+        if pair is not None:
+            pairs.setdefault(*pair)
+    return tuple(draw.shuffled(list(pairs.items())))
+
+
+def sentences(count: int) -> tuple[Event, ...]:
+    """Different sentences of general text, of both domains: it knows all words, and nothing of problems."""
+    draw = Draw("world general")
+    domains: tuple[Domain, ...] = tuple(SETTINGS)
+    found: dict[Event, None] = {}
+    while len(found) < count:
+        found.setdefault(general(draw.one(domains), draw))
+    return tuple(found)
