@@ -33,30 +33,10 @@ PEOPLE = {
 # some of it, with no number (the plural, but of печенье the singular); `one` in the nominative and in the genitive.
 THINGS = {
     "apple": ("яблоко", "яблоко", "яблока", "яблоку", "яблок", "яблоки", "яблоки", "одно", "одного"),
-    "orange": (
-        "апельсин",
-        "апельсин",
-        "апельсина",
-        "апельсину",
-        "апельсинов",
-        "апельсины",
-        "апельсины",
-        "один",
-        "одного",
-    ),
+    "orange": ("апельсин", "апельсин", "апельсина", "апельсину", "апельсинов", "апельсины", "апельсины", "один", "одного"),
     "egg": ("яйцо", "яйцо", "яйца", "яйцу", "яиц", "яйца", "яйца", "одно", "одного"),
     "book": ("книга", "книгу", "книги", "книге", "книг", "книги", "книги", "одна", "одной"),
-    "pencil": (
-        "карандаш",
-        "карандаш",
-        "карандаша",
-        "карандашу",
-        "карандашей",
-        "карандаши",
-        "карандаши",
-        "один",
-        "одного",
-    ),
+    "pencil": ("карандаш", "карандаш", "карандаша", "карандашу", "карандашей", "карандаши", "карандаши", "один", "одного"),
     "stamp": ("марка", "марку", "марки", "марке", "марок", "марки", "марки", "одна", "одной"),
     "flower": ("цветок", "цветок", "цветка", "цветку", "цветов", "цветы", "цветы", "один", "одного"),
     "ball": ("мяч", "мяч", "мяча", "мячу", "мячей", "мячи", "мячи", "один", "одного"),
@@ -65,20 +45,10 @@ THINGS = {
     "lemon": ("лимон", "лимон", "лимона", "лимону", "лимонов", "лимоны", "лимоны", "один", "одного"),
     "notebook": ("тетрадь", "тетрадь", "тетради", "тетради", "тетрадей", "тетради", "тетради", "одна", "одной"),
     "button": ("пуговица", "пуговицу", "пуговицы", "пуговице", "пуговиц", "пуговицы", "пуговицы", "одна", "одной"),
-    "photo": (
-        "фотография",
-        "фотографию",
-        "фотографии",
-        "фотографии",
-        "фотографий",
-        "фотографии",
-        "фотографии",
-        "одна",
-        "одной",
-    ),
+    "photo": ("фотография", "фотографию", "фотографии", "фотографии", "фотографий", "фотографии", "фотографии", "одна", "одной"),
     "key": ("ключ", "ключ", "ключа", "ключу", "ключей", "ключи", "ключи", "один", "одного"),
     "ticket": ("билет", "билет", "билета", "билету", "билетов", "билеты", "билеты", "один", "одного"),
-}
+}  # fmt: skip
 # Nominative, genitive.
 STUFF = {"rice": ("рис", "риса"), "flour": ("мука", "муки"), "sugar": ("сахар", "сахара"), "salt": ("соль", "соли")}
 # Singular: nominative, accusative, genitive; genitive plural; `in each` with the noun and without it; `into each`.
@@ -95,7 +65,7 @@ PLACES = {
 
 # Names: who, whose (genitive), to_, whom (accusative), with_; nouns after n or k: _nom, _acc, _dat (after `по`).
 PHRASES = {
-    "have": ("У {of_who} есть {n} {items_nom}.", "Сначала у {of_who} есть {n} {items_nom}."),
+    "have": ("У {of_who} есть {n} {items_nom}.", "Сначала у {of_who} {n} {items_nom}."),
     "buy": ("{who} покупает ещё {n} {items_acc} {place}.", "{place} {who} покупает ещё {n} {items_acc}."),
     "find": ("{who} находит {n} {items_acc} {place}.", "{place} {who} находит {n} {items_acc}."),
     "give": ("{who} даёт {to_other} {n} {items_acc}.", "{other} получает от {of_who} {n} {items_acc}."),
@@ -107,13 +77,13 @@ PHRASES = {
     "more": ("У {of_who} на {n} {items_acc} больше, чем у {of_other}.", "По сравнению с {with_other} у {of_who} на {n} {items_acc} больше."),
     "fewer": ("У {of_who} на {n} {items_acc} меньше, чем у {of_other}.", "По сравнению с {with_other} у {of_who} на {n} {items_acc} меньше."),
     "times_as": ("У {of_who} в {k} {times} больше {items}, чем у {of_other}.", "По сравнению с {with_other} у {of_who} в {k} {times} больше {items}."),
-    "share": ("{who} делит все {items_all} поровну между {k} {friends_ins}.", "{k} {friends_nom} {get} все {items_all} {of_who} поровну."),
-    "pack": ("{who} раскладывает все {items_all} поровну в {k} {containers_acc}.", "Все {items_all} {of_who} раскладывают в {k} {containers_acc}, одинаковое количество {into_each}."),
+    "share": ("{who} делит все {items_all} поровну между {k} {friends_ins}.", "{k} {friends_nom} {get} поровну все {items_all} {of_who}."),
+    "pack": ("{who} раскладывает все {items_all} поровну в {k} {containers_acc}.", "Все {items_all} {of_who} раскладывают в {k} {containers_acc}, по одинаковому количеству {into_each}."),
     "price": ("{one} {item} стоит {n} {coins_acc}.", "Цена {of_one} {of_item} — {n} {coins_nom}."),
-    "money": ("У {of_who} есть {n} {coins_nom}.", "Сначала у {of_who} есть {n} {coins_nom}."),
+    "money": ("У {of_who} есть {n} {coins_nom}.", "Сначала у {of_who} {n} {coins_nom}."),
     "purchase": ("{who} покупает {n} {items_acc} {place}.", "{place} {who} покупает {n} {items_acc}."),
     "earn": ("{who} работает {k} {hours} и зарабатывает {n} {coins_acc} в час.", "За {k} {hours} работы {who} получает по {n} {coins_dat} в час."),
-    "have_stuff": ("У {of_who} есть {n} {kilograms} {of_stuff}.", "Сначала у {of_who} есть {n} {kilograms} {of_stuff}."),
+    "have_stuff": ("У {of_who} есть {n} {kilograms} {of_stuff}.", "Сначала у {of_who} {n} {kilograms} {of_stuff}."),
     "buy_stuff": ("{who} покупает ещё {n} {kilograms} {of_stuff}.", "Затем {who} покупает ещё {n} {kilograms} {of_stuff}."),
     "use_stuff": ("{who} использует {n} {kilograms} {of_stuff}.", "Затем {who} использует {n} {kilograms} {of_stuff}."),
     "ask_now": ("Сколько {items} сейчас у {of_who}?", "Какое количество {items} сейчас есть у {of_who}?"),
@@ -133,7 +103,7 @@ PHRASES = {
     "gives_some": ("{who} даёт {to_other} {items_some}.", "{other} получает от {of_who} {items_some}."),
     "loses_some": ("{who} теряет {items_some} {place}.", "{place} {who} теряет {items_some}."),
     "sells_some": ("{who} продаёт {items_some} {place}.", "{place} {who} продаёт {items_some}."),
-    "many_there": ("{place} есть много {items}.", "{place} много {items}."),
+    "many_there": ("{place} много {items}.", "{items} {place} много."),
     "both_have": ("У {of_who} и {of_other} есть {items_some}.", "{items_some} есть у {of_who} и {of_other}."),
     "is_at": ("{who} сейчас {place}.", "{who} и {other} сейчас {place}."),
 }  # fmt: skip
