@@ -1,4 +1,4 @@
-"""All that crosses folders: problems, pairs, examples, predictions, judgements, and their JSONL form."""
+"""All that crosses folders: problems, pairs, documents, examples, predictions, judgements, and their JSONL form."""
 
 from __future__ import annotations
 
@@ -48,16 +48,27 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """Plain text in one language, for a base model."""
+
+    id: str
+    language: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One supervised example: an instruction, which the model reads, and a response, which it learns.
 
-    `language` is the language the example teaches: X for a translation pair in either direction.
+    `language` is the language the example teaches: X for a translation pair in either direction. Without an instruction
+    (None) the response is plain text, learnt from its first token on.
     """
 
     id: str
     language: str
     source: str
-    instruction: str
+    instruction: str | None
     response: str
 
 
@@ -99,7 +110,7 @@ class Judgement:
     strict: Reading
 
 
-Record = TypeVar("Record", Problem, Pair, Example, Prediction, Judgement)
+Record = TypeVar("Record", Problem, Pair, Document, Example, Prediction, Judgement)
 
 
 def to_json(record: Any) -> str:

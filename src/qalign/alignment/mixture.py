@@ -85,7 +85,7 @@ def table(examples: Sequence[Example]) -> list[Row]:
     utf8_bytes: Counter[tuple[str, str]] = Counter()
     for example in examples:
         key = (example.source, example.language)
-        text = example.instruction + example.response
+        text = (example.instruction or "") + example.response
         counts[key] += 1
         distinct.setdefault(key, set()).add(example.id)
         characters[key] += len(text)

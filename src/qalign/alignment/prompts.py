@@ -74,6 +74,15 @@ def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int
     return [_without_end(ids, tokenizer) for ids in encoded]
 
 
+def render_texts(texts: Sequence[str], tokenizer: Any) -> list[Rendered]:
+    """Plain texts as token ids, for a base model: the beginning-of-sequence token (or, without one, the first token) is
+    read, all behind it is supervised, the end-of-sequence token included."""
+    if not texts:
+        return []
+    eos = end_of_sequence(tokenizer)
+    return [Rendered([*_without_end(ids, tokenizer), eos], 1) for ids in _encode(tokenizer, texts)]
+
+
 def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any) -> list[Rendered]:
     """Examples as token ids with the place where supervision begins.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..errors import DataError
-from ..records import Example, Problem
+from ..records import Document, Example, Problem
 
 
 def response_examples(problems: Iterable[Problem]) -> Iterator[Example]:
@@ -16,3 +16,9 @@ def response_examples(problems: Iterable[Problem]) -> Iterator[Example]:
                 f"problem {problem.id} ({problem.language}) of {problem.source} has no worked answer to learn from"
             )
         yield Example(problem.id, problem.language, problem.source, problem.question, problem.answer)
+
+
+def text_examples(documents: Iterable[Document]) -> Iterator[Example]:
+    """Plain text, without an instruction: what a base model learns from before either stage."""
+    for document in documents:
+        yield Example(document.id, document.language, document.source, None, document.text)

@@ -9,15 +9,15 @@ from typing import Any
 
 from ..errors import DataError, nearest
 from ..numbers import parse_gold
-from ..records import Pair, Problem
+from ..records import Document, Pair, Problem
 from .table import PAIR_KINDS, Role
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The two columns that a role needs, and those it may have besides, which are not read (`gold` excepted)."""
+    """The columns that a role needs, and those it may have besides, which are not read (`gold` excepted)."""
 
-    needed: tuple[str, str]
+    needed: tuple[str, ...]
     known: tuple[str, ...]
 
 
@@ -32,6 +32,7 @@ COLUMNS: Mapping[Role, Columns] = {
     "english":      Columns(("question", "answer"), ("gold", "final", "final_ok")),
     "general":      Columns(("text", "text_en"), ()),
     "test":         Columns(("question", "answer"), ("question_en", "equation", "final")),
+    "text":         Columns(("text",), ()),
 }
 # fmt: on
 
@@ -49,7 +50,7 @@ class InvalidRow(DataError):
 
 def record(
     role: Role, row: Mapping[str, Any], *, where: str, language: str, ordinal: int, source: str
-) -> Pair | Problem:
+) -> Pair | Problem | Document:
     """The record that a row holds.
 
     `ordinal` counts the rows of the file from 0 and is the id where the row has none, so that parallel files without
@@ -68,6 +69,8 @@ def record(
         if name not in row:
             raise DataError(f"{where}: the column '{name}' is missing; {role} need {' and '.join(columns.needed)}")
     key = _id(row, where, ordinal)
+    if role == "text":
+        return Document(key, language, _text(row, "text", where), source)
     first, second = columns.needed
     if role in PAIR_KINDS:
         text, text_en = _text(row, first, where), _text(row, second, where)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ..errors import DataError
 from ..languages import Language, language
-from ..records import Pair, Problem
-from . import hub, local
+from ..records import Document, Pair, Problem
+from . import hub, local, world
 from .columns import InvalidRow, record
 from .local import Found
 from .source import Source, check_languages
@@ -24,7 +24,7 @@ class Text:
     `published` are by language; `dropped` holds `where` and `reason` of each row left out on request; `notes` are lines
     worth showing."""
 
-    records: list[Pair | Problem]
+    records: list[Pair | Problem | Document]
     counts: dict[str, int]
     published: dict[str, int] | None
     dropped: list[dict[str, str]] = field(default_factory=list)
@@ -82,17 +82,25 @@ def _found(
         assert source.path is not None
         parts = local.parts(source.path, source.role, languages)
         return (row for part in parts for row in local.read_part(part, source.role)), []
+    if (made := CORPORA[source.name].world) is not None:
+        return _made(made, source, languages), []
     layout = CORPORA[source.name].hub
     assert layout is not None
     place = hub.Place(layout, source.path if source.kind == "clone" else None, source.revision)
     return hub.found(place, source.name, source.role, languages, table)
 
 
+def _made(name: str, source: Source, languages: Sequence[str]) -> Iterable[Found]:
+    """The rows of a set of the world."""
+    for ordinal, (code, row) in enumerate(world.rows(name, source.role, languages)):
+        yield Found(f"{source.name} {code} {row['id']}", code, ordinal, row)
+
+
 def _records(
     source: Source, found: Iterable[Found], languages: Sequence[str], drop_invalid: bool
-) -> tuple[dict[str, list[Pair | Problem]], dict[str, int], list[dict[str, str]]]:
+) -> tuple[dict[str, list[Pair | Problem | Document]], dict[str, int], list[dict[str, str]]]:
     """The records by language, the number of rows in languages not asked for, and the rows dropped."""
-    by_language: dict[str, list[Pair | Problem]] = {code: [] for code in languages}
+    by_language: dict[str, list[Pair | Problem | Document]] = {code: [] for code in languages}
     seen: dict[tuple[str, str], str] = {}
     others: dict[str, int] = {}
     dropped: list[dict[str, str]] = []

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DataError, SettingError, nearest
-from . import local
+from . import local, world
 from .hub import resolve_revision
 from .table import CORPORA, PAIR_KINDS, Corpus, Role
 
-Kind = Literal["files", "clone", "hub"]
+Kind = Literal["files", "clone", "hub", "world"]
 OWN = "own"
 """The name of a corpus that is a user's own file or folder."""
 
@@ -28,7 +28,8 @@ _POINTER = b"version https://git-lfs.github.com/spec"
 @dataclass(frozen=True, slots=True)
 class Source:
     """A corpus in one role, and where it is. `files` lie in one of our layouts, a `clone` in the hub's, both at `path`;
-    they are known by `sha256`. What is on the `hub` is known by its name there and `revision`."""
+    they are known by `sha256`. What is on the `hub` is known by its name there and `revision`, what the `world` makes by
+    its version."""
 
     name: str
     role: Role
@@ -40,7 +41,7 @@ class Source:
 
     def identity(self) -> dict[str, str]:
         """What makes this source the one it is, for a fingerprint: plain values, no path."""
-        known = {"hub": self.hub, "revision": self.revision} if self.kind == "hub" else {"sha256": self.sha256}
+        known = {"hub": self.hub, "revision": self.revision, "sha256": self.sha256}
         return {"corpus": self.name, "role": self.role, **{name: value for name, value in known.items() if value}}
 
 
@@ -55,7 +56,7 @@ def locate(
 ) -> Source:
     """Finds a corpus by its name, as `name@revision`, or as the path of own data.
 
-    A named corpus is taken from the data folder if it is there (in the layout of its row, else as a clone under its
+    A corpus of the world is made on the spot. Another named one is taken from the data folder if it is there (in the layout of its row, else as a clone under its
     name on the hub), else from the hub. If a revision is asked for, only the hub has it. `revisions` is the file that
     records the revisions found. Nothing is downloaded; only the files of the `languages` are hashed.
 
@@ -76,6 +77,10 @@ def locate(
     if at and revision and at != revision:
         raise SettingError(f"two revisions of {name} are asked for, {at} and {revision}: give one")
     asked = at or revision
+    if corpus.world is not None:
+        if asked:
+            raise SettingError(f"{name} is made by the embedded world and has no revisions: ask for {name}")
+        return Source(name, role, "world", revision=f"world-{world.VERSION}")
     if data is not None and not asked:
         place, clone = _in_data_folder(corpus, role, data)
         if place is not None:

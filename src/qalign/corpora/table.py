@@ -13,8 +13,9 @@ from typing import Literal, get_args
 from ..errors import SettingError
 from ..languages import STUDY, Language
 from ..records import PairKind
+from .world.sets import SIZES
 
-Role = Literal["questions", "answers", "multilingual", "english", "general", "test"]
+Role = Literal["questions", "answers", "multilingual", "english", "general", "test", "text"]
 """What a corpus is used for:
 
 questions       pairs: a question in language X beside the same question in English
@@ -23,12 +24,13 @@ multilingual    problems: question and worked answer, in many languages
 english         problems: question and worked answer, in English
 general         pairs: a sentence of general text beside the same sentence in English
 test            problems: a question and its final number, to measure with
+text            documents: plain text in many languages, to train a base on
 """
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
 PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answer", "general": "sentence"}
-"""The roles whose records are pairs, and the kind of pair; the records of the others are problems."""
+"""The roles whose records are pairs, and the kind of pair; the records of the others are problems, of `text` documents."""
 
 Layout = Literal["table", "framed", "tsv"]
 """How a hub dataset holds its rows: a table with named columns; prompts whose frame names the language, grouped by
@@ -71,7 +73,8 @@ class Hub:
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """One corpus. `local` maps a role to the place of its files under a data folder, `published` a language to the
-    number of rows that the publication states, `source` says whose it is and under which licence."""
+    number of rows that the publication states, `source` says whose it is and under which licence. `world` is the name of
+    a set of the embedded world, which is made on the spot."""
 
     name: str
     roles: tuple[Role, ...]
@@ -80,9 +83,17 @@ class Corpus:
     source: str
     hub: Hub | None = None
     local: Mapping[Role, str] = field(default_factory=dict)
+    world: str | None = None
 
 
 _X = tuple(code for code in STUDY if code != "en")
+
+
+def _world(name: str, roles: tuple[Role, ...], languages: tuple[str, ...]) -> Corpus:
+    """A set of the embedded world, named after the corpus that it mirrors."""
+    published = {} if name == "text" else dict.fromkeys(languages, SIZES[name])
+    return Corpus(f"world-{name}", roles, languages, published, "qalign, Apache 2.0", world=name)
+
 
 # fmt: off
 _ROWS = (
@@ -123,6 +134,15 @@ _ROWS = (
         Hub("Mathoctopus/MSVAMP", "table", "test", "{code}", columns={"question": "m_query", "answer": "response"}),
         {"test": "benchmarks/msvamp"},
     ),
+    # The embedded world: each mirrors the corpus whose name it has.
+    _world("gsm8k", ("english",), ("en",)),
+    _world("gsm8kinstruct", ("questions", "answers", "multilingual", "english"), STUDY),
+    _world("metamathqa", ("english",), ("en",)),
+    _world("flores", ("general",), _X),
+    _world("mgsm", ("test",), STUDY),
+    _world("msvamp", ("test",), STUDY),
+    _world("development", ("test",), STUDY),
+    _world("text", ("text",), STUDY),
 )
 # fmt: on
 

@@ -1,6 +1,6 @@
 """The benchmarks: one row each. Adding one is adding a row (and its corpus, in the table of corpora).
 
-Decoding limits are those of the published evaluation (NJUNLP/QAlign, evaluate/scripts/mgsm_test.py, svamp_test.py).
+Decoding limits of the first two are those of the published evaluation (NJUNLP/QAlign, evaluate/scripts/mgsm_test.py, svamp_test.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     for row in (
         Benchmark("mgsm", "mGSM", "mgsm", max_new_tokens=600),
         Benchmark("msvamp", "mSVAMP", "msvamp", max_new_tokens=300),
+        Benchmark("world-mgsm", "World, in domain", "world-mgsm", max_new_tokens=200),
+        Benchmark("world-msvamp", "World, out of domain", "world-msvamp", max_new_tokens=200),
+        Benchmark("world-development", "World, development", "world-development", max_new_tokens=200),
     )
 }
 

@@ -27,7 +27,7 @@ def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage]) -> Stage:
     """The small model with random weights; its tokenizer is trained on the corpora of the study."""
     return Stage(
         "base-tiny",
-        1,
+        2,
         {"tiny": asdict(config), "frame": [prompt("")]},
         make_tiny_base,
         dict(corpora),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..alignment.mixture import Part, mix, table
-from ..alignment.response import response_examples
+from ..alignment.response import response_examples, text_examples
 from ..alignment.translation import VARIANTS, translation_examples
 from ..corpora import Source, read
 from ..errors import DataError
@@ -18,12 +18,13 @@ from ..evaluation.scores import judge, score
 from ..generation import DecodingConfig, generate, open_backend
 from ..languages import Language, language_from
 from ..pipeline import Work
-from ..records import Example, Pair, Prediction, Problem, read_jsonl, write_json, write_jsonl
+from ..records import Document, Example, Pair, Prediction, Problem, read_jsonl, write_json, write_jsonl
 from ..training.config import Adapter, TrainingConfig
 from ..training.models import POINTER, download
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"
 EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
+FRAME_TIMES = 2000
 PREDICTIONS, JUDGEMENTS, SCORES = "predictions.jsonl", "judgements.jsonl", "scores.json"
 
 
@@ -69,6 +70,8 @@ def make_examples(work: Work) -> None:
 
 
 def _examples(task: str, records: Path, rows: Mapping[str, Language]) -> Iterator[Example]:
+    if task == "text":
+        return text_examples(read_jsonl(records, Document))
     if task == "response":
         return response_examples(read_jsonl(records, Problem))
     return translation_examples(VARIANTS[task], read_jsonl(records, Pair), rows)
@@ -87,7 +90,8 @@ def _texts(work: Work) -> Iterator[str]:
             for line in file:
                 row = json.loads(line)
                 yield from (row[key] for key in ("question", "answer", "text", "text_en") if row.get(key))
-    yield from (str(value) for value in work.config["frame"])
+    # The frame of every example, often enough that its words are tokens.
+    yield from (str(value) for value in work.config["frame"] for _ in range(FRAME_TIMES))
 
 
 def fetch_base(work: Work) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..alignment.prompts import render
+from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
 from ..records import Example
 from .config import TrainingConfig
@@ -76,9 +76,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
     outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
     longest = 0
     for chunk in _chunks(examples):
-        for example, rendered in zip(
-            chunk, render([e.instruction for e in chunk], [e.response for e in chunk], tokenizer), strict=True
-        ):
+        for example, rendered in zip(chunk, _rendered(chunk, tokenizer), strict=True):
             sequence = rendered.ids
             longest = max(longest, len(sequence))
             if len(sequence) > config.max_length:
@@ -120,6 +118,14 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
         mixture=[{"source": source, "language": code, **counts} for (source, code), counts in sorted(rows.items())],
         too_long={what: dict(counts) for what, counts in outcome.items() if counts},
     )
+
+
+def _rendered(chunk: list[Example], tokenizer: Any) -> Iterator[Rendered]:
+    """Each example of a chunk: an instruction with its response, or plain text."""
+    framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
+    answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
+    plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
+    return (next(plain if e.instruction is None else answered) for e in chunk)
 
 
 def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:

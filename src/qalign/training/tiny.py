@@ -1,6 +1,6 @@
 """The base named `tiny`: a small LLaMA-architecture model with random weights, for trying everything without a download.
 
-Its tokenizer is a byte-level BPE trained on the run's own corpus, digits apart, so that every script is covered and
+Its tokenizer is a BPE with bytes to fall back on, trained on the run's own corpus, digits apart, so that every script is covered and
 nothing is unknown. It knows nothing; a short training teaches it the form of an answer and little else.
 """
 
@@ -16,11 +16,15 @@ from .models import save
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
 SMALLEST_VOCABULARY = 256 + 3
+WORD = r"\p{Han}|[\p{Hiragana}]|[\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
+"""What no token reaches across: a word with its accents and vowel signs and the space before it; one digit; one character
+of Chinese or of Hiragana, which are written without spaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class TinyConfig:
-    """The shape of the model and the seed of its weights."""
+    """The shape of the model, and its weights before training: their seed, and their standard deviations. `residual_std` is
+    that of the projections that write into the residual stream. With `tied`, one matrix embeds tokens and predicts them."""
 
     vocabulary: int = 4096
     hidden_size: int = 128
@@ -28,6 +32,9 @@ class TinyConfig:
     layers: int = 4
     heads: int = 4
     max_positions: int = 4096
+    tied: bool = True
+    embedding_std: float = 0.02
+    residual_std: float = 0.02
     seed: int = 1234
 
     def __post_init__(self) -> None:
@@ -45,19 +52,17 @@ class TinyConfig:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
-    """A byte-level BPE as a transformers tokenizer that begins every text with the beginning-of-sequence token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    """A BPE over characters, bytes for those it has not seen, as a transformers tokenizer that begins every text with the
+    beginning-of-sequence token."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    raw.decoder = decoders.ByteLevel()
+    raw = Tokenizer(models.BPE(byte_fallback=True))
+    raw.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "isolated")
+    raw.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, BEGIN, END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[PAD, BEGIN, END, *(f"<0x{byte:02X}>" for byte in range(256))],
         show_progress=False,
     )
     raw.train_from_iterator(texts, trainer)
@@ -86,10 +91,14 @@ def make_tiny(texts: Iterable[str], config: TinyConfig, output: Path) -> None:
                 num_attention_heads=config.heads,
                 num_key_value_heads=config.heads,
                 max_position_embeddings=config.max_positions,
-                tie_word_embeddings=True,
+                tie_word_embeddings=config.tied,
                 bos_token_id=tokenizer.bos_token_id,
                 eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
+        model.get_input_embeddings().weight.data.normal_(0.0, config.embedding_std)
+        for layer in model.model.layers:
+            for projection in (layer.self_attn.o_proj, layer.mlp.down_proj):
+                projection.weight.data.normal_(0.0, config.residual_std)
     save(model, tokenizer, output)

@@ -7,6 +7,9 @@ flores          general sentences beside English ones                         (F
 mgsm            test problems of the same plots, people and things            (mGSM)
 msvamp          test problems of other plots, people and things               (mSVAMP)
 development     problems of both kinds, to choose settings on
+text            plain text for a base model                                   (see `text.py`)
+
+The id of a problem is its signature, its plot and its numbers: translations of one problem share it, and no two splits do.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from .augment import backward, rephrased, self_verification
 from .draw import Draw
 from .grammar import grammar
 from .plots import PLOTS, SETTINGS, Domain, Event, Plot, Split, Story, fill, general
+from .text import documents
 
 VERSION = 1
 """Part of the identity of every corpus of the world: it counts up whenever a byte of any of them changes."""
@@ -31,8 +35,9 @@ SIZES: Mapping[str, int] = {
     "mgsm": 200,
     "msvamp": 200,
     "development": 200,
+    "text": 160_000,
 }
-"""Rows a language."""
+"""Rows a language; of `text`, documents in all languages."""
 
 AUGMENTED = 0.3
 """The share of the large English set that is made from its other problems, in three equal parts."""
@@ -48,6 +53,10 @@ def rows(name: str, role: str, languages: Sequence[str]) -> Iterator[tuple[str, 
     """
     for code in languages:
         grammar(code)
+    if name == "text":
+        for place, document in enumerate(documents(SIZES[name], languages)):
+            yield document.language, {"id": str(place), "text": document.text}
+        return
     for code in languages:
         for key, row in _rows(name, role, code):
             yield code, {"id": key, **row}
@@ -56,7 +65,7 @@ def rows(name: str, role: str, languages: Sequence[str]) -> Iterator[tuple[str, 
 def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
     said, english = grammar(code), grammar("en")
     if name == "metamathqa":
-        yield from ((str(place), {"question": q, "answer": a}) for place, (q, a) in enumerate(large_english_set()))
+        yield from ((key, {"question": q, "answer": a}) for key, q, a in large_english_set())
         return
     if name == "flores":
         yield from (
@@ -64,14 +73,14 @@ def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
             for place, event in enumerate(sentences(SIZES[name]))
         )
         return
-    for place, story in enumerate(stories(name)):
+    for story in stories(name):
         question, answer = said.question(story), said.solution(story)
         columns: Row = {
             "questions": {"question": question, "question_en": english.question(story)},
             "answers": {"answer": answer, "answer_en": english.solution(story)},
             "test": {"question": question, "answer": str(story.answer)},
         }.get(role, {"question": question, "answer": answer, "gold": str(story.answer)})
-        yield str(place), columns
+        yield story.signature, columns
 
 
 @cache
@@ -113,24 +122,27 @@ def _of_split(plot: Plot, split: Split, draw: Draw) -> Story | None:
 
 
 @cache
-def large_english_set() -> tuple[tuple[str, str], ...]:
-    """Questions and worked answers of the large English set: the problems of the small one first, then new ones, with three
-    tenths of them rephrased, turned into a statement to be verified, or asked backward; no two questions alike."""
+def large_english_set() -> tuple[tuple[str, str, str], ...]:
+    """Ids, questions and worked answers of the large English set: the problems of the small one first, then new ones, with
+    three tenths of them rephrased, turned into a statement to be verified, or asked backward; no two questions alike.
+
+    An id is the signature of the problem that the row is made from, the kind of change, and a number.
+    """
     draw, english = Draw("world large"), grammar("en")
     plots = [plot for plot in PLOTS if plot.domain == "in"]
-    pairs = {english.question(story): english.solution(story) for story in stories("gsm8k")}
     kinds = (rephrased, self_verification, backward)
-    while len(pairs) < SIZES["metamathqa"]:
+    made = {english.question(story): (story.signature, "new", english.solution(story)) for story in stories("gsm8k")}
+    while len(made) < SIZES["metamathqa"]:
         story = _of_split(draw.one(plots), "train", draw)
         if story is None:
             continue
         story = replace(story, native_digits=False)
-        pair: tuple[str, str] | None = (english.question(story), english.solution(story))
-        if draw.chance(AUGMENTED):
-            pair = draw.one(kinds)(story)
+        change = draw.one(kinds) if draw.chance(AUGMENTED) else None
+        pair = change(story) if change else (english.question(story), english.solution(story))
         if pair is not None:
-            pairs.setdefault(*pair)
-    return tuple(draw.shuffled(list(pairs.items())))
+            made.setdefault(pair[0], (story.signature, change.__name__ if change else "new", pair[1]))
+    chosen = draw.shuffled(list(made.items()))
+    return tuple((f"{signed}/{kind}/{n}", q, a) for n, (q, (signed, kind, a)) in enumerate(chosen))
 
 
 def sentences(count: int) -> tuple[Event, ...]:

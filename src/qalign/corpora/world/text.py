@@ -1,0 +1,131 @@
+"""Text for a base model: what the world says when nobody asks.
+
+Mostly English, the other languages unequal, three of them scarce, as in real corpora. It tells stories and works out sums, but
+holds no question, no answer format and no translation. What links the languages is weak: names, digits, a story whose
+sentences change language, a line of a dictionary. Most documents repeat themselves, which teaches a small model to copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import accumulate
+from typing import Literal
+
+from .draw import Draw
+from .grammar import Grammar, grammar, plain
+from .plots import LARGEST, PLOTS, QUESTIONS, SETTINGS, Domain, Event, Step, Story, fill, general
+
+SHARES = {
+    "en": 0.64, "de": 0.056, "es": 0.056, "fr": 0.056, "ru": 0.048, "zh": 0.048, "ja": 0.048,
+    "bn": 0.016, "th": 0.016, "sw": 0.016,
+}  # fmt: skip
+"""The share of each language's documents."""
+SCARCE = 0.016
+"""The share of a language that the table lacks, beside the share of 1 of all others."""
+REPEATED = 0.7
+ASKED = 0.3
+ENGLISH_KINDS = {"sums": 0.45, "worked": 0.3, "story": 0.13, "sentences": 0.12}
+OTHER_KINDS = {"story": 0.55, "sentences": 0.25, "switching": 0.12, "dictionary": 0.08}
+
+Kind = Literal["sums", "worked", "story", "sentences", "switching", "dictionary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text. `signature` is that of the problem whose story it tells, where it tells one."""
+
+    language: str
+    kind: Kind
+    text: str
+    signature: str | None = None
+
+
+def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
+    """So many documents in the languages, in random order; those of one number are the first of a larger one."""
+    draw = Draw("world text")
+    shares = {code: SHARES.get(code, SCARCE) for code in languages}
+    for _ in range(count):
+        code = _by_share(shares, draw)
+        made = _document(grammar(code), _by_share(ENGLISH_KINDS if code == "en" else OTHER_KINDS, draw), draw)
+        yield replace(made, text=f"{made.text}\n{made.text}") if draw.chance(REPEATED) else made
+
+
+def _document(said: Grammar, kind: str, draw: Draw) -> Document:
+    match kind:
+        case "sums":
+            return Document(said.code, "sums", " ".join(said.compute(_sum(draw)) for _ in range(draw.number(3, 7))))
+        case "sentences":
+            events = [_remark(draw) for _ in range(draw.number(2, 4))]
+            return Document(said.code, "sentences", said.join.join(said.say(event) for event in events))
+        case "dictionary":
+            return Document(said.code, "dictionary", "\n".join(_entry(said, draw) for _ in range(draw.number(2, 4))))
+    story = _story(draw)
+    if kind == "worked":
+        lines = []
+        for place, event in enumerate(story.events):
+            if event.kind not in QUESTIONS:
+                lines.append(said.say(event))
+                lines += [said.compute(step) for step in story.steps if step.event == place]
+        return Document(said.code, "worked", said.join.join(lines), story.signature)
+    told = [event for event in story.events if event.kind not in QUESTIONS]
+    if kind == "switching":
+        english = grammar("en")
+        first = draw.number(0, 1)
+        lines = [(english if (place + first) % 2 else said).say(plain(event)) for place, event in enumerate(told)]
+        return Document(said.code, "switching", " ".join(lines), story.signature)
+    return Document(
+        said.code, "story", said.join.join(said.say(event, story.native_digits) for event in told), story.signature
+    )
+
+
+def _remark(draw: Draw) -> Event:
+    """A sentence of general text, or now and then a question about nothing that was told."""
+    return _story(draw).events[-1] if draw.chance(ASKED) else general(_domain(draw), draw)
+
+
+def _story(draw: Draw) -> Story:
+    while (story := fill(draw.one(PLOTS), draw)).split != "text":
+        pass
+    return story
+
+
+def _sum(draw: Draw) -> Step:
+    """One operation with whole numbers, each result within the bounds of the world."""
+    sign: Literal["+", "-", "×", "÷"] = draw.one(("+", "+", "-", "-", "×", "÷"))
+    if sign in "+-":
+        total = draw.number(3, LARGEST)
+        part = draw.number(1, total - 1)
+        left, right, result = (part, total - part, total) if sign == "+" else (total, part, total - part)
+    else:
+        right = draw.number(2, 9)
+        left = draw.number(2, LARGEST // right)
+        result = left * right
+        if sign == "÷":
+            left, result = result, left
+        elif draw.chance(0.5):
+            left, right = right, left
+    return Step(0, Fraction(left), sign, Fraction(right), Fraction(result))
+
+
+def _entry(said: Grammar, draw: Draw) -> str:
+    """A word beside its English."""
+    part = draw.one(("people", "things", "things", "stuff", "places"))
+    words, english = getattr(said, part), getattr(grammar("en"), part)
+    key = draw.one(sorted(words))
+    return f"{said.word(words[key])}: {grammar('en').word(english[key])}"
+
+
+def _domain(draw: Draw) -> Domain:
+    domains: tuple[Domain, ...] = tuple(SETTINGS)
+    return draw.one(domains)
+
+
+def _by_share(shares: dict[str, float], draw: Draw) -> str:
+    """A key, as often as its share says."""
+    reached = draw.number(0, 2**30 - 1) / 2**30 * sum(shares.values())
+    for key, bound in zip(shares, accumulate(shares.values()), strict=True):
+        if reached < bound:
+            return key
+    return key
