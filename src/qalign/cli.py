@@ -149,6 +149,7 @@ def _placement(
     runs: Path = Path("runs"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores.")] = 1,
     tokens_per_micro_batch: Annotated[int, typer.Option(min=1, help="Bound on the tokens of a micro-batch: memory against speed.")] = 4096,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are answered at once.")] = 64,
     activation_checkpointing: Annotated[bool, typer.Option(help="Less memory, a third more work.")] = False,
@@ -163,7 +164,7 @@ def _placement(
             raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
     trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
     return Placement(
-        runs, device, processes, tokens_per_micro_batch, batch_size, activation_checkpointing, seconds_per_checkpoint,
+        runs, device, processes, jobs, tokens_per_micro_batch, batch_size, activation_checkpointing, seconds_per_checkpoint,
         trackers, quiet,
     )  # fmt: skip
 
@@ -354,6 +355,7 @@ def _finish(study: Study, comparison: list[Any], placement: Placement, output: P
     from . import pipeline
     from .reporting.results import write
     from .systems.comparison import collect, scores_of, targets
+    from .systems.workers import open_workers
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
 
@@ -361,7 +363,8 @@ def _finish(study: Study, comparison: list[Any], placement: Placement, output: P
         if event in words and not placement.quiet:
             print(f"{words[event]}: {stage.folder_name}", file=sys.stderr, flush=True)
 
-    pipeline.run(targets(comparison, study.runs), study.runs, placement, tell)
+    with open_workers(placement.jobs) as workers:
+        pipeline.run(targets(comparison, study.runs), study.runs, placement, tell, workers, placement.jobs)
     found, made = collect(study, comparison)
     name = hashlib.sha256("".join(stage.fingerprint for stage in scores_of(comparison)).encode()).hexdigest()[:8]
     files = write(found, made, output or study.runs / "results" / name)

@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -155,9 +156,14 @@ def status(stage: Stage, runs: Path) -> Status:
 
 
 def run(
-    targets: Sequence[Stage], runs: Path, placement: Any = None, on_event: Event = lambda event, stage: None
+    targets: Sequence[Stage],
+    runs: Path,
+    placement: Any = None,
+    on_event: Event = lambda event, stage: None,
+    workers: Executor | None = None,
+    jobs: int = 1,
 ) -> None:
-    """Runs what the targets need and is not done yet.
+    """Runs what the targets need and is not done yet; with `workers`, as many as `jobs` stages at once, each in one of them.
 
     `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage.
 
@@ -172,10 +178,36 @@ def run(
         if status(stage, runs) == "done":
             verify(stage, runs)
             on_event("done", stage)
-    for stage in to_run:
+
+    def make(stage: Stage) -> None:
         with _lock(stage, runs, on_event):
             if status(stage, runs) != "done":  # another run may have finished it while this one waited
-                _execute(stage, runs, placement, on_event)
+                _execute(stage, runs, placement, on_event, workers)
+
+    if workers is None:
+        for stage in to_run:
+            make(stage)
+    else:
+        _run_together(to_run, make, jobs)
+
+
+def _run_together(to_run: Sequence[Stage], make: Callable[[Stage], None], jobs: int) -> None:
+    """Makes stages as soon as their inputs are there. After a fault nothing new is begun, and the first fault is raised."""
+    waiting = {stage.fingerprint: stage for stage in to_run}
+    unfinished = set(waiting)
+    running: dict[Future[None], str] = {}
+    faults: list[BaseException] = []
+    with ThreadPoolExecutor(jobs) as threads:
+        while running or (waiting and not faults):
+            ready = [s for s in waiting.values() if not any(i.fingerprint in unfinished for i in s.inputs.values())]
+            for stage in ready[: 0 if faults else jobs - len(running)]:
+                running[threads.submit(make, stage)] = waiting.pop(stage.fingerprint).fingerprint
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                unfinished.discard(running.pop(future))
+                if (fault := future.exception()) is not None:
+                    faults.append(fault)
+    if faults:
+        raise faults[0]
 
 
 def _check_place(stage: Stage, runs: Path) -> None:
@@ -288,7 +320,7 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
     return stage.folder(runs)
 
 
-def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event) -> None:
+def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> None:
     assert stage.function is not None, f"{stage.name} is not given and has no function"
     partial = _partial(stage.folder(runs))
     resumes = (partial / SCRATCH).is_dir() and any((partial / SCRATCH).iterdir())
@@ -300,7 +332,10 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event) -> None:
     started = time.time()
     try:
         with _disk_full_is_an_error(partial):
-            stage.function(work)
+            if workers is None:
+                stage.function(work)
+            else:
+                workers.submit(stage.function, work).result()
             shutil.rmtree(partial / SCRATCH)
             _finish(stage, partial, stage.folder(runs), seconds=time.time() - started)
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 SECONDS_PER_LINE = 20.0
+LINES = "QALIGN_PROGRESS_LINES"
+"""Set in the environment of processes that share a terminal: they write lines, for two bars would overwrite each other."""
 
 
 class Bar:
@@ -21,7 +24,7 @@ class Bar:
         self._started, self._first, self._printed = time.monotonic(), done, 0.0
         self._quiet = quiet
         self._progress: Progress | None = None
-        if not quiet and sys.stderr.isatty():
+        if not quiet and sys.stderr.isatty() and LINES not in os.environ:
             self._progress = Progress(
                 TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
                 TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True),

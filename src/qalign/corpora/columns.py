@@ -47,6 +47,9 @@ class InvalidRow(DataError):
         self.where = where
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[InvalidRow], tuple[str, str]]:
+        return type(self), (self.where, self.reason)  # so that it crosses from a worker process
+
 
 def record(
     role: Role, row: Mapping[str, Any], *, where: str, language: str, ordinal: int, source: str

@@ -24,6 +24,18 @@ SAMPLE_TRAINING = replace(
 )
 
 
+TOY_TRAINING = replace(
+    PAPER_TRAINING,
+    epochs=4,
+    learning_rate=1e-3,
+    warmup_ratio=0.05,
+    global_batch_size=16,
+    max_length=512,
+    precision="float32",
+)
+"""For the base of the embedded world, of a million parameters; what was tried is in docs/log.md."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataConfig:
     """How much of the data is used. None is all of it.
@@ -49,7 +61,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Which corpora, how much of them, and how training goes by default."""
+    """Which corpora, how much of them, and how training goes by default: `training`, or what `stages` has for a stage."""
 
     name: str
     title: str
@@ -61,6 +73,7 @@ class Scale:
     benchmarks: tuple[str, ...] = ("mgsm", "msvamp")
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = PAPER_TRAINING
+    stages: Mapping[str, TrainingConfig] = field(default_factory=dict)
     max_new_tokens: int | None = None
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
@@ -77,6 +90,22 @@ SCALES: Mapping[str, Scale] = {
             data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
             training=SAMPLE_TRAINING,
             max_new_tokens=160,
+            precision="float32",
+        ),
+        Scale(
+            "toy",
+            "the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
+            questions="world-gsm8kinstruct",
+            multilingual="world-gsm8kinstruct",
+            english="world-metamathqa",
+            supervised="world-gsm8k",
+            general="world-flores",
+            benchmarks=("world-mgsm", "world-msvamp"),
+            training=TOY_TRAINING,
+            stages={
+                "multilingual-alignment": replace(TOY_TRAINING, epochs=3),
+                "response-alignment": replace(TOY_TRAINING, epochs=4, max_steps=600),
+            },
             precision="float32",
         ),
     )

@@ -118,7 +118,8 @@ class Study:
     def train(self, stage: str, model: Stage, examples: Stage) -> Stage:
         """Fine-tunes `model` on `examples`. `stage` names the step for people and for `--set`; what is set of `training`
         holds for all steps."""
-        config = self.settings.apply(self.system, "training", replace(self.scale.training, seed=self.seed))
+        default = self.scale.stages.get(stage, self.scale.training)
+        config = self.settings.apply(self.system, "training", replace(default, seed=self.seed))
         config = self.settings.apply(self.system, stage, config)
         return Stage(
             f"train-{stage}",

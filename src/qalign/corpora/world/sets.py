@@ -31,7 +31,7 @@ SIZES: Mapping[str, int] = {
     "gsm8k": 400,
     "gsm8kinstruct": 400,
     "metamathqa": 24_000,
-    "flores": 1_000,
+    "flores": 400,
     "mgsm": 200,
     "msvamp": 200,
     "development": 200,

@@ -1,0 +1,155 @@
+"""Consistency: how far one model gives the same answer to the same problem in different languages.
+
+The study measures it between the answers to non-English questions and the answer to the English one, as a sign that the
+model reasons in every language as it does in English (arXiv 2401.07817). Two answers agree if the strict rule read the
+same number from both, right or wrong, compared exactly; an answer without a number agrees with nothing. What is right is
+the strict rule's word, which also takes 50% where the gold answer is 0.5: two right answers can differ as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..errors import DataError
+from ..records import Judgement
+from .scores import clustered_standard_error
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far answers in one language agree with those in English, or the mean over several languages.
+
+    Of `n` problems, in percent: `agree`, the same number in both; `correct`, right in both; `agree_given_english_right`,
+    of the problems that are right in English, those that are right in the language too (None if none is right in
+    English). `standard_error` is in percent points, of `agree`, clustered by problem.
+    """
+
+    n: int
+    agree: float
+    correct: float
+    agree_given_english_right: float | None
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """The agreement of a model's answers across `languages`.
+
+    `with_english` has a row for each language but English, and is empty where English is missing; `mean_with_english` is
+    then None. `matrix[i][j]` is the percent of problems with the same number in languages i and j; by the same rule the
+    diagonal is the percent of problems with a number at all, and no entry exceeds the diagonal's in its row or column.
+    `matrix_correct[i][j]` is the percent of problems right in both, of those right in either (Jaccard 1912): 100 on
+    the diagonal, None where neither has a right answer.
+    """
+
+    with_english: dict[str, Agreement]
+    mean_with_english: Agreement | None
+    languages: tuple[str, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    matrix_correct: tuple[tuple[float | None, ...], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values (dicts, lists, numbers), rounded to what a reader can use."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+def consistency(judgements: Iterable[Judgement]) -> Consistency:
+    """The consistency of one system on one benchmark; languages stand in order of appearance.
+
+    Raises:
+        DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
+    """
+    table = parallel(judgements)
+    languages = tuple(table)
+    ids = list(table[languages[0]])
+    numbers = {code: [_number(rows[key]) for key in ids] for code, rows in table.items()}
+    right = {code: [rows[key].strict.right for key in ids] for code, rows in table.items()}
+
+    def same(one: str, other: str) -> list[float]:
+        """By problem, whether two languages agree."""
+        pairs = zip(numbers[one], numbers[other], strict=True)
+        return [float(a is not None and a == b) for a, b in pairs]
+
+    def jaccard(one: str, other: str) -> float | None:
+        pairs = list(zip(right[one], right[other], strict=True))
+        return _percent(sum(a and b for a, b in pairs), sum(a or b for a, b in pairs))
+
+    with_english: dict[str, Agreement] = {}
+    agreeing: list[list[tuple[str, float]]] = []
+    for code in languages if "en" in table else ():
+        if code == "en":
+            continue
+        agreeing.append(list(zip(ids, same("en", code), strict=True)))
+        both = sum(a and b for a, b in zip(right["en"], right[code], strict=True))
+        with_english[code] = Agreement(
+            n=len(ids),
+            agree=100 * sum(value for _, value in agreeing[-1]) / len(ids),
+            correct=100 * both / len(ids),
+            agree_given_english_right=_percent(both, sum(right["en"])),
+            standard_error=100 * clustered_standard_error(agreeing[-1:]),
+        )
+    return Consistency(
+        with_english,
+        _mean(list(with_english.values()), 100 * clustered_standard_error(agreeing)) if with_english else None,
+        languages,
+        tuple(tuple(100 * sum(same(one, other)) / len(ids) for other in languages) for one in languages),
+        tuple(tuple(jaccard(one, other) for other in languages) for one in languages),
+    )
+
+
+def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]:
+    """Judgements by language, then by id, after a check that every language has the same problems.
+
+    Raises:
+        DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
+    """
+    table: dict[str, dict[str, Judgement]] = {}
+    for judgement in judgements:
+        rows = table.setdefault(judgement.language, {})
+        if judgement.id in rows:
+            raise DataError(
+                f"problem {judgement.id} ({judgement.language}) is judged twice; give one system on one benchmark, once"
+            )
+        rows[judgement.id] = judgement
+    if not table:
+        raise DataError("there are no judgements to compare; score a system first")
+    first, *others = table
+    for code in others:
+        for there, lacking in ((first, code), (code, first)):
+            if missing := [key for key in table[there] if key not in table[lacking]]:
+                raise DataError(
+                    f"{len(missing)} problems in {there} are not in {lacking}, the first of them {missing[0]}; "
+                    f"languages are compared on the same problems: score them all, or leave one language out"
+                )
+    return table
+
+
+def _number(judgement: Judgement) -> Fraction | None:
+    return None if judgement.strict.value is None else Fraction(judgement.strict.value)
+
+
+def _mean(rows: list[Agreement], standard_error: float) -> Agreement:
+    """The mean over languages, which have the same problems."""
+    given = [row.agree_given_english_right for row in rows if row.agree_given_english_right is not None]
+    return Agreement(
+        n=rows[0].n,
+        agree=sum(row.agree for row in rows) / len(rows),
+        correct=sum(row.correct for row in rows) / len(rows),
+        agree_given_english_right=sum(given) / len(given) if given else None,
+        standard_error=standard_error,
+    )
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return round(value, 4) if isinstance(value, float) else value
