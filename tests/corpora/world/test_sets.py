@@ -41,7 +41,7 @@ def test_the_small_sets_hold_the_same_problems() -> None:
 
 @pytest.mark.slow
 def test_no_test_question_is_in_the_large_set() -> None:
-    questions = {question for question, _ in large_english_set()}
+    questions = {question for _, question, _ in large_english_set()}
     assert len(questions) == SIZES["metamathqa"]
     for name in ("mgsm", "msvamp", "development"):
         assert not questions & {row["question"] for _, row in rows(name, "test", ["en"])}

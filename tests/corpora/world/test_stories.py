@@ -58,7 +58,7 @@ def test_a_problem_has_its_numbers_in_every_language(spoken: Grammar) -> None:
     for story in stories():
         expected = Counter(number for event in story.events for number in (event.n, event.k) if number is not None)
         found = Counter(number.value for number in find_numbers(spoken.question(story), spoken.language))
-        assert not expected - found, (spoken.question(story), expected, found)
+        assert expected == found, (spoken.question(story), expected, found)
 
 
 def test_both_rules_read_the_known_answer(spoken: Grammar) -> None:
@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     """Pinned: the draws may use nothing that a Python version or a machine changes."""
     english = grammar("en")
     text = "\n".join(f"{english.question(story)} {english.solution(story)} {story.split}" for story in stories())
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "88692a467f782f8f"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "4140eacf53b7fde1"
 
 
 def test_every_kind_of_event_happens() -> None:

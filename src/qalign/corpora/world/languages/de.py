@@ -80,7 +80,7 @@ PHRASES = {
     "loses_some": ("{who} verliert {place} {items}.", "{place} verliert {who} {items}."),
     "sells_some": ("{who} verkauft {place} {items}.", "{place} verkauft {who} {items}."),
     "many_there": ("Es gibt {place} viele {items}.", "{place} gibt es viele {items}."),
-    "both_have": ("{who} und {other} haben {items}.", "Was {who} und {other} haben, sind {items}."),
+    "both_have": ("{who} und {other} haben {items}.", "Sowohl {who} als auch {other} haben {items}."),
     "is_at": ("{who} ist jetzt {place}.", "{who} und {other} sind jetzt {place}."),
 }  # fmt: skip
 

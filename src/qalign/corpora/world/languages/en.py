@@ -42,8 +42,8 @@ PHRASES = {
     "more": ("{who} has {n} more {items} than {other}.", "Compared with {other}, {who} has {n} more {items}."),
     "fewer": ("{who} has {n} fewer {items} than {other}.", "Compared with {other}, {who} has {n} fewer {items}."),
     "times_as": ("{who} has {k} times as many {items} as {other}.", "Compared with {other}, {who} has {k} times as many {items}."),
-    "share": ("{who} divides all the {items} equally among {k} friends.", "{k} friends get all the {items} of {who} in equal parts."),
-    "pack": ("{who} puts all the {items} into {k} {containers}, the same number in each.", "All the {items} of {who} go into {k} {containers}, the same number in each."),
+    "share": ("{who} divides all the {items} equally between {k} friends.", "{k} friends get all of {who}'s {items} in equal shares."),
+    "pack": ("{who} puts all the {items} into {k} {containers}, the same number in each.", "All of {who}'s {items} go into {k} {containers}, the same number in each."),
     "price": ("One {item} costs {n} coins.", "The price of one {item} is {n} coins."),
     "money": ("{who} has {n} coins.", "At first {who} has {n} coins."),
     "purchase": ("{who} buys {n} {items} {place}.", "{place} {who} buys {n} {items}."),
@@ -69,7 +69,7 @@ PHRASES = {
     "loses_some": ("{who} loses {items} {place}.", "{place} {who} loses {items}."),
     "sells_some": ("{who} sells {items} {place}.", "{place} {who} sells {items}."),
     "many_there": ("There are many {items} {place}.", "{place} there are many {items}."),
-    "both_have": ("{who} and {other} have {items}.", "{items} are what {who} and {other} have."),
+    "both_have": ("{who} and {other} have {items}.", "Both {who} and {other} have {items}."),
     "is_at": ("{who} is {place} now.", "{who} and {other} are {place} now."),
 }
 # fmt: on

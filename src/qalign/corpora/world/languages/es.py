@@ -78,7 +78,7 @@ PHRASES = {
     "loses_some": ("{who} pierde {items} {place}.", "{place}, {who} pierde {items}."),
     "sells_some": ("{who} vende {items} {place}.", "{place}, {who} vende {items}."),
     "many_there": ("Hay {many_items} {place}.", "{place} hay {many_items}."),
-    "both_have": ("{who} {and_other} tienen {items}.", "Lo que tienen {who} {and_other} son {items}."),
+    "both_have": ("{who} {and_other} tienen {items}.", "Tanto {who} como {other} tienen {items}."),
     "is_at": ("{who} está {place} ahora.", "{who} {and_other} están {place} ahora."),
 }  # fmt: skip
 

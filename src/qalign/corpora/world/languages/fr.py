@@ -40,7 +40,7 @@ PLACES = {
     "garden": "dans le jardin", "school": "à l'école", "fair": "à la foire", "beach": "sur la plage",
 }  # fmt: skip
 
-# of_ is `de`, than_ and that_ are `que`, elided before a vowel; {he} is il or elle, {they} ils or elles.
+# of_ is `de`, than_ is `que`, elided before a vowel; {he} is il or elle, {they} ils or elles.
 PHRASES = {
     "have": ("{who} a {n} {items}.", "Au début, {who} a {n} {items}."),
     "buy": ("{who} achète {n} {items} de plus {place}.", "{place}, {who} achète {n} {items} de plus."),
@@ -81,7 +81,7 @@ PHRASES = {
     "loses_some": ("{who} perd des {items} {place}.", "{place}, {who} perd des {items}."),
     "sells_some": ("{who} vend des {items} {place}.", "{place}, {who} vend des {items}."),
     "many_there": ("Il y a beaucoup {of_items} {place}.", "{place}, il y a beaucoup {of_items}."),
-    "both_have": ("{who} et {other} ont des {items}.", "Ce {that_who} et {other} ont, ce sont des {items}."),
+    "both_have": ("{who} et {other} ont des {items}.", "{who} et {other} ont {both} des {items}."),
     "is_at": ("{who} est maintenant {place}.", "{who} et {other} sont maintenant {place}."),
 }  # fmt: skip
 
@@ -107,9 +107,10 @@ def fields(slots: Slots) -> Mapping[str, str]:
     container, containers, container_gender = slots.container or ("", "", "m")
     stuff, of_the_stuff = slots.stuff or ("", "")
     return {
-        "who": who, "of_who": elided("de", who), "that_who": elided("que", who), "he": "elle" if who_gender == "f" else "il",
+        "who": who, "of_who": elided("de", who), "he": "elle" if who_gender == "f" else "il",
         "other": other, "of_other": elided("de", other), "than_other": elided("que", other),
         "they": "elles" if who_gender == other_gender == "f" else "ils",
+        "both": f"{'toutes' if who_gender == other_gender == 'f' else 'tous'} les deux",
         "n": slots.n.text, "k": slots.k.text, "place": slots.place or "",
         "stuff": stuff, "of_the_stuff": of_the_stuff, "kilograms": kilograms(slots.n),
         "item": item, "items": items, "of_items": elided("de", items),

@@ -1,5 +1,6 @@
-"""Japanese, in polite forms. Takes care of counters (本を5冊, 本を何冊, 本1冊); containers are counted with つ, which goes up to
-9つ. Events are told in the past; after a place the verb decides on で or に (公園で見つけました, 公園にいます)."""
+"""Japanese, in polite forms. Takes care of counters (本を5冊, 本を何冊); containers are counted with つ, which goes up to
+9つ. Events are told in the past; after a place the verb decides on で or に (公園で見つけました, 公園にいます). No
+numeral stands in a phrase: "one book" is それぞれの本, "an hour" 毎時間."""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -44,10 +45,10 @@ PHRASES = {
     "times_as": ("{who}の{item}の数は{other}の{k}倍です。", "{who}は{other}の{k}倍の{item}を持っています。"),
     "share": ("{who}は{item}を全部、{k}人の友達に同じ数ずつ分けました。", "{k}人の友達は、{who}の{item}を全部、同じ数ずつもらいました。"),
     "pack": ("{who}は{item}を全部、{k}つの{container}に同じ数ずつ入れました。", "{who}の{item}は全部、{k}つの{container}に同じ数ずつ分けられました。"),
-    "price": ("{item}1{counter}の値段はコイン{n}枚です。", "{item}の値段は1{counter}につきコイン{n}枚です。"),
+    "price": ("それぞれの{item}の値段はコイン{n}枚です。", "{item}の値段は、どれもコイン{n}枚です。"),
     "money": ("{who}はコインを{n}枚持っています。", "はじめ、{who}はコインを{n}枚持っていました。"),
     "purchase": ("{who}は{place}で{item}を{n}{counter}買いました。", "{place}で、{who}は{item}を{n}{counter}買いました。"),
-    "earn": ("{who}は{k}時間働いて、1時間につきコインを{n}枚もらいました。", "{k}時間の仕事で、{who}は1時間につきコインを{n}枚もらいました。"),
+    "earn": ("{who}は{k}時間働いて、毎時間コインを{n}枚もらいました。", "{k}時間の仕事で、{who}は毎時間コインを{n}枚もらいました。"),
     "have_stuff": ("{who}は{stuff}を{n}キログラム持っています。", "はじめ、{who}は{stuff}を{n}キログラム持っていました。"),
     "buy_stuff": ("{who}は{stuff}をさらに{n}キログラム買いました。", "それから、{who}は{stuff}をさらに{n}キログラム買いました。"),
     "use_stuff": ("{who}は{stuff}を{n}キログラム使いました。", "それから、{who}は{stuff}を{n}キログラム使いました。"),

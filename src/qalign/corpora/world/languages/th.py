@@ -1,6 +1,7 @@
 """Thai. Takes care of classifiers (noun, number, classifier: แอปเปิล 9 ผล; ดินสอแท่งละ, กี่แท่ง), and of spaces: none between
-words, one on each side of a number, and between sentences, which end in no sign. So an equation begins with a word (จะได้), lest
-it run into the one before, and in a problem no place comes first, lest it be taken for the end of the sentence before."""
+words, one on each side of a number, after ต่อมา (lest its end run into มาร์โก or มายา), and between sentences, which end in no
+sign. So an equation begins with a word (จะได้), lest it run into the one before, and in a problem no place comes first, lest it
+be taken for the end of the sentence before."""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -39,7 +40,7 @@ PHRASES = {
     "give": ("{who}ให้{item}แก่{other} {n} {unit}", "{other}ได้รับ{item}จาก{who} {n} {unit}"),
     "lose": ("{who}ทำ{item}หาย {n} {unit}{place}", "{who}ทำ{item}หาย{place} {n} {unit}"),
     "sell": ("{who}ขาย{item} {n} {unit}{place}", "{who}ขาย{item}{place} {n} {unit}"),
-    "times": ("ต่อมา{who}มี{item}เป็น {k} เท่าของเดิม", "จากนั้นจำนวน{item}ที่{who}มีเพิ่มขึ้นเป็น {k} เท่าของเดิม"),
+    "times": ("ต่อมา {who}มี{item}เป็น {k} เท่าของเดิม", "จากนั้นจำนวน{item}ที่{who}มีเพิ่มขึ้นเป็น {k} เท่าของเดิม"),
     "boxes": ("{who}มี{item} {k} {container} {container}ละ {n} {unit}", "{who}มี{container} {k} ใบ แต่ละ{container}มี{item} {n} {unit}"),
     "buy_boxes": ("{who}ซื้อ{item} {k} {container} {container}ละ {n} {unit}", "จากนั้น{who}ซื้อ{container} {k} ใบ แต่ละ{container}มี{item} {n} {unit}"),
     "more": ("{who}มี{item}มากกว่า{other} {n} {unit}", "เมื่อเทียบกับ{other} {who}มี{item}มากกว่าอยู่ {n} {unit}"),

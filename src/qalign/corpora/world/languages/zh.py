@@ -1,6 +1,7 @@
 """Chinese (simplified). Takes care of measure words (5本书, 多少本书, 每本书) and containers that are measure words (3盒书 beside
 3个盒子), of the words of position that places take (公园里), and of numerals: none stands in a phrase but in 一共 and 一些, which
-readers of numbers know as words; so it is 公斤 (千 is a thousand), and Ben is 本杰明, for 本 counts books."""
+readers of numbers know as words; so it is 公斤 (千 is a thousand), and Ben is 本杰明, for 本 counts books. A ball is 皮球, for
+3篮球 would be three basketballs; and 原来 is only how much there was at first, 之前 how much just before."""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -19,11 +20,11 @@ PEOPLE = {
 # The word and its measure word.
 THINGS = {
     "apple": ("苹果", "个"), "orange": ("橙子", "个"), "egg": ("鸡蛋", "个"), "book": ("书", "本"), "pencil": ("铅笔", "支"),
-    "stamp": ("邮票", "张"), "flower": ("花", "朵"), "ball": ("球", "个"), "cookie": ("饼干", "块"), "shell": ("贝壳", "个"),
+    "stamp": ("邮票", "张"), "flower": ("花", "朵"), "ball": ("皮球", "个"), "cookie": ("饼干", "块"), "shell": ("贝壳", "个"),
     "lemon": ("柠檬", "个"), "notebook": ("笔记本", "本"), "button": ("纽扣", "颗"), "photo": ("照片", "张"),
     "key": ("钥匙", "把"), "ticket": ("票", "张"),
 }  # fmt: skip
-STUFF = {"rice": "大米", "flour": "面粉", "sugar": "糖", "salt": "盐"}
+STUFF = {"rice": "大米", "flour": "面粉", "sugar": "白糖", "salt": "盐"}
 # The word (counted with 个), and the measure word for what is inside.
 CONTAINERS = {"box": ("盒子", "盒"), "bag": ("袋子", "袋"), "basket": ("篮子", "篮"), "jar": ("罐子", "罐")}
 # The word, and the word of position that follows it.
@@ -37,9 +38,9 @@ PHRASES = {
     "buy": ("{who}在{place}又买了{n}{measure}{item}。", "在{place}，{who}又买了{n}{measure}{item}。"),
     "find": ("{who}在{place}捡到了{n}{measure}{item}。", "在{place}，{who}捡到了{n}{measure}{item}。"),
     "give": ("{who}给了{other}{n}{measure}{item}。", "{other}从{who}那里得到了{n}{measure}{item}。"),
-    "lose": ("{who}在{place}丢了{n}{measure}{item}。", "在{place}，{who}丢了{n}{measure}{item}。"),
+    "lose": ("{who}在{place}弄丢了{n}{measure}{item}。", "在{place}，{who}弄丢了{n}{measure}{item}。"),
     "sell": ("{who}在{place}卖了{n}{measure}{item}。", "在{place}，{who}卖了{n}{measure}{item}。"),
-    "times": ("后来，{who}的{item}是原来的{k}倍。", "然后，{who}的{item}增加到原来的{k}倍。"),
+    "times": ("后来，{who}的{item}数量变成了之前的{k}倍。", "然后，{who}的{item}增加到之前的{k}倍。"),
     "boxes": ("{who}有{k}{full}{item}，每{full}有{n}{measure}。", "{who}有{k}个{container}。每个{container}里有{n}{measure}{item}。"),
     "buy_boxes": ("{who}买了{k}{full}{item}，每{full}有{n}{measure}。", "然后，{who}买了{k}个{container}。每个{container}里有{n}{measure}{item}。"),
     "more": ("{who}的{item}比{other}多{n}{measure}。", "和{other}相比，{who}的{item}多{n}{measure}。"),
@@ -69,7 +70,7 @@ PHRASES = {
     "buys_some": ("{who}在{place}买了一些{item}。", "在{place}，{who}买了一些{item}。"),
     "finds_some": ("{who}在{place}捡到了一些{item}。", "在{place}，{who}捡到了一些{item}。"),
     "gives_some": ("{who}给了{other}一些{item}。", "{other}从{who}那里得到了一些{item}。"),
-    "loses_some": ("{who}在{place}丢了一些{item}。", "在{place}，{who}丢了一些{item}。"),
+    "loses_some": ("{who}在{place}弄丢了一些{item}。", "在{place}，{who}弄丢了一些{item}。"),
     "sells_some": ("{who}在{place}卖了一些{item}。", "在{place}，{who}卖了一些{item}。"),
     "many_there": ("{place}有很多{item}。", "{place}的{item}很多。"),
     "both_have": ("{who}和{other}都有{item}。", "{who}有{item}，{other}也有{item}。"),
