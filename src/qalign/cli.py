@@ -2,184 +2,38 @@
 
 from __future__ import annotations
 
-import errno
-import functools
-import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__
-from .errors import QAlignError, SettingError, nearest
+from . import __version__, world_commands
+from .errors import SettingError, nearest
+from .options import JOBS, Names, Systems, codes, guarded, whole_numbers, with_study
 from .placement import Placement
 
 if TYPE_CHECKING:
+    from .pipeline import Stage
     from .systems import Study
+
+TOY_PLACEMENT: dict[str, Any] = {"tokens_per_micro_batch": 512, "seconds_per_checkpoint": 60.0, "trackers": ()}
 
 app = typer.Typer(
     name="qalign",
     help="Make a language model reason in every language as it does in English (QAlign, arXiv 2401.07817).\n\n"
-    "Begin with `qalign list`; then `qalign plan SYSTEM... --base MODEL` and `qalign run SYSTEM... --base MODEL`.",
+    "Begin with `qalign demo`, the study in miniature. Then `qalign list`, `qalign plan SYSTEM... --base MODEL` and "
+    "`qalign run SYSTEM... --base MODEL`.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-USER_ERROR, INTERRUPTED = 2, 130
-CANNOT_WRITE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
-    errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ELOOP,
-)  # fmt: skip
-TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
-"""What accelerate can report the progress of training to (its `LoggerType`)."""
-
-Systems = Annotated[
-    list[str], typer.Argument(help="Systems by name (see `qalign list`), or module:function of your own.")
-]
-Names = Annotated[str | None, typer.Option(help="Codes with commas, such as bn,th,sw.")]
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """One line and exit status 2 for what the user can mend; 130 for Ctrl-C; a traceback for a mistake of ours."""
-    try:
-        yield
-    except QAlignError as error:
-        print(f"qalign: error: {error}", file=sys.stderr)
-        raise SystemExit(USER_ERROR) from error
-    except KeyboardInterrupt:
-        print("\nqalign: interrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
-    except ModuleNotFoundError as error:
-        print(
-            f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)", file=sys.stderr
-        )
-        raise SystemExit(USER_ERROR) from error
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE:
-            raise
-        print(
-            f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again",
-            file=sys.stderr,
-        )
-        raise SystemExit(USER_ERROR) from error
-
-
-def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(command)
-    def wrapped(**arguments: Any) -> None:
-        with _errors():
-            command(**arguments)
-
-    return wrapped
-
-
-def _with_study(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options that describe a study and a placement, in front of which stand its own.
-
-    Every verb on a study takes both, so that the line of a run serves for its plan too.
-    """
-    own = inspect.signature(command).parameters
-    shared = [function for name, function in (("study", _study), ("placement", _placement)) if name in own]
-    hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
-    for function in shared:
-        hints = {**get_type_hints(function, localns={"Study": object}, include_extras=True), **hints}
-    parameters = [own[name] for name in own if name not in ("study", "placement")]
-    for function in shared:
-        parameters += [
-            p for p in inspect.signature(function).parameters.values() if p.name not in {q.name for q in parameters}
-        ]
-
-    def wrapped(**arguments: Any) -> None:
-        with _errors():
-            built = {
-                name: function(**{key: arguments[key] for key in inspect.signature(function).parameters})
-                for name, function in (("study", _study), ("placement", _placement))
-                if name in own
-            }
-            command(**{key: value for key, value in arguments.items() if key in own}, **built)
-
-    signature = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
-    wrapped.__signature__ = signature  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: hints[p.name] for p in parameters}
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    return wrapped
-
-
-def _study(
-    *,
-    base: Annotated[str, typer.Option(help="The model to start from: a folder, a hub name, or 'tiny' (random weights, made on the spot).")] = "tiny",
-    scale: Annotated[str, typer.Option(help="'paper' (published data and hyper-parameters) or 'sample' (a CPU, minutes).")] = "paper",
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides sampling, order and initial weights.")] = 1234,
-    languages: Annotated[str | None, typer.Option(help="Languages of stage 1, such as bn,th,sw; all nine by default.")] = None,
-    questions: Annotated[str | None, typer.Option(help="Parallel questions: a corpus by name, or a path.")] = None,
-    english: Annotated[str | None, typer.Option(help="English questions and worked answers: name or path.")] = None,
-    multilingual: Annotated[str | None, typer.Option(help="Questions and answers in many languages: name or path.")] = None,
-    general: Annotated[str | None, typer.Option(help="General-domain parallel sentences: name or path.")] = None,
-    test: Annotated[list[str] | None, typer.Option(help="A benchmark by name, or the path of your own; may be repeated.")] = None,
-    test_languages: Annotated[str | None, typer.Option(help="Languages to measure in; all that the test set has by default.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder with local copies of the corpora (docs/data.md).")] = None,
-    language_file: Annotated[Path | None, typer.Option(help="A TOML file with rows for further languages (docs/data.md).")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.FIELD=VALUE", help="Change one value of a stage; may be repeated.")] = None,
-    runs: Annotated[Path, typer.Option(help="The folder of all stages and results.")] = Path("runs"),
-) -> Study:  # fmt: skip
-    from .languages import STUDY, language, load_languages
-    from .systems import SCALES, SYSTEMS, Study
-    from .systems.settings import parse_settings
-
-    if scale not in SCALES:
-        raise SettingError(f"unknown scale '{scale}': {nearest(scale, SCALES)}")
-    table = load_languages(language_file)
-    chosen = _codes(languages) or tuple(code for code in STUDY if code != "en")
-    measured = _codes(test_languages)
-    for code in (*chosen, *(measured or ())):
-        language(code, table)
-    return Study(
-        base, SCALES[scale], runs, seed, chosen, measured, questions, multilingual, english, general,
-        tuple(test or ()), data, table, parse_settings(set_ or (), SYSTEMS),
-    )  # fmt: skip
-
-
-def _placement(
-    *,
-    runs: Path = Path("runs"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores.")] = 1,
-    tokens_per_micro_batch: Annotated[int, typer.Option(min=1, help="Bound on the tokens of a micro-batch: memory against speed.")] = 4096,
-    batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are answered at once.")] = 64,
-    activation_checkpointing: Annotated[bool, typer.Option(help="Less memory, a third more work.")] = False,
-    seconds_per_checkpoint: Annotated[float, typer.Option(min=0.0, help="Time between checkpoints of training.")] = 300.0,
-    tracker: Annotated[list[str] | None, typer.Option(help="Trackers that accelerate knows, or none; tensorboard by default.")] = None,
-    quiet: Annotated[bool, typer.Option(help="No progress, only results.")] = False,
-) -> Placement:  # fmt: skip
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise SettingError(f"unknown device '{device}': {nearest(device, ('auto', 'cpu', 'cuda', 'mps'))}")
-    for name in tracker or ():
-        if name not in (*TRACKERS, "none"):
-            raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
-    trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
-    return Placement(
-        runs, device, processes, jobs, tokens_per_micro_batch, batch_size, activation_checkpointing, seconds_per_checkpoint,
-        trackers, quiet,
-    )  # fmt: skip
-
-
-def _codes(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    codes = tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
-    if not codes:
-        raise SettingError(f"'{text}' names no language; give codes with commas, such as bn,th,sw")
-    return codes
+app.add_typer(world_commands.app)
 
 
 @app.command("run")
-@_with_study
+@with_study
 def run_command(
     systems: Systems,
     study: Study,
@@ -198,7 +52,7 @@ def run_command(
 
 
 @app.command("plan")
-@_with_study
+@with_study
 def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
     """Draw the tree of stages: what is done, what will run and how large it is. Starts nothing."""
     from .systems.comparison import compare
@@ -208,7 +62,7 @@ def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
 
 
 @app.command("explain")
-@_with_study
+@with_study
 def explain_command(systems: Systems, study: Study, placement: Placement) -> None:
     """Say why stages will run: the field in which each differs from the nearest one that is done."""
     from . import pipeline
@@ -219,7 +73,7 @@ def explain_command(systems: Systems, study: Study, placement: Placement) -> Non
 
 
 @app.command("adopt")
-@_with_study
+@with_study
 def adopt_command(
     system: Annotated[str, typer.Argument(help="The system whose stage it is.")],
     model: Annotated[str, typer.Argument(help="A finished checkpoint: a folder or a hub name.")],
@@ -243,7 +97,7 @@ def adopt_command(
 
 
 @app.command("eval")
-@_with_study
+@with_study
 def eval_command(
     model: Annotated[str, typer.Argument(help="Any checkpoint: a folder or a hub name.")],
     study: Study,
@@ -263,7 +117,7 @@ def eval_command(
 
 
 @app.command("score")
-@_guarded
+@guarded
 def score_command(
     file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet with id, response, gold (and language, finish).")],
     language: Annotated[str | None, typer.Option(help="The language of all rows, if there is no column `language`.")] = None,
@@ -302,7 +156,7 @@ def score_command(
 
 
 @app.command("check")
-@_guarded
+@guarded
 def check_command(
     corpus: Annotated[str, typer.Argument(help="A corpus by name, or a path.")],
     role: Annotated[str, typer.Option(help="questions, answers, multilingual, english, general or test.")],
@@ -316,12 +170,12 @@ def check_command(
     from .languages import load_languages
     from .systems.checks import check
 
-    for table in check(corpus, role, _codes(languages), data, runs, load_languages(language_file), drop_invalid):
+    for table in check(corpus, role, codes(languages), data, runs, load_languages(language_file), drop_invalid):
         _console().print(table.rich())
 
 
 @app.command("report")
-@_guarded
+@guarded
 def report_command(
     results: Annotated[Path, typer.Argument(help="A results.json.")],
     form: Annotated[str, typer.Option("--format", help="terminal, markdown, latex or csv.")] = "terminal",
@@ -338,8 +192,72 @@ def report_command(
         _console().print(table.rich(), "") if form == "terminal" else print(getattr(table, form)())
 
 
+@app.command("demo")
+@guarded
+def demo_command(
+    runs: Annotated[Path, typer.Option(help="The folder of all stages and results.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides the order of the examples.")] = 1234,
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once.")] = JOBS,
+    output: Annotated[Path | None, typer.Option(help="Where page and tables go; beside the stages by default.")] = None,
+    quiet: Annotated[bool, typer.Option(help="No progress, only results.")] = False,
+) -> None:
+    """The study in miniature, here and now: MonoReason, MultiReason and QAlign on the embedded world, in ten languages.
+
+    Needs no data, no network and no GPU. Interrupted, the same command goes on from there.
+    """
+    from .systems import SCALES, Study
+    from .systems.comparison import compare
+
+    study = Study("world", SCALES["toy"], runs, seed)
+    placement = Placement(runs=runs, jobs=jobs, **TOY_PLACEMENT, quiet=quiet)
+    _finish(study, compare(study, ["monoreason", "multireason", "qalign-mono"]), placement, output)
+
+
+@app.command("reproduce")
+@with_study
+def reproduce_command(
+    study: Study,
+    placement: Placement,
+    seeds: Annotated[str, typer.Option(help="Seeds with commas; each system is trained under each.")] = "101,102,103",
+    system: Annotated[
+        list[str] | None, typer.Option(help="A system of the study; may be repeated. All by default.")
+    ] = None,
+    base: Annotated[
+        str, typer.Option(help="The model to start from: 'world', a folder, a hub name, or 'tiny'.")
+    ] = "world",
+    scale: Annotated[str, typer.Option(help="'toy' (the embedded world), 'sample', or 'paper'.")] = "toy",
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once.")] = JOBS,
+    tokens_per_micro_batch: Annotated[int, typer.Option(min=1, help="Bound on the tokens of a micro-batch.")] = 512,
+    seconds_per_checkpoint: Annotated[
+        float, typer.Option(min=0.0, help="Time between checkpoints of training.")
+    ] = 60.0,
+    output: Annotated[Path | None, typer.Option(help="Where page and tables go; beside the stages by default.")] = None,
+) -> None:
+    """All systems and alignments of the study over several seeds, and each claim of the study with what was found here.
+
+    By default in the embedded world, on a CPU; with `--base` and `--scale paper`, the study itself.
+    """
+    from .systems.comparison import curves, scores_of, table_of, targets, titles
+    from .systems.measured import answers
+    from .systems.reproduction import ALL, collect_all, reproduction
+
+    made = reproduction(study, whole_numbers(seeds), system or ALL)
+    _make([stage for one, systems in made.values() for stage in targets(systems, one.runs)], study, placement)
+    found = collect_all(made)
+    first, comparison = next(iter(made.values()))
+    folder = output or study.runs / "results" / _name([s for _, systems in made.values() for s in scores_of(systems)])
+    _tell(
+        found,
+        table_of(found, comparison),
+        titles(comparison),
+        curves(first, comparison),
+        answers(comparison, study.runs),
+        folder,
+    )
+
+
 @app.command("list")
-@_guarded
+@guarded
 def list_command() -> None:
     """Name what there is: systems, scales, benchmarks, corpora, alignment variants, languages."""
     from .systems.checks import overview
@@ -349,28 +267,66 @@ def list_command() -> None:
 
 
 def _finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
-    """Runs what a comparison lacks, then writes and prints its tables."""
-    import hashlib
+    """Runs what a comparison lacks, then writes and prints its tables, figures and page."""
+    from .systems.comparison import collect, curves, scores_of, table_of, targets, titles
+    from .systems.measured import answers
 
+    _make(targets(comparison, study.runs), study, placement)
+    found = collect(study, comparison)
+    folder = output or study.runs / "results" / _name(scores_of(comparison))
+    _tell(
+        found,
+        table_of(found, comparison),
+        titles(comparison),
+        curves(study, comparison),
+        answers(comparison, study.runs),
+        folder,
+    )
+
+
+def _make(wanted: list[Stage], study: Study, placement: Placement) -> None:
+    """Runs stages, with a line on stderr for each that begins and ends."""
     from . import pipeline
-    from .reporting.results import write
-    from .systems.comparison import collect, scores_of, targets
     from .systems.workers import open_workers
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
 
-    def tell(event: str, stage: pipeline.Stage) -> None:
+    def tell(event: str, stage: Stage) -> None:
         if event in words and not placement.quiet:
             print(f"{words[event]}: {stage.folder_name}", file=sys.stderr, flush=True)
 
     with open_workers(placement.jobs) as workers:
-        pipeline.run(targets(comparison, study.runs), study.runs, placement, tell, workers, placement.jobs)
-    found, made = collect(study, comparison)
-    name = hashlib.sha256("".join(stage.fingerprint for stage in scores_of(comparison)).encode()).hexdigest()[:8]
-    files = write(found, made, output or study.runs / "results" / name)
+        pipeline.run(wanted, study.runs, placement, tell, workers, placement.jobs)
+
+
+def _name(stages: list[Stage]) -> str:
+    """The name of the folder of results of some stages."""
+    import hashlib
+
+    return hashlib.sha256("".join(stage.fingerprint for stage in stages).encode()).hexdigest()[:8]
+
+
+def _tell(
+    found: dict[str, Any], made: list[Any], names: dict[str, str], curves: Any, answers: Any, folder: Path
+) -> None:
+    """Writes results, tables, figures and page; prints the tables and the findings."""
+    from .reporting.results import write
+
+    files = write(found, made, folder)
+    try:
+        from .reporting.figures import write_figures
+        from .reporting.page import write_page
+
+        write_page(found, names, curves, answers, folder / "index.html")
+        write_figures(found, curves, folder / "figures", names)
+        files = [folder / "index.html", folder / "figures", *files]
+    except ModuleNotFoundError as error:
+        print(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'", file=sys.stderr)
     for table in reversed(made):  # the results last, where a reader of a terminal looks
         _console().print(table.rich(), "")
-    _console().print("Written: " + ", ".join(map(str, files)), markup=False, highlight=False, soft_wrap=True)
+    for finding in found.get("findings", ()):
+        _console().print(finding, markup=False, soft_wrap=True)
+    _console().print("Written: " + ", ".join(map(str, files)), markup=False, soft_wrap=True)
 
 
 def _console() -> Any:

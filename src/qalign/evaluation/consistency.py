@@ -8,7 +8,7 @@ the strict rule's word, which also takes 50% where the gold answer is 0.5: two r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -98,6 +98,29 @@ def consistency(judgements: Iterable[Judgement]) -> Consistency:
         tuple(tuple(100 * sum(same(one, other)) / len(ids) for other in languages) for one in languages),
         tuple(tuple(jaccard(one, other) for other in languages) for one in languages),
     )
+
+
+def mean_consistency(runs: Sequence[Consistency]) -> Consistency:
+    """The mean over several runs (under several seeds) of one system on the same problems. Standard errors are means too, which
+    is on the safe side: what several runs agree on could only be known better."""
+    first = runs[0]
+    return Consistency(
+        {code: _mean_agreement([run.with_english[code] for run in runs]) for code in first.with_english},
+        _mean_agreement(means) if (means := [run.mean_with_english for run in runs if run.mean_with_english]) else None,
+        first.languages,
+        tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),  # type: ignore[misc]
+        tuple(_mean_row([run.matrix_correct[i] for run in runs]) for i in range(len(first.languages))),
+    )
+
+
+def _mean_agreement(rows: Sequence[Agreement]) -> Agreement:
+    return _mean(list(rows), sum(row.standard_error for row in rows) / len(rows))
+
+
+def _mean_row(rows: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]:
+    """Entry by entry, over the runs that have one."""
+    columns = [[value for value in column if value is not None] for column in zip(*rows, strict=True)]
+    return tuple(sum(column) / len(column) if column else None for column in columns)
 
 
 def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]:

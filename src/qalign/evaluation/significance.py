@@ -92,7 +92,7 @@ class Comparison:
     """Systems `a` and `b` in one `group`: `average` (all languages), `non_english`, or one language.
 
     The fields that an `Estimate` has mean the same here, but in a single language `p` is McNemar's, and `only_a` and
-    `only_b` are its counts (None for averages). `p_adjusted` is Holm's, over the family of the group: all pairs, and for
+    `only_b` are its counts (None for averages, and for several runs). `p_adjusted` is Holm's, over the family of the group: all pairs, and for
     single languages all pairs in all languages.
     """
 
@@ -168,23 +168,31 @@ def pooled(
 
 
 def compare_systems(
-    judgements_by_system: Mapping[str, Iterable[Judgement]],
-    *,
+    *runs: Mapping[str, Iterable[Judgement]],
     rule: Rule = "strict",
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> list[Comparison]:
     """Every pair of systems: on average over all languages, over all but English (if there are such), in each language.
 
+    A run maps systems to judgements. Of several runs (under several seeds) the differences are means, as in `pooled`; a
+    problem is still one cluster, and p in a single language is the t test's too, for McNemar's is for one run.
+
     Raises:
-        DataError: the systems do not have the same languages and problems.
+        DataError: the systems or runs do not have the same languages and problems.
     """
-    pairs = list(combinations(judgements_by_system, 2))
+    names = list(runs[0])
+    pairs = list(combinations(names, 2))
     if not pairs:
         return []
-    answers = _answers(judgements_by_system, rule)
-    place = {name: index for index, name in enumerate(judgements_by_system)}
-    deltas = answers.right[[place[a] for a, _ in pairs]] - answers.right[[place[b] for _, b in pairs]]
+    if any(set(run) != set(names) for run in runs):
+        raise DataError("the runs do not hold the same systems; compare those that all of them have")
+    answers = _answers(
+        {f"{name} (run {number})": run[name] for number, run in enumerate(runs, 1) for name in names}, rule
+    )
+    right = answers.right.reshape(len(runs), len(names), *answers.right.shape[1:]).sum(axis=0)
+    place = {name: index for index, name in enumerate(names)}
+    deltas = right[[place[a] for a, _ in pairs]] - right[[place[b] for _, b in pairs]]
     draws = _draws(len(answers.ids), resamples, seed)  # the same for all pairs, as all have the same problems
     others = [code for code in answers.languages if code != "en"]
     families = [{AVERAGE: answers.languages}, {NON_ENGLISH: others}, {code: [code] for code in answers.languages}]
@@ -195,9 +203,9 @@ def compare_systems(
             if not codes:
                 continue
             totals = deltas[:, [answers.languages.index(code) for code in codes]].sum(axis=1)  # (pairs, problems)
-            estimates = _estimates(totals, len(codes), answers.ids, draws)
+            estimates = _estimates(totals, len(codes) * len(runs), answers.ids, draws)
             for (a, b), total, estimate in zip(pairs, totals, estimates, strict=True):
-                test = _mcnemar(total) if group in answers.languages else None
+                test = _mcnemar(total) if group in answers.languages and len(runs) == 1 else None
                 rows.append(_comparison(a, b, group, estimate, test))
         adjusted = holm([row.p for row in rows])
         found += [replace(row, p_adjusted=p) for row, p in zip(rows, adjusted, strict=True)]

@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import STUDY
 from ..records import atomic_file, write_json
+from .findings import p_text
 from .tables import Table
 
 FORMAT = "qalign-results"
@@ -24,11 +25,12 @@ def results(
     trained_on: Mapping[str, Sequence[Mapping[str, Any]]],
     published: Mapping[str, Mapping[str, Mapping[str, float]]],
     corpora: Sequence[Mapping[str, Any]] = (),
+    statistics: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All figures with their counts: `systems -> benchmark -> language -> score`, and what each system was trained on.
 
     `published` is `system -> benchmark -> model size -> average accuracy` of the study; `corpora` are the counts of what
-    was read.
+    was read; `statistics` are `consistency`, `comparisons` and `notes`, as docs/results.md has them.
     """
     return {
         "format": FORMAT,
@@ -38,6 +40,7 @@ def results(
         "trained_on": {name: list(stages) for name, stages in trained_on.items()},
         "published": {name: dict(rows) for name, rows in published.items()},
         "corpora": [dict(row) for row in corpora],
+        **(statistics or {}),
     }
 
 
@@ -47,6 +50,12 @@ def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
     `titles` are names for people of systems and benchmarks.
     """
     made = [_results_table(found, titles)]
+    if found.get("comparisons"):
+        made.append(_comparisons_table(found, titles))
+    if found.get("consistency"):
+        made.append(_consistency_table(found, titles))
+    if found.get("claims"):
+        made.append(_claims_table(found))
     if any(found["trained_on"].values()):
         made += [_training_table(found, titles), _mixture_table(found)]
     if found.get("corpora"):
@@ -91,6 +100,54 @@ def _results_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table
     if with_published:
         note += " Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817)."
     return Table("Results", columns, body, note)
+
+
+def _comparisons_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+    """Differences between systems, over the languages other than English and in English."""
+    names = {NON_ENGLISH: "non-English", "en": "English", AVERAGE: "all languages"}
+    body = [
+        [
+            f"{titles.get(row['a'], row['a'])} - {titles.get(row['b'], row['b'])}",
+            titles.get(row["benchmark"], row["benchmark"]),
+            names[row["group"]],
+            f"{row['difference']:+.1f}",
+            f"{row['low']:.1f} to {row['high']:.1f}",
+            p_text(row["p_adjusted"]).removeprefix("p ").removeprefix("= "),
+        ]
+        for row in found["comparisons"]
+        if row["group"] in (NON_ENGLISH, "en")
+    ]
+    return Table(
+        "Differences between systems",
+        ["difference", "benchmark", "languages", "points", "95% interval", "p"],
+        body,
+        "On the same problems, clustered by problem; intervals by the paired bootstrap; p by a paired t test over problems (in "
+        "English alone by McNemar's exact test), after Holm's correction for the number of pairs.",
+    )
+
+
+def _consistency_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+    """How far answers agree with those to the same problem in English."""
+    rows = [(name, b, found_) for name, by in found["consistency"].items() for b, found_ in by.items()]
+    codes = [code for code in STUDY if any(code in row["with_english"] for _, _, row in rows)]
+    codes += [code for code in dict.fromkeys(c for _, _, row in rows for c in row["with_english"]) if code not in codes]
+    body = [
+        [
+            titles.get(name, name),
+            titles.get(benchmark, benchmark),
+            *(f"{row['with_english'][code]['agree']:.1f}" if code in row["with_english"] else "-" for code in codes),
+            f"{row['mean_with_english']['agree']:.1f} ± {row['mean_with_english']['standard_error']:.1f}",
+        ]
+        for name, benchmark, row in rows
+        if row["mean_with_english"]
+    ]
+    note = "Percent of problems with the same number as the answer to the English question, right or wrong."
+    return Table("Consistency with English", ["system", "benchmark", *codes, "mean ± s.e."], body, note)
+
+
+def _claims_table(found: Mapping[str, Any]) -> Table:
+    body = [[row["claim"], row["verdict"], row["evidence"]] for row in found["claims"]]
+    return Table("The claims of the study, here", ["claim", "verdict", "evidence"], body)
 
 
 def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:

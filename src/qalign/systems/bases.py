@@ -1,14 +1,15 @@
-"""The base that a study starts from: a folder, a hub name, or `tiny`."""
+"""The base that a study starts from: a folder, a hub name, `tiny`, or `world`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from ..alignment.prompts import prompt
+from ..corpora import world
 from ..errors import ModelError, SettingError
 from ..generation.scripted import SCRIPT
 from ..pipeline import RECORD, Stage, file_sha256
@@ -19,16 +20,20 @@ from ..training.tiny import TinyConfig
 from .stages import fetch_base, make_tiny_base
 
 TINY = "tiny"
+WORLD = "world"
+WORLD_FOLDER = Path(world.__file__).parent / "base"
+"""The base of the embedded world, trained by `qalign world base`; its card is the README there."""
 NOT_THE_MODEL = (RECORD, SUMMARY, "trainer_state.json", "README.txt")
 """Files beside a model that say how it was made: the same weights made at another time are the same base."""
 
 
-def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage]) -> Stage:
-    """The small model with random weights; its tokenizer is trained on the corpora of the study."""
+def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage], frames: Sequence[str] = ()) -> Stage:
+    """The small model with random weights; its tokenizer is trained on the corpora of the study, on the prompt, and on what
+    else frames its examples."""
     return Stage(
         "base-tiny",
         2,
-        {"tiny": asdict(config), "frame": [prompt("")]},
+        {"tiny": asdict(config), "frame": [prompt(""), *frames]},
         make_tiny_base,
         dict(corpora),
         size=lambda inputs: f"{tiny_parameters(config):,} parameters",
@@ -36,9 +41,10 @@ def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage]) -> Stage:
 
 
 def tiny_parameters(config: TinyConfig) -> int:
-    """Parameters of a LLaMA block stack with tied embeddings."""
+    """Parameters of a LLaMA block stack with its embeddings."""
     block = 4 * config.hidden_size**2 + 3 * config.hidden_size * config.intermediate_size + 2 * config.hidden_size
-    return config.vocabulary * config.hidden_size + config.layers * block + config.hidden_size
+    embeddings = (1 if config.tied else 2) * config.vocabulary * config.hidden_size
+    return embeddings + config.layers * block + config.hidden_size
 
 
 def base_on_disk(folder: Path, runs: Path) -> Stage:
@@ -63,12 +69,16 @@ def base(name: str, runs: Path) -> Stage:
     Raises:
         SettingError, ModelError: it is neither, or the folder is not a model.
     """
+    if name == WORLD:
+        return base_on_disk(WORLD_FOLDER, runs)
     path = Path(name)
     if path.exists():
         return base_on_disk(path, runs)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return base_on_hub(name, runs)
-    raise SettingError(f"'{name}' is no folder and no hub name (owner/name); give one of these, or 'tiny'")
+    raise SettingError(
+        f"'{name}' is no folder and no hub name (owner/name); give one of these, or '{WORLD}', or '{TINY}'"
+    )
 
 
 def _model_hash(folder: Path, known_hashes: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 from .. import __version__
 from ..evaluation.benchmarks import BENCHMARKS
 from ..pipeline import Stage, in_order, needed, read_record, status
+from ..reporting.findings import findings
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
-from ..training.config import SUMMARY
-from .stages import COUNTS, SCORES
+from . import measured
+from .stages import COUNTS
 from .study import Study
 from .table import build, find_system
 
@@ -55,17 +55,29 @@ def targets(comparison: Sequence[Evaluated], runs: Path) -> list[Stage]:
     return [*(stage for stage in needed(scores, runs) if stage.name.startswith(("corpus-", "examples-"))), *scores]
 
 
-def collect(study: Study, comparison: Sequence[Evaluated]) -> tuple[dict[str, Any], list[Table]]:
-    """The results of a finished comparison, for `results.json` and as tables."""
+def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
+    """The results of a finished comparison, for `results.json`."""
     runs = study.runs
-    scores = {
-        system.name: {name: _json(stage.folder(runs) / SCORES) for name, stage in system.scores.items()}
+    trained_on = {
+        system.name: [measured.trained(stage, runs) for stage in training_stages(system.model, runs)]
         for system in comparison
     }
-    trained_on = {
-        system.name: [_trained(stage, runs) for stage in training_stages(system.model, runs)] for system in comparison
-    }
-    run = {
+    published = {system.name: system.published for system in comparison if system.published}
+    statistics = measured.statistics(measured.judged(comparison, runs))
+    found = results(
+        described(study),
+        measured.scores(comparison, runs),
+        trained_on,
+        published,
+        corpora(comparison, runs),
+        statistics,
+    )
+    return {**found, "findings": findings(found, titles(comparison))}
+
+
+def described(study: Study) -> dict[str, Any]:
+    """What a study was run with."""
+    return {
         "base": study.base_name,
         "scale": study.scale.name,
         "seed": study.seed,
@@ -73,20 +85,33 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> tuple[dict[str, An
         "settings": [setting.text for setting in study.settings.given],
         "qalign": __version__,
     }
-    corpora = [
-        {"folder": stage.folder_name, **_json(stage.folder(runs) / COUNTS)}
+
+
+def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]:
+    """The counts of what was read."""
+    return [
+        {"folder": stage.folder_name, **measured.read_json(stage.folder(runs) / COUNTS)}
         for stage in in_order(scores_of(comparison))
         if stage.name.startswith("corpus-") and status(stage, runs) == "done"
     ]
-    published = {system.name: system.published for system in comparison if system.published}
-    found = results(run, scores, trained_on, published, corpora)
-    names = {system.name: system.title for system in comparison if system.title}
-    return found, tables(found, {**titles(), **names})
 
 
-def titles() -> dict[str, str]:
-    """Names of the benchmarks for people."""
-    return {row.name: row.title for row in BENCHMARKS.values()}
+def table_of(found: Mapping[str, Any], comparison: Sequence[Evaluated]) -> list[Table]:
+    """The tables of results."""
+    return tables(found, titles(comparison))
+
+
+def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict[str, Any]]]:
+    """The losses of all training stages, by system."""
+    return measured.losses({s.name: training_stages(s.model, study.runs) for s in comparison}, study.runs)
+
+
+def titles(comparison: Sequence[Evaluated] = ()) -> dict[str, str]:
+    """Names for people: of the benchmarks, and of the systems of a comparison."""
+    return {
+        **{row.name: row.title for row in BENCHMARKS.values()},
+        **{system.name: system.title for system in comparison if system.title},
+    }
 
 
 def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:
@@ -98,20 +123,3 @@ def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:
         adopted = runs and status(stage, runs) == "done" and read_record(stage.folder(runs))["adopted_from"]
         stage = None if adopted else stage.inputs.get("model")
     return chain[::-1]
-
-
-def _trained(stage: Stage, runs: Path) -> dict[str, Any]:
-    """What a stage was trained on; no more than its name where its folder has been removed since."""
-    folder = stage.folder(runs)
-    known: dict[str, Any] = {"stage": stage.name.removeprefix("train-"), "folder": folder.name}
-    if status(stage, runs) != "done":
-        return known
-    adopted = read_record(folder)["adopted_from"]
-    if adopted is not None:
-        return {**known, "adopted_from": adopted}
-    summary = _json(folder / SUMMARY)
-    return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))

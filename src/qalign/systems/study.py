@@ -115,10 +115,10 @@ class Study:
 
         return Stage(f"examples-{name}", 1, config, stages.make_examples, parts, size=size)
 
-    def train(self, stage: str, model: Stage, examples: Stage) -> Stage:
-        """Fine-tunes `model` on `examples`. `stage` names the step for people and for `--set`; what is set of `training`
-        holds for all steps."""
-        default = self.scale.stages.get(stage, self.scale.training)
+    def train(self, stage: str, model: Stage, examples: Stage, default: TrainingConfig | None = None) -> Stage:
+        """Trains `model` on `examples`. `stage` names the step for people and for `--set`; what is set of `training`
+        holds for all steps. `default` is used instead of the scale's hyper-parameters."""
+        default = default or self.scale.stages.get(stage, self.scale.training)
         config = self.settings.apply(self.system, "training", replace(default, seed=self.seed))
         config = self.settings.apply(self.system, stage, config)
         return Stage(
@@ -179,10 +179,9 @@ class Study:
         """A corpus in a role: the one named, else the one given to the study, else the scale's."""
         # The worked answers beside English ones come from the multilingual corpus: its rows are parallel.
         given = {"answers": self.multilingual}.get(role, getattr(self, role, None))
-        default = {"answers": self.scale.multilingual}.get(role) or getattr(self.scale, role)
-        languages = {"english": ("en",), "multilingual": tuple(dict.fromkeys((*self.languages, "en")))}.get(
-            role, self.languages
-        )
+        default = {"answers": self.scale.multilingual}.get(role) or str(getattr(self.scale, role, ""))
+        with_english = tuple(dict.fromkeys((*self.languages, "en")))
+        languages = {"english": ("en",), "multilingual": with_english, "text": with_english}.get(role, self.languages)
         return self._read(name or given or default, role, languages)
 
     def _read(self, name: str, role: Role, languages: Sequence[str]) -> Stage:

@@ -9,6 +9,8 @@ from ..errors import SettingError
 
 SUMMARY = "training.json"
 """The file in a stage's folder that says what it was trained on."""
+METRICS = "metrics.jsonl"
+"""The file in a stage's folder with a row a step: loss, gradient norm, learning rate, speed."""
 SEEDS = 2**32
 
 

@@ -23,14 +23,13 @@ from ..progress import Bar
 from ..records import Example, atomic_file, read_jsonl, write_json
 from . import checkpoints
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
-from .config import SUMMARY, TrainingConfig
+from .config import METRICS, SUMMARY, TrainingConfig
 from .loss import SupervisedLoss
 from .models import check_device, check_length, load_model, load_tokenizer_as_saved, resolve, save, with_adapter
 
 if TYPE_CHECKING:
     import torch
 
-METRICS = "metrics.jsonl"
 STEPS_PER_REPORT = 10
 
 

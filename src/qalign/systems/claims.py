@@ -1,0 +1,146 @@
+"""The claims of the study (arXiv 2401.07817, sections 4 and 5), each tested on what was measured here.
+
+A claim is one test or several: differences between two systems over the same problems, pooled over seeds. It holds if every
+one of its differences lies above its bound, with p below 5% after Holm's correction over all tests of the list, and under
+every seed; it does not hold if one of them lies below its bound by more than chance; else it is not decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..evaluation.scores import NON_ENGLISH
+from ..evaluation.significance import Pooled, holm, pooled
+from ..records import Judgement
+from ..reporting.findings import p_text
+
+LEVEL = 0.05
+ENGLISH_LOSS = 3.0
+"""Points that QAlign may lose in English and still count as no worse there."""
+
+Runs = Mapping[str, Mapping[str, Sequence[Judgement]]]
+"""Seed -> system -> judgements, of one benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`first` is above each of `others`: on the mean of the languages other than English, or `each` of them, or in English;
+    in accuracy, or in `agreement` with the English answer; by more than `bound` points."""
+
+    text: str
+    first: str
+    others: tuple[str, ...]
+    languages: str = NON_ENGLISH
+    agreement: bool = False
+    bound: float = 0.0
+
+
+CLAIMS = (
+    Claim("QAlign is above MonoReason in each language other than English", "qalign-mono", ("monoreason",), "each"),
+    Claim(f"QAlign loses no more than {ENGLISH_LOSS:g} points in English beside MonoReason", "qalign-mono", ("monoreason",),
+          "en", bound=-ENGLISH_LOSS),
+    Claim("QAlign is above MultiReason over the languages other than English", "qalign-mono", ("multireason",)),
+    Claim("QAlign is above SFT over the languages other than English", "qalign-mono", ("sft",)),
+    Claim("X->En questions align better than each of the four other alignments", "qalign-mono",
+          ("qalign-en-x-questions", "qalign-x-en-answers", "qalign-en-x-answers", "qalign-general")),
+    Claim("QAlign's answers agree with its English ones more than MonoReason's and MultiReason's do", "qalign-mono",
+          ("monoreason", "multireason"), agreement=True),
+    Claim("Mixed supervision is above monolingual supervision over the languages other than English", "qalign-mixed",
+          ("qalign-mono",)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """One difference of a claim: where, and what was found."""
+
+    name: str
+    found: Pooled
+
+
+def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each claim on each benchmark, with the verdict and the evidence; claims on systems that were not run are left out."""
+    tested = [
+        (claim, benchmark, _tests(claim, runs, titles))
+        for claim in CLAIMS
+        for benchmark, runs in runs_by_benchmark.items()
+        if {claim.first, *claim.others} <= set(next(iter(runs.values())))
+    ]
+    adjusted = iter(holm([_p(test, claim.bound) for claim, _, tests in tested for test in tests]))
+    made = []
+    for claim, benchmark, tests in tested:
+        ps = [next(adjusted) for _ in tests]
+        made.append(
+            {
+                "claim": f"{claim.text} ({titles.get(benchmark, benchmark)})",
+                "benchmark": benchmark,
+                "verdict": _verdict(claim, tests, ps),
+                "evidence": "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True)),
+                "tests": [
+                    {"name": test.name, **test.found.as_dict(), "p_adjusted": float(f"{p:.4g}"), "bound": claim.bound}
+                    for test, p in zip(tests, ps, strict=True)
+                ],
+            }
+        )
+    return made
+
+
+def _tests(claim: Claim, runs: Runs, titles: Mapping[str, str]) -> list[_Test]:
+    there = list(dict.fromkeys(one.language for one in next(iter(runs.values()))[claim.first]))
+    others = [code for code in there if code != "en"]
+    groups = {
+        "each": {code: [code] for code in others},
+        "en": {"": ["en"]},
+        NON_ENGLISH: {"": others},
+    }[claim.languages]
+    return [
+        _Test(
+            " ".join(part for part in (code, f"beside {titles.get(other, other)}" * (len(claim.others) > 1)) if part),
+            pooled(_of(runs, claim.first, claim.agreement), _of(runs, other, claim.agreement), codes),
+        )
+        for other in claim.others
+        for code, codes in groups.items()
+    ]
+
+
+def _of(runs: Runs, system: str, agreement: bool) -> dict[str, Sequence[Judgement]]:
+    return {seed: _agreeing(by_system[system]) if agreement else by_system[system] for seed, by_system in runs.items()}
+
+
+def _agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The same judgements, right where the number read is that of the English answer: agreement is then tested as accuracy is."""
+    english = {one.id: one.strict.value for one in judgements if one.language == "en"}
+    return [
+        replace(one, strict=replace(one.strict, right=one.strict.value is not None and one.strict.value == english[one.id]))
+        for one in judgements
+    ]  # fmt: skip
+
+
+def _p(test: _Test, bound: float) -> float:
+    """Two-sided p of the difference against the bound."""
+    from scipy.stats import t
+
+    estimate = test.found.estimate
+    if bound == 0 or estimate.standard_error == 0:
+        return estimate.p
+    return float(2 * t.sf(abs(estimate.difference - bound) / estimate.standard_error, estimate.n - 1))
+
+
+def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> str:
+    decided = [p < LEVEL for p in ps]
+    above = [test.found.estimate.difference > claim.bound for test in tests]
+    every_seed = [min(test.found.by_seed.values()) > claim.bound for test in tests]
+    if all(decided) and all(above) and all(every_seed):
+        return "holds"
+    if any(sure and not over for sure, over in zip(decided, above, strict=True)):
+        return "does not hold"
+    return "not decided"
+
+
+def _evidence(test: _Test, p: float) -> str:
+    one = test.found.estimate
+    seeds = ", ".join(f"{value:+.1f}" for value in test.found.by_seed.values())
+    name = f"{test.name}: " if test.name else ""
+    return f"{name}{one.difference:+.1f} ({one.low:.1f} to {one.high:.1f}, {p_text(p)}; by seed {seeds})"

@@ -1,0 +1,116 @@
+"""What the finished stages of a comparison hold: scores, judgements, losses, and every answer beside its problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from ..evaluation.consistency import consistency
+from ..evaluation.significance import compare_systems
+from ..pipeline import Stage, read_record, status
+from ..records import Judgement, Prediction, Problem, read_jsonl
+from ..training.config import METRICS, SUMMARY
+from .stages import JUDGEMENTS, PREDICTIONS, RECORDS, SCORES
+
+if TYPE_CHECKING:
+    from .comparison import Evaluated
+
+Judged = dict[str, dict[str, list[Judgement]]]
+"""Benchmark -> system -> judgements."""
+
+
+def judged(comparison: Sequence[Evaluated], runs: Path) -> Judged:
+    """The judgements of all systems by benchmark."""
+    found: Judged = {}
+    for system in comparison:
+        for benchmark, stage in system.scores.items():
+            judgements = list(read_jsonl(stage.folder(runs) / JUDGEMENTS, Judgement))
+            found.setdefault(benchmark, {})[system.name] = judgements
+    return found
+
+
+def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """System -> benchmark -> language -> score, as plain values."""
+    return {
+        system.name: {name: read_json(stage.folder(runs) / SCORES) for name, stage in system.scores.items()}
+        for system in comparison
+    }
+
+
+def statistics(found: Judged) -> dict[str, Any]:
+    """Consistency of each system, differences of each pair, and notes on what could not be computed."""
+    consistencies: dict[str, dict[str, Any]] = {}
+    comparisons: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for benchmark, systems in found.items():
+        try:
+            for name, judgements in systems.items():
+                consistencies.setdefault(name, {})[benchmark] = consistency(judgements).as_dict()
+            comparisons += [{"benchmark": benchmark, **row.as_dict()} for row in compare_systems(systems)]
+        except DataError as error:  # an own test set may have other problems in each language
+            notes.append(f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}")
+    return {"consistency": consistencies, "comparisons": comparisons, "notes": notes}
+
+
+def trained(stage: Stage, runs: Path) -> dict[str, Any]:
+    """What a stage was trained on; no more than its name where its folder has been removed since."""
+    folder = stage.folder(runs)
+    known: dict[str, Any] = {"stage": stage.name.removeprefix("train-"), "folder": folder.name}
+    if status(stage, runs) != "done":
+        return known
+    adopted = read_record(folder)["adopted_from"]
+    if adopted is not None:
+        return {**known, "adopted_from": adopted}
+    summary = read_json(folder / SUMMARY)
+    return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
+
+
+def losses(chains: Mapping[str, Sequence[Stage]], runs: Path) -> dict[str, list[dict[str, Any]]]:
+    """System -> its training stages, each with the loss of every step; stages made elsewhere have none."""
+    return {
+        name: [
+            {"stage": stage.name.removeprefix("train-"), "folder": stage.folder_name, "points": _points(path)}
+            for stage in chain
+            if (path := stage.folder(runs) / METRICS).is_file()
+        ]
+        for name, chain in chains.items()
+    }
+
+
+def _points(path: Path) -> list[list[float]]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [[row["step"], round(row["loss"], 4)] for row in rows]
+
+
+def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, Any]]:
+    """Every problem with the answers of all systems, and what was read from each; systems whose predictions have been
+    removed since are left out."""
+    for benchmark in dict.fromkeys(name for system in comparison for name in system.scores):
+        problems: dict[tuple[str, str], dict[str, Any]] = {}
+        for system in comparison:
+            score = system.scores.get(benchmark)
+            if score is None or any(status(stage, runs) != "done" for stage in score.inputs.values()):
+                continue
+            folders = {name: stage.folder(runs) for name, stage in score.inputs.items()}
+            if not problems:
+                for problem in read_jsonl(folders["test"] / RECORDS, Problem):
+                    problems[problem.language, problem.id] = {
+                        "benchmark": benchmark, "id": problem.id, "language": problem.language, "gold": problem.gold,
+                        "question": problem.question, "answers": {},
+                    }  # fmt: skip
+            predictions = read_jsonl(folders["predictions"] / PREDICTIONS, Prediction)
+            texts = {(prediction.language, prediction.id): prediction.text for prediction in predictions}
+            for one in read_jsonl(score.folder(runs) / JUDGEMENTS, Judgement):
+                problems[one.language, one.id]["answers"][system.name] = {
+                    "text": texts[one.language, one.id], "value": one.strict.value, "start": one.strict.start,
+                    "end": one.strict.end, "outcome": one.outcome, "paper_right": one.paper.right,
+                }  # fmt: skip
+        yield from problems.values()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds one object."""
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,99 @@
+"""The whole study, over several seeds: all systems and alignments, what was measured on average, and the verdict on each claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..evaluation.consistency import consistency, mean_consistency
+from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
+from ..evaluation.significance import compare_systems
+from ..reporting.findings import findings
+from ..reporting.results import results
+from .claims import verdicts
+from .comparison import Evaluated, compare, corpora, described, titles, training_stages
+from .measured import Judged, judged, trained
+from .study import Study
+from .table import SYSTEMS
+
+ALL = tuple(SYSTEMS)
+
+Reproduction = dict[str, tuple[Study, list[Evaluated]]]
+"""Seed -> its study and the systems of it."""
+
+
+def reproduction(study: Study, seeds: Sequence[int], systems: Sequence[str] = ALL) -> Reproduction:
+    """The stages of all seeds; nothing runs yet. What does not depend on the seed runs once."""
+    studies = {str(seed): replace(study, seed=seed) for seed in seeds}
+    return {seed: (one, compare(one, systems)) for seed, one in studies.items()}
+
+
+def collect_all(made: Reproduction) -> dict[str, Any]:
+    """The results of a finished reproduction: means over the seeds, each seed's averages, and the claims."""
+    first, comparison = next(iter(made.values()))
+    by_seed = {seed: judged(systems, study.runs) for seed, (study, systems) in made.items()}
+    names, benchmarks = [system.name for system in comparison], list(next(iter(by_seed.values())))
+    scores = {
+        name: {
+            benchmark: {
+                code: found.as_dict()
+                for code, found in score([one for run in by_seed.values() for one in run[benchmark][name]]).items()
+            }
+            for benchmark in benchmarks
+        }
+        for name in names
+    }
+    agreement = {
+        name: {
+            benchmark: mean_consistency([consistency(run[benchmark][name]) for run in by_seed.values()]).as_dict()
+            for benchmark in benchmarks
+        }
+        for name in names
+    }
+    differences = [
+        {"benchmark": benchmark, **row.as_dict()}
+        for benchmark in benchmarks
+        for row in compare_systems(*(run[benchmark] for run in by_seed.values()))
+    ]
+    named = titles(comparison)
+    runs_by_benchmark = {benchmark: {seed: run[benchmark] for seed, run in by_seed.items()} for benchmark in benchmarks}
+    found = results(
+        {**described(first), "seed": ", ".join(made)},
+        scores,
+        {
+            system.name: [trained(stage, first.runs) for stage in training_stages(system.model, first.runs)]
+            for system in comparison
+        },
+        {system.name: system.published for system in comparison if system.published},
+        corpora(comparison, first.runs),
+        {
+            "consistency": agreement,
+            "comparisons": differences,
+            "notes": [],
+            "seeds": {seed: _averages(run) for seed, run in by_seed.items()},
+            "claims": verdicts(runs_by_benchmark, named),
+        },
+    )
+    return {**found, "findings": [*_summary(found["claims"]), *findings(found, named)]}
+
+
+def _averages(run: Judged) -> dict[str, dict[str, dict[str, float]]]:
+    """System -> benchmark -> accuracy under the strict rule: on average, in English, over the others."""
+    averages: dict[str, dict[str, dict[str, float]]] = {}
+    for benchmark, systems in run.items():
+        for name, judgements in systems.items():
+            scored = score(judgements)
+            averages.setdefault(name, {})[benchmark] = {
+                code: round(scored[code].strict, 4) for code in (AVERAGE, "en", NON_ENGLISH) if code in scored
+            }
+    return averages
+
+
+def _summary(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    counts = {
+        verdict: sum(row["verdict"] == verdict for row in claims)
+        for verdict in ("holds", "does not hold", "not decided")
+    }
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return [f"Of {len(claims)} claims of the study tested here: {told}."] if claims else []

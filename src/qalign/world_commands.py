@@ -1,0 +1,112 @@
+"""The verb `world`: the embedded world's problems, its corpora as files, and its base."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import SettingError
+from .options import JOBS, Names, codes, guarded
+from .placement import Placement
+
+app = typer.Typer(
+    name="world",
+    help="The embedded world: show its problems, write its corpora, train its base.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("show")
+@guarded
+def show_command(
+    languages: Names = None,
+    corpus: Annotated[
+        str, typer.Option(help="One of the world's sets of problems (see `qalign list`).")
+    ] = "world-mgsm",
+    count: Annotated[int, typer.Option(min=1, help="How many problems.")] = 3,
+) -> None:
+    """Print problems of the world with their worked answers, in all languages or in some."""
+    from .corpora.world.grammar import grammar
+    from .corpora.world.sets import stories
+    from .languages import STUDY
+
+    name = corpus.removeprefix("world-")
+    if name not in ("gsm8k", "gsm8kinstruct", "mgsm", "msvamp", "development"):
+        raise SettingError(
+            f"'{corpus}' is no set of problems of the world: try world-mgsm, world-msvamp or world-gsm8k"
+        )
+    spoken = [grammar(code) for code in codes(languages) or STUDY]
+    for story in stories(name)[:count]:
+        print(f"# {story.signature}: {story.answer}")
+        for said in spoken:
+            print(f"{said.code}  {said.question(story)}\n    {said.solution(story)}")
+
+
+@app.command("write")
+@guarded
+def write_command(
+    folder: Annotated[Path, typer.Argument(help="Where the corpora go, a folder each; it is made if need be.")],
+    languages: Names = None,
+) -> None:
+    """Write the world's corpora as JSONL files, one a language, in the form that own data has (docs/data.md)."""
+    import json
+    from collections.abc import Iterator
+
+    from .corpora import CORPORA
+    from .corpora.world import rows
+    from .records import atomic_file
+
+    def lines(name: str, role: str, chosen: list[str]) -> Iterator[tuple[str, str]]:
+        for code, row in rows(name, role, chosen):
+            yield code, json.dumps(row, ensure_ascii=False) + "\n"
+
+    for corpus in CORPORA.values():
+        if corpus.world is None:
+            continue
+        for role in corpus.roles:
+            known = [code for code in corpus.languages if role not in ("questions", "answers") or code != "en"]
+            chosen = [code for code in codes(languages) or known if code in known] if role != "english" else ["en"]
+            texts: dict[str, list[str]] = {code: [] for code in chosen}
+            for code, line in lines(corpus.world, role, chosen):
+                texts[code].append(line)
+            place = folder / corpus.name / role
+            place.mkdir(parents=True, exist_ok=True)
+            for code, written in texts.items():
+                with atomic_file(place / f"{code}.jsonl") as temporary:
+                    temporary.write_text("".join(written), encoding="utf-8")
+            print(f"{place}: {sum(map(len, texts.values())):,} rows in {len(texts)} languages", file=sys.stderr)
+
+
+@app.command("base")
+@guarded
+def base_command(
+    output: Annotated[Path | None, typer.Argument(help="Copy the finished base to this folder.")] = None,
+    runs: Annotated[Path, typer.Option(help="The folder of all stages.")] = Path("runs"),
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Decides first weights and the order of texts.")
+    ] = 1234,
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once.")] = JOBS,
+    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
+) -> None:
+    """Train the world's base from the world's text alone: the model that `--base world` names."""
+    from . import pipeline
+    from .systems import SCALES, Study
+    from .systems.world import world_base
+    from .systems.workers import open_workers
+
+    stage = world_base(Study("world", SCALES["toy"], runs, seed))
+    placement = Placement(runs=runs, jobs=jobs, tokens_per_micro_batch=512, trackers=(), quiet=quiet)
+    with open_workers(jobs) as workers:
+        pipeline.run([stage], runs, placement, workers=workers, jobs=jobs)
+    made = stage.folder(runs)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        for path in made.iterdir():
+            if path.name not in (pipeline.RECORD, "metrics.jsonl", "training.json"):
+                shutil.copyfile(path, output / path.name)
+    print(output or made)
