@@ -1,0 +1,158 @@
+"""What figures and the page show of `results.json`: which rows, in which order, with which interval and in which colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from ..languages import LANGUAGES, STUDY
+
+Curves = Mapping[str, Sequence[Mapping[str, Any]]]
+"""System -> its training stages, each with `stage`, `folder` and `points` (step, loss); a shared stage has one folder."""
+
+PALETTE = ("#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
+"""Nine colours that stay apart in every kind of colour blindness: Paul Tol, "Colour Schemes" (SRON/EPS/TN/09-002), muted."""
+
+Z_95 = 1.96
+"""Standard errors on either side of an estimate in an interval of 95%."""
+
+
+def benchmarks_of(found: Mapping[str, Any]) -> list[str]:
+    """The benchmarks that any system was measured on, in order of appearance."""
+    return list(dict.fromkeys(benchmark for scores in found["systems"].values() for benchmark in scores))
+
+
+def systems_of(found: Mapping[str, Any], benchmark: str) -> list[str]:
+    """The systems measured on a benchmark."""
+    return [name for name, scores in found["systems"].items() if benchmark in scores]
+
+
+def slots_of(found: Mapping[str, Any]) -> dict[str, int]:
+    """The place of each system in the palette, the same in every chart."""
+    return {name: slot for slot, name in enumerate(found["systems"])}
+
+
+def languages_of(found: Mapping[str, Any], benchmark: str) -> list[str]:
+    """The languages of a benchmark, those of the study in its order, then the others."""
+    scores = (rows[benchmark] for rows in found["systems"].values() if benchmark in rows)
+    return in_order(code for row in scores for code in row if code not in (AVERAGE, NON_ENGLISH))
+
+
+def in_order(codes: Iterable[str]) -> list[str]:
+    """Languages without repetition, those of the study in its order, then the others as they come."""
+    there = dict.fromkeys(codes)
+    return [*(code for code in STUDY if code in there), *(code for code in there if code not in STUDY)]
+
+
+def for_people(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles with an arrow that no line is broken in."""
+    return {name: title.replace("->", "\N{RIGHTWARDS ARROW}") for name, title in titles.items()}
+
+
+def language_name(code: str, titles: Mapping[str, str]) -> str:
+    """The name of a language for people: the one given, or the table's, or its code."""
+    row = LANGUAGES.get(code)
+    return titles.get(code) or (row.name if row else code)
+
+
+def group_name(group: str, titles: Mapping[str, str]) -> str:
+    """The name of what a score is over: `average`, `non_english`, or a language."""
+    return {AVERAGE: "Average", NON_ENGLISH: "Non-English"}.get(group) or language_name(group, titles)
+
+
+def stage_name(stage: str, titles: Mapping[str, str]) -> str:
+    """The name of a training stage for people: the one given, or its own in plain words."""
+    return titles.get(stage) or (stage[:1].upper() + stage[1:]).replace("-", " ")
+
+
+def interval(score: Mapping[str, Any]) -> tuple[float, float]:
+    """The 95% interval of an accuracy: `low` and `high` where the score has them, else 1.96 standard errors to each side,
+    within 0 and 100."""
+    if score.get("low") is not None and score.get("high") is not None:
+        return float(score["low"]), float(score["high"])
+    half = Z_95 * score["standard_error"]
+    return max(0.0, score["strict"] - half), min(100.0, score["strict"] + half)
+
+
+def interval_paper(score: Mapping[str, Any]) -> tuple[float, float]:
+    """The same under the paper rule."""
+    half = Z_95 * score["standard_error_paper"]
+    return max(0.0, score["paper"] - half), min(100.0, score["paper"] + half)
+
+
+def published_of(found: Mapping[str, Any], system: str, benchmark: str) -> Mapping[str, float]:
+    """Model size -> published average of a system; empty where this benchmark is not one of the published ones."""
+    figures: Mapping[str, float] = found.get("published", {}).get(system, {}).get(benchmark, {})
+    return figures
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The loss of one training stage, and the systems that it is a part of."""
+
+    stage: str
+    folder: str
+    systems: tuple[str, ...]
+    points: tuple[tuple[float, float], ...]
+
+
+def curves_by_stage(curves: Curves) -> dict[str, list[Curve]]:
+    """The curves by name of the stage, in the order of training, each folder once; stages without points are left out."""
+    shared: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    place: dict[str, int] = {}
+    for system, stages in curves.items():
+        for number, stage in enumerate(stages):
+            shared.setdefault(stage["folder"], (stage, []))[1].append(system)
+            place[stage["stage"]] = max(number, place.get(stage["stage"], 0))
+    grouped: dict[str, list[Curve]] = {name: [] for name in sorted(place, key=lambda name: place[name])}
+    for folder, (stage, systems) in shared.items():
+        points = tuple((float(step), float(loss)) for step, loss in stage["points"])
+        if points:
+            grouped[stage["stage"]].append(Curve(stage["stage"], folder, tuple(systems), points))
+    return {name: lines for name, lines in grouped.items() if lines}
+
+
+def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The mean over a window of about a fortieth of the curve. It is centred, and narrow at the beginning, where loss falls
+    steeply, so that it does not lag; at the end it looks back only."""
+    half = len(points) // 80 + (len(points) > 8)
+    sums = [0.0]
+    for _, loss in points:
+        sums.append(sums[-1] + loss)
+    made = []
+    for index, (step, _) in enumerate(points):
+        first, last = max(0, index - half), min(len(points) - 1, index + min(half, index))
+        made.append((step, (sums[last + 1] - sums[first]) / (last + 1 - first)))
+    return made
+
+
+def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """At most about `most` of the points: of each run of them the lowest and the highest, so that spikes stay."""
+    if len(points) <= most:
+        return list(points)
+    size = -(-2 * len(points) // most)
+    kept = []
+    for start in range(0, len(points), size):
+        part = sorted(points[start : start + size], key=lambda point: point[1])
+        kept += sorted({part[0], part[-1]})
+    return kept
+
+
+def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers that cover `low` to `high` in about so many steps."""
+    span = max(high - low, 1e-9)
+    unit = 10.0 ** _floor_log10(span / about)
+    step = next((unit * factor for factor in (1, 2, 2.5, 5) if span / (unit * factor) <= about), unit * 10)
+    first, last = int(low // step), -int(-high // step)
+    return [round(step * index, 10) for index in range(first, last + 1)]
+
+
+def _floor_log10(value: float) -> int:
+    power = 0
+    while 10.0 ** (power + 1) <= value:
+        power += 1
+    while 10.0**power > value:
+        power -= 1
+    return power

@@ -1,0 +1,323 @@
+"""The page as a person meets it: opened from disk in Chromium, by mouse and keyboard, in light and dark, on a phone."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synthetic
+
+from qalign.reporting.page import write_page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'qalign[dev]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+OPTIONS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+HOSTILE = "<script>document.title = 'taken over'</script></td></table>{{ 7 * 7 }}<img src=x onerror=alert(1)> \u2028 42"
+PROBLEMS = 40
+
+
+@pytest.fixture(scope="module")
+def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of results."""
+    given = list(synthetic.answers(PROBLEMS))
+    first = given[synthetic.STUDY.index("en")]
+    first["answers"]["sft"] = {
+        "text": HOSTILE, "value": "42", "start": HOSTILE.index("42"), "end": HOSTILE.index("42") + 2, "outcome": "wrong",
+        "paper_right": True,
+    }  # fmt: skip
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    write_page(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page that is open, and all that it complained of or asked the network for."""
+
+    def __init__(self, browser: Any, path: Path, after: str = "", **settings: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **settings})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.faults: list[str] = []
+        self.page.on("console", lambda message: self.faults.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("dialog", lambda dialog: (self.faults.append("dialog"), dialog.dismiss()))
+        self.page.on("request", self._requested)
+        self.page.goto(path.as_uri() + after)
+
+    def _requested(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            self.faults.append(f"asked the network: {request.url}")
+
+    def count(self) -> tuple[int, int]:
+        """How many problems are listed, of how many."""
+        words = self.page.inner_text("#count").replace(",", "").split()
+        return int(words[0]), int(words[3])
+
+    def until(self, condition: str) -> None:
+        """Waits for a condition of the page. (Playwright's own waiting evaluates a string there, which the policy forbids.)"""
+        until = time.monotonic() + 10
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < until, f"waited in vain for {condition}"
+            self.page.wait_for_timeout(30)
+
+
+@pytest.fixture
+def visit(browser: Any, page_path: Path) -> Iterator[Any]:
+    """Opens the page; at the end of the test, nothing may have gone wrong in it."""
+    made: list[Visit] = []
+
+    def opened(after: str = "", **settings: Any) -> Visit:
+        made.append(Visit(browser, page_path, after, **settings))
+        return made[-1]
+
+    yield opened
+    for one in made:
+        one.context.close()
+    assert [fault for one in made for fault in one.faults] == []
+
+
+def test_it_opens_from_disk_and_shows_every_section(visit: Any) -> None:
+    page = visit().page
+    for section in ("top", "claims", "results", "by-language", "consistency", "comparisons", "training", "explorer"):
+        assert page.locator(f"#{section}").is_visible()
+    assert page.locator("#by-language svg.bars rect").count() == 2 * 9 * 11
+    assert page.evaluate("getComputedStyle(document.querySelector('.h20, .h10, .h5, .h4')).backgroundColor") not in (
+        "rgba(0, 0, 0, 0)", "",
+    )  # fmt: skip
+
+
+def test_problems_are_filtered_by_each_of_the_filters(visit: Any) -> None:
+    one = visit()
+    page = one.page
+    assert one.count() == (2 * PROBLEMS, 2 * PROBLEMS)
+    page.select_option("#f-benchmark", "mgsm")
+    assert one.count() == (PROBLEMS, 2 * PROBLEMS)
+    page.select_option("#f-outcome", "cut_off")
+    anywhere = one.count()[0]
+    page.select_option("#f-system", "sft")
+    of_sft = one.count()[0]
+    page.select_option("#f-language", "bn")
+    in_bengali = one.count()[0]
+    assert PROBLEMS >= anywhere >= of_sft >= in_bengali
+    wanted = {
+        entry["id"]
+        for entry in synthetic.answers(PROBLEMS)
+        if (entry["benchmark"], entry["language"], entry["answers"]["sft"]["outcome"]) == ("mgsm", "bn", "cut_off")
+    }
+    assert in_bengali == len(wanted)
+    listed = page.locator(".item .item-head span:first-child").all_inner_texts()
+    assert {text.split()[-1] for text in listed} == wanted
+    page.click("button[type=reset]")
+    one.until("document.getElementById('count').textContent.startsWith('80 ')")
+    assert page.locator(".item").count() == 60
+    page.click("#more")
+    assert page.locator(".item").count() == 80
+    assert page.locator("#more").is_hidden()
+
+
+def test_words_are_searched_in_questions_and_answers(visit: Any) -> None:
+    one = visit()
+    one.page.fill("#f-query", "ONERROR=alert")
+    one.until("document.getElementById('count').textContent.startsWith('1 problem ')")
+    one.page.fill("#f-query", "リンゴは全部で")
+    one.until("document.getElementById('count').textContent.startsWith('0 problems')")
+    one.page.fill("#f-query", "りんごは全部で")
+    one.until("document.getElementById('count').textContent.startsWith('80 problems')")
+
+
+def test_a_problem_is_opened_moved_from_and_closed_by_keyboard(visit: Any) -> None:
+    one = visit()
+    page = one.page
+    page.focus("#f-query")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("j")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("k")
+    assert page.evaluate("[...document.querySelectorAll('.item')].indexOf(document.activeElement)") == 1
+    page.keyboard.press("Enter")
+    assert page.inner_text("#detail h3") == "mGSM, problem 2"
+    assert "in=mgsm&problem=2" in page.url
+    page.keyboard.press("j")
+    assert page.inner_text("#detail h3") == "mGSM, problem 3"
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#detail h3") == "mGSM, problem 4"
+    page.keyboard.press("k")
+    page.keyboard.press("Escape")
+    assert page.locator("#detail h3").count() == 0
+    assert page.evaluate("[...document.querySelectorAll('.item')].indexOf(document.activeElement)") == 2
+    assert "problem=" not in page.url
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "f-query"
+
+
+def test_all_can_be_reached_with_the_tab_key_and_focus_shows(visit: Any) -> None:
+    page = visit().page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.locator(".skip").bounding_box()["y"] >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.focus("#f-system")
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_what_a_model_wrote_is_text(visit: Any) -> None:
+    one = visit("#in=mgsm&problem=1&language=en&system=sft")
+    page = one.page
+    answer = page.locator('[data-language] [data-place="0"]').first
+    assert answer.locator(".text-of").inner_text().replace("\u2028", " ").split() == HOSTILE.split()
+    assert answer.locator("mark").inner_text() == "42"
+    assert "right under the paper rule" in answer.inner_text()
+    assert page.locator("#detail script, #detail img").count() == 0
+    assert page.title().startswith("QAlign report")
+
+
+def test_an_answer_shows_what_was_read_and_its_outcome_in_words(visit: Any) -> None:
+    page = visit("#in=mgsm&problem=2&language=th").page
+    entry = next(
+        e for e in synthetic.answers(PROBLEMS) if (e["benchmark"], e["id"], e["language"]) == ("mgsm", "2", "th")
+    )
+    words = {"correct": "right", "wrong": "wrong", "unanswered": "no answer", "cut_off": "cut off"}
+    cards = page.locator("details[open] .answer")
+    assert cards.count() == 9
+    assert page.inner_text("details[open] .question") == entry["question"]
+    assert page.get_attribute("details[open] .question", "lang") == "th"
+    for place, name in enumerate(synthetic.SYSTEMS):
+        answer, card = entry["answers"][name], cards.nth(place)
+        assert words[answer["outcome"]] in card.locator(".badge").inner_text()
+        assert f"gold {entry['gold']}" in card.locator(".read").inner_text()
+        if answer["value"] is not None:
+            assert card.locator("mark").inner_text() == answer["text"][answer["start"] : answer["end"]]
+        else:
+            assert card.locator("mark").count() == 0
+        tag = "en" if answer["text"].isascii() else "th"
+        assert card.locator(".text-of").get_attribute("lang") == tag
+    page.locator(".matrix tbody tr").nth(3).locator(".cell").nth(0).click()
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert focused.startswith("QAlign (monolingual), Bengali: ")
+
+
+def test_the_address_brings_back_what_was_shown(visit: Any) -> None:
+    one = visit()
+    page = one.page
+    page.select_option("#f-language", "zh")
+    page.select_option("#f-outcome", "wrong")
+    page.fill("#f-query", "苹果")
+    one.until("location.hash.includes('query=')")
+    page.locator(".item").nth(3).click()
+    title, count = page.inner_text("#detail h3"), one.count()
+    again = visit(page.evaluate("location.hash"))
+    assert again.page.inner_text("#detail h3") == title
+    assert again.count() == count
+    assert again.page.input_value("#f-query") == "苹果"
+    page.go_back()
+    one.until("!document.querySelector('#detail h3')")
+    visit("#language=xx&system=gone&in=nothing&problem=<b>")
+
+
+def test_dark_and_light_follow_the_system_and_the_button(visit: Any) -> None:
+    def ground(page: Any) -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    light, dark = visit(color_scheme="light").page, visit(color_scheme="dark").page
+    assert ground(light) == "rgb(255, 255, 255)"
+    assert ground(dark) == "rgb(20, 23, 28)"
+    for page, after in ((light, ground(dark)), (dark, ground(light))):
+        page.click("#theme")
+        assert ground(page) == after
+    assert light.get_attribute("#theme", "aria-pressed") == "true"
+    light.reload()
+    assert ground(light) == "rgb(20, 23, 28)", "it is remembered"
+
+
+def test_a_system_is_shown_alone(visit: Any) -> None:
+    page = visit().page
+    button = page.locator("#by-language .legend button").nth(4)
+    button.click()
+    assert page.locator("#by-language .focused .mark-of.lit").count() == 11
+    button.click()
+    assert page.locator("#by-language .focused").count() == 0
+
+
+def test_the_cells_of_the_heat_map_switch(visit: Any) -> None:
+    page = visit().page
+    assert page.locator(".m-agree").first.is_visible()
+    page.locator('#consistency input[value="correct"]').first.check()
+    assert page.locator(".m-correct").first.is_visible()
+    assert not page.locator(".m-agree").first.is_visible()
+
+
+def test_on_a_phone_the_page_scrolls_down_only(visit: Any) -> None:
+    page = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True).page
+
+    def widths() -> list[int]:
+        return list(page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]"))
+
+    assert widths() == [360, 360, 360]
+    for details in page.locator("main details").all():
+        details.evaluate("element => { element.open = true; }")
+    page.locator(".item").nth(1).click()
+    assert page.locator("#list").is_hidden(), "one thing at a time"
+    page.get_by_role("button", name="Open all languages").click()
+    assert widths() == [360, 360, 360]
+    page.get_by_role("button", name="Close").click()
+    assert page.locator("#list").is_visible()
+
+
+def test_without_script_tables_and_charts_are_there(browser: Any, page_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_path.as_uri())
+    assert page.locator("#results table.results").first.is_visible()
+    assert page.locator("svg.bars").first.is_visible()
+    assert page.locator("noscript").first.is_visible()
+    assert page.locator("#filters").is_hidden()
+    context.close()
+
+
+def test_thirty_six_thousand_answers_stay_quick(browser: Any, tmp_path: Path) -> None:
+    given = list(synthetic.answers(200))
+    path = tmp_path / "large.html"
+    write_page(
+        synthetic.found([entry for entry in given if int(entry["id"]) <= 20]),
+        synthetic.TITLES,
+        synthetic.curves(),
+        given,
+        path,
+    )
+    one = Visit(browser, path)
+    took = one.page.evaluate(
+        """() => {
+            const start = performance.now();
+            for (const value of ["wrong", "cut_off", ""]) {
+                const select = document.getElementById("f-outcome");
+                select.value = value;
+                select.dispatchEvent(new Event("change"));
+            }
+            return performance.now() - start;
+        }"""
+    )
+    assert one.count() == (400, 400)
+    assert one.page.locator(".item").count() == 60, "the list is not drawn whole"
+    assert took < 3000, "three filters; a tenth of it on an idle machine"
+    assert one.faults == []
+    one.context.close()
