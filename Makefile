@@ -1,4 +1,4 @@
-# Two commands do everything, set-up included: `make demo` runs the main job, `make test` the tests.
+# Two commands do everything, set-up included: `make demo` runs the study in miniature, `make test` the tests.
 PYTHON ?= python3
 DATA ?= ../shared/data
 RUNS ?= runs
@@ -6,7 +6,7 @@ VENV := .venv
 QALIGN := $(VENV)/bin/qalign
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint setup clean
+.PHONY: demo sample test lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -19,7 +19,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	@test -d "$(DATA)/train" || { echo "make demo: no data at '$(DATA)'; give the folder with DATA=... (its layout: docs/data.md)" >&2; exit 2; }
+	$(QALIGN) demo --runs "$(RUNS)"
+
+sample: $(READY)
+	@test -d "$(DATA)/train" || { echo "make sample: no data at '$(DATA)'; give the folder with DATA=... (its layout: docs/data.md)" >&2; exit 2; }
 	$(QALIGN) run monoreason qalign-mono --base tiny --scale sample --data "$(DATA)" --runs "$(RUNS)" \
 	  --languages de,es,fr,ja,ru,sw,zh --tokens-per-micro-batch 2048
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import platform
 import shutil
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import QAlignError, StageError
+from .fingerprints import canonical, file_sha256
 
 RECORD = "stage.json"
 SCRATCH = "scratch"
@@ -89,33 +89,6 @@ class Stage:
     def folder(self, runs: Path) -> Path:
         """Where the result is, or will be."""
         return self.given if self.given is not None else runs / "stages" / self.folder_name
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces; one value has one text.
-
-    Raises:
-        StageError: the value holds something that has no such text (a path, a set, NaN, a key that is no text).
-    """
-    _check_canonical(value, "config")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _check_canonical(value: Any, where: str) -> None:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise StageError(f"{where} has the key {key!r}; use text for keys")
-            _check_canonical(item, f"{where}.{key}")
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            _check_canonical(item, f"{where}[{position}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise StageError(f"{where} is {value}; use a finite number or null")
-    elif isinstance(value, Path):
-        raise StageError(f"{where} is a path, which differs between machines; put it in `local` and its hash in config")
-    elif value is not None and not isinstance(value, str | int | float | bool):
-        raise StageError(f"{where} is a {type(value).__name__}; use text, numbers, lists and mappings only")
 
 
 def in_order(targets: Iterable[Stage]) -> list[Stage]:
@@ -427,12 +400,6 @@ def _disk_full_is_an_error(folder: Path) -> Iterator[None]:
                 "folder with --runs, then run the same command again: what was finished is kept"
             ) from error
         raise
-
-
-def file_sha256(path: Path) -> str:
-    """The hash of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _partial(folder: Path) -> Path:

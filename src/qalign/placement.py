@@ -11,8 +11,9 @@ class Placement:
     """The machine's side of a run.
 
     `runs` is the folder of all stages; `device` is "auto", "cpu", "cuda" or "mps"; `jobs` is how many stages run at once;
-    `processes` is how many training processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x longest row of a training
-    micro-batch; `batch_size` is how many prompts are generated for at once. `trackers` are names that accelerate knows.
+    `processes` is how many training processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x
+    longest row of a training micro-batch; `batch_size` is how many prompts are generated for at once. `trackers` are names
+    that accelerate knows.
     """
 
     runs: Path = Path("runs")

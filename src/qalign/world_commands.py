@@ -96,8 +96,8 @@ def base_command(
     """Train the world's base from the world's text alone: the model that `--base world` names."""
     from . import pipeline
     from .systems import SCALES, Study
-    from .systems.world import world_base
     from .systems.workers import open_workers
+    from .systems.world import world_base
 
     stage = world_base(Study("world", SCALES["toy"], runs, seed))
     placement = Placement(runs=runs, jobs=jobs, tokens_per_micro_batch=512, trackers=(), quiet=quiet)

@@ -56,9 +56,9 @@ def locate(
 ) -> Source:
     """Finds a corpus by its name, as `name@revision`, or as the path of own data.
 
-    A corpus of the world is made on the spot. Another named one is taken from the data folder if it is there (in the layout of its row, else as a clone under its
-    name on the hub), else from the hub. If a revision is asked for, only the hub has it. `revisions` is the file that
-    records the revisions found. Nothing is downloaded; only the files of the `languages` are hashed.
+    A corpus of the world is made on the spot. Another named one is taken from the data folder if it is there (in the layout of
+    its row, else as a clone under its name on the hub), else from the hub. If a revision is asked for, only the hub has it.
+    `revisions` is the file that records the revisions found. Nothing is downloaded; only the files of the `languages` are hashed.
 
     Raises:
         SettingError: there is no such corpus, it does not offer the role, or the languages do not fit the role.

@@ -1,6 +1,7 @@
 """The benchmarks: one row each. Adding one is adding a row (and its corpus, in the table of corpora).
 
-Decoding limits of the first two are those of the published evaluation (NJUNLP/QAlign, evaluate/scripts/mgsm_test.py, svamp_test.py).
+Decoding limits of the first two are those of the published evaluation (NJUNLP/QAlign, evaluate/scripts/mgsm_test.py,
+svamp_test.py).
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ class Comparison:
     """Systems `a` and `b` in one `group`: `average` (all languages), `non_english`, or one language.
 
     The fields that an `Estimate` has mean the same here, but in a single language `p` is McNemar's, and `only_a` and
-    `only_b` are its counts (None for averages, and for several runs). `p_adjusted` is Holm's, over the family of the group: all pairs, and for
-    single languages all pairs in all languages.
+    `only_b` are its counts (None for averages, and for several runs). `p_adjusted` is Holm's, over the family of the group: all
+    pairs, and for single languages all pairs in all languages.
     """
 
     a: str

@@ -30,8 +30,8 @@ def _finding(found: Mapping[str, Any], titles: Mapping[str, str], benchmark: str
     at = titles.get(benchmark, benchmark)
     count = sum(code not in ("en", "average", NON_ENGLISH) for code in scores[0])
     text = (
-        f"{at}: over the {count} languages other than English, {titles.get(a, a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% "
-        f"of the problems right and {titles.get(b, b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
+        f"{at}: over the {count} languages other than English, {titles.get(a, a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% of "
+        f"the problems right and {titles.get(b, b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
         f"{difference_text(others)}"
     )
     return f"{text}; in English {english['difference']:+.1f} points." if english else f"{text}."
@@ -44,7 +44,13 @@ def difference_text(row: Mapping[str, Any]) -> str:
 
 def p_text(p: float) -> str:
     """`p = 0.042`, or `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    value = p_value(p)
+    return f"p {value}" if value.startswith("<") else f"p = {value}"
+
+
+def p_value(p: float) -> str:
+    """`0.042`, or `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def comparison(found: Mapping[str, Any], benchmark: str, group: str, a: str, b: str) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -20,6 +19,7 @@ from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file
 from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
+from .findings import p_value
 from .results import SIZES
 from .view import (
     Curves,
@@ -233,8 +233,8 @@ def _comparisons(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, 
                     **row,
                     "a": titles.get(row["a"], row["a"]),
                     "b": titles.get(row["b"], row["b"]),
-                    "p": _p(row["p"]),
-                    "p_adjusted": _p(row["p_adjusted"]),
+                    "p": p_value(row["p"]),
+                    "p_adjusted": p_value(row["p_adjusted"]),
                     "verdict": _verdict(row),
                     "whisker": lines[id(row)],
                 }
@@ -247,15 +247,9 @@ def _comparisons(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, 
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    if row["p_adjusted"] is None or not row["p_adjusted"] < SIGNIFICANT:
+    if not row["p_adjusted"] < SIGNIFICANT:
         return "undecided"
     return "a" if row["difference"] > 0 else "b"
-
-
-def _p(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "-"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _training(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[dict[str, Any]]:

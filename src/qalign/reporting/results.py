@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import STUDY
 from ..records import atomic_file, write_json
-from .findings import p_text
+from .findings import p_value
 from .tables import Table
 
 FORMAT = "qalign-results"
@@ -112,7 +112,7 @@ def _comparisons_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> T
             names[row["group"]],
             f"{row['difference']:+.1f}",
             f"{row['low']:.1f} to {row['high']:.1f}",
-            p_text(row["p_adjusted"]).removeprefix("p ").removeprefix("= "),
+            p_value(row["p_adjusted"]),
         ]
         for row in found["comparisons"]
         if row["group"] in (NON_ENGLISH, "en")

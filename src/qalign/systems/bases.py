@@ -11,8 +11,9 @@ from pathlib import Path
 from ..alignment.prompts import prompt
 from ..corpora import world
 from ..errors import ModelError, SettingError
+from ..fingerprints import file_sha256
 from ..generation.scripted import SCRIPT
-from ..pipeline import RECORD, Stage, file_sha256
+from ..pipeline import RECORD, Stage
 from ..records import write_json
 from ..training.config import SUMMARY
 from ..training.models import check_folder

@@ -1,4 +1,4 @@
-"""The whole study, over several seeds: all systems and alignments, what was measured on average, and the verdict on each claim."""
+"""The whole study over several seeds: all systems and alignments, means of what was measured, a verdict on each claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes, so that several stages run at once. On a CPU two trainings with one thread each are faster than one with two."""
+"""Worker processes, so that several stages run at once: two trainings with one thread each are faster than one with two."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The base named `tiny`: a small LLaMA-architecture model with random weights, for trying everything without a download.
 
-Its tokenizer is a BPE with bytes to fall back on, trained on the run's own corpus, digits apart, so that every script is covered and
-nothing is unknown. It knows nothing; a short training teaches it the form of an answer and little else.
+Its tokenizer is a BPE with bytes to fall back on, trained on the run's own corpus, digits apart, so that every script is
+covered and nothing is unknown. It knows nothing; a short training teaches it the form of an answer and little else.
 """
 
 from __future__ import annotations

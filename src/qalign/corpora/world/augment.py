@@ -52,7 +52,9 @@ def _with_unknown(story: Story, count: int) -> str:
 
 def _end(story: Story) -> str:
     english, first = grammar("en"), story.events[0]
-    return KNOWN.format(who=english.people[first.who], n=story.answer, items=english.things[first.item][story.answer != 1])
+    return KNOWN.format(
+        who=english.people[first.who], n=story.answer, items=english.things[first.item][story.answer != 1]
+    )
 
 
 def _worked_backward(story: Story) -> str:

@@ -2,7 +2,8 @@
 
 Mostly English, the other languages unequal, three of them scarce, as in real corpora. It tells stories and works out sums, but
 holds no question, no answer format and no translation. What links the languages is weak: names, digits, a story whose
-sentences change language, a line of a dictionary. Most documents repeat themselves, which teaches a small model to copy.
+sentences change language, a line of a dictionary. Most documents repeat themselves, and lists of words in no order always do:
+that teaches a small model to copy.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ SCARCE = 0.016
 """The share of a language that the table lacks, beside the share of 1 of all others."""
 REPEATED = 0.7
 ASKED = 0.3
-ENGLISH_KINDS = {"sums": 0.45, "worked": 0.3, "story": 0.13, "sentences": 0.12}
-OTHER_KINDS = {"story": 0.55, "sentences": 0.25, "switching": 0.12, "dictionary": 0.08}
+ENGLISH_KINDS = {"sums": 0.42, "worked": 0.28, "story": 0.11, "sentences": 0.11, "list": 0.08}
+OTHER_KINDS = {"story": 0.45, "sentences": 0.2, "switching": 0.12, "dictionary": 0.08, "list": 0.15}
 
-Kind = Literal["sums", "worked", "story", "sentences", "switching", "dictionary"]
+Kind = Literal["sums", "worked", "story", "sentences", "switching", "dictionary", "list"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
     for _ in range(count):
         code = _by_share(shares, draw)
         made = _document(grammar(code), _by_share(ENGLISH_KINDS if code == "en" else OTHER_KINDS, draw), draw)
-        yield replace(made, text=f"{made.text}\n{made.text}") if draw.chance(REPEATED) else made
+        yield replace(made, text=f"{made.text}\n{made.text}") if made.kind == "list" or draw.chance(REPEATED) else made
 
 
 def _document(said: Grammar, kind: str, draw: Draw) -> Document:
@@ -59,6 +60,10 @@ def _document(said: Grammar, kind: str, draw: Draw) -> Document:
         case "sentences":
             events = [_remark(draw) for _ in range(draw.number(2, 4))]
             return Document(said.code, "sentences", said.join.join(said.say(event) for event in events))
+        case "list":
+            return Document(
+                said.code, "list", ", ".join(_word_or_number(said, draw) for _ in range(draw.number(5, 12)))
+            )
         case "dictionary":
             return Document(said.code, "dictionary", "\n".join(_entry(said, draw) for _ in range(draw.number(2, 4))))
     story = _story(draw)
@@ -115,6 +120,13 @@ def _entry(said: Grammar, draw: Draw) -> str:
     words, english = getattr(said, part), getattr(grammar("en"), part)
     key = draw.one(sorted(words))
     return f"{said.word(words[key])}: {grammar('en').word(english[key])}"
+
+
+def _word_or_number(said: Grammar, draw: Draw) -> str:
+    part = draw.one(("people", "things", "stuff", "places", ""))
+    if not part:
+        return said.number(Fraction(draw.number(1, LARGEST)), native=draw.chance(0.25))
+    return said.word(draw.one(list(getattr(said, part).values())))
 
 
 def _domain(draw: Draw) -> Domain:
