@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -308,7 +308,7 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
             if workers is None:
                 stage.function(work)
             else:
-                workers.submit(stage.function, work).result()
+                _work_elsewhere(stage, work, workers)
             shutil.rmtree(partial / SCRATCH)
             _finish(stage, partial, stage.folder(runs), seconds=time.time() - started)
     except BaseException:
@@ -317,6 +317,17 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
             shutil.rmtree(partial)  # nothing in it to go on from
         raise
     on_event("finished", stage)
+
+
+def _work_elsewhere(stage: Stage, work: Work, workers: Executor) -> None:
+    assert stage.function is not None
+    try:
+        workers.submit(stage.function, work).result()
+    except BrokenExecutor as error:
+        raise StageError(
+            f"a worker process was ended from outside while {stage.folder_name} ran, perhaps because memory ran out; run the "
+            "same command again, with fewer --jobs if that was it: what was finished is kept"
+        ) from error
 
 
 def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_from: str | None = None) -> None:

@@ -85,28 +85,29 @@ def write_command(
 @app.command("base")
 @guarded
 def base_command(
-    output: Annotated[Path | None, typer.Argument(help="Copy the finished base to this folder.")] = None,
+    output: Annotated[Path | None, typer.Argument(help="Copy the finished base to this folder, with a card.")] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all stages.")] = Path("runs"),
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Decides first weights and the order of texts.")
     ] = 1234,
-    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once.")] = JOBS,
+    processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine.")] = JOBS,
     quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
 ) -> None:
     """Train the world's base from the world's text alone: the model that `--base world` names."""
     from . import pipeline
     from .systems import SCALES, Study
-    from .systems.workers import open_workers
-    from .systems.world import world_base
+    from .systems.world import card, world_base
 
     stage = world_base(Study("world", SCALES["toy"], runs, seed))
-    placement = Placement(runs=runs, jobs=jobs, tokens_per_micro_batch=512, trackers=(), quiet=quiet)
-    with open_workers(jobs) as workers:
-        pipeline.run([stage], runs, placement, workers=workers, jobs=jobs)
+    placement = Placement(
+        runs=runs, processes=processes, tokens_per_micro_batch=512, seconds_per_checkpoint=120, trackers=(), quiet=quiet
+    )
+    pipeline.run([stage], runs, placement)
     made = stage.folder(runs)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         for path in made.iterdir():
             if path.name not in (pipeline.RECORD, "metrics.jsonl", "training.json"):
                 shutil.copyfile(path, output / path.name)
+        (output / "README.md").write_text(card(stage, runs), encoding="utf-8")
     print(output or made)

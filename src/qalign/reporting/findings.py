@@ -30,8 +30,8 @@ def _finding(found: Mapping[str, Any], titles: Mapping[str, str], benchmark: str
     at = titles.get(benchmark, benchmark)
     count = sum(code not in ("en", "average", NON_ENGLISH) for code in scores[0])
     text = (
-        f"{at}: over the {count} languages other than English, {titles.get(a, a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% of "
-        f"the problems right and {titles.get(b, b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
+        f"{at}: over the {count} languages other than English {titles.get(a, a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% "
+        f"of the problems right and {titles.get(b, b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
         f"{difference_text(others)}"
     )
     return f"{text}; in English {english['difference']:+.1f} points." if english else f"{text}."

@@ -7,11 +7,24 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from multiprocessing import get_context
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 from ..progress import LINES
 
 SECONDS_BETWEEN_LOOKS = 1.0
+INTERRUPTED = 130
+
+
+class _Worker(SpawnProcess):
+    def run(self) -> None:
+        try:
+            super().run()
+        except KeyboardInterrupt:  # while it was idle: a terminal sends Ctrl-C to every process of a run
+            raise SystemExit(INTERRUPTED) from None
+
+
+class _Context(SpawnContext):
+    Process = _Worker
 
 
 def open_workers(jobs: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
@@ -19,8 +32,7 @@ def open_workers(jobs: int) -> AbstractContextManager[ProcessPoolExecutor | None
     if jobs == 1:
         return nullcontext()
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads, os.getpid()))
+    return ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_begin, initargs=(threads, os.getpid()))
 
 
 def _begin(threads: int, parent: int) -> None:

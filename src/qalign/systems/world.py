@@ -7,19 +7,21 @@ batches, and text that repeats itself, so that it learns to copy (docs/log.md ha
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
-from ..pipeline import Stage
-from ..training.config import TrainingConfig
+from ..pipeline import Stage, read_record
+from ..training.config import SUMMARY, TrainingConfig
 from ..training.tiny import TinyConfig
-from .bases import tiny_base
+from .bases import tiny_base, tiny_parameters
+from .measured import read_json
 from .study import Study
 
 SHAPE = TinyConfig(
     vocabulary=2560,
-    hidden_size=128,
-    intermediate_size=352,
+    hidden_size=112,
+    intermediate_size=304,
     layers=4,
     heads=4,
     max_positions=2048,
@@ -44,3 +46,25 @@ def world_base(study: Study) -> Stage:
     shape = study.settings.apply(None, "tiny", replace(SHAPE, seed=study.seed))
     empty = tiny_base(shape, {"text": text}, frames)
     return study.train("world-base", empty, study.mixture("text", "text", [text]), TRAINING)
+
+
+def card(stage: Stage, runs: Path) -> str:
+    """The model card of a finished base, in Markdown: what it is, what it was trained on, and how to make it again."""
+    folder = stage.folder(runs)
+    record, summary = read_record(folder), read_json(folder / SUMMARY)
+    shape, text = stage.inputs["model"].config["tiny"], stage.inputs["examples"].inputs["0"].config
+    shares = sorted(summary["examples_by_language"].items(), key=lambda item: -item[1])
+    seed, parameters = summary["config"]["seed"], tiny_parameters(TinyConfig(**shape))
+    return f"""# The base of the embedded world
+
+A LLaMA with {parameters:,} parameters and a vocabulary of its own, trained from random weights on the text of
+qalign's embedded world (docs/world.md) and on nothing else. It can tell the world's stories in ten languages, work out
+its sums, and copy. It has seen no question with its answer and no translation, and is of no use outside that world.
+
+- Data: `world-text` of {text["source"]["revision"]}, {summary["examples"]:,} documents ({", ".join(f"{code} {n:,}" for code, n in shares)}).
+- Training: {summary["steps"]:,} steps of {summary["config"]["global_batch_size"]} documents, {summary["tokens"]:,} tokens, once through; seed {seed};
+  loss a token {summary["first_loss"]} -> {summary["last_loss"]}; {record["seconds"] / 60:.0f} minutes on {record["hardware"]["cores"]} CPU cores.
+- Made with {", ".join(f"{name} {version}" for name, version in record["versions"].items())}.
+- To make it again: `qalign world base DIR --seed {seed}` (the same up to rounding, which differs between machines).
+- Licence: Apache 2.0, as qalign.
+"""

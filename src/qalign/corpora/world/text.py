@@ -46,7 +46,10 @@ class Document:
 def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
     """So many documents in the languages, in random order; those of one number are the first of a larger one."""
     draw = Draw("world text")
-    shares = {code: SHARES.get(code, SCARCE) for code in languages}
+    # In the order of the table: the order in which languages are asked for decides nothing.
+    shares = {
+        code: SHARES.get(code, SCARCE) for code in (*SHARES, *sorted(set(languages) - set(SHARES))) if code in languages
+    }
     for _ in range(count):
         code = _by_share(shares, draw)
         made = _document(grammar(code), _by_share(ENGLISH_KINDS if code == "en" else OTHER_KINDS, draw), draw)
