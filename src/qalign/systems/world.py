@@ -54,17 +54,19 @@ def card(stage: Stage, runs: Path) -> str:
     record, summary = read_record(folder), read_json(folder / SUMMARY)
     shape, text = stage.inputs["model"].config["tiny"], stage.inputs["examples"].inputs["0"].config
     shares = sorted(summary["examples_by_language"].items(), key=lambda item: -item[1])
-    seed, parameters = summary["config"]["seed"], tiny_parameters(TinyConfig(**shape))
+    config, parameters = summary["config"], tiny_parameters(TinyConfig(**shape))
+    documents = ", ".join(f"{code} {n:,}" for code, n in shares)
     return f"""# The base of the embedded world
 
 A LLaMA with {parameters:,} parameters and a vocabulary of its own, trained from random weights on the text of
 qalign's embedded world (docs/world.md) and on nothing else. It can tell the world's stories in ten languages, work out
 its sums, and copy. It has seen no question with its answer and no translation, and is of no use outside that world.
 
-- Data: `world-text` of {text["source"]["revision"]}, {summary["examples"]:,} documents ({", ".join(f"{code} {n:,}" for code, n in shares)}).
-- Training: {summary["steps"]:,} steps of {summary["config"]["global_batch_size"]} documents, {summary["tokens"]:,} tokens, once through; seed {seed};
-  loss a token {summary["first_loss"]} -> {summary["last_loss"]}; {record["seconds"] / 60:.0f} minutes on {record["hardware"]["cores"]} CPU cores.
+- Data: `world-text` of {text["source"]["revision"]}, {summary["examples"]:,} documents ({documents}).
+- Training: {summary["steps"]:,} steps of {config["global_batch_size"]} documents, {summary["tokens"]:,} tokens, once through;
+  seed {config["seed"]}; loss a token {summary["first_loss"]} -> {summary["last_loss"]};
+  {record["seconds"] / 60:.0f} minutes on {record["hardware"]["cores"]} CPU cores.
 - Made with {", ".join(f"{name} {version}" for name, version in record["versions"].items())}.
-- To make it again: `qalign world base DIR --seed {seed}` (the same up to rounding, which differs between machines).
+- To make it again: `qalign world base DIR --seed {config["seed"]}` (the same up to rounding, which differs between machines).
 - Licence: Apache 2.0, as qalign.
 """
