@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import synthetic
+from visits import Visit
 
 from qalign.reporting.page import write_page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'qalign[dev]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-
-OPTIONS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
-    "--disable-sync",
-)  # fmt: skip
 HOSTILE = "<script>document.title = 'taken over'</script></td></table>{{ 7 * 7 }}<img src=x onerror=alert(1)> \u2028 42"
 PROBLEMS = 40
 
@@ -37,61 +27,6 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     write_page(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield chromium
-        chromium.close()
-
-
-class Visit:
-    """A page that is open, and all that it complained of or asked the network for."""
-
-    def __init__(self, browser: Any, path: Path, after: str = "", **settings: Any) -> None:
-        self.context = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **settings})
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.faults: list[str] = []
-        self.page.on("console", lambda message: self.faults.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
-        self.page.on("dialog", lambda dialog: (self.faults.append("dialog"), dialog.dismiss()))
-        self.page.on("request", self._requested)
-        self.page.goto(path.as_uri() + after)
-
-    def _requested(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:")):
-            self.faults.append(f"asked the network: {request.url}")
-
-    def count(self) -> tuple[int, int]:
-        """How many problems are listed, of how many."""
-        words = self.page.inner_text("#count").replace(",", "").split()
-        return int(words[0]), int(words[3])
-
-    def until(self, condition: str) -> None:
-        """Waits for a condition of the page. (Playwright's own waiting evaluates a string there, which the policy forbids.)"""
-        until = time.monotonic() + 10
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < until, f"waited in vain for {condition}"
-            self.page.wait_for_timeout(30)
-
-
-@pytest.fixture
-def visit(browser: Any, page_path: Path) -> Iterator[Any]:
-    """Opens the page; at the end of the test, nothing may have gone wrong in it."""
-    made: list[Visit] = []
-
-    def opened(after: str = "", **settings: Any) -> Visit:
-        made.append(Visit(browser, page_path, after, **settings))
-        return made[-1]
-
-    yield opened
-    for one in made:
-        one.context.close()
-    assert [fault for one in made for fault in one.faults] == []
 
 
 def test_it_opens_from_disk_and_shows_every_section(visit: Any) -> None:

@@ -1,0 +1,43 @@
+"""What the tests of the world share: its languages and one more, and the whole of the base's text, made once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qalign.corpora.world import languages
+from qalign.corpora.world.grammar import Grammar, grammar
+from qalign.corpora.world.sets import SIZES
+from qalign.corpora.world.text import Document, documents
+from qalign.languages import STUDY
+
+SPOKEN = sorted(path.stem for path in Path(languages.__path__[0]).glob("*.py") if path.stem != "__init__")
+ADDED = "it"
+
+
+@pytest.fixture
+def italian(monkeypatch: pytest.MonkeyPatch) -> Iterator[Grammar]:
+    """A language that lies in one file outside the package, as a user's own would; gone again after the test."""
+    folder = str(Path(__file__).parent / "italian")
+    monkeypatch.setattr(languages, "__path__", [*languages.__path__, folder])
+    yield grammar(ADDED)
+    grammar.cache_clear()
+    del sys.modules[f"{languages.__name__}.{ADDED}"]
+    delattr(languages, ADDED)
+
+
+@pytest.fixture(params=[*SPOKEN, ADDED])
+def spoken(request: pytest.FixtureRequest) -> Grammar:
+    """Each language of the world in turn, and the added one."""
+    if request.param == ADDED:
+        request.getfixturevalue("italian")
+    return grammar(request.param)
+
+
+@pytest.fixture(scope="session")
+def text_documents() -> list[Document]:
+    """The whole of the base's text (a minute or two). Not to be changed."""
+    return list(documents(SIZES["text"], STUDY))
