@@ -206,6 +206,17 @@ def kill_at_a_checkpoint(job: loop.Job) -> None:
     assert not (job.output / "training.json").exists(), "the run ended before it could be killed"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="for machines without an accelerator")
+def test_two_processes_train_together_where_no_device_is_named(make_job: Any) -> None:
+    """Where they do not, each trains a model of its own on all examples, and both write it."""
+    one = make_job("one", max_steps=4)
+    two = make_job("two", placement={"processes": 2, "device": "auto"}, max_steps=4)
+    launch(one)
+    launch(two)
+    assert_close_runs(two.output, one.output)
+
+
 def test_the_flat_loop_trains_the_same_model(
     make_job: Any, base: Path, data: Path, flat_loop: ModuleType, tmp_path: Path
 ) -> None:

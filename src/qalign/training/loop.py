@@ -247,9 +247,11 @@ def _accelerator(job: Job) -> Any:
     ]
     logs = job.placement.runs / "logs" / job.output.name.removesuffix(".partial")
     _reset()
+    # Said outright: of several processes on a machine without accelerators, each would train alone.
+    on_cpu = job.placement.device == "cpu" or not torch.accelerator.is_available()
     accelerator = Accelerator(
         mixed_precision="bf16" if bfloat16 else "no",
-        cpu=job.placement.device == "cpu",
+        cpu=on_cpu,
         log_with=trackers or None,
         project_config=ProjectConfiguration(project_dir=str(job.scratch), logging_dir=str(logs)),
     )
