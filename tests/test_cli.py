@@ -23,6 +23,7 @@ from own_data import OwnData, texts, write, write_own_data
 from qalign import __version__
 from qalign.cli import app
 from qalign.corpora import CORPORA
+from qalign.options import JOBS
 
 TINY = [
     word
@@ -600,6 +601,57 @@ def test_a_recipe_of_ones_own(own_data: OwnData, runs: Path, monkeypatch: pytest
     assert answer.status == 0, answer.err
     assert started(answer) == ["train-first", "train-second", "generate-own", "score-own"]
     assert "my_recipes:twice" in answer.out
+
+
+# --- demo -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_options_of_demo_are_named_in_its_help() -> None:
+    told = qalign("demo", "--help")
+    assert told.status == 0
+    assert set(re.findall(r"--[a-z-]+", told.out)) == {
+        "--runs",
+        "--seed",
+        "--jobs",
+        "--output",
+        "--quiet",
+        "--no-quiet",
+        "--help",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "seed", "jobs"),
+    [("", 1234, None), ("--seed 0 --jobs 1 --quiet", 0, 1), ("--seed 4294967295 --jobs 7", 2**32 - 1, 7)],
+)
+def test_demo_is_the_study_in_the_world_and_takes_any_seed_and_jobs(
+    monkeypatch: pytest.MonkeyPatch, trained: Path, tmp_path: Path, words: str, seed: int, jobs: int | None
+) -> None:
+    """Up to where it would start; the base of the world is stood in for by another."""
+    asked: list[Any] = []
+    monkeypatch.setattr("qalign.systems.bases.WORLD_FOLDER", stage_folder(trained, "base-tiny"))
+    monkeypatch.setattr("qalign.cli._finish", lambda *given: asked.append(given))
+    assert qalign("demo", "--runs", tmp_path / "runs", "--output", tmp_path / "out", *words.split()) == Answer(
+        0, "", ""
+    )
+    ((study, comparison, placement, output),) = asked
+    assert (study.base_name, study.scale.name, study.seed, study.runs) == ("world", "toy", seed, tmp_path / "runs")
+    assert [system.name for system in comparison] == ["monoreason", "multireason", "qalign-mono"]
+    assert all(set(system.scores) == {"world-mgsm", "world-msvamp"} for system in comparison)
+    assert placement.runs == tmp_path / "runs"
+    assert placement.jobs == (jobs if jobs is not None else JOBS)
+    assert placement.quiet == ("--quiet" in words)
+    assert output == tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "words", ["--jobs 0", "--seed -1", "--seed x", f"--seed {2**32}", "--bass tiny", "qalign-mono"]
+)
+def test_demo_refuses_what_it_does_not_know(tmp_path: Path, words: str) -> None:
+    answer = qalign("demo", "--runs", tmp_path / "runs", *words.split())
+    assert (answer.status, answer.out) == (2, "")
+    assert "Traceback" not in answer.err
+    assert not (tmp_path / "runs").exists()
 
 
 # --- adopt, eval ------------------------------------------------------------------------------------------------------

@@ -284,7 +284,7 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
         partial = _partial(stage.folder(runs))
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            with _disk_full_is_an_error(partial):
+            with _machine_faults_in_one_line(partial):
                 shutil.copytree(source, partial)
                 _finish(stage, partial, stage.folder(runs), seconds=0.0, adopted_from=str(source))
         except BaseException:
@@ -304,11 +304,11 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
     on_event("resuming" if resumes else "running", stage)
     started = time.time()
     try:
-        with _disk_full_is_an_error(partial):
+        with _machine_faults_in_one_line(partial):
             if workers is None:
                 stage.function(work)
             else:
-                _work_elsewhere(stage, work, workers)
+                workers.submit(stage.function, work).result()
             shutil.rmtree(partial / SCRATCH)
             _finish(stage, partial, stage.folder(runs), seconds=time.time() - started)
     except BaseException:
@@ -317,17 +317,6 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
             shutil.rmtree(partial)  # nothing in it to go on from
         raise
     on_event("finished", stage)
-
-
-def _work_elsewhere(stage: Stage, work: Work, workers: Executor) -> None:
-    assert stage.function is not None
-    try:
-        workers.submit(stage.function, work).result()
-    except BrokenExecutor as error:
-        raise StageError(
-            f"a worker process was ended from outside while {stage.folder_name} ran, perhaps because memory ran out; run the "
-            "same command again, with fewer --jobs if that was it: what was finished is kept"
-        ) from error
 
 
 def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_from: str | None = None) -> None:
@@ -391,12 +380,14 @@ def _lock(stage: Stage, runs: Path, on_event: Event) -> Iterator[None]:
 
 
 @contextmanager
-def _disk_full_is_an_error(folder: Path) -> Iterator[None]:
-    """Libraries report a full disk in many ways; here it becomes one line."""
+def _machine_faults_in_one_line(folder: Path) -> Iterator[None]:
+    """A worker that was killed, and a full disk, which libraries report in many ways, become one line."""
     try:
         yield
     except QAlignError:
         raise
+    except BrokenExecutor as error:
+        raise StageError("a worker process was killed, maybe for lack of memory; go on with fewer --jobs") from error
     except Exception as error:
         free_bytes = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
         number = getattr(error, "errno", None)

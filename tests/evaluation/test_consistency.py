@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from qalign.errors import DataError
-from qalign.evaluation.consistency import Consistency, consistency, parallel
+from qalign.evaluation.consistency import Consistency, consistency, mean_consistency, parallel
 from qalign.evaluation.scores import judge_one
 from qalign.languages import LANGUAGES
 from qalign.records import Judgement, Prediction, Reading
@@ -87,6 +87,56 @@ def test_without_english_or_with_nothing_else() -> None:
     alone = consistency(judgements({"en": ["7", None]}))
     assert (alone.with_english, alone.mean_with_english) == ({}, None)
     assert alone.matrix == ((50.0,),)
+
+
+# --- the mean over several runs ---------------------------------------------------------------------------------------
+
+
+def test_the_mean_over_runs_by_hand() -> None:
+    """In the second run German always agrees and English is never right."""
+    first = consistency(judgements(FIVE))
+    second = consistency(judgements({"de": ["8"] * 5, "en": ["8"] * 5, "sw": ["7", None, None, None, None]}))
+    found = mean_consistency([first, second])
+    assert list(found.with_english) == ["de", "sw"]
+    german, swahili = found.with_english.values()
+    assert (german.n, german.agree, german.correct) == (5, (40 + 100) / 2, (20 + 0) / 2)
+    assert german.agree_given_english_right == 50.0, "over the runs that have a right answer in English"
+    assert (swahili.n, swahili.agree, swahili.correct, swahili.agree_given_english_right) == (5, 20.0, 20.0, 100.0)
+    for code, row in found.with_english.items():
+        errors = [run.with_english[code].standard_error for run in (first, second)]
+        assert row.standard_error == pytest.approx(sum(errors) / 2, abs=1e-12)
+    mean, means = found.mean_with_english, [first.mean_with_english, second.mean_with_english]
+    assert mean is not None
+    assert mean.n == 5
+    assert mean.agree == pytest.approx((40 + 50) / 2)
+    assert mean.agree_given_english_right == 75.0
+    assert mean.standard_error == pytest.approx(sum(one.standard_error for one in means if one) / 2, abs=1e-12)
+    assert found.languages == ("de", "en", "sw")
+    assert found.matrix[0] == pytest.approx(((80 + 100) / 2, (40 + 100) / 2, (20 + 0) / 2))
+    # Neither German nor English is ever right in the second run: the first alone has a share of those.
+    assert found.matrix_correct[0][:2] == first.matrix_correct[0][:2]
+    assert found.matrix_correct[0][2] == pytest.approx((25 + 0) / 2)
+    assert found.matrix_correct[2][2] == 100.0
+
+
+def test_what_no_run_has_the_mean_lacks_too() -> None:
+    nothing = consistency(judgements({"en": ["1", "2"], "de": ["1", None]}))
+    found = mean_consistency([nothing, nothing])
+    assert found == nothing
+    assert found.matrix_correct == ((None, None), (None, None))
+    assert found.with_english["de"].agree_given_english_right is None
+    assert found.as_dict() == json.loads(json.dumps(found.as_dict()))
+    without_english = consistency(judgements({"de": ["7", "1"], "sw": ["7", "2"]}))
+    assert mean_consistency([without_english, without_english]) == without_english
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_run_is_its_own_mean(seed: int) -> None:
+    draw = random.Random(seed)
+    rows = {code: [draw.choice([None, "7", "7", "8"]) for _ in range(17)] for code in ("bn", "de", "en", "th")}
+    alone = consistency(judgements(rows))
+    assert mean_consistency([alone]).as_dict() == alone.as_dict()
+    assert mean_consistency([alone, alone, alone]).as_dict() == alone.as_dict()
 
 
 # --- numbers, not texts -----------------------------------------------------------------------------------------------

@@ -418,3 +418,71 @@ def test_seeds_that_do_not_match_are_refused() -> None:
         pooled({}, {})
     with pytest.raises(DataError, match=r"a \(seed 1\) and b \(seed 1\) do not share 60 problems"):
         pooled({"1": a}, {"1": two(problems=120)[1]})
+
+
+# --- several runs of several systems ----------------------------------------------------------------------------------
+
+
+def several(count: int, problems: int = 40, languages: int = 4) -> list[dict[str, list[Judgement]]]:
+    """Runs of three systems on the same problems, under as many seeds."""
+    draw = np.random.default_rng(100 + count)
+    hard = draw.beta(1, 1, size=problems)
+    return [
+        {f"s{i}": judgements(draw.random((languages, problems)) < hard ** (1 + i / 3)) for i in range(3)}
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_pair_over_several_runs_is_what_pooled_finds(count: int) -> None:
+    runs = several(count)
+    found = compare_systems(*runs)
+    groups = {AVERAGE: None, NON_ENGLISH: ["bn", "de", "es"], **{code: [code] for code in CODES[:4]}}
+    assert len(found) == 3 * len(groups)
+    for row in found:
+        alone = pooled(
+            {str(seed): run[row.a] for seed, run in enumerate(runs)},
+            {str(seed): run[row.b] for seed, run in enumerate(runs)},
+            groups[row.group],
+        ).estimate
+        assert row.n == alone.n == 40
+        for name in ("difference", "standard_error", "low", "high"):
+            assert getattr(row, name) == pytest.approx(getattr(alone, name), abs=1e-9)
+        if count > 1 or row.group in (AVERAGE, NON_ENGLISH):
+            assert row.p == pytest.approx(alone.p, abs=1e-9)
+        assert (row.only_a is None) == (count > 1 or row.group in (AVERAGE, NON_ENGLISH))
+
+
+def test_over_several_runs_holm_is_over_the_same_families() -> None:
+    found = compare_systems(*several(3))
+    for groups, size in (((AVERAGE,), 3), ((NON_ENGLISH,), 3), (CODES[:4], 12)):
+        rows = [row for row in found if row.group in groups]
+        assert len(rows) == size
+        expected = multipletests([row.p for row in rows], method="holm")[1]
+        assert [row.p_adjusted for row in rows] == pytest.approx(list(expected), abs=1e-12)
+
+
+def test_one_run_is_what_it_was() -> None:
+    """Pinned, so that the way through several runs changes nothing for one: p in a language is McNemar's."""
+    (run,) = several(1)
+    rows = {(row.a, row.b, row.group): row for row in compare_systems(run)}
+    language, average = rows["s0", "s2", "bn"], rows["s0", "s2", AVERAGE]
+    alone = difference(run["s0"], run["s2"])
+    assert (language.only_a, language.only_b, language.p) == (
+        alone.mcnemar["bn"].only_a, alone.mcnemar["bn"].only_b, alone.mcnemar["bn"].p,
+    )  # fmt: skip
+    assert (average.difference, average.low, average.high, average.p) == (
+        alone.estimate.difference, alone.estimate.low, alone.estimate.high, alone.estimate.p,
+    )  # fmt: skip
+
+
+def test_the_order_of_the_runs_does_not_matter_and_they_must_hold_the_same() -> None:
+    runs = several(3)
+    forth, back = compare_systems(*runs), compare_systems(*reversed(runs))
+    assert [row.as_dict() for row in forth] == [row.as_dict() for row in back]
+    turned = [dict(reversed(run.items())) if number else run for number, run in enumerate(runs)]
+    assert compare_systems(*turned) == forth, "systems are matched by name"
+    with pytest.raises(DataError, match="the runs do not hold the same systems"):
+        compare_systems(runs[0], {name: rows for name, rows in runs[1].items() if name != "s1"})
+    with pytest.raises(DataError, match=r"s0 \(run 1\) and s0 \(run 2\) do not share 10 problems"):
+        compare_systems(runs[0], several(1, problems=50)[0])

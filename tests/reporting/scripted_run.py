@@ -8,16 +8,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from qalign.corpora.world.sets import rows
-from qalign.languages import STUDY
 from qalign.records import Judgement, Prediction, Problem, read_jsonl
 from qalign.systems.bases import base_on_disk
 
 PROBLEMS = 20
 BENCHMARKS = ("world-mgsm", "world-msvamp")
+LANGUAGES = ("bn", "th", "sw", "zh", "de", "en")
 SYSTEMS = ("capable", "english", "hostile")
 HOSTILE = (
     "<script>document.title='hacked'</script> The answer is GOLD.",
@@ -41,7 +42,7 @@ def answer(system: str, code: str, place: int, row: Mapping[str, str]) -> str:
             if code == "bn" and place % 5 == 4:
                 return worked[: len(worked) // 2] + "\0"
             return wrong if code in ("bn", "th", "sw") and place % 5 == 3 else worked
-        case "english":  # knows no Chinese, and half of the rest
+        case "english":  # knows no Chinese, and half of what is not English
             if code == "zh":
                 return "I do not know."
             return worked if code == "en" else f"The answer is {gold}." if place % 2 else wrong
@@ -54,11 +55,10 @@ def write_models(folder: Path) -> None:
     for system in SYSTEMS:
         answers: dict[str, str] = {}
         for name in BENCHMARKS:
-            places = dict.fromkeys(STUDY, 0)
-            for code, row in rows(name.removeprefix("world-"), "multilingual", STUDY):
-                if places[code] < PROBLEMS:
-                    answers[row["question"]] = answer(system, code, places[code], row)
-                places[code] += 1
+            for code in LANGUAGES:
+                asked = islice(rows(name.removeprefix("world-"), "multilingual", [code]), PROBLEMS)
+                for place, (_, row) in enumerate(asked):
+                    answers[row["question"]] = answer(system, code, place, row)
         script = {"answers": {q: a for q, a in answers.items() if a != "I do not know."}, "otherwise": "I do not know."}
         (folder / system).mkdir()
         (folder / system / "script.json").write_text(json.dumps(script), encoding="utf-8")
@@ -76,7 +76,7 @@ def qalign(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "cpu",
     ]
     command = [sys.executable, "-m", "qalign", *words, *given, "--runs", "runs"]
-    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=300)
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=600)
 
 
 @dataclass

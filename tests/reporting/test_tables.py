@@ -65,6 +65,102 @@ def test_results_are_written_and_read_again(found: dict[str, object], tmp_path: 
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+def agreement(agree: float, error: float = 1.5) -> dict[str, float | None]:
+    return {"n": 4, "agree": agree, "correct": 10.0, "agree_given_english_right": None, "standard_error": error}
+
+
+def difference(
+    group: str, points: float, p: float, only: tuple[int | None, int | None] = (None, None)
+) -> dict[str, object]:
+    row = {
+        "benchmark": "mgsm",
+        "a": "sft",
+        "b": "mine",
+        "group": group,
+        "n": 4,
+        "difference": points,
+        "standard_error": 2.0,
+    }
+    tested = {"low": points - 4, "high": points + 4, "p": p / 3, "p_adjusted": p, "only_a": only[0], "only_b": only[1]}
+    return {**row, **tested}
+
+
+@pytest.fixture
+def compared(found: dict[str, object]) -> dict[str, object]:
+    """The same with the statistics of one run."""
+    whole = {
+        "with_english": {"vi": agreement(20.0), "bn": agreement(40.0)}, "mean_with_english": agreement(30.0, 2.25),
+        "languages": ["en", "vi", "bn"], "matrix": [], "matrix_correct": [],
+    }  # fmt: skip
+    alone = {**whole, "with_english": {}, "mean_with_english": None, "languages": ["bn"]}
+    rows = [
+        difference("average", 11.0, 0.01),
+        difference("non_english", -12.345, 0.0004),
+        difference("en", 0.0, 1.0, (1, 1)),
+        difference("bn", 14.0, 0.01, (2, 0)),
+    ]
+    return {**found, "consistency": {"sft": {"mgsm": whole}, "mine": {"mgsm": alone}}, "comparisons": rows, "notes": []}
+
+
+TITLES = {"mgsm": "mGSM", "sft": "SFT"}
+
+
+def table_named(found: dict[str, object], title: str) -> Table:
+    (made,) = [table for table in tables(found, TITLES) if table.title == title]
+    return made
+
+
+def test_differences_over_the_other_languages_and_in_english(compared: dict[str, object]) -> None:
+    made = table_named(compared, "Differences between systems")
+    assert made.rows == [
+        ["SFT - mine", "mGSM", "non-English", "-12.3", "-16.3 to -8.3", "< 0.001"],
+        ["SFT - mine", "mGSM", "English", "+0.0", "-4.0 to 4.0", "1.000"],
+    ]
+    assert "in English alone by McNemar's exact test" in made.note
+    over_seeds = {**compared, "comparisons": [difference("en", 1.0, 0.5)], "seeds": {"1": {}, "2": {}}}
+    assert "McNemar" not in table_named(over_seeds, "Differences between systems").note
+
+
+def test_agreement_with_english_by_language(compared: dict[str, object]) -> None:
+    made = table_named(compared, "Consistency with English")
+    assert made.columns == ["system", "benchmark", "bn", "vi", "mean ± s.e."], "the study's languages first"
+    assert made.rows == [["SFT", "mGSM", "40.0", "20.0", "30.0 ± 2.2"]], "none for a system without English"
+
+
+def test_claims_with_verdict_and_evidence(compared: dict[str, object]) -> None:
+    evidence = "+1.0 (-1.0 to 3.0, p = 0.200; by seed +2.0, +0.0)"
+    claim = {
+        "claim": "a is above b (mGSM)",
+        "benchmark": "mgsm",
+        "verdict": "not decided",
+        "evidence": evidence,
+        "tests": [],
+    }
+    made = table_named({**compared, "claims": [claim]}, "The claims of the study, here")
+    assert made.rows == [[claim["claim"], "not decided", evidence]]
+    assert made.columns == ["claim", "verdict", "evidence"]
+
+
+def test_tables_follow_each_other_and_are_left_out_where_there_is_nothing(compared: dict[str, object]) -> None:
+    titles = [
+        table.title
+        for table in tables({**compared, "claims": [{"claim": "c", "verdict": "holds", "evidence": "e"}]}, TITLES)
+    ]
+    assert titles[:4] == [
+        "Results", "Differences between systems", "Consistency with English", "The claims of the study, here",
+    ]  # fmt: skip
+    bare = {**compared, "claims": [], "comparisons": [], "consistency": {}}
+    assert [table.title for table in tables(bare, TITLES)][1] == "What the systems were trained on"
+    for form in ("markdown", "latex", "csv"):
+        for table in tables(compared, TITLES):
+            assert getattr(table, form)().strip()
+
+
+def test_problems_are_counted_once_whatever_the_number_of_seeds(found: dict[str, object]) -> None:
+    assert "4 problems a language" in tables(found, {})[0].note
+    assert "2 problems a language" in tables({**found, "seeds": {"1": {}, "2": {}}}, {})[0].note
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "qalign-results", "version": 99}'])
 def test_another_file_is_no_results(text: str, tmp_path: Path) -> None:
     path = tmp_path / "results.json"

@@ -59,6 +59,7 @@ def comparison(found: Mapping[str, Any], benchmark: str, group: str, a: str, b: 
         if (row["benchmark"], row["group"]) == (benchmark, group) and {row["a"], row["b"]} == {a, b}:
             if row["a"] == a:
                 return dict(row)
-            turned = {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+            # Taken from 0, for -0.0 would be told as a loss.
+            turned = {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}
             return {**row, "a": a, "b": b, "only_a": row["only_b"], "only_b": row["only_a"], **turned}
     return None

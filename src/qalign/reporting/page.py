@@ -122,11 +122,12 @@ def view_of(found: Mapping[str, Any], titles: Mapping[str, str], curves: Curves)
 def _benchmark(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> dict[str, Any]:
     languages = languages_of(found, benchmark)
     names = systems_of(found, benchmark)
+    seeds = len(found.get("seeds", ())) or 1  # `n` counts the answers under all of them
     return {
         "name": benchmark,
         "title": titles.get(benchmark, benchmark),
         "languages": [(code, language_name(code, titles)) for code in languages],
-        "problems": _range(found["systems"][name][benchmark][code]["n"] for name in names for code in languages
+        "problems": _range(found["systems"][name][benchmark][code]["n"] // seeds for name in names for code in languages
                            if code in found["systems"][name][benchmark]),
         "results": _results(found, benchmark, names, languages, titles),
         "gap": gap_chart(found, benchmark, titles) if any(NON_ENGLISH in found["systems"][n][benchmark] for n in names) else None,

@@ -94,7 +94,8 @@ def _results_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table
             figures = found["published"].get(name, {}).get(benchmark, {})
             cells += [f"{figures[size]:.1f}" if size in figures else "-" for size in SIZES]
         body.append(cells)
-    counts = sorted({row[code]["n"] for _, _, row in rows for code in languages if code in row})
+    seeds = len(found.get("seeds", ())) or 1  # `n` counts the answers under all of them
+    counts = sorted({row[code]["n"] // seeds for _, _, row in rows for code in languages if code in row})
     asked = " to ".join(dict.fromkeys(map(str, (*counts[:1], *counts[-1:])))) or "no"
     note = f"Accuracy in percent under the strict rule; {asked} problems a language; {_run_line(found['run'])}."
     if with_published:
@@ -117,12 +118,14 @@ def _comparisons_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> T
         for row in found["comparisons"]
         if row["group"] in (NON_ENGLISH, "en")
     ]
+    one_run = any(row.get("only_a") is not None for row in found["comparisons"])  # means over several have no counts
+    exact = " (in English alone by McNemar's exact test)" if one_run else ""
     return Table(
         "Differences between systems",
         ["difference", "benchmark", "languages", "points", "95% interval", "p"],
         body,
-        "On the same problems, clustered by problem; intervals by the paired bootstrap; p by a paired t test over problems (in "
-        "English alone by McNemar's exact test), after Holm's correction for the number of pairs.",
+        "On the same problems, clustered by problem; intervals by the paired bootstrap; p by a paired t test over problems"
+        f"{exact}, after Holm's correction for the number of comparisons.",
     )
 
 

@@ -66,7 +66,7 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Mapping[str, str]) -
         (claim, benchmark, _tests(claim, runs, titles))
         for claim in CLAIMS
         for benchmark, runs in runs_by_benchmark.items()
-        if {claim.first, *claim.others} <= set(next(iter(runs.values())))
+        if _testable(claim, runs)
     ]
     adjusted = iter(holm([_p(test, claim.bound) for claim, _, tests in tested for test in tests]))
     made = []
@@ -85,6 +85,16 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Mapping[str, str]) -
             }
         )
     return made
+
+
+def _testable(claim: Claim, runs: Runs) -> bool:
+    """Whether the systems of a claim were run, and measured in the languages that it speaks of."""
+    systems = next(iter(runs.values()))
+    if not {claim.first, *claim.others} <= set(systems):
+        return False
+    there = {one.language for one in systems[claim.first]}
+    of_english, of_others = claim.agreement or claim.languages == "en", claim.languages != "en"
+    return ("en" in there or not of_english) and (there != {"en"} or not of_others)
 
 
 def _tests(claim: Claim, runs: Runs, titles: Mapping[str, str]) -> list[_Test]:
@@ -123,8 +133,10 @@ def _p(test: _Test, bound: float) -> float:
     from scipy.stats import t
 
     estimate = test.found.estimate
-    if bound == 0 or estimate.standard_error == 0:
+    if bound == 0:
         return estimate.p
+    if estimate.standard_error == 0:  # all problems alike lie on one side of the bound: the p of flipping signs
+        return float(2.0 ** (1 - estimate.n)) if estimate.difference != bound else 1.0
     return float(2 * t.sf(abs(estimate.difference - bound) / estimate.standard_error, estimate.n - 1))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ..evaluation.consistency import consistency
+from ..evaluation.consistency import consistency, mean_consistency
 from ..evaluation.significance import compare_systems
 from ..pipeline import Stage, read_record, status
 from ..records import Judgement, Prediction, Problem, read_jsonl
@@ -40,16 +40,19 @@ def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, d
     }
 
 
-def statistics(found: Judged) -> dict[str, Any]:
-    """Consistency of each system, differences of each pair, and notes on what could not be computed."""
+def statistics(*runs: Judged) -> dict[str, Any]:
+    """Consistency of each system, differences of each pair, and notes on what could not be computed; of several runs (under
+    several seeds) the means."""
     consistencies: dict[str, dict[str, Any]] = {}
     comparisons: list[dict[str, Any]] = []
     notes: list[str] = []
-    for benchmark, systems in found.items():
+    for benchmark, systems in runs[0].items():
         try:
-            for name, judgements in systems.items():
-                consistencies.setdefault(name, {})[benchmark] = consistency(judgements).as_dict()
-            comparisons += [{"benchmark": benchmark, **row.as_dict()} for row in compare_systems(systems)]
+            for name in systems:
+                mean = mean_consistency([consistency(run[benchmark][name]) for run in runs])
+                consistencies.setdefault(name, {})[benchmark] = mean.as_dict()
+            differences = compare_systems(*(run[benchmark] for run in runs))
+            comparisons += [{"benchmark": benchmark, **row.as_dict()} for row in differences]
         except DataError as error:  # an own test set may have other problems in each language
             notes.append(f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}")
     return {"consistency": consistencies, "comparisons": comparisons, "notes": notes}

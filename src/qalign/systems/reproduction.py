@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..evaluation.consistency import consistency, mean_consistency
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
-from ..evaluation.significance import compare_systems
 from ..reporting.findings import findings
 from ..reporting.results import results
 from .claims import verdicts
 from .comparison import Evaluated, compare, corpora, described, titles, training_stages
-from .measured import Judged, judged, trained
+from .measured import Judged, judged, statistics, trained
 from .study import Study
 from .table import SYSTEMS
 
@@ -44,20 +42,10 @@ def collect_all(made: Reproduction) -> dict[str, Any]:
         }
         for name in names
     }
-    agreement = {
-        name: {
-            benchmark: mean_consistency([consistency(run[benchmark][name]) for run in by_seed.values()]).as_dict()
-            for benchmark in benchmarks
-        }
-        for name in names
-    }
-    differences = [
-        {"benchmark": benchmark, **row.as_dict()}
-        for benchmark in benchmarks
-        for row in compare_systems(*(run[benchmark] for run in by_seed.values()))
-    ]
+    compared = statistics(*by_seed.values())
+    tested = dict.fromkeys(row["benchmark"] for row in compared["comparisons"])  # those with parallel problems
     named = titles(comparison)
-    runs_by_benchmark = {benchmark: {seed: run[benchmark] for seed, run in by_seed.items()} for benchmark in benchmarks}
+    runs_by_benchmark = {benchmark: {seed: run[benchmark] for seed, run in by_seed.items()} for benchmark in tested}
     found = results(
         {**described(first), "seed": ", ".join(made)},
         scores,
@@ -68,9 +56,7 @@ def collect_all(made: Reproduction) -> dict[str, Any]:
         {system.name: system.published for system in comparison if system.published},
         corpora(comparison, first.runs),
         {
-            "consistency": agreement,
-            "comparisons": differences,
-            "notes": [],
+            **compared,
             "seeds": {seed: _averages(run) for seed, run in by_seed.items()},
             "claims": verdicts(runs_by_benchmark, named),
         },

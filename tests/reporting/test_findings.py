@@ -1,0 +1,93 @@
+"""Findings are the right way round, whichever way the comparison was made, and say nothing that was not measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from qalign.reporting.findings import comparison, findings, p_text
+
+TITLES = {"mgsm": "mGSM", "qalign-mono": "QAlign", "monoreason": "MonoReason", "multireason": "MultiReason"}
+STRICT = {"qalign-mono": (60.0, 71.0), "monoreason": (40.0, 70.0), "multireason": (50.0, 55.0)}
+
+
+def scores(others: float, english: float) -> dict[str, dict[str, float]]:
+    by_group = {"de": others, "sw": others, "en": english, "average": (2 * others + english) / 3, "non_english": others}
+    return {group: {"strict": value} for group, value in by_group.items()}
+
+
+def row(a: str, b: str, group: str, difference: float, low: float, high: float, p: float) -> dict[str, Any]:
+    return {
+        "benchmark": "mgsm", "a": a, "b": b, "group": group, "n": 100, "difference": difference, "standard_error": 2.0,
+        "low": low, "high": high, "p": p / 2, "p_adjusted": p, "only_a": 30, "only_b": 10,
+    }  # fmt: skip
+
+
+def found(*systems: str, turned: bool) -> dict[str, Any]:
+    """QAlign beside the others, compared in the order of the systems: a is the one that stands first."""
+    rows = [
+        row("qalign-mono", "monoreason", "non_english", 20.0, 15.5, 24.25, 0.0001),
+        row("qalign-mono", "monoreason", "en", 1.0, -3.0, 5.0, 0.6),
+        row("qalign-mono", "multireason", "non_english", 10.0, 2.0, 18.0, 0.0123),
+        row("qalign-mono", "multireason", "en", 16.0, 9.0, 22.0, 0.002),
+    ]
+    if turned:
+        rows = [
+            {**one, "a": one["b"], "b": one["a"], "difference": -one["difference"], "low": -one["high"], "high": -one["low"],
+             "only_a": 10, "only_b": 30}
+            for one in rows
+        ]  # fmt: skip
+    kept = [one for one in rows if {one["a"], one["b"]} <= set(systems)]
+    return {"systems": {name: {"mgsm": scores(*STRICT[name])} for name in systems}, "comparisons": kept}
+
+
+SENTENCES = [
+    "mGSM: over the 2 languages other than English QAlign answers 60.0% of the problems right and MonoReason 40.0%, a "
+    "difference of +20.0 points (95% interval 15.5 to 24.2, p < 0.001); in English +1.0 points.",
+    "mGSM: over the 2 languages other than English QAlign answers 60.0% of the problems right and MultiReason 50.0%, a "
+    "difference of +10.0 points (95% interval 2.0 to 18.0, p = 0.012); in English +16.0 points.",
+]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sentence_is_the_same_whichever_way_the_comparison_was_made(turned: bool) -> None:
+    order = ("monoreason", "multireason", "qalign-mono")
+    assert findings(found(*(order if turned else order[::-1]), turned=turned), TITLES) == SENTENCES
+    assert findings(found("monoreason", "qalign-mono", turned=turned), TITLES) == SENTENCES[:1]
+
+
+def test_a_comparison_turned_round_is_whole() -> None:
+    made = found("monoreason", "qalign-mono", turned=True)
+    one = comparison(made, "mgsm", "non_english", "qalign-mono", "monoreason")
+    assert one == found("monoreason", "qalign-mono", turned=False)["comparisons"][0]
+    assert comparison(made, "mgsm", "non_english", "monoreason", "qalign-mono") == made["comparisons"][0]
+    assert comparison(made, "mgsm", "bn", "qalign-mono", "monoreason") is None
+    assert comparison(made, "msvamp", "en", "qalign-mono", "monoreason") is None
+
+
+def test_no_difference_has_no_sign_of_a_loss() -> None:
+    made = found("monoreason", "qalign-mono", turned=True)
+    made["comparisons"] = [
+        row("monoreason", "qalign-mono", group, 0.0, 0.0, 0.0, 1.0) for group in ("non_english", "en")
+    ]
+    (sentence,) = findings(made, TITLES)
+    assert "+0.0 points (95% interval 0.0 to 0.0, p = 1.000); in English +0.0 points." in sentence
+
+
+def test_without_qalign_the_first_two_are_compared_and_one_alone_is_not() -> None:
+    made = found("monoreason", "multireason", turned=False)
+    made["comparisons"] = [row("monoreason", "multireason", "non_english", -10.0, -14.0, -6.0, 0.001)]
+    (sentence,) = findings(made, TITLES)
+    assert (
+        "MonoReason answers 40.0% of the problems right and MultiReason 50.0%, a difference of -10.0 points" in sentence
+    )
+    assert sentence.endswith("p = 0.001)."), "English was not measured"
+    assert findings(found("qalign-mono", turned=False), TITLES) == []
+    assert findings({"systems": {}}, TITLES) == []
+
+
+def test_p_is_never_told_as_0() -> None:
+    assert [p_text(p) for p in (0.0, 0.00099, 0.001, 0.0416, 1.0)] == [
+        "p < 0.001", "p < 0.001", "p = 0.001", "p = 0.042", "p = 1.000",
+    ]  # fmt: skip
