@@ -222,6 +222,7 @@ def reproduce_command(
     system: Annotated[
         list[str] | None, typer.Option(help="A system of the study; may be repeated. All by default.")
     ] = None,
+    seed: Annotated[int, typer.Option(hidden=True)] = 0,  # each of `seeds` takes its place
     base: Annotated[
         str, typer.Option(help="The model to start from: 'world', a folder, a hub name, or 'tiny'.")
     ] = "world",
@@ -242,10 +243,11 @@ def reproduce_command(
     from .systems.reproduction import ALL, collect_all, reproduction
 
     made = reproduction(study, whole_numbers(seeds), system or ALL)
-    _make([stage for one, systems in made.values() for stage in targets(systems, one.runs)], study, placement)
+    everything = [system for _, systems in made.values() for system in systems]
+    _make(targets(everything, study.runs), study, placement)
     found = collect_all(made)
     first, comparison = next(iter(made.values()))
-    folder = output or study.runs / "results" / _name([s for _, systems in made.values() for s in scores_of(systems)])
+    folder = output or study.runs / "results" / _name(scores_of(everything))
     _tell(
         found,
         table_of(found, comparison),
