@@ -116,7 +116,8 @@ class _Reader:
         fields = match.groupdict()
 
         def person(role: str) -> int:
-            named = {self._names[role, name, form] for name, form in fields.items() if (role, name, form) in self._names}
+            known = [self._names.get((role, name, form)) for name, form in fields.items()]
+            named = {key for key in known if key is not None}
             if len(named) > 1:
                 raise ValueError(f"{self.code}: {role} is {' and '.join(sorted(named))} in '{match[0]}'")
             return _number_of(named.pop() if named else "", people)
@@ -149,8 +150,8 @@ def _forms(spoken: Grammar) -> tuple[dict[str, set[str]], dict[tuple[str, str, s
     forms: dict[str, set[str]] = {}
     named: dict[tuple[str, str], dict[str, set[str]]] = {}
     for who, other, slots in _all_slots(spoken):
-        for name, form in spoken.fields(slots).items():
-            for form in (form, form[:1].upper() + form[1:]):
+        for name, text in spoken.fields(slots).items():
+            for form in (text, text[:1].upper() + text[1:]):
                 forms.setdefault(name, set()).add(form)
                 for role, key in (("who", who), ("other", other)):
                     named.setdefault((role, name), {}).setdefault(form, set()).add(key)

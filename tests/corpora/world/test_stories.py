@@ -7,6 +7,7 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
+from reading_back import read_back, told
 
 from qalign.corpora.world.draw import Draw
 from qalign.corpora.world.grammar import KINDS, Grammar, grammar
@@ -25,7 +26,6 @@ from qalign.corpora.world.plots import (
 from qalign.errors import SettingError
 from qalign.evaluation.extraction import paper, strict
 from qalign.numbers import find_numbers
-from reading_back import read_back, told
 
 
 def stories(count: int = 3) -> list[Story]:

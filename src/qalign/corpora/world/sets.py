@@ -39,7 +39,7 @@ SIZES: Mapping[str, int] = {
 }
 """Rows a language; of `text`, documents in all languages."""
 
-AUGMENTED = 0.3
+AUGMENTED = 0.1
 """The share of the large English set that is made from its other problems, in three equal parts."""
 
 Row = dict[str, str]
@@ -124,7 +124,7 @@ def _of_split(plot: Plot, split: Split, draw: Draw) -> Story | None:
 @cache
 def large_english_set() -> tuple[tuple[str, str, str], ...]:
     """Ids, questions and worked answers of the large English set: the problems of the small one first, then new ones, with
-    three tenths of them rephrased, turned into a statement to be verified, or asked backward; no two questions alike.
+    a tenth of them rephrased, turned into a statement to be verified, or asked backward; no two questions alike.
 
     An id is the signature of the problem that the row is made from, the kind of change, and a number.
     """

@@ -19,16 +19,16 @@ from .grammar import Grammar, grammar, plain
 from .plots import LARGEST, PLOTS, QUESTIONS, SETTINGS, Domain, Event, Step, Story, fill, general
 
 SHARES = {
-    "en": 0.64, "de": 0.056, "es": 0.056, "fr": 0.056, "ru": 0.048, "zh": 0.048, "ja": 0.048,
-    "bn": 0.016, "th": 0.016, "sw": 0.016,
+    "en": 0.54, "de": 0.066, "es": 0.066, "fr": 0.066, "ru": 0.06, "zh": 0.06, "ja": 0.06,
+    "bn": 0.028, "th": 0.028, "sw": 0.028,
 }  # fmt: skip
 """The share of each language's documents."""
-SCARCE = 0.016
+SCARCE = 0.028
 """The share of a language that the table lacks, beside the share of 1 of all others."""
-REPEATED = 0.7
+REPEATED = 0.5
 ASKED = 0.3
 ENGLISH_KINDS = {"sums": 0.42, "worked": 0.28, "story": 0.11, "sentences": 0.11, "list": 0.08}
-OTHER_KINDS = {"story": 0.45, "sentences": 0.2, "switching": 0.12, "dictionary": 0.08, "list": 0.15}
+OTHER_KINDS = {"story": 0.25, "sentences": 0.14, "switching": 0.42, "dictionary": 0.09, "list": 0.1}
 
 Kind = Literal["sums", "worked", "story", "sentences", "switching", "dictionary", "list"]
 
