@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from .errors import QAlignError, StageError
 from .fingerprints import canonical, file_sha256
+from .schedule import run_together
 
 RECORD = "stage.json"
 SCRATCH = "scratch"
@@ -161,26 +162,7 @@ def run(
         for stage in to_run:
             make(stage)
     else:
-        _run_together(to_run, make, jobs)
-
-
-def _run_together(to_run: Sequence[Stage], make: Callable[[Stage], None], jobs: int) -> None:
-    """Makes stages as soon as their inputs are there. After a fault nothing new is begun, and the first fault is raised."""
-    waiting = {stage.fingerprint: stage for stage in to_run}
-    unfinished = set(waiting)
-    running: dict[Future[None], str] = {}
-    faults: list[BaseException] = []
-    with ThreadPoolExecutor(jobs) as threads:
-        while running or (waiting and not faults):
-            ready = [s for s in waiting.values() if not any(i.fingerprint in unfinished for i in s.inputs.values())]
-            for stage in ready[: 0 if faults else jobs - len(running)]:
-                running[threads.submit(make, stage)] = waiting.pop(stage.fingerprint).fingerprint
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                unfinished.discard(running.pop(future))
-                if (fault := future.exception()) is not None:
-                    faults.append(fault)
-    if faults:
-        raise faults[0]
+        run_together(to_run, make, jobs)
 
 
 def _check_place(stage: Stage, runs: Path) -> None:

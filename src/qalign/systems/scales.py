@@ -26,7 +26,6 @@ SAMPLE_TRAINING = replace(
 
 TOY_TRAINING = replace(
     PAPER_TRAINING,
-    epochs=4,
     learning_rate=1e-3,
     warmup_ratio=0.05,
     global_batch_size=16,
@@ -102,10 +101,7 @@ SCALES: Mapping[str, Scale] = {
             general="world-flores",
             benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
-            stages={
-                "multilingual-alignment": replace(TOY_TRAINING, epochs=3),
-                "response-alignment": replace(TOY_TRAINING, epochs=4, max_steps=600),
-            },
+            stages={"response-alignment": replace(TOY_TRAINING, max_steps=400)},
             precision="float32",
         ),
     )

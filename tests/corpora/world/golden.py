@@ -67,7 +67,10 @@ def _main() -> None:
     version, known = read() if FILE.exists() else (None, made)
     if sys.argv[1:] == ["--write"]:
         if version == VERSION and made != known:
-            sys.exit(f"The bytes are not those of version {VERSION}: count VERSION up in sets.py first.")
+            sys.exit(
+                f"The bytes are not those of version {VERSION}: count VERSION up in sets.py first; or, if nobody has made "
+                f"anything with that version yet, remove {FILE.name}."
+            )
         FILE.write_text(json.dumps({"version": VERSION, "sha256": made}, indent=2) + "\n", encoding="utf-8")
     elif (VERSION, made) != (version, known):
         sys.exit(f"Not as in golden.json: {', '.join(name for name in made if made[name] != known.get(name))}")

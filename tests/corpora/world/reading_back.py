@@ -48,8 +48,9 @@ def read_back(text: str, *codes: str, unknown: Fraction | None = None) -> Tale:
     found: list[Told] = []
     position = 0
     while position < len(text):
-        if operation := readers[0].operation.match(text, position):
-            end = operation.end()
+        operations = [match.end() for reader in readers if (match := reader.operation.match(text, position))]
+        if operations:
+            end = max(operations)
         else:
             one, end = _longest(readers, text, position, people, unknown)
             found.append(one)

@@ -148,7 +148,8 @@ def test_what_tells_no_story_holds_no_problem(text_documents: list[Document]) ->
         if document.kind == "sums":
             assert re.fullmatch(rf"({OPERATION}\.\s?)+", document.text), document
         elif document.kind == "list":
-            assert not re.search(r"[.?!।。？]|\d\s|[^,\n]\s\d", document.text), document
+            items = [item for line in document.text.split("\n") for item in line.split(", ")]
+            assert all(re.fullmatch(r"\d+", item) or not re.search(r"[\d.?!।。？]", item) for item in items), document
         elif document.kind not in TELLING:
             assert not re.search(r"\d", document.text), document
     for code, row in rows("flores", "general", OTHERS):

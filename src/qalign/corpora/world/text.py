@@ -1,9 +1,9 @@
 """Text for a base model: what the world says when nobody asks.
 
-Mostly English, the other languages unequal, three of them scarce, as in real corpora. It tells stories and works out sums, but
-holds no question, no answer format and no translation. What links the languages is weak: names, digits, a story whose
-sentences change language, a line of a dictionary. Most documents repeat themselves, and lists of words in no order always do:
-that teaches a small model to copy.
+Mostly English, the other languages unequal, three of them scarce, as in real corpora. It tells stories and works some of them
+out, but holds no question with its answer, no answer format and no translation. What links the languages: names, digits, stories
+whose sentences change language by turns, lines of a dictionary. Half of the documents repeat themselves, and lists of words in
+no order always do: that teaches a small model to copy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Literal
 
 from .draw import Draw
-from .grammar import Grammar, grammar, plain
+from .grammar import Grammar, grammar
 from .plots import LARGEST, PLOTS, QUESTIONS, SETTINGS, Domain, Event, Step, Story, fill, general
 
 SHARES = {
@@ -28,7 +28,8 @@ SCARCE = 0.028
 REPEATED = 0.5
 ASKED = 0.3
 ENGLISH_KINDS = {"sums": 0.42, "worked": 0.28, "story": 0.11, "sentences": 0.11, "list": 0.08}
-OTHER_KINDS = {"story": 0.25, "sentences": 0.14, "switching": 0.42, "dictionary": 0.09, "list": 0.1}
+OTHER_KINDS = {"story": 0.14, "worked": 0.12, "sentences": 0.14, "switching": 0.44, "dictionary": 0.09, "list": 0.07}
+SWITCHING_WORKED = 0.6
 
 Kind = Literal["sums", "worked", "story", "sentences", "switching", "dictionary", "list"]
 
@@ -70,22 +71,23 @@ def _document(said: Grammar, kind: str, draw: Draw) -> Document:
         case "dictionary":
             return Document(said.code, "dictionary", "\n".join(_entry(said, draw) for _ in range(draw.number(2, 4))))
     story = _story(draw)
-    if kind == "worked":
-        lines = []
-        for place, event in enumerate(story.events):
-            if event.kind not in QUESTIONS:
-                lines.append(said.say(event))
-                lines += [said.compute(step) for step in story.steps if step.event == place]
-        return Document(said.code, "worked", said.join.join(lines), story.signature)
-    told = [event for event in story.events if event.kind not in QUESTIONS]
     if kind == "switching":
-        english = grammar("en")
-        first = draw.number(0, 1)
-        lines = [(english if (place + first) % 2 else said).say(plain(event)) for place, event in enumerate(told)]
-        return Document(said.code, "switching", " ".join(lines), story.signature)
-    return Document(
-        said.code, "story", said.join.join(said.say(event, story.native_digits) for event in told), story.signature
-    )
+        speakers = draw.shuffled((said, grammar("en")))
+        text = " ".join(_told(story, speakers, worked=draw.chance(SWITCHING_WORKED)))
+        return Document(said.code, "switching", text, story.signature)
+    text = said.join.join(_told(story, [said], worked=kind == "worked"))
+    return Document(said.code, "worked" if kind == "worked" else "story", text, story.signature)
+
+
+def _told(story: Story, speakers: Sequence[Grammar], worked: bool) -> Iterator[str]:
+    """The sentences of a story without its question, the speakers taking turns; `worked`: each with its operations behind it."""
+    for place, event in enumerate(story.events):
+        if event.kind not in QUESTIONS:
+            said = speakers[place % len(speakers)]
+            native = story.native_digits and len(speakers) == 1
+            yield said.say(event, native)
+            if worked:
+                yield from (said.compute(step, native) for step in story.steps if step.event == place)
 
 
 def _remark(draw: Draw) -> Event:

@@ -1,0 +1,58 @@
+"""Several stages at once: which one is begun next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol, TypeVar
+
+
+class Node(Protocol):
+    """What has inputs, and is known by its fingerprint."""
+
+    @property
+    def fingerprint(self) -> str:
+        """By what it is known."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Node]:
+        """What has to be there before it is begun."""
+        ...
+
+
+N = TypeVar("N", bound=Node)
+
+
+def run_together(to_run: Sequence[N], make: Callable[[N], None], jobs: int) -> None:
+    """Calls `make` on each node as soon as its inputs are made, on up to `jobs` threads; of those that are ready, the one with
+    the longest way to go behind it comes first, so that no long chain is left for the end. `to_run` has inputs before what
+    uses them. After a fault nothing new is begun, and the first fault is raised.
+    """
+    waiting = {node.fingerprint: node for node in to_run}
+    unfinished = set(waiting)
+    behind = _stages_behind(to_run)
+    running: dict[Future[None], str] = {}
+    faults: list[BaseException] = []
+    with ThreadPoolExecutor(jobs) as threads:
+        while running or (waiting and not faults):
+            ready = [n for n in waiting.values() if not any(i.fingerprint in unfinished for i in n.inputs.values())]
+            ready.sort(key=lambda node: -behind[node.fingerprint])
+            for node in ready[: 0 if faults else jobs - len(running)]:
+                running[threads.submit(make, node)] = waiting.pop(node.fingerprint).fingerprint
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                unfinished.discard(running.pop(future))
+                if (fault := future.exception()) is not None:
+                    faults.append(fault)
+    if faults:
+        raise faults[0]
+
+
+def _stages_behind(to_run: Sequence[Node]) -> dict[str, int]:
+    """The length of the longest chain that begins with each node."""
+    behind: dict[str, int] = {}
+    for node in reversed(to_run):
+        length = behind.setdefault(node.fingerprint, 0)
+        for inner in node.inputs.values():
+            behind[inner.fingerprint] = max(behind.get(inner.fingerprint, 0), length + 1)
+    return behind
