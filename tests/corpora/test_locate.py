@@ -79,7 +79,7 @@ def test_a_clone_is_known_by_its_files_but_the_hidden_ones(find: Find, clones: P
         ("no/such/folder", "questions", ["bn"], SettingError,
          "'no/such/folder' is neither a corpus nor an existing path: known: "),
         ("gsm8k", "questions", ["bn"], SettingError,
-         "gsm8k holds no questions, only english: use gsm8kinstruct, or a path"),
+         "gsm8k holds no questions, only english: use gsm8kinstruct, world-gsm8kinstruct, or a path"),
         ("ntrex", "general", ["bn"], SettingError,
          "ntrex is not on the hub: give the folder that holds train/general/ntrex128 (--data), or its path"),
         ("gsm8kinstruct", "questions", ["bn", "en"], SettingError, "questions pair each language with English"),
@@ -108,6 +108,6 @@ def test_revisions_that_make_no_sense(find: Find, tmp_path: Path) -> None:
 def test_the_table_holds_together() -> None:
     for name, corpus in CORPORA.items():
         assert corpus.name == name
-        assert corpus.hub or set(corpus.local) == set(corpus.roles)
+        assert corpus.world or corpus.hub or set(corpus.local) == set(corpus.roles)
         assert set(corpus.local) <= set(corpus.roles)
         assert set(corpus.published) == set(corpus.languages)
