@@ -294,7 +294,7 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--languages de,en", "leave 'en' out of the languages"),
         ("--test mgms", "'mgms' is neither a benchmark nor a path: did you mean 'mgsm'?"),
         ("--base no/such/folder", "'no/such/folder' is no folder and no hub name"),
-        ("--base nothing", "'nothing' is no folder and no hub name (owner/name); give one of these, or 'tiny'"),
+        ("--base nothing", "'nothing' is no folder and no hub name (owner/name); give one of these, or 'world', or 'tiny'"),
     ],
 )
 def test_a_wrong_name_or_value(own_data: OwnData, tmp_path: Path, words: str, says: str) -> None:
@@ -585,7 +585,7 @@ def test_options_of_placement_change_no_stage(own_data: OwnData, runs: Path) -> 
     answer = run(runs, "qalign-mono", *options(own_data), *placed, "--output", runs / "tables")
     assert (answer.status, answer.err) == (0, "")
     assert sorted(path.name for path in (runs / "tables").iterdir()) == [
-        "results.csv", "results.json", "results.md", "results.tex",
+        "figures", "index.html", "results.csv", "results.json", "results.md", "results.tex",
     ]  # fmt: skip
 
 
@@ -827,7 +827,7 @@ def test_report_in_all_formats(trained: Path) -> None:
     assert f"| {average} |" in markdown
     assert re.search(r"^\|---\|(---:\|)+$", markdown, re.MULTILINE)
     latex = qalign("report", path, "--format", "latex").out
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 4
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
     assert rf"& {average} &" in latex
     rows = list(csv.reader(io.StringIO(qalign("report", path, "--format", "csv").out)))
     assert rows[0][:5] == ["system", "benchmark", "de", "en", "average ± s.e."]
