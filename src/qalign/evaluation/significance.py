@@ -188,7 +188,8 @@ def compare_systems(
     if any(set(run) != set(names) for run in runs):
         raise DataError("the runs do not hold the same systems; compare those that all of them have")
     answers = _answers(
-        {f"{name} (run {number})": run[name] for number, run in enumerate(runs, 1) for name in names}, rule
+        {f"{name} (run {n})" if len(runs) > 1 else name: run[name] for n, run in enumerate(runs, 1) for name in names},
+        rule,
     )
     right = answers.right.reshape(len(runs), len(names), *answers.right.shape[1:]).sum(axis=0)
     place = {name: index for index, name in enumerate(names)}
