@@ -294,7 +294,10 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--languages de,en", "leave 'en' out of the languages"),
         ("--test mgms", "'mgms' is neither a benchmark nor a path: did you mean 'mgsm'?"),
         ("--base no/such/folder", "'no/such/folder' is no folder and no hub name"),
-        ("--base nothing", "'nothing' is no folder and no hub name (owner/name); give one of these, or 'world', or 'tiny'"),
+        (
+            "--base nothing",
+            "'nothing' is no folder and no hub name (owner/name); give one of these, or 'world', or 'tiny'",
+        ),
     ],
 )
 def test_a_wrong_name_or_value(own_data: OwnData, tmp_path: Path, words: str, says: str) -> None:
