@@ -19,9 +19,9 @@ from .measured import read_json
 from .study import Study
 
 SHAPE = TinyConfig(
-    vocabulary=2560,
-    hidden_size=112,
-    intermediate_size=304,
+    vocabulary=4096,
+    hidden_size=128,
+    intermediate_size=352,
     layers=4,
     heads=4,
     max_positions=2048,

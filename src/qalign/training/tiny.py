@@ -16,9 +16,9 @@ from .models import save
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
 SMALLEST_VOCABULARY = 256 + 3
-WORD = r"\p{Han}|[\p{Hiragana}]|[\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
-"""What no token reaches across: a word with its accents and vowel signs and the space before it; one digit; one character
-of Chinese or of Hiragana, which are written without spaces."""
+WORD = r"\p{Han}|\p{Hiragana}+|[\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
+"""What no token reaches across: a word with its accents and vowel signs and the space before it; one digit; one Chinese
+character; what stands in one script in Japanese, which is written without spaces."""
 
 
 @dataclass(frozen=True, slots=True)

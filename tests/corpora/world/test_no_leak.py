@@ -114,11 +114,6 @@ def test_no_two_splits_share_a_problem(tales: Tales) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="bug: plots with the same statements and another question (more, more-apart; fewer, fewer-one; times-as, times-apart) "
-    "fall in different splits, for the split is drawn by the name of the plot: so the base's text works out test problems",
-)
 def test_no_two_splits_tell_the_same_story(tales: Tales) -> None:
     """Nor the same story with another question: what a problem tells, and works out on the way, is not known from elsewhere."""
     told = {split: {statements(tale): signed for tale, signed in problems.items()} for split, problems in tales.items()}

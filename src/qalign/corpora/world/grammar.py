@@ -6,7 +6,7 @@ A sentence is a template whose fields the language itself fills in, because only
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -106,12 +106,14 @@ class Grammar:
 
     def solution(self, story: Story) -> str:
         """The worked answer: each fact again in plain words, what follows from it, and the result."""
-        lines = []
+        return self.join.join([*self.worked(story), self.conclude(story.answer, story.native_digits)])
+
+    def worked(self, story: Story) -> Iterator[str]:
+        """Each fact in plain words, and behind it the operations that it calls for."""
         for place, event in enumerate(story.events):
             if event.kind not in QUESTIONS:
-                lines.append(self.say(plain(event), story.native_digits))
-            lines += [self.compute(step, story.native_digits) for step in story.steps if step.event == place]
-        return self.join.join([*lines, self.conclude(story.answer, story.native_digits)])
+                yield self.say(plain(event), story.native_digits)
+            yield from (self.compute(step, story.native_digits) for step in story.steps if step.event == place)
 
     def compute(self, step: Step, native: bool = False) -> str:
         """One operation."""

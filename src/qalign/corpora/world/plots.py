@@ -127,12 +127,17 @@ class Story:
     @property
     def signature(self) -> str:
         """What makes two stories the same problem whatever the language, names and things: the plot and its numbers."""
-        return signature(self.plot, [x for event in self.events for x in (event.k, event.n) if x is not None])
+        return signature(self.plot, self._numbers)
 
     @property
     def split(self) -> Split:
-        """The one split that may hold this problem; decided by its signature, so no two splits share a problem."""
-        return split_of(self.signature)
+        """The one split that may hold this problem; decided by what is told and its numbers, so no two splits share a
+        problem, nor a story with another question."""
+        return split_of(signature(TOLD[self.plot], self._numbers))
+
+    @property
+    def _numbers(self) -> list[Fraction]:
+        return [x for event in self.events for x in (event.k, event.n) if x is not None]
 
 
 def signature(plot: str, numbers: list[Fraction]) -> str:
@@ -141,7 +146,7 @@ def signature(plot: str, numbers: list[Fraction]) -> str:
 
 
 def split_of(signed: str) -> Split:
-    """70% of all signatures are for training, 10% each for development, test and the base's text."""
+    """70% of all stories are for training, 10% each for development, test and the base's text."""
     share = int(hashlib.sha256(signed.encode()).hexdigest()[:8], 16) % 100
     return "train" if share < 70 else "development" if share < 80 else "test" if share < 90 else "text"
 
@@ -229,6 +234,9 @@ PLOTS: tuple[Plot, ...] = _plots(
     more-sell       have:b more:ab sell:a ask_now:a
     """,
 )
+
+TOLD: Mapping[str, str] = {plot.name: " ".join(plot.events[:-1]) for plot in PLOTS}
+"""What a plot tells before its question: some plots differ in the question alone."""
 
 LARGEST = 99
 _STUFF = frozenset({"have_stuff", "buy_stuff", "use_stuff", "ask_stuff"})
