@@ -53,6 +53,8 @@ class Local:
         """Generated ids (the end-of-sequence token left off) and the reason of ending, for each prompt."""
         import torch
 
+        from .cache import give_room
+
         device = self.model.device
         length = max(len(ids) for ids in prompts)
         ids = torch.full((len(prompts), length), self.ends[0], dtype=torch.long)
@@ -78,7 +80,9 @@ class Local:
                     use_cache=True,
                     logits_to_keep=1,
                 )
-                cache = out.past_key_values
+                if cache is None:
+                    cache = out.past_key_values
+                    give_room(cache)
                 chosen = self._choose(out.logits[:, -1].float(), [draws[row] for row in alive] if draws else [])
                 ended = torch.isin(chosen, ends)
                 for row, token, end in zip(alive, chosen.tolist(), ended.tolist(), strict=True):
