@@ -26,7 +26,7 @@ SAMPLE_TRAINING = replace(
 
 TOY_TRAINING = replace(
     PAPER_TRAINING,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     warmup_ratio=0.05,
     global_batch_size=16,
     max_length=512,
@@ -101,7 +101,7 @@ SCALES: Mapping[str, Scale] = {
             general="world-flores",
             benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
-            stages={"response-alignment": replace(TOY_TRAINING, max_steps=400)},
+            stages={"response-alignment": replace(TOY_TRAINING, max_steps=700)},
             precision="float32",
         ),
     )

@@ -15,6 +15,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from qalign.corpora.world.grammar import Amount, Grammar, Slots, grammar
+from qalign.corpora.world.languages.en import TOTAL
 from qalign.corpora.world.plots import QUESTIONS, STATEMENTS, Event
 
 NUMBER = r"\d+(?:[.,]\d+)?"
@@ -181,3 +182,8 @@ def _all_slots(spoken: Grammar) -> Iterator[tuple[str, str, Slots]]:
                 yield keys[0], keys[1], replace(counted, **{part: entry})
     for place in spoken.places.values():
         yield keys[0], keys[1], replace(plain, place=place)
+
+
+def without_total(text: str) -> str:
+    """A story that is worked out, without the sentence that says what it comes to."""
+    return re.sub(" " + re.escape(TOTAL).replace(r"\{n\}", r"[\d.]+") + "$", "", text)

@@ -8,12 +8,13 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from reading_back import read_back
+from reading_back import read_back, without_total
 
 from qalign.corpora.world.grammar import grammar
+from qalign.corpora.world.languages.en import TOTAL
 from qalign.corpora.world.plots import PLOTS
 from qalign.corpora.world.sets import SIZES
-from qalign.corpora.world.text import ENGLISH_KINDS, OTHER_KINDS, REPEATED, SHARES, Document, documents
+from qalign.corpora.world.text import ENGLISH_KINDS, OTHER_KINDS, PREFACED, REPEATED, SHARES, Document, documents
 from qalign.languages import LANGUAGES, STUDY
 
 pytestmark = pytest.mark.slow
@@ -26,8 +27,8 @@ def assert_share(found: int, of: int, expected: float, what: object) -> None:
 
 
 def halves(document: Document) -> tuple[list[str], list[str]]:
-    """The lines of a document, first and second half."""
-    lines = document.text.split("\n")
+    """The lines of a document after its preface, first and second half."""
+    lines = document.text.removeprefix(document.preface).split("\n")
     return lines[: len(lines) // 2], lines[len(lines) // 2 :]
 
 
@@ -78,10 +79,45 @@ def test_as_many_as_it_says_are_said_twice_and_every_list(text_documents: list[D
             twice[bool(first)] += 1
             if first and document.kind == "worked":
                 assert "=" not in first[0], "the story is told before it is worked out"
-                assert read_back(first[0], document.language) == read_back(second[0], document.language)
+                worked_out = without_total(second[0])
+                assert read_back(first[0], document.language) == read_back(worked_out, document.language)
             elif first:
                 assert first == second
     assert_share(twice[True], others, REPEATED, "said twice")
+
+
+def test_remarks_stand_before_what_is_said_twice(text_documents: list[Document]) -> None:
+    """So many times as it says, with nothing of a problem in them, on the same line as what follows or above it."""
+    ends: Counter[bool] = Counter()
+    alone = 0
+    for document in text_documents:
+        first, _ = halves(document)
+        if document.preface:
+            assert first, "only what is said twice has a preface"
+            assert document.text.startswith(document.preface)
+            assert not re.search(r"\d", document.preface), document
+            ends[document.preface.endswith("\n")] += 1
+        elif first and document.kind != "dictionary":
+            alone += 1
+    among_others = sum(1 for document in text_documents if document.preface and document.kind != "dictionary")
+    assert_share(among_others, among_others + alone, PREFACED, "prefaced")
+    assert_share(ends[True], ends.total(), 0.5, "on a line of its own")
+
+
+def test_a_story_that_is_worked_out_ends_with_its_total(text_documents: list[Document]) -> None:
+    """But for those whose question would ask for an operation more, and those with nothing to work out."""
+    totals: dict[str, set[bool]] = {}
+    for document in text_documents:
+        if document.kind == "worked":
+            text = once(document)[0]
+            results = re.findall(r"= ([\d.]+)\.", text)
+            stated = re.findall(re.escape(TOTAL).replace(r"\{n\}", r"([\d.]+)"), text)
+            assert not stated or (stated == results[-1:] and text.endswith(TOTAL.format(n=stated[0]))), document
+            assert document.signature is not None
+            totals.setdefault(document.signature.split()[0], set()).add(bool(stated))
+    for plot in PLOTS:
+        (has_total,) = totals[plot.name]
+        assert has_total == (plot.events[-1].partition(":")[0] not in ("ask_together", "ask_difference")), plot.name
 
 
 def test_it_holds_no_answers_and_no_form_of_question_and_answer(text_documents: list[Document]) -> None:
@@ -95,8 +131,11 @@ def test_it_holds_no_answers_and_no_form_of_question_and_answer(text_documents: 
     for document in text_documents:
         assert not forbidden.search(document.text), document
         if re.search("[?？]", document.text):
-            assert document.kind == "sentences", document
-            assert not re.search(r"\d", document.text), "a question is about nothing that was told"
+            of_remarks = document.text if document.kind == "sentences" else document.preface
+            assert document.text.count("?") + document.text.count("？") == of_remarks.count("?") + of_remarks.count(
+                "？"
+            )
+            assert not re.search(r"\d", of_remarks), "a question is about nothing that was told"
     assert forbidden.search(grammar("ru").answer.format(n=5))
 
 

@@ -3,7 +3,7 @@
 Mostly English, the other languages unequal, three of them scarce, as in real corpora. It tells stories and works some of them
 out, but holds no question with its answer, no answer format and no translation. What links the languages: names, digits, stories
 whose sentences change language by turns, lines of a dictionary. Most documents say everything twice, and lists of words
-in no order always do: that teaches a small model to copy.
+in no order always do: that teaches a small model to copy. Remarks may stand before it: where it begins tells nothing.
 """
 
 from __future__ import annotations
@@ -16,38 +16,43 @@ from typing import Literal, TypeVar
 
 from .draw import Draw
 from .grammar import Grammar, grammar
+from .languages.en import TOTAL
 from .plots import LARGEST, PLOTS, SETTINGS, Domain, Event, Step, Story, fill, general
 
 Kind = Literal["sums", "worked", "story", "sentences", "switching", "dictionary", "list"]
 Key = TypeVar("Key", bound=str)
 
 SHARES = {
-    "en": 0.54, "de": 0.062, "es": 0.062, "fr": 0.062, "ru": 0.056, "zh": 0.056, "ja": 0.056,
-    "bn": 0.035, "th": 0.035, "sw": 0.035,
+    "en": 0.52, "de": 0.064, "es": 0.064, "fr": 0.064, "ru": 0.058, "zh": 0.058, "ja": 0.058,
+    "bn": 0.038, "th": 0.038, "sw": 0.038,
 }  # fmt: skip
 """The share of each language's documents."""
-SCARCE = 0.035
+SCARCE = 0.038
 """The share of a language that the table lacks, beside the share of 1 of all others."""
-REPEATED = 0.6
+REPEATED = 0.7
+PREFACED = 0.6
+"""The share, of what is said twice, before which something else is said."""
 ASKED = 0.3
-ENGLISH_KINDS: Mapping[Kind, float] = {"sums": 0.42, "worked": 0.28, "story": 0.11, "sentences": 0.11, "list": 0.08}
+ENGLISH_KINDS: Mapping[Kind, float] = {"sums": 0.1, "worked": 0.14, "story": 0.3, "sentences": 0.22, "list": 0.24}
 OTHER_KINDS: Mapping[Kind, float] = {
-    "story": 0.22,
-    "sentences": 0.14,
-    "switching": 0.46,
+    "story": 0.2,
+    "sentences": 0.12,
+    "switching": 0.44,
     "dictionary": 0.09,
-    "list": 0.09,
+    "list": 0.15,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text. `signature` is that of the problem whose story it tells, where it tells one."""
+    """One text. `signature` is that of the problem whose story it tells, where it tells one; `preface`, the beginning of the
+    text, has nothing to do with what follows."""
 
     language: str
     kind: Kind
     text: str
     signature: str | None = None
+    preface: str = ""
 
 
 def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
@@ -60,9 +65,19 @@ def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
     for _ in range(count):
         code = _by_share(shares, draw)
         kind: Kind = _by_share(ENGLISH_KINDS if code == "en" else OTHER_KINDS, draw)
-        text, before, signature = _telling(grammar(code), kind, draw)
-        twice = kind == "list" or (kind != "sums" and draw.chance(REPEATED))
-        yield Document(code, kind, f"{before}\n{text}" if twice else text, signature)
+        said = grammar(code)
+        text, before, signature = _telling(said, kind, draw)
+        preface = ""
+        if kind == "list" or (kind != "sums" and draw.chance(REPEATED)):
+            preface = _preface(said, draw) if draw.chance(PREFACED) else ""
+            text = f"{preface}{before}\n{text}"
+        yield Document(code, kind, text, signature, preface)
+
+
+def _preface(said: Grammar, draw: Draw) -> str:
+    """A remark or two, and the space or the line break after them."""
+    remarks = said.join.join(said.say(_remark(draw)) for _ in range(draw.number(1, 2)))
+    return f"{remarks}{draw.one((said.join or ' ', chr(10)))}"
 
 
 def _telling(said: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | None]:
@@ -87,7 +102,12 @@ def _telling(said: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | Non
             text = said.join.join(_told(story, [said]))
             if kind == "worked":
                 untold = replace(story, events=story.events[:-1])  # without the question
-                return said.join.join(said.worked(untold)), text, story.signature
+                total = [
+                    TOTAL.format(n=said.number(last.result))
+                    for last in story.steps[-1:]
+                    if last.event < len(untold.events)  # unless the question asks for one operation more
+                ]
+                return said.join.join([*said.worked(untold), *total]), text, story.signature
             return text, text, story.signature
     return text, text, None
 

@@ -74,6 +74,9 @@ PHRASES = {
 }
 # fmt: on
 
+# What ends a story that the base's text works out.
+TOTAL = "That makes {n}."
+
 # What only the large English set says: the unknown, and the result that is known (MetaMath, arXiv 2309.12284).
 UNKNOWN = "What is the value of the unknown x?"
 BACKWARD = "If we know that the answer to this question is {n}, what is the value of the unknown x?"
