@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from qalign.generation.cache import ROOM, RoomyLayer, give_room
+from qalign.generation.cache import ROOM, give_room, roomy_layer
 
 
 def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,7 +26,7 @@ def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int) -> None:
     for cache in (ours, theirs):
         cache.update(*first, 0)
     give_room(ours)
-    assert type(ours.layers[0]) is RoomyLayer
+    assert type(ours.layers[0]) is roomy_layer()
     for _ in range(2 * ROOM + 5):
         if rows > 1 and draw.random() < 0.05:
             keep = torch.tensor(sorted(draw.sample(range(rows), rows - 1)))

@@ -6,51 +6,61 @@ longer than the model's arithmetic. Here a token is written where there is room;
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers.cache_utils import DynamicLayer
+if TYPE_CHECKING:
+    import torch
 
 ROOM = 64
 """Tokens that a layer makes room for at once."""
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
-    """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width)."""
+@cache
+def roomy_layer() -> Any:
+    """The class of a layer with room, made when it is first wanted: transformers takes seconds to import."""
+    from transformers.cache_utils import DynamicLayer
 
-    def __init__(self, layer: DynamicLayer) -> None:
-        super().__init__()
-        self.lazy_initialization(layer.keys, layer.values)
-        self._used = 0
-        self._buffers: tuple[torch.Tensor, ...] = (layer.keys[..., :0, :], layer.values[..., :0, :])
-        self.update(layer.keys, layer.values)
+    class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
+        """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width)."""
 
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Appends the new tokens; returns all keys and all values, which later calls do not change."""
-        start, self._used = self._used, self._used + key_states.shape[-2]
-        self._buffers = tuple(
-            _written(buffer, states, start)
-            for buffer, states in zip(self._buffers, (key_states, value_states), strict=True)
-        )
-        return self._view()
+        def __init__(self, layer: DynamicLayer) -> None:
+            super().__init__()
+            self.lazy_initialization(layer.keys, layer.values)
+            self._used = 0
+            self._buffers: tuple[torch.Tensor, ...] = (layer.keys[..., :0, :], layer.values[..., :0, :])
+            self.update(layer.keys, layer.values)
 
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keeps these rows."""
-        self._buffers = tuple(buffer[indices] for buffer in self._buffers)
-        self._view()
+        def update(
+            self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            """Appends the new tokens; returns all keys and all values, which later calls do not change."""
+            start, self._used = self._used, self._used + key_states.shape[-2]
+            self._buffers = tuple(
+                _written(buffer, states, start)
+                for buffer, states in zip(self._buffers, (key_states, value_states), strict=True)
+            )
+            return self._view()
 
-    def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
-        self.keys, self.values = (buffer[..., : self._used, :] for buffer in self._buffers)
-        return self.keys, self.values
+        def batch_select_indices(self, indices: torch.Tensor) -> None:
+            """Keeps these rows."""
+            self._buffers = tuple(buffer[indices] for buffer in self._buffers)
+            self._view()
+
+        def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
+            self.keys, self.values = (buffer[..., : self._used, :] for buffer in self._buffers)
+            return self.keys, self.values
+
+    return RoomyLayer
 
 
-def give_room(cache: Any) -> None:
+def give_room(found: Any) -> None:
     """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are."""
-    for place, layer in enumerate(getattr(cache, "layers", [])):
+    from transformers.cache_utils import DynamicLayer
+
+    for place, layer in enumerate(getattr(found, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
-            cache.layers[place] = RoomyLayer(layer)
+            found.layers[place] = roomy_layer()(layer)
 
 
 def _written(buffer: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:
