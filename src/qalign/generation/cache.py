@@ -6,7 +6,7 @@ longer than the model's arithmetic. Here a token is written where there is room;
 
 from __future__ import annotations
 
-from functools import cache
+import functools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ ROOM = 64
 """Tokens that a layer makes room for at once."""
 
 
-@cache
+@functools.cache
 def roomy_layer() -> Any:
     """The class of a layer with room, made when it is first wanted: transformers takes seconds to import."""
     from transformers.cache_utils import DynamicLayer
@@ -54,13 +54,13 @@ def roomy_layer() -> Any:
     return RoomyLayer
 
 
-def give_room(found: Any) -> None:
+def give_room(cache: Any) -> None:
     """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are."""
     from transformers.cache_utils import DynamicLayer
 
-    for place, layer in enumerate(getattr(found, "layers", [])):
+    for place, layer in enumerate(getattr(cache, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
-            found.layers[place] = roomy_layer()(layer)
+            cache.layers[place] = roomy_layer()(layer)
 
 
 def _written(buffer: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:

@@ -17,8 +17,11 @@ from typing import NamedTuple
 from qalign.corpora.world.grammar import Amount, Grammar, Slots, grammar
 from qalign.corpora.world.languages.en import TOTAL
 from qalign.corpora.world.plots import QUESTIONS, STATEMENTS, Event
+from qalign.corpora.world.text import Document
 
 NUMBER = r"\d+(?:[.,]\d+)?"
+STATED_TOTAL = re.escape(TOTAL).replace(r"\{n\}", r"([\d.]+)")
+"""The sentence that says what a story that is worked out comes to."""
 OPERATION = rf"{NUMBER} [-+×÷] {NUMBER} = {NUMBER}"
 X = "x"
 """How an unknown number is written."""
@@ -186,4 +189,9 @@ def _all_slots(spoken: Grammar) -> Iterator[tuple[str, str, Slots]]:
 
 def without_total(text: str) -> str:
     """A story that is worked out, without the sentence that says what it comes to."""
-    return re.sub(" " + re.escape(TOTAL).replace(r"\{n\}", r"[\d.]+") + "$", "", text)
+    return re.sub(f" {STATED_TOTAL}$", "", text)
+
+
+def without_preface(document: Document) -> str:
+    """A document of the base's text from where it begins to tell something."""
+    return document.text.removeprefix(document.preface)

@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from reading_back import read_back, without_total
+from reading_back import STATED_TOTAL, read_back, without_preface, without_total
 
 from qalign.corpora.world.grammar import grammar
 from qalign.corpora.world.languages.en import TOTAL
@@ -28,7 +28,7 @@ def assert_share(found: int, of: int, expected: float, what: object) -> None:
 
 def halves(document: Document) -> tuple[list[str], list[str]]:
     """The lines of a document after its preface, first and second half."""
-    lines = document.text.removeprefix(document.preface).split("\n")
+    lines = without_preface(document).split("\n")
     return lines[: len(lines) // 2], lines[len(lines) // 2 :]
 
 
@@ -105,13 +105,13 @@ def test_remarks_stand_before_what_is_said_twice(text_documents: list[Document])
 
 
 def test_a_story_that_is_worked_out_ends_with_its_total(text_documents: list[Document]) -> None:
-    """But for those whose question would ask for an operation more, and those with nothing to work out."""
+    """But for those whose question asks for an operation more."""
     totals: dict[str, set[bool]] = {}
     for document in text_documents:
         if document.kind == "worked":
             text = once(document)[0]
             results = re.findall(r"= ([\d.]+)\.", text)
-            stated = re.findall(re.escape(TOTAL).replace(r"\{n\}", r"([\d.]+)"), text)
+            stated = re.findall(STATED_TOTAL, text)
             assert not stated or (stated == results[-1:] and text.endswith(TOTAL.format(n=stated[0]))), document
             assert document.signature is not None
             totals.setdefault(document.signature.split()[0], set()).add(bool(stated))

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from reading_back import read_back, told
+from reading_back import read_back, told, without_preface
 from typer.testing import CliRunner
 
 from qalign.cli import app
@@ -111,7 +111,7 @@ def test_it_is_in_the_text_of_a_base(table: dict[str, Language]) -> None:
     assert {"story", "sentences"} <= {document.kind for document in mine}
     for document in mine:
         if document.kind == "story":
-            assert read_back(document.text.removeprefix(document.preface).split("\n")[0], "it")
+            assert read_back(without_preface(document).split("\n")[0], "it")
 
 
 @pytest.mark.usefixtures("italian")

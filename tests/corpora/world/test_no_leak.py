@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import combinations
 
 import pytest
-from reading_back import OPERATION, Tale, Told, read_back, statements, without_total
+from reading_back import OPERATION, Tale, Told, read_back, statements, without_preface, without_total
 
 from qalign.corpora.world.augment import backward, rephrased, self_verification
 from qalign.corpora.world.grammar import grammar
@@ -69,7 +69,7 @@ def tales(text_documents: list[Document]) -> Tales:
 
 def tale_of(document: Document) -> Tale:
     """What a document of the base's text tells."""
-    once = document.text.removeprefix(document.preface).split("\n")[0]
+    once = without_preface(document).split("\n")[0]
     return read_back(without_total(once), document.language, *(["en"] if document.kind == "switching" else []))
 
 
@@ -143,9 +143,7 @@ def test_what_tells_no_story_holds_no_problem(text_documents: list[Document]) ->
         if document.kind == "sums":
             assert re.fullmatch(rf"({OPERATION}\.\s?)+", document.text), document
         elif document.kind == "list":
-            items = [
-                item for line in document.text.removeprefix(document.preface).split("\n") for item in line.split(", ")
-            ]
+            items = [item for line in without_preface(document).split("\n") for item in line.split(", ")]
             assert all(re.fullmatch(r"\d+", item) or not re.search(r"[\d.?!।。？]", item) for item in items), document
         elif document.kind not in TELLING:
             assert not re.search(r"\d", document.text), document

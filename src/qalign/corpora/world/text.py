@@ -30,9 +30,11 @@ SHARES = {
 SCARCE = 0.038
 """The share of a language that the table lacks, beside the share of 1 of all others."""
 REPEATED = 0.7
+"""The share of documents that say everything twice, lists (which always do) and sums (which never do) left out."""
 PREFACED = 0.6
 """The share, of what is said twice, before which something else is said."""
 ASKED = 0.3
+"""The share of remarks that are questions about nothing that was told."""
 ENGLISH_KINDS: Mapping[Kind, float] = {"sums": 0.1, "worked": 0.14, "story": 0.3, "sentences": 0.22, "list": 0.24}
 OTHER_KINDS: Mapping[Kind, float] = {
     "story": 0.2,
