@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -16,10 +17,20 @@ INTERRUPTED = 130
 
 
 class _Worker(SpawnProcess):
+    """A process that Ctrl-C ends without a word, also while it starts or is idle: a terminal sends it to all of a run."""
+
+    def start(self) -> None:
+        held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it can be caught
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+
     def run(self) -> None:
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             super().run()
-        except KeyboardInterrupt:  # while it was idle: a terminal sends Ctrl-C to every process of a run
+        except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
 
 
