@@ -7,8 +7,10 @@ operations, so its answer is right by construction. A plot is written once, in t
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -244,6 +246,11 @@ _PLACES = {"buy": "trade", "sell": "trade", "purchase": "trade", "find": "outdoo
 _FACTORS = frozenset({"times", "times_as", "share", "pack"})
 _BOTH = frozenset({"boxes", "buy_boxes", "earn"})
 _UNCOUNTED = frozenset(QUESTIONS)
+_OPERATIONS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "+": operator.add, "-": operator.sub, "×": operator.mul, "÷": operator.truediv,
+}  # fmt: skip
+_exact = functools.cache(Fraction)
+"""The fraction of two small whole numbers: a world is made of a hundred or so, drawn millions of times."""
 
 
 @dataclass(slots=True)
@@ -256,15 +263,14 @@ class _Ledger:
     cost: Fraction = Fraction(0)
 
     def work_out(self, place: int, left: Fraction, sign: Literal["+", "-", "×", "÷"], right: Fraction) -> Fraction:
-        result = {"+": left + right, "-": left - right, "×": left * right}.get(sign) if sign != "÷" else left / right
-        assert result is not None
+        result = _OPERATIONS[sign](left, right)
         self.steps.append(Step(place, left, sign, right, result))
         return result
 
     def happens(self, place: int, event: Event) -> Fraction:
         """Keeps the books of one event; returns what the last operation gave (of a question: the answer)."""
         has, who, other = self.has, event.who, event.other
-        n, k = event.n or Fraction(0), event.k or Fraction(0)
+        n, k = event.n or _exact(0), event.k or _exact(0)
         match event.kind:
             case "have" | "money" | "have_stuff":
                 has[who] = n
@@ -364,16 +370,16 @@ def _draw_numbers(kind: str, draw: Draw) -> tuple[Fraction | None, Fraction | No
     if kind in _UNCOUNTED:
         return None, None
     if kind in _FACTORS:
-        return None, Fraction(draw.number(2, 5))
+        return None, _exact(draw.number(2, 5))
     if kind in _BOTH:
-        return Fraction(draw.number(2, 9)), Fraction(draw.number(2, 6))
+        return _exact(draw.number(2, 9)), _exact(draw.number(2, 6))
     if kind in ("price", "purchase"):
-        return Fraction(draw.number(2, 9)), None
+        return _exact(draw.number(2, 9)), None
     if kind in _STUFF:
-        return Fraction(draw.number(9, 40) if kind == "have_stuff" else draw.number(3, 20), 2), None
+        return _exact(draw.number(9, 40) if kind == "have_stuff" else draw.number(3, 20), 2), None
     if kind in ("have", "money"):
-        return Fraction(draw.number(5, 60)), None
-    return Fraction(draw.number(2, 20)), None
+        return _exact(draw.number(5, 60)), None
+    return _exact(draw.number(2, 20)), None
 
 
 def general(domain: Domain, draw: Draw) -> Event:
