@@ -99,19 +99,31 @@ def adopt_command(
 @app.command("eval")
 @with_study
 def eval_command(
-    model: Annotated[str, typer.Argument(help="Any checkpoint: a folder or a hub name.")],
+    model: Annotated[str, typer.Argument(help="Any checkpoint: a folder or a hub name; or what the server calls it.")],
     study: Study,
     placement: Placement,
     output: Annotated[Path | None, typer.Option(help="Where the tables go; beside the stages by default.")] = None,
-) -> None:
+    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Ask an OpenAI-compatible server that has the model, such as http://localhost:8000/v1 (key: OPENAI_API_KEY).")] = None,
+    requests_in_flight: Annotated[int, typer.Option(min=1, help="Requests to the server at once.")] = 32,
+    seconds_per_request: Annotated[float, typer.Option(min=0.1, help="How long to wait for an answer of the server before asking again.")] = 600.0,
+) -> None:  # fmt: skip
     """Measure a checkpoint on the benchmarks, zero-shot. (`--base` plays no part here.)"""
     from dataclasses import replace
 
+    from .systems.bases import base_on_server
     from .systems.comparison import Evaluated
+    from .systems.settings import parse_settings
 
     study = replace(study, base_name=model)
+    if endpoint is not None:
+        placement = replace(
+            placement, endpoint=endpoint, served_model=model, requests_in_flight=requests_in_flight,
+            seconds_per_request=seconds_per_request,
+        )  # fmt: skip
+        study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
+    checkpoint = base_on_server(model, study.runs) if endpoint is not None else study.base
     name = Path(model).resolve().name if Path(model).exists() else model
-    comparison = [Evaluated(name, study.base, study.scored(study.base))]
+    comparison = [Evaluated(name, checkpoint, study.scored(checkpoint))]
     study.settings.check_all_used()
     _finish(study, comparison, placement, output)
 

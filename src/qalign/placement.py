@@ -14,6 +14,9 @@ class Placement:
     `processes` is how many training processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x
     longest row of a training micro-batch; `batch_size` is how many prompts are generated for at once. `trackers` are names
     that accelerate knows.
+
+    For the backend `endpoint`: the server's address, the name that it knows the model by, how many requests are under way at
+    once, and how long to wait for one answer.
     """
 
     runs: Path = Path("runs")
@@ -26,3 +29,7 @@ class Placement:
     seconds_per_checkpoint: float = 300.0
     trackers: tuple[str, ...] = ("tensorboard",)
     quiet: bool = False
+    endpoint: str = ""
+    served_model: str = ""
+    requests_in_flight: int = 32
+    seconds_per_request: float = 600.0

@@ -42,6 +42,8 @@ def script(asked: Sequence[Problem]) -> Scripted:
 class Counting:
     """Counts what a backend is asked; stops at a request if told to."""
 
+    independent = False
+
     def __init__(self, backend: Any, stop_after: int | None = None) -> None:
         self.backend, self.stop_after = backend, stop_after
         self.asked: Counter[str] = Counter()
@@ -178,10 +180,14 @@ def test_a_backend_must_answer_each_request_once(tmp_path: Path) -> None:
     asked = problems(3)
 
     class Forgets:
+        independent = False
+
         def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
             yield from script(asked).generate(requests[:-1])
 
     class Repeats:
+        independent = False
+
         def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
             yield from script(asked).generate([*requests, requests[0]])
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class Local:
-    """A transformers model with its tokenizer on a device."""
+    """A transformers model with its tokenizer on a device. The last bits of its numbers depend on the shape of a batch."""
+
+    independent = False
 
     def __init__(self, model: Any, tokenizer: Any, decoding: DecodingConfig, batch_size: int) -> None:
         self.model, self.tokenizer, self.decoding, self.batch_size = model.eval(), tokenizer, decoding, batch_size

@@ -56,7 +56,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer: `text` without special tokens, the hash of the rendered prompt, generated tokens, why it ended."""
+    """One answer: `text` without special tokens, the hash of the rendered prompt, generated tokens (as a server counts them,
+    the end of the sequence mostly among them), why it ended."""
 
     key: str
     text: str
@@ -66,7 +67,10 @@ class Completion:
 
 
 class Backend(Protocol):
-    """A model that answers."""
+    """A model that answers. `independent`: what it answers does not depend on what it is asked at the same time."""
+
+    @property
+    def independent(self) -> bool: ...
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request once, in any order."""
@@ -75,6 +79,7 @@ class Backend(Protocol):
 
 BACKENDS: Mapping[str, str] = {
     "transformers": "qalign.generation.local:open_local",
+    "endpoint": "qalign.generation.endpoint:open_endpoint",
     "scripted": "qalign.generation.scripted:open_scripted",
 }
 """The kinds of backend, each by the function that opens one from a model folder: (folder, decoding, placement)."""

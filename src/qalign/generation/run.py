@@ -1,4 +1,5 @@
-"""Generating for many problems: in chunks, each kept when it is whole, so that an interruption costs one chunk.
+"""Generating for many problems: in chunks, each kept when it is whole, so that an interruption costs one chunk; an answer
+that depends on no other is kept as it comes.
 
 The chunks and their order follow from the requests alone. A run that was interrupted therefore asks in the same company
 as an undisturbed one, and its answers are the same to the last bit; an answer is never taken over from a run under other
@@ -8,7 +9,7 @@ settings, because the kept file begins with the settings it was made under.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,26 +45,39 @@ def generate(
     header = json.dumps({"settings": settings, "requests": ordered}, sort_keys=True, ensure_ascii=False)
     done = _taken_over(kept, header)
     with Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar, kept.open("a", encoding="utf-8") as file:
-        for start in range(0, len(ordered), REQUESTS_PER_CHUNK):
-            chunk = ordered[start : start + REQUESTS_PER_CHUNK]
-            if all(key in done for key in chunk):
-                continue
+
+        def keep(answers: Sequence[Completion]) -> None:
+            predictions = [_prediction(by_key[answer.key], answer) for answer in answers]
+            rows = [[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions]
+            file.write(json.dumps(rows) + "\n")
+            file.flush()
+            done.update({f"{p.language}/{p.id}": p for p in predictions})
+
+        for chunk in _chunks(ordered, done, backend):
             answered: dict[str, Completion] = {}
             for completion in backend.generate([Request(key, by_key[key].question) for key in chunk]):
                 if completion.key in answered:
                     raise StageError(f"the backend answered {completion.key} twice")
                 answered[completion.key] = completion
+                if backend.independent:
+                    keep([completion])
                 bar.advance(1)
             if missing := [key for key in chunk if key not in answered]:
                 raise StageError(f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}")
-            chunk_predictions = [_prediction(by_key[key], answered[key]) for key in chunk]
-            file.write(
-                json.dumps([[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in chunk_predictions])
-                + "\n"
-            )
-            file.flush()
-            done.update({f"{p.language}/{p.id}": p for p in chunk_predictions})
+            if not backend.independent:
+                keep([answered[key] for key in chunk])
     return [done[key] for key in by_key]
+
+
+def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], backend: Backend) -> Iterator[Sequence[str]]:
+    """What is asked together: the same chunks in every attempt, or all that is left where that makes no difference."""
+    if backend.independent:
+        ordered = [key for key in ordered if key not in done]
+    size = len(ordered) if backend.independent else REQUESTS_PER_CHUNK
+    for start in range(0, len(ordered), max(size, 1)):
+        chunk = ordered[start : start + size]
+        if not all(key in done for key in chunk):
+            yield chunk
 
 
 def _taken_over(kept: Path, header: str) -> dict[str, Prediction]:

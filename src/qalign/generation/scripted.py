@@ -22,6 +22,8 @@ SCRIPT = "script.json"
 class Scripted:
     """Answers by instruction; whitespace-separated words count as tokens."""
 
+    independent = False
+
     def __init__(self, answers: Mapping[str, str], otherwise: str | None = None) -> None:
         self.answers, self.otherwise = answers, otherwise
 

@@ -18,7 +18,7 @@ from ..records import write_json
 from ..training.config import SUMMARY
 from ..training.models import check_folder
 from ..training.tiny import TinyConfig
-from .stages import fetch_base, make_tiny_base
+from .stages import fetch_base, make_tiny_base, name_served
 
 TINY = "tiny"
 WORLD = "world"
@@ -62,6 +62,13 @@ def base_on_hub(name: str, runs: Path) -> Stage:
     name, _, asked = name.partition("@")
     revision = asked or _hub_revision(name, runs / "revisions.json")
     return Stage("base", 1, {"hub": name, "revision": revision}, fetch_base)
+
+
+def base_on_server(name: str, runs: Path) -> Stage:
+    """A model that a server knows by a name: known by its content where the name is a folder's, else by the name alone."""
+    if Path(name).is_dir():
+        return base_on_disk(Path(name), runs)
+    return Stage("base-served", 1, {"served": name}, name_served)
 
 
 def base(name: str, runs: Path) -> Stage:

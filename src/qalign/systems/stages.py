@@ -25,6 +25,7 @@ from ..training.models import POINTER, download
 RECORDS, COUNTS = "records.jsonl", "counts.json"
 EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
 FRAME_TIMES = 2000
+SERVED = "served.json"
 PREDICTIONS, JUDGEMENTS, SCORES = "predictions.jsonl", "judgements.jsonl", "scores.json"
 
 
@@ -75,6 +76,11 @@ def _examples(task: str, records: Path, rows: Mapping[str, Language]) -> Iterato
     if task == "response":
         return response_examples(read_jsonl(records, Problem))
     return translation_examples(VARIANTS[task], read_jsonl(records, Pair), rows)
+
+
+def name_served(work: Work) -> None:
+    """Writes down the name of a model that only a server has."""
+    write_json(work.output / SERVED, {"model": work.config["served"]})
 
 
 def make_tiny_base(work: Work) -> None:

@@ -1,0 +1,221 @@
+"""The contract of a backend, kept by one that speaks to a server: nothing is lost, nothing that was answered is asked again."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from qalign.alignment.prompts import prompt
+from qalign.cli import app
+from qalign.errors import ModelError, SettingError
+from qalign.generation import DecodingConfig, Request, generate, open_backend
+from qalign.placement import Placement
+from qalign.records import Problem, sha256
+from qalign.systems.bases import WORLD_FOLDER
+
+pytest.importorskip("openai")
+
+SERVER = Path(__file__).with_name("misbehaving_server.py")
+DECODING = DecodingConfig(max_new_tokens=7, backend="endpoint")
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def start(port: int, tmp_path: Path) -> Iterator[Start]:
+    """Starts the server with faults; all that were started are killed in the end."""
+    with ExitStack() as started:
+
+        def one(**faults: float) -> subprocess.Popen[bytes]:
+            command = [sys.executable, str(SERVER), str(port), str(tmp_path / "log"), json.dumps(faults)]
+            server = subprocess.Popen(command)
+            started.callback(server.wait)
+            started.callback(server.kill)
+            wait_for(port)
+            return server
+
+        yield one
+
+
+def wait_for(port: int, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+def placed(port: int, **more: Any) -> Placement:
+    values = {"endpoint": f"http://127.0.0.1:{port}/v1", "served_model": "m", "requests_in_flight": 8} | more
+    return Placement(quiet=True, **values)
+
+
+def problems(number: int, ending: str = "") -> list[Problem]:
+    return [Problem(str(n), "en", f"question {n}{ending}", None, "1", "test") for n in range(number)]
+
+
+def answered(tmp_path: Path, log_name: str = "log") -> Counter[str]:
+    """How often the server has answered each question."""
+    log = tmp_path / log_name
+    return Counter(map(json.loads, log.read_text(encoding="utf-8").splitlines())) if log.exists() else Counter()
+
+
+def test_it_answers_as_the_protocol_says(port: int, start: Start, tmp_path: Path) -> None:
+    start()
+    requests = [Request("a", "one"), Request("b", "two cut")]
+    found = {c.key: c for c in open_backend(tmp_path, DECODING, placed(port)).generate(requests)}
+    assert {key: (c.text, c.tokens, c.finish) for key, c in found.items()} == {
+        "a": ("answer to one", 7, "stop"),
+        "b": ("answer to two cut", 7, "length"),
+    }
+    assert found["a"].prompt_sha256 == sha256(prompt("one"))
+    assert list(open_backend(tmp_path, DECODING, placed(port)).generate([])) == []
+
+
+def test_errors_silence_and_broken_connections_lose_nothing(port: int, start: Start, tmp_path: Path) -> None:
+    start(**{"429": 0.1, "500": 0.1, "drop": 0.05, "hang": 0.02})
+    asked = problems(120)
+    backend = open_backend(tmp_path, DECODING, placed(port, seconds_per_request=0.5))
+    found = generate(asked, backend, tmp_path, {}, "test", placed(port))
+    assert [(p.id, p.text) for p in found] == [(p.id, f"answer to {p.question}") for p in asked]
+    assert set(answered(tmp_path)) == {p.question for p in asked}
+    # A question whose answer came too late for the client may be answered twice, and no other.
+    assert answered(tmp_path).total() <= len(asked) + 12
+
+
+def test_a_server_that_is_killed_and_started_again_is_waited_for(port: int, start: Start, tmp_path: Path) -> None:
+    server = start()
+    asked = problems(300)
+    backend = open_backend(tmp_path, DECODING, placed(port, requests_in_flight=2))
+    draw = random.Random(1)
+    kills = set(draw.sample(range(20, 280), 2))
+    seen = []
+    for answer in backend.generate([Request(p.id, p.question) for p in asked]):
+        seen.append(answer.key)
+        if len(seen) in kills:
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+            server = start()
+    assert sorted(seen) == sorted(p.id for p in asked)
+    assert answered(tmp_path).total() <= len(asked) + 2 * len(kills), "only what was under way is asked again"
+
+
+def test_what_came_before_a_failure_is_kept_and_not_asked_again(
+    port: int, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server dies for good; started again later, it is asked for what it had not answered."""
+    monkeypatch.setattr("qalign.generation.endpoint.RETRIES", 1)
+    server = start()
+    asked = problems(200)
+
+    class Dying:
+        independent = True
+
+        def generate(self, requests: Any) -> Iterator[Any]:
+            for number, answer in enumerate(open_backend(tmp_path, DECODING, placed(port)).generate(requests)):
+                if number == 90:
+                    server.kill()
+                yield answer
+
+    with pytest.raises(ModelError, match=r"did not answer en/\d+ .*the same command again"):
+        generate(asked, Dying(), tmp_path, {}, "test", placed(port))
+    before = answered(tmp_path)
+    assert 90 <= before.total() < 200
+    start()
+    found = generate(asked, open_backend(tmp_path, DECODING, placed(port)), tmp_path, {}, "test", placed(port))
+    assert [(p.id, p.text) for p in found] == [(p.id, f"answer to {p.question}") for p in asked]
+    twice = [question for question, times in answered(tmp_path).items() if times > 1]
+    assert len(twice) <= 8, "of what was answered, only answers on their way when the server died are asked again"
+
+
+def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) -> None:
+    start()
+    for question, says in (("bad", "no finished answer"), ("fine", None)):
+        backend = open_backend(tmp_path, DECODING, placed(port))
+        if says:
+            with pytest.raises(ModelError, match=says):
+                list(backend.generate([Request("k", question)]))
+        else:
+            assert [c.key for c in backend.generate([Request("k", question)])] == ["k"]
+
+
+def test_a_server_that_refuses_is_not_asked_twice(port: int, start: Start, tmp_path: Path) -> None:
+    start(**{"401": 1.0})
+    with pytest.raises(ModelError, match=r"AuthenticationError.*made to fail with 401"):
+        list(open_backend(tmp_path, DECODING, placed(port)).generate([Request("k", "one")]))
+    assert answered(tmp_path, "log.asked").total() == 1
+
+
+def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Start, tmp_path: Path) -> None:
+    start()
+    words = ["eval", "some/model", "--endpoint", f"http://127.0.0.1:{port}/v1", "--test", "world-development",
+             "--test-languages", "en,sw", "--set", "data.problems_per_language=3", "--runs", str(tmp_path / "runs"),
+             "--quiet"]  # fmt: skip
+    for _ in range(2):
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        assert answered(tmp_path).total() == 6, "each question once, and never again"
+    assert "some/model" in result.output
+    (stage,) = (tmp_path / "runs" / "stages").glob("base-served-*/served.json")
+    assert json.loads(stage.read_text()) == {"model": "some/model"}
+
+
+@pytest.mark.slow
+def test_a_real_server_gives_the_answers_of_the_model_it_serves(port: int, tmp_path: Path) -> None:
+    """`transformers serve`, killed and started again on the way."""
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    requests = [Request(str(n), f"Anna has {n} apples. How many apples does Anna have?") for n in range(3, 11)]
+    decoding = {"max_new_tokens": 16}
+    local = open_backend(WORLD_FOLDER, DecodingConfig(**decoding), Placement(device="cpu"))
+    expected = {answer.key: (answer.text, answer.finish) for answer in local.generate(requests)}
+    command = [
+        sys.executable, "-c", "from transformers.cli.transformers import main; main()",
+        "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu",
+    ]  # fmt: skip
+    where = placed(port, served_model=str(WORLD_FOLDER), requests_in_flight=2)
+    found = {}
+    with ExitStack() as started:
+
+        def serve() -> subprocess.Popen[bytes]:
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            started.callback(server.wait)
+            started.callback(server.kill)
+            return server
+
+        server = serve()
+        wait_for(port)
+        backend = open_backend(WORLD_FOLDER, DecodingConfig(**decoding, backend="endpoint"), where)
+        for answer in backend.generate(requests):
+            found[answer.key] = (answer.text, answer.finish)
+            if len(found) == 3:
+                server.kill()
+                server.wait()
+                server = serve()
+    assert found == expected
+
+
+def test_no_server_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="--endpoint"):
+        open_backend(tmp_path, DECODING, Placement())
