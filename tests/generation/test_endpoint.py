@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import random
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Serve, wait_for
 from typer.testing import CliRunner
 
 from qalign.alignment.prompts import prompt
@@ -34,13 +33,6 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-@pytest.fixture
 def start(port: int, tmp_path: Path) -> Iterator[Start]:
     """Starts the server with faults; all that were started are killed in the end."""
     with ExitStack() as started:
@@ -54,16 +46,6 @@ def start(port: int, tmp_path: Path) -> Iterator[Start]:
             return server
 
         yield one
-
-
-def wait_for(port: int, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on {port}")
 
 
 def placed(port: int, **more: Any) -> Placement:
@@ -182,37 +164,21 @@ def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Start,
 
 
 @pytest.mark.slow
-def test_a_real_server_gives_the_answers_of_the_model_it_serves(port: int, tmp_path: Path) -> None:
-    """`transformers serve`, killed and started again on the way."""
-    pytest.importorskip("fastapi")
-    pytest.importorskip("uvicorn")
+def test_a_real_server_that_is_killed_and_started_again_gives_the_answers_of_its_model(serve: Serve, port: int) -> None:
     requests = [Request(str(n), f"Anna has {n} apples. How many apples does Anna have?") for n in range(3, 11)]
     decoding = {"max_new_tokens": 16}
     local = open_backend(WORLD_FOLDER, DecodingConfig(**decoding), Placement(device="cpu"))
     expected = {answer.key: (answer.text, answer.finish) for answer in local.generate(requests)}
-    command = [
-        sys.executable, "-c", "from transformers.cli.transformers import main; main()",
-        "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu",
-    ]  # fmt: skip
+    server = serve()
     where = placed(port, served_model=str(WORLD_FOLDER), requests_in_flight=2)
     found = {}
-    with ExitStack() as started:
-
-        def serve() -> subprocess.Popen[bytes]:
-            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            started.callback(server.wait)
-            started.callback(server.kill)
-            return server
-
-        server = serve()
-        wait_for(port)
-        backend = open_backend(WORLD_FOLDER, DecodingConfig(**decoding, backend="endpoint"), where)
-        for answer in backend.generate(requests):
-            found[answer.key] = (answer.text, answer.finish)
-            if len(found) == 3:
-                server.kill()
-                server.wait()
-                server = serve()
+    backend = open_backend(WORLD_FOLDER, DecodingConfig(**decoding, backend="endpoint"), where)
+    for answer in backend.generate(requests):
+        found[answer.key] = (answer.text, answer.finish)
+        if len(found) == 3:
+            server.kill()
+            server.wait()
+            server = serve(wait=False)
     assert found == expected
 
 

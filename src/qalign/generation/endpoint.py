@@ -8,7 +8,6 @@ connection, silence, statuses 408, 409, 429 and 5xx) are sent again with growing
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -19,7 +18,7 @@ from ..alignment.prompts import prompt
 from ..errors import ModelError, SettingError
 from ..placement import Placement
 from ..records import Finish, sha256
-from .protocol import Completion, DecodingConfig, Request
+from .protocol import Completion, DecodingConfig, Request, seed_of
 
 RETRIES = 12
 """How often a request is sent again. The pauses, half a second at first and then up to eight, add up to a minute or more:
@@ -92,7 +91,6 @@ class Endpoint:
         from openai import APIError
 
         decoding = self.decoding
-        digest = hashlib.sha256(f"{decoding.seed}/{request.key}".encode()).digest()
         try:
             reply = await client.chat.completions.create(
                 model=self.model,
@@ -100,7 +98,7 @@ class Endpoint:
                 max_tokens=decoding.max_new_tokens,
                 temperature=decoding.temperature,
                 top_p=decoding.top_p,
-                seed=int.from_bytes(digest[:4], "big") >> 1,
+                seed=seed_of(decoding.seed, request.key),
             )
         except APIError as error:
             raise ModelError(

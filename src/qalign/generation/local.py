@@ -6,7 +6,6 @@ and its cache, so that the last long answers of a batch do not drag the others a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
 from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve
-from .protocol import Completion, DecodingConfig, Request
+from .protocol import Completion, DecodingConfig, Request, seed_of
 
 if TYPE_CHECKING:
     import torch
@@ -28,9 +27,7 @@ class Local:
 
     def __init__(self, model: Any, tokenizer: Any, decoding: DecodingConfig, batch_size: int) -> None:
         self.model, self.tokenizer, self.decoding, self.batch_size = model.eval(), tokenizer, decoding, batch_size
-        configured = getattr(model.generation_config, "eos_token_id", None)
-        ends = configured if isinstance(configured, list) else [configured]
-        self.ends = sorted({end_of_sequence(tokenizer), *(int(end) for end in ends if end is not None)})
+        self.ends = ends_of(getattr(model.generation_config, "eos_token_id", None), tokenizer)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers batch by batch, the longest prompts first."""
@@ -147,8 +144,13 @@ class Local:
         """The source of chance of one request: the same whatever else is in its batch."""
         import torch
 
-        digest = hashlib.sha256(f"{self.decoding.seed}/{key}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return torch.Generator().manual_seed(seed_of(self.decoding.seed, key))
+
+
+def ends_of(configured: int | list[int] | None, tokenizer: Any) -> list[int]:
+    """The tokens that end an answer: the tokenizer's, and what a model's generation config names."""
+    ends = configured if isinstance(configured, list) else [configured]
+    return sorted({end_of_sequence(tokenizer), *(int(end) for end in ends if end is not None)})
 
 
 def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> Local:

@@ -5,6 +5,7 @@ To add one: a file with a class that has `generate`, and a line in `BACKENDS`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -66,8 +67,14 @@ class Completion:
     finish: Finish
 
 
+def seed_of(seed: int, key: str) -> int:
+    """The seed of one request, 31 bits: the same whatever else is asked beside it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:4], "big") >> 1
+
+
 class Backend(Protocol):
-    """A model that answers. `independent`: what it answers does not depend on what it is asked at the same time."""
+    """A model that answers. `independent`: it promises nothing that depends on what it is asked at the same
+    time, so each answer is kept as it comes."""
 
     @property
     def independent(self) -> bool: ...
@@ -80,6 +87,7 @@ class Backend(Protocol):
 BACKENDS: Mapping[str, str] = {
     "transformers": "qalign.generation.local:open_local",
     "endpoint": "qalign.generation.endpoint:open_endpoint",
+    "vllm": "qalign.generation.vllm_engine:open_vllm",
     "scripted": "qalign.generation.scripted:open_scripted",
 }
 """The kinds of backend, each by the function that opens one from a model folder: (folder, decoding, placement)."""

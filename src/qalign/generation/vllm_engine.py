@@ -1,0 +1,99 @@
+"""Generation with vLLM's offline engine, where a GPU and vLLM are: it schedules all requests itself.
+
+It is sent token ids, those of training, so no template of the server has a say. Its last bits depend on what it schedules
+together, and that on the machine: no two runs promise the same answer where two tokens are nearly as likely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..alignment.prompts import prompt, render_prompts
+from ..errors import ModelError
+from ..placement import Placement
+from ..records import Finish, sha256
+from ..training.models import load_tokenizer, resolve
+from .local import ends_of
+from .protocol import Completion, DecodingConfig, Request, seed_of
+
+REQUESTS_AT_ONCE = 1024
+"""How many the engine gets before answers are handed on and kept: enough to fill it, few enough to lose."""
+
+
+class Engine:
+    """A vLLM engine with the model's tokenizer."""
+
+    independent = True
+
+    def __init__(self, engine: Any, tokenizer: Any, decoding: DecodingConfig, ends: Sequence[int]) -> None:
+        self.engine, self.tokenizer, self.decoding, self.ends = engine, tokenizer, decoding, ends
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Answers in the order of the requests.
+
+        Raises:
+            ModelError: the engine gave a request up.
+        """
+        for start in range(0, len(requests), REQUESTS_AT_ONCE):
+            part = requests[start : start + REQUESTS_AT_ONCE]
+            prompts = render_prompts([request.instruction for request in part], self.tokenizer)
+            outputs = self.engine.generate(
+                [{"prompt_token_ids": list(ids)} for ids in prompts],
+                [self._sampling(request.key) for request in part],
+                use_tqdm=False,
+            )
+            for request, output in zip(part, outputs, strict=True):
+                yield self._completion(request, output.outputs[0])
+
+    def _sampling(self, key: str) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=self.decoding.temperature,
+            top_p=self.decoding.top_p,
+            seed=seed_of(self.decoding.seed, key),
+            max_tokens=self.decoding.max_new_tokens,
+            stop_token_ids=list(self.ends),
+            detokenize=False,
+        )
+
+    def _completion(self, request: Request, said: Any) -> Completion:
+        if said.finish_reason not in ("stop", "length"):
+            raise ModelError(f"vLLM gave {request.key} up ({said.finish_reason}); give the same command again")
+        finish: Finish = said.finish_reason
+        ids = list(said.token_ids)
+        if finish == "stop" and ids and ids[-1] in self.ends:
+            ids.pop()
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return Completion(request.key, text, sha256(prompt(request.instruction)), len(ids), finish)
+
+
+def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:
+    """The model of a folder in an engine of its own, on the devices that vLLM finds. Safetensors only, no code of the folder's.
+
+    Raises:
+        ModelError: vLLM is not installed.
+    """
+    try:
+        from vllm import LLM
+    except ImportError as error:
+        raise ModelError("generation.backend=vllm needs vLLM and a GPU: pip install vllm") from error
+    from transformers import GenerationConfig
+
+    folder = resolve(folder)
+    tokenizer = load_tokenizer(folder)
+    try:
+        configured = GenerationConfig.from_pretrained(folder).eos_token_id
+    except OSError:  # a model without one ends where its tokenizer says
+        configured = None
+    engine = LLM(
+        model=str(folder),
+        dtype=decoding.precision,
+        seed=decoding.seed,
+        load_format="safetensors",
+        generation_config="vllm",
+        trust_remote_code=False,
+    )
+    return Engine(engine, tokenizer, decoding, ends_of(configured, tokenizer))

@@ -1,0 +1,38 @@
+"""What the tests of backends share: a port, and a real server on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from servers import Serve, free_port, wait_for
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def serve(port: int) -> Iterator[Serve]:
+    """Starts `transformers serve`; all that were started are killed in the end."""
+    pytest.importorskip("fastapi", reason="a server needs fastapi: pip install 'qalign[dev]'")
+    pytest.importorskip("uvicorn", reason="a server needs uvicorn: pip install 'qalign[dev]'")
+    with ExitStack() as started:
+
+        def one(wait: bool = True) -> subprocess.Popen[bytes]:
+            command = [
+                sys.executable, "-c", "from transformers.cli.transformers import main; main()",
+                "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu",
+            ]  # fmt: skip
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            started.callback(server.wait)
+            started.callback(server.kill)
+            if wait:
+                wait_for(port)
+            return server
+
+        yield one
