@@ -28,7 +28,8 @@ TOY_TRAINING = replace(
     PAPER_TRAINING,
     learning_rate=2e-3,
     warmup_ratio=0.05,
-    global_batch_size=16,
+    adam_beta2=0.95,
+    global_batch_size=8,
     max_length=512,
     precision="float32",
 )
@@ -101,7 +102,7 @@ SCALES: Mapping[str, Scale] = {
             general="world-flores",
             benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
-            stages={"response-alignment": replace(TOY_TRAINING, max_steps=700)},
+            stages={"response-alignment": replace(TOY_TRAINING, max_steps=1400)},
             precision="float32",
         ),
     )
