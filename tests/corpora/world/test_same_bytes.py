@@ -79,8 +79,8 @@ def test_another_process_makes_the_same_bytes_from_the_standard_library_alone() 
 # --- what could vary --------------------------------------------------------------------------------------------------
 
 ALLOWED_MODULES = {
-    "__future__", "collections", "dataclasses", "fractions", "functools", "hashlib", "importlib", "itertools", "operator", "qalign", "random",
-    "typing",
+    "__future__", "collections", "dataclasses", "fractions", "functools", "hashlib", "importlib", "itertools", "operator",
+    "qalign", "random", "typing",
 }  # fmt: skip
 VARYING_CALLS = {"hash", "id", "vars", "dir", "open", "input", "globals", "locals"}
 ORDER_KEEPING = {"sorted", "len", "set", "frozenset", "any", "all", "sum", "min", "max", "isinstance"}
