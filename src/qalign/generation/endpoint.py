@@ -129,10 +129,10 @@ def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) 
     """The model that `placement` names, at the server that it names; `folder` is not looked at.
 
     Raises:
-        SettingError: no server was named.
+        SettingError: no server was named, or not by a URL.
     """
-    if not placement.endpoint:
+    if not placement.endpoint.startswith(("http://", "https://")):
         raise SettingError(
-            "generation.backend=endpoint needs a server: qalign eval MODEL --endpoint http://localhost:8000/v1"
+            f"generation.backend=endpoint needs a server's URL, not '{placement.endpoint}': qalign eval MODEL --endpoint http://localhost:8000/v1"
         )
     return Endpoint(decoding, placement)

@@ -1,6 +1,6 @@
 """What a generation backend is: something with a method that answers requests.
 
-To add one: a file with a class that has `generate`, and a line in `BACKENDS`.
+To add one: a file with a class that has `independent` and `generate`, and a line in `BACKENDS`.
 """
 
 from __future__ import annotations

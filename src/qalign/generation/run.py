@@ -72,10 +72,11 @@ def generate(
 def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], backend: Backend) -> Iterator[Sequence[str]]:
     """What is asked together: the same chunks in every attempt, or all that is left where that makes no difference."""
     if backend.independent:
-        ordered = [key for key in ordered if key not in done]
-    size = len(ordered) if backend.independent else REQUESTS_PER_CHUNK
-    for start in range(0, len(ordered), max(size, 1)):
-        chunk = ordered[start : start + size]
+        if left := [key for key in ordered if key not in done]:
+            yield left
+        return
+    for start in range(0, len(ordered), REQUESTS_PER_CHUNK):
+        chunk = ordered[start : start + REQUESTS_PER_CHUNK]
         if not all(key in done for key in chunk):
             yield chunk
 
