@@ -102,7 +102,10 @@ SCALES: Mapping[str, Scale] = {
             general="world-flores",
             benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
-            stages={"response-alignment": replace(TOY_TRAINING, max_steps=1400)},
+            stages={
+                "question-alignment": replace(TOY_TRAINING, epochs=2),
+                "response-alignment": replace(TOY_TRAINING, learning_rate=1e-3, max_steps=1800),
+            },
             precision="float32",
         ),
     )
