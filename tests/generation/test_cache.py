@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from qalign.generation.cache import ROOM, give_room, roomy_layer
+from qalign.generation.cache import ROOM, give_room, join_caches, joinable, roomy_layer
 
 
 def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -48,6 +48,32 @@ def test_what_was_handed_out_stays_as_it_was() -> None:
     before = keys.clone()
     cache.update(*states(2, 1), 0)
     assert torch.equal(keys, before)
+
+
+@pytest.mark.parametrize(("tokens", "others", "unused"), [(9, 4, 0), (9, 4, 3), (3, 70, 0), (5, 5, 5), (70, 66, 2)])
+def test_rows_of_another_cache_stand_below_aligned_on_the_right(tokens: int, others: int, unused: int) -> None:
+    ours, theirs = DynamicCache(), DynamicCache()
+    (keys, values), (other_keys, other_values) = states(2, tokens), states(3, others)
+    ours.update(keys, values, 0)
+    theirs.update(other_keys, other_values, 0)
+    for cache in (ours, theirs):
+        assert not joinable(cache)
+        give_room(cache)
+        assert joinable(cache)
+    join_caches(ours, theirs, unused)
+    length = max(tokens - unused, others)
+    assert ours.get_seq_length() == length
+    for found, first, second in (
+        (ours.layers[0].keys, keys, other_keys),
+        (ours.layers[0].values, values, other_values),
+    ):
+        assert found.shape == (5, 2, length, 4)
+        assert torch.equal(found[:2, :, length - (tokens - unused) :], first[:, :, unused:])
+        assert torch.equal(found[2:, :, length - others :], second)
+        assert not found[:2, :, : length - (tokens - unused)].any()
+        assert not found[2:, :, : length - others].any()
+    new = states(5, 1)
+    assert torch.equal(ours.update(*new, 0)[0][:, :, -1:], new[0])
 
 
 def test_layers_that_do_not_hold_all_tokens_stay_as_they_are() -> None:

@@ -337,6 +337,33 @@ def test_greedy_answers_are_those_of_transformers_one_by_one(
         assert {finish for *_, finish in expected.values()} == {"stop", "length"} or len(lengths) > 3
 
 
+def test_places_that_fall_free_are_taken_by_others(
+    model_and_tokenizer: tuple[Any, Any], ends: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = model_and_tokenizer
+    instructions = [f"{text} {number}" for text in INSTRUCTIONS for number in range(6)]
+    alone = answers(local(model_and_tokenizer, 1, max_new_tokens=24), instructions)
+    lengths = [tokens + (finish == "stop") for _, tokens, finish in alone.values()]
+    assert max(lengths) > 2 * sum(lengths) / len(lengths), "some answers are much longer than most"
+
+    steps: list[tuple[int, int]] = []
+    forward = model.forward
+
+    def counted(input_ids: Any, **options: Any) -> Any:
+        steps.append(tuple(input_ids.shape))
+        return forward(input_ids=input_ids, **options)
+
+    monkeypatch.setattr(model, "forward", counted)
+    together = answers(local(model_and_tokenizer, 8, max_new_tokens=24), instructions)
+    assert together == alone
+    begun = [rows for rows, tokens in steps if tokens > 1]
+    assert sum(begun) == len(instructions), "each prompt is read once"
+    assert max(rows for rows, _ in steps) <= 8
+    assert len(begun) > len(instructions) / 8, "prompts were let in while others were being answered"
+    going_on = [rows for rows, tokens in steps if tokens == 1]
+    assert sum(going_on) == sum(lengths) - len(lengths), "no step is taken for what has ended"
+
+
 def test_sampling_depends_on_seed_and_key_alone(model_and_tokenizer: tuple[Any, Any], ends: list[int]) -> None:
     def sampled(batch_size: int, instructions: Sequence[str] = INSTRUCTIONS, **other: Any) -> dict[str, Any]:
         values = {"max_new_tokens": 16, "temperature": 0.9, "top_p": 0.95, "seed": 7, **other}

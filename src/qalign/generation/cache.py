@@ -7,6 +7,7 @@ longer than the model's arithmetic. Here a token is written where there is room;
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ def roomy_layer() -> Any:
             self._buffers = tuple(buffer[indices] for buffer in self._buffers)
             self._view()
 
+        def join(self, other: RoomyLayer, unused: int) -> None:
+            """Puts the rows of another layer below these, after leaving out the first `unused` tokens of these; the shorter
+            rows have zeros on the left."""
+            ours = [buffer[..., unused : self._used, :] for buffer in self._buffers]
+            theirs = [buffer[..., : other._used, :] for buffer in other._buffers]
+            self._used = max(self._used - unused, other._used)
+            self._buffers = tuple(_stacked(pair, self._used) for pair in zip(ours, theirs, strict=True))
+            self._view()
+
         def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
             self.keys, self.values = (buffer[..., : self._used, :] for buffer in self._buffers)
             return self.keys, self.values
@@ -61,6 +71,28 @@ def give_room(cache: Any) -> None:
     for place, layer in enumerate(getattr(cache, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
             cache.layers[place] = roomy_layer()(layer)
+
+
+def joinable(cache: Any) -> bool:
+    """Whether every layer of the cache has room, so that rows of another such cache can be added."""
+    return all(isinstance(layer, roomy_layer()) for layer in cache.layers)
+
+
+def join_caches(cache: Any, other: Any, unused: int) -> None:
+    """Adds the rows of another cache to this one, whose first `unused` tokens are left out."""
+    for layer, theirs in zip(cache.layers, other.layers, strict=True):
+        layer.join(theirs, unused)
+
+
+def _stacked(parts: Sequence[torch.Tensor], used: int) -> torch.Tensor:
+    """Keys or values of (rows, heads, tokens, width) below each other, aligned at token `used`, with room behind it."""
+    _, heads, _, width = parts[0].shape
+    stacked = parts[0].new_zeros(sum(len(part) for part in parts), heads, used + ROOM, width)
+    row = 0
+    for part in parts:
+        stacked[row : row + len(part), :, used - part.shape[-2] : used] = part
+        row += len(part)
+    return stacked
 
 
 def _written(buffer: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:

@@ -1,11 +1,12 @@
 """Generation with transformers on this machine: batched, cached, and without work for what has ended.
 
-Requests are ordered by length and batched; prompts are padded on the left; a sequence that has ended leaves the batch
-and its cache, so that the last long answers of a batch do not drag the others along.
+Requests are ordered by length; prompts are padded on the left; a sequence that has ended leaves the batch and its cache
+at once, and others take the places that are free, so that the last long answers do not go on alone.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,17 @@ from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
 from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve
+from .cache import give_room
 from .protocol import Completion, DecodingConfig, Request, seed_of
+from .rows import Rows, begin
 
 if TYPE_CHECKING:
     import torch
+
+Answer = tuple[int, list[int], Finish]
+"""The place of a prompt among those that were given, the generated ids, and why they end."""
+FREE_TO_REFILL = 0.25
+"""The share of a batch that is free when new prompts are let in: to let them in copies the cache."""
 
 
 class Local:
@@ -30,77 +38,74 @@ class Local:
         self.ends = ends_of(getattr(model.generation_config, "eos_token_id", None), tokenizer)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Answers batch by batch, the longest prompts first."""
+        """Answers each request as it ends, the longest prompts first."""
         prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
-        order = sorted(range(len(requests)), key=lambda i: (-len(prompts[i]), i))
+        keys = [request.key for request in requests]
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         check_length(self.model, longest, "set generation.max_new_tokens lower")
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._answers
-            answers = answer([prompts[i] for i in batch], [requests[i].key for i in batch])
-            for i, (ids, finish) in zip(batch, answers, strict=True):
-                yield Completion(
-                    requests[i].key,
-                    self.tokenizer.decode(ids, skip_special_tokens=True),
-                    sha256(prompt(requests[i].instruction)),
-                    len(ids),
-                    finish,
-                )
+        answers = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._side_by_side
+        for place, ids, finish in answers(prompts, keys):
+            yield Completion(
+                keys[place],
+                self.tokenizer.decode(ids, skip_special_tokens=True),
+                sha256(prompt(requests[place].instruction)),
+                len(ids),
+                finish,
+            )
 
-    def _answers(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> list[tuple[list[int], Finish]]:
-        """Generated ids (the end-of-sequence token left off) and the reason of ending, for each prompt."""
+    def _side_by_side(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Iterator[Answer]:
+        """Each prompt's place, its generated ids (the end-of-sequence token left off) and the reason of ending."""
+        waiting = deque(sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place)))
+        answering: Rows | None = None
+        while waiting or answering:
+            free = self.batch_size - len(answering or ())
+            if not answering or (waiting and free >= self.batch_size * FREE_TO_REFILL and answering.can_be_joined):
+                taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+                fresh = begin(taken, [prompts[place] for place in taken], self.ends[0], self.model.device)
+                fresh.draws = [self._generator(keys[place]) for place in taken] if self.decoding.temperature > 0 else []
+                yield from self._step(fresh)
+                if answering:
+                    answering.join(fresh)
+                else:
+                    answering = fresh
+            else:
+                yield from self._step(answering)
+
+    def _step(self, rows: Rows) -> list[Answer]:
+        """One more token for each row; the answers that end with it, whose rows leave."""
         import torch
 
-        from .cache import give_room
-
-        device = self.model.device
-        length = max(len(ids) for ids in prompts)
-        ids = torch.full((len(prompts), length), self.ends[0], dtype=torch.long)
-        mask = torch.zeros((len(prompts), length), dtype=torch.long)
-        for row, tokens in enumerate(prompts):
-            ids[row, length - len(tokens) :] = torch.tensor(tokens)
-            mask[row, length - len(tokens) :] = 1
-        ids, mask = ids.to(device), mask.to(device)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        draws = [self._generator(key) for key in keys] if self.decoding.temperature > 0 else []
-        ends = torch.tensor(self.ends, device=device)
-        answers: list[list[int]] = [[] for _ in prompts]
-        finishes: list[Finish] = ["length"] * len(prompts)
-        alive = list(range(len(prompts)))  # which prompt each row of the batch belongs to
-        cache: Any = None
         with torch.inference_mode():
-            for _ in range(self.decoding.max_new_tokens):
-                out = self.model(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    position_ids=positions,
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
-                if cache is None:
-                    cache = out.past_key_values
-                    give_room(cache)
-                chosen = self._choose(out.logits[:, -1].float(), [draws[row] for row in alive] if draws else [])
-                ended = torch.isin(chosen, ends)
-                for row, token, end in zip(alive, chosen.tolist(), ended.tolist(), strict=True):
-                    if end:
-                        finishes[row] = "stop"
-                    else:
-                        answers[row].append(token)
-                ids, positions = chosen[:, None], positions[:, -1:] + 1
-                mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-                if bool(ended.any()):
-                    keep = (~ended).nonzero().flatten()
-                    alive = [alive[row] for row in keep.tolist()]
-                    if not alive:
-                        break
-                    cache.batch_select_indices(keep)
-                    ids, positions, mask = ids[keep], positions[keep], mask[keep]
-        return list(zip(answers, finishes, strict=True))
+            out = self.model(
+                input_ids=rows.ids,
+                attention_mask=rows.mask,
+                position_ids=rows.positions,
+                past_key_values=rows.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            if rows.cache is None:
+                rows.cache = out.past_key_values
+                give_room(rows.cache)
+            chosen = self._choose(out.logits[:, -1].float(), rows.draws)
+        tokens = chosen.tolist()
+        for answer, token in zip(rows.answers, tokens, strict=True):
+            answer.append(token)
+        ended: list[Answer] = []
+        staying = []
+        for row, (place, answer) in enumerate(zip(rows.places, rows.answers, strict=True)):
+            if answer[-1] in self.ends:
+                ended.append((place, answer[:-1], "stop"))
+            elif len(answer) == self.decoding.max_new_tokens:
+                ended.append((place, answer, "length"))
+            else:
+                staying.append(row)
+        rows.advance(chosen)
+        if ended:
+            rows.keep(staying)
+        return ended
 
-    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> list[tuple[list[int], Finish]]:
+    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Iterator[Answer]:
         """The same for models with a recurrent state (Mamba and its like), whose rows cannot leave a batch."""
         import torch
 
@@ -108,8 +113,7 @@ class Local:
         chance = (
             {"temperature": self.decoding.temperature, "top_p": self.decoding.top_p, "top_k": 0} if sampling else {}
         )
-        answers: list[tuple[list[int], Finish]] = []
-        for prompt_ids, key in zip(prompts, keys, strict=True):
+        for place, (prompt_ids, key) in enumerate(zip(prompts, keys, strict=True)):
             ids = torch.tensor([prompt_ids], device=self.model.device)
             with torch.inference_mode(), torch.random.fork_rng():
                 torch.manual_seed(self._generator(key).initial_seed())
@@ -123,8 +127,7 @@ class Local:
                     **chance,
                 )[0, len(prompt_ids) :].tolist()
             stopped = bool(out) and out[-1] in self.ends
-            answers.append((out[:-1], "stop") if stopped else (out, "length"))
-        return answers
+            yield (place, out[:-1], "stop") if stopped else (place, out, "length")
 
     def _choose(self, logits: torch.Tensor, draws: Sequence[torch.Generator]) -> torch.Tensor:
         """The next token of each row (rows,) from logits (rows, vocabulary), float32."""

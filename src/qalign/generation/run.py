@@ -19,7 +19,7 @@ from ..progress import Bar
 from ..records import Prediction, Problem
 from .protocol import Backend, Completion, Request
 
-REQUESTS_PER_CHUNK = 128
+REQUESTS_PER_CHUNK = 512
 KEPT = "predictions.partial.jsonl"
 
 

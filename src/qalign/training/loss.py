@@ -3,10 +3,14 @@
 Most positions of an example are prompt. A hook on the model's output embedding hands on the hidden states of the
 supervised positions and nothing else, so whatever a model does with its logits (scaling, soft caps) still happens.
 With padding on the right and causal attention, no attention mask is needed: no real position sees a padded one.
+
+Logits are the largest tensor of a training step. Their cross-entropy is taken some rows at a time, so that what is in
+between fits a processor's cache, and their gradient is the only thing of their size that is made.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
@@ -14,6 +18,10 @@ from .batches import MicroBatch
 
 if TYPE_CHECKING:
     import torch
+
+NUMBERS_AT_ONCE = {"cpu": 2**19}
+"""Logits that are worked on at once, by kind of device: what a processor's cache holds; elsewhere `MANY_NUMBERS`."""
+MANY_NUMBERS = 2**26
 
 
 class SupervisedLoss:
@@ -28,14 +36,12 @@ class SupervisedLoss:
 
     def __call__(self, model: Any, batch: MicroBatch) -> torch.Tensor:
         """The summed loss, a float32 scalar. `model` is the model, possibly wrapped for several devices."""
-        from torch.nn.functional import cross_entropy
-
         self._selected = batch.selected
         try:
             logits = model(input_ids=batch.ids, use_cache=False).logits  # (1, supervised, vocabulary)
         finally:
             self._selected = None
-        return cross_entropy(logits[0].float(), batch.targets, reduction="sum")
+        return cross_entropy(logits[0], batch.targets)
 
     def remove(self) -> None:
         """Takes the hook off, so that the model projects every position again."""
@@ -45,3 +51,48 @@ class SupervisedLoss:
         if self._selected is None:
             return None
         return (arguments[0][self._selected].unsqueeze(0), *arguments[1:])
+
+
+def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy summed over rows, computed in float32.
+
+    `logits` (rows, vocabulary) in any floating type, `targets` (rows,) int64; a scalar. As torch's own with
+    `reduction="sum"` on float32 logits, without a copy of them.
+    """
+    return _summed_cross_entropy().apply(logits, targets)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _summed_cross_entropy() -> Any:
+    """The autograd function, made when it is first wanted: torch takes seconds to import."""
+    import torch
+
+    class SummedCrossEntropy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            normalizers = torch.cat([part.float().logsumexp(-1) for part in _parts(logits, logits)])
+            ctx.save_for_backward(logits, targets, normalizers)
+            right = logits.gather(-1, targets[:, None])[:, 0].float()
+            return (normalizers - right).sum()
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+            logits, targets, normalizers = ctx.saved_tensors
+            made = torch.empty_like(logits)
+            for out, part, target, normalizer in zip(
+                *(_parts(tensor, logits) for tensor in (made, logits, targets, normalizers)), strict=True
+            ):
+                probabilities = (part.float() - normalizer[:, None]).exp_()
+                probabilities.scatter_add_(-1, target[:, None], probabilities.new_full((len(target), 1), -1.0))
+                out.copy_(probabilities.mul_(gradients[0]))
+            return made, None
+
+    return SummedCrossEntropy
+
+
+def _parts(tensor: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """A tensor with a row for each row of `logits`, cut where the work on those is."""
+    import torch
+
+    numbers = NUMBERS_AT_ONCE.get(logits.device.type, MANY_NUMBERS)
+    return torch.split(tensor, max(1, numbers // logits.shape[-1]))

@@ -1,0 +1,236 @@
+"""Generation speed: the package beside the reference's way, in questions a second, same model and same questions.
+
+    python bench/generation.py --data FOLDER
+
+Two trials. (1) A model of the embedded world answers the world's test sets; answers are compared one by one. (2) A model of
+20M random weights whose answers end where those of a real 7B model did (`generations/mcot7b` of the data folder): both
+sides get the same lengths. The reference's way: `transformers`' generate, batches of 32 in the order of the file, padded
+on the left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+import data
+import models
+
+from qalign.alignment.prompts import render_prompts
+from qalign.generation.local import Local
+from qalign.generation.protocol import DecodingConfig, Request
+from qalign.pipeline import run
+from qalign.placement import Placement
+from qalign.records import Problem, read_jsonl
+from qalign.systems.recipes import monoreason
+from qalign.systems.scales import SCALES
+from qalign.systems.settings import parse_settings
+from qalign.systems.stages import RECORDS
+from qalign.systems.study import Study
+from qalign.training.models import load_model, load_tokenizer
+
+PACKAGE, REFERENCE = "qalign", "reference's way"
+REFERENCE_BATCH = 32
+Answers = dict[str, str]
+
+
+def package(
+    model: Any, tokenizer: Any, requests: Sequence[Request], new_tokens: int, answers: Answers
+) -> common.Measured:
+    """The backend `transformers` of the package."""
+    backend = Local(model, tokenizer, DecodingConfig(new_tokens), Placement().batch_size)
+    begun = time.perf_counter()
+    made = list(backend.generate(requests))
+    seconds = time.perf_counter() - begun
+    answers.update({one.key: one.text for one in made})
+    return _measured(len(made), sum(one.tokens for one in made), seconds)
+
+
+def reference(
+    model: Any, tokenizer: Any, requests: Sequence[Request], new_tokens: int, answers: Answers
+) -> common.Measured:
+    """`generate`, batch by batch as the questions come."""
+    import torch
+
+    end = tokenizer.eos_token_id
+    begun, tokens = time.perf_counter(), 0
+    for start in range(0, len(requests), REFERENCE_BATCH):
+        batch = requests[start : start + REFERENCE_BATCH]
+        prompts = render_prompts([request.instruction for request in batch], tokenizer)
+        width = max(len(ids) for ids in prompts)
+        ids = torch.tensor([[end] * (width - len(row)) + row for row in prompts])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])
+        with torch.inference_mode():
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=new_tokens,
+                do_sample=False,
+                eos_token_id=end,
+                pad_token_id=end,
+            )
+        for request, row in zip(batch, out[:, width:].tolist(), strict=True):
+            kept = row[: row.index(end)] if end in row else row
+            tokens += len(kept)
+            answers[request.key] = tokenizer.decode(kept, skip_special_tokens=True)
+    return _measured(len(requests), tokens, time.perf_counter() - begun)
+
+
+def _measured(questions: int, tokens: int, seconds: float) -> common.Measured:
+    return {"questions_per_second": questions / seconds, "tokens_per_second": tokens / seconds}
+
+
+def of_given_lengths(kind: type[Any], lengths: dict[tuple[int, ...], int], end: int) -> type[Any]:
+    """The model class whose answers end after so many tokens, by prompt."""
+
+    class Given(kind):  # type: ignore[misc]
+        def forward(self, input_ids: Any, attention_mask: Any, past_key_values: Any = None, **options: Any) -> Any:
+            if input_ids.shape[1] > 1:  # new prompts: they go behind those that are being answered
+                self.fresh = [
+                    [lengths[tuple(row[mask.bool()].tolist())], 0]
+                    for row, mask in zip(input_ids, attention_mask, strict=True)
+                ]
+                rows = self.fresh
+            else:
+                rows = self.rows = (
+                    [row for row in self.rows if row[1] <= row[0]] if len(self.rows) != len(input_ids) else self.rows
+                )
+            out = super().forward(
+                input_ids=input_ids, attention_mask=attention_mask, past_key_values=past_key_values, **options
+            )
+            for place, row in enumerate(rows):
+                out.logits[place, -1, end] = float("inf") if row[1] >= row[0] else -float("inf")
+                row[1] += 1
+            if rows is self.fresh:
+                self.rows = [row for row in getattr(self, "rows", []) if row[1] <= row[0]] + rows
+            return out
+
+    return Given
+
+
+def real_lengths(folder: Path, tokenizer: Any) -> list[int]:
+    """Lengths in tokens of the answers of a published model to mGSM, in all languages."""
+    answers = []
+    for path in sorted((folder / "generations" / "mcot7b").glob("mgsm_[defjrsz]*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            answers += [json.loads(line)["response"] for line in file]
+    return [len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"]]
+
+
+def lengths_trial(folder: Path, scratch: Path, questions: int, repeats: int) -> dict[str, Any]:
+    """Answer lengths of a real model, on a model of 20M random weights and real questions."""
+    from transformers import AutoModelForCausalLM
+
+    prepared = data.examples(folder, scratch / "runs")
+    shape = models.SHAPES["20m"]
+    model = models.make_tokenizer(data.texts(prepared), shape.vocabulary, scratch / "tokenizer")
+    base = models.make_base(shape, model, scratch / "base")
+    tokenizer = load_tokenizer(base)
+    rows = random.Random(0).sample(prepared["GSM8K"], questions)
+    requests = [Request(row.id, row.instruction or "") for row in rows]
+    prompts = render_prompts([request.instruction for request in requests], tokenizer)
+    drawn = random.Random(1).sample(real_lengths(folder, tokenizer), questions)
+    given = {tuple(ids): length for ids, length in zip(prompts, drawn, strict=True)}
+    plain = type(AutoModelForCausalLM.from_pretrained(base))
+    kind = of_given_lengths(plain, given, tokenizer.eos_token_id)
+    return _trial(kind.from_pretrained(base), tokenizer, requests, max(drawn) + 1, repeats)
+
+
+def world_trial(folder: Path | None, scratch: Path, problems: int, repeats: int) -> dict[str, Any]:
+    """A fine-tuned model of the world (MonoReason, trained here where no folder is given) on the first so many problems of
+    the world's test sets, in ten languages."""
+    import torch
+
+    study = Study(
+        "world",
+        SCALES["toy"],
+        scratch / "runs",
+        settings=parse_settings([f"data.problems_per_language={problems}"], []),
+    )
+    scores = study.scored(study.base)
+    tests = {name: score.inputs["test"] for name, score in scores.items()}
+    run(list(tests.values()), study.runs, Placement(runs=study.runs))
+    requests = [
+        Request(f"{name}/{problem.language}/{problem.id}", problem.question)
+        for name, test in tests.items()
+        for problem in read_jsonl(test.folder(study.runs) / RECORDS, Problem)
+    ]
+    if folder is None:
+        trained = monoreason(study)
+        run([trained], study.runs, Placement(runs=study.runs, trackers=()))
+        folder = trained.folder(study.runs)
+    new_tokens = max(score.inputs["predictions"].config["decoding"]["max_new_tokens"] for score in scores.values())
+    return _trial(load_model(folder, torch.float32), load_tokenizer(folder), requests, new_tokens, repeats)
+
+
+def _trial(model: Any, tokenizer: Any, requests: Sequence[Request], new_tokens: int, repeats: int) -> dict[str, Any]:
+    ours, theirs = Answers(), Answers()
+    rounds = common.take_turns(
+        {
+            PACKAGE: lambda: package(model, tokenizer, requests, new_tokens, ours),
+            REFERENCE: lambda: reference(model, tokenizer, requests, new_tokens, theirs),
+        },
+        repeats,
+    )
+    different = [key for key in theirs if ours[key] != theirs[key]]
+    return {
+        "questions": len(requests),
+        "rounds": rounds,
+        "different": {key: [ours[key], theirs[key]] for key in different},
+    }
+
+
+def table(trials: dict[str, dict[str, Any]]) -> str:
+    """Questions a second of both, the ratio, and the answers that differ."""
+    rows = []
+    for name, found in trials.items():
+        middle = common.medians(found["rounds"])
+        rows.append(
+            [
+                f"{name}, {found['questions']:,} questions",
+                *(f"{middle[side]['questions_per_second']:.1f}" for side in (PACKAGE, REFERENCE)),
+                f"{common.ratio(found['rounds'], 'questions_per_second', PACKAGE, REFERENCE):.1f}x",
+                f"{len(found['different'])}",
+            ]
+        )
+    return common.table(["questions a second", PACKAGE, REFERENCE, "ratio", "answers that differ"], rows)
+
+
+def main() -> None:
+    """Measures, prints, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data", type=Path, help="folder with local copies of the corpora; without it, the world alone"
+    )
+    parser.add_argument("--model", type=Path, help="a fine-tuned model of the world (by default MonoReason is trained)")
+    parser.add_argument(
+        "--problems", type=int, default=100, help="of each test set of the world and language (%(default)s)"
+    )
+    parser.add_argument("--questions", type=int, default=256, help="of real length (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
+    parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
+    options = parser.parse_args()
+    trials = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        if options.data:
+            trials["20M, lengths of a real model"] = lengths_trial(
+                options.data, scratch, options.questions, options.repeats
+            )
+        trials["the world's model"] = world_trial(options.model, scratch, options.problems, options.repeats)
+    if options.no_publish:
+        print(table(trials))
+    else:
+        common.publish("generation", {"trials": trials}, table(trials))
+
+
+if __name__ == "__main__":
+    main()

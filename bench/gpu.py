@@ -1,0 +1,312 @@
+"""One call for a machine with one accelerator, under eight minutes: LLaMA-2-7B's shape with random weights, trained and asked.
+
+    python bench/gpu.py                          # needs some 130 GiB of device memory for the 7B shape
+    python bench/gpu.py --shape 1m --device cpu  # the same on a CPU, to see that it runs
+
+Training: full fine-tuning with AdamW in bfloat16, global batches of 128, on examples with the lengths of the real
+question-alignment data and of GSM8K under a vocabulary of 32,000 (`bench/lengths.json`; `--lengths-from FOLDER` makes it
+again). Beside it the reference's way: micro-batches of 2, padded, logits at every position. Utilisation counts useful
+tokens only and is set against the rate of 8,192-wide bfloat16 matrix products on the same device.
+
+Generation: the package's backend beside `transformers`' generate, same prompts, answers of the same length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+import models
+
+from qalign.generation.local import Local
+from qalign.generation.protocol import DecodingConfig, Request
+from qalign.placement import Placement
+from qalign.training.batches import TokenizedExamples
+from qalign.training.config import TrainingConfig
+from qalign.training.loop import Job, make_optimizer, one_step
+from qalign.training.loss import SupervisedLoss
+
+LENGTHS = Path(__file__).parent / "lengths.json"
+PACKAGE, REFERENCE = "qalign", "reference's way"
+GENERATED = 128
+PROMPTS = 64
+
+
+def write_lengths(folder: Path) -> None:
+    """The lengths (prompt, whole) in tokens of 1,024 examples of each dataset."""
+    import data
+
+    from qalign.training.batches import tokenize
+    from qalign.training.models import load_tokenizer_as_saved
+
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        prepared = data.examples(folder, scratch / "runs")
+        model = models.make_tokenizer(data.texts(prepared), 32000, scratch / "tokenizer")
+        base = models.make_base(models.Shape("empty", 32000, 8, 8, 1, 1), model, scratch / "base")
+        tokenizer = load_tokenizer_as_saved(base)
+        found = {}
+        for name, examples in prepared.items():
+            made = tokenize(random.Random(0).sample(examples, 1024), tokenizer, TrainingConfig(max_length=4096))
+            found[name] = [
+                [int(prompt), length] for prompt, length in zip(made.prompt_tokens, made.lengths, strict=True)
+            ]
+    LENGTHS.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def examples_of(lengths: Sequence[tuple[int, int]], vocabulary: int) -> TokenizedExamples:
+    """Random tokens of these lengths."""
+    import numpy as np
+
+    starts = np.concatenate([[0], np.cumsum([length for _, length in lengths])]).astype(np.int64)
+    ids = np.random.default_rng(0).integers(3, vocabulary, int(starts[-1])).astype(np.int32)
+    return TokenizedExamples(ids, starts, np.asarray([prompt for prompt, _ in lengths], dtype=np.int32))
+
+
+class Trainer:
+    """A model with its optimizer, and two ways to take a step over the same examples."""
+
+    def __init__(self, shape: models.Shape, device: str, tokens: int, checkpointing: bool) -> None:
+        import torch
+        from accelerate import Accelerator
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        self.shape, self.config = shape, TrainingConfig(learning_rate=1e-5)
+        self.placement = Placement(device=device, tokens_per_micro_batch=tokens, activation_checkpointing=checkpointing)
+        self.accelerator = Accelerator(mixed_precision="bf16", cpu=device == "cpu")
+        with torch.device(self.accelerator.device):
+            model = LlamaForCausalLM(models.config_of(shape, LlamaConfig))
+        if checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.train()
+        self.loss = SupervisedLoss(model)
+        self.model, self.optimizer = self.accelerator.prepare(model, make_optimizer(model, self.config))
+        self.job = Job("bench", Path(), Path(), Path(), Path(), self.config, self.placement)
+
+    def package(self, data: TokenizedExamples, indices: Sequence[int]) -> Any:
+        """A step of `qalign.training`."""
+        lengths, supervised = data.lengths, sum(data.supervised[i] for i in indices)
+        return one_step(
+            self.accelerator, self.model, self.optimizer, self.loss, data, lengths, indices, supervised, self.job, 0
+        )[0]
+
+    def reference(self, data: TokenizedExamples, indices: Sequence[int]) -> Any:
+        """The same step as `transformers`' Trainer takes it: two examples at a time, padded, masked, every logit."""
+        import torch
+
+        supervised, total = sum(data.supervised[i] for i in indices), 0.0
+        for start in range(0, len(indices), 2):
+            rows = [
+                torch.from_numpy(data.ids[data.starts[i] : data.starts[i + 1]]).long()
+                for i in indices[start : start + 2]
+            ]
+            ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+            mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+            labels = ids.masked_fill(mask == 0, -100)
+            for row, i in enumerate(indices[start : start + 2]):
+                labels[row, : data.prompt_tokens[i]] = -100
+            ids, mask, labels = (tensor.to(self.accelerator.device) for tensor in (ids, mask, labels))
+            loss = self.model(
+                input_ids=ids, attention_mask=mask, labels=labels, num_items_in_batch=supervised, use_cache=False
+            ).loss
+            self.accelerator.backward(loss)
+            total = total + loss.detach()
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return total
+
+
+def timed(step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool) -> common.Measured:
+    """Steps of 128 examples, the first to warm up."""
+    import torch
+
+    size = min(128, len(data) // (steps + 1))
+    batches = [list(range(start * size, (start + 1) * size)) for start in range(steps + 1)]
+    step(data, batches[0])
+    if cuda:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    begun = time.perf_counter()
+    for batch in batches[1:]:
+        loss = step(data, batch)
+    loss = float(loss)
+    seconds = time.perf_counter() - begun
+    lengths = [data.lengths[i] for batch in batches[1:] for i in batch]
+    supervised = sum(data.supervised[i] for batch in batches[1:] for i in batch)
+    return {
+        "tokens_per_second": sum(lengths) / seconds,
+        "tflops": shape.training_flops(lengths, supervised) / seconds / 1e12,
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
+        "last_loss": loss,
+    }
+
+
+def product_rate(device: Any, cuda: bool) -> common.Measured:
+    """The rate of dense bfloat16 products on the device, in TFLOP/s."""
+    import torch
+
+    width = 8192 if cuda else 1024
+    a, b = (torch.randn(width, width, device=device, dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(3):
+        a @ b
+    times = 50 if cuda else 3
+    if cuda:
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    for _ in range(times):
+        a @ b
+    if cuda:
+        torch.cuda.synchronize()
+    return {"tflops": 2 * width**3 * times / (time.perf_counter() - begun) / 1e12}
+
+
+class NumberTokenizer:
+    """Text is numbers with spaces: token ids. Enough of a tokenizer for a backend whose answers nobody reads."""
+
+    eos_token_id, bos_token_id, pad_token_id, name_or_path = 2, 1, 0, "numbers"
+
+    def __init__(self, prompts: dict[str, list[int]]) -> None:
+        self.prompts = prompts
+
+    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
+        return {"input_ids": [next(ids for key, ids in self.prompts.items() if f"\n{key}\n" in text) for text in texts]}
+
+    def decode(self, ids: list[int], **_: Any) -> str:
+        return " ".join(map(str, ids))
+
+
+def generation(
+    model: Any, lengths: Sequence[tuple[int, int]], vocabulary: int, cuda: bool
+) -> dict[str, common.Measured]:
+    """Answers of the same length to the same prompts, by both."""
+    import torch
+
+    rng = random.Random(0)
+    prompts = {
+        f"q{place}": [rng.randrange(3, vocabulary) for _ in range(prompt)]
+        for place, (prompt, _) in enumerate(lengths[:PROMPTS])
+    }
+    model.eval()
+    model.generation_config.eos_token_id = None
+    backend = Local(model, NumberTokenizer(prompts), DecodingConfig(GENERATED, precision="bfloat16"), PROMPTS)
+    backend.ends = [vocabulary - 1]  # no token of an end: answers of random weights go on to the limit
+
+    def package() -> int:
+        return sum(one.tokens for one in backend.generate([Request(key, key) for key in prompts]))
+
+    def reference() -> int:
+        made = 0
+        for start in range(0, PROMPTS, 32):
+            rows = list(prompts.values())[start : start + 32]
+            width = max(map(len, rows))
+            ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=model.device)
+            mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
+            with torch.inference_mode():
+                out = model.generate(
+                    input_ids=ids, attention_mask=mask, max_new_tokens=GENERATED, do_sample=False, pad_token_id=0
+                )
+            made += out[:, width:].numel()
+        return made
+
+    measured = {}
+    for name, side in ((PACKAGE, package), (REFERENCE, reference)):
+        side() if not cuda else None
+        if cuda:
+            torch.cuda.synchronize()
+        begun = time.perf_counter()
+        tokens = side()
+        if cuda:
+            torch.cuda.synchronize()
+        measured[name] = {"tokens_per_second": tokens / (time.perf_counter() - begun)}
+    return measured
+
+
+def main() -> None:
+    """Measures, prints, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", default="7b", choices=models.SHAPES, help="(%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, or cpu (%(default)s)")
+    parser.add_argument("--steps", type=int, default=3, help="steps measured (%(default)s)")
+    parser.add_argument("--tokens-per-micro-batch", type=int, default=2048, help="(%(default)s)")
+    parser.add_argument("--activation-checkpointing", action="store_true", help="less memory, a third more work")
+    parser.add_argument("--lengths-from", type=Path, help="make bench/lengths.json from a data folder, and end")
+    parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
+    options = parser.parse_args()
+    if options.lengths_from:
+        write_lengths(options.lengths_from)
+        return
+
+    import torch
+
+    cuda = options.device != "cpu" and torch.cuda.is_available()
+    if not cuda and options.device != "cpu":
+        parser.error("there is no CUDA device here; give --device cpu to try it out")
+    shape = models.SHAPES[options.shape]
+    lengths = json.loads(LENGTHS.read_text(encoding="utf-8"))
+    trainer = Trainer(shape, options.device, options.tokens_per_micro_batch, options.activation_checkpointing)
+    limit = product_rate(trainer.accelerator.device, cuda)
+    print("matrix products:", limit, flush=True)
+    training: dict[str, dict[str, common.Measured]] = {}
+    for dataset, found in lengths.items():
+        examples = examples_of(found, shape.vocabulary)
+        training[dataset] = {}
+        for name, step in ((PACKAGE, trainer.package), (REFERENCE, trainer.reference)):
+            training[dataset][name] = timed(step, examples, shape, options.steps, cuda)
+            print(dataset, name, training[dataset][name], flush=True)
+    trainer.loss.remove()
+    model = trainer.accelerator.unwrap_model(trainer.model).to(torch.bfloat16)
+    del trainer.optimizer, trainer
+    if cuda:
+        torch.cuda.empty_cache()
+    asked = generation(model, lengths["GSM8K"], shape.vocabulary, cuda)
+    print("generation:", asked, flush=True)
+    results = {
+        "shape": options.shape,
+        "options": vars(options),
+        "limit": limit,
+        "training": training,
+        "generation": asked,
+    }
+    if not options.no_publish:
+        common.publish(
+            "gpu", json.loads(json.dumps(results, default=str)), table(options.shape, limit, training, asked)
+        )
+    else:
+        print(table(options.shape, limit, training, asked))
+
+
+def table(
+    shape: str,
+    limit: common.Measured,
+    training: dict[str, dict[str, common.Measured]],
+    asked: dict[str, common.Measured],
+) -> str:
+    """Useful tokens a second, utilisation and memory; generated tokens a second."""
+    rows = [
+        [
+            f"{shape} on {dataset}, {name}",
+            f"{found['tokens_per_second']:,.0f}",
+            f"{found['tflops']:,.0f}",
+            f"{found['tflops'] / limit['tflops']:.0%} of {limit['tflops']:,.0f}",
+            f"{found['peak_gib']:.1f} GiB",
+        ]
+        for dataset, sides in training.items()
+        for name, found in sides.items()
+    ]
+    trained = common.table(["training", "useful tokens/s", "TFLOP/s", "of the rate of products", "peak memory"], rows)
+    answered = common.table(
+        ["generation", "tokens/s"], [[name, f"{found['tokens_per_second']:,.0f}"] for name, found in asked.items()]
+    )
+    return f"{trained}\n\n{answered}"
+
+
+if __name__ == "__main__":
+    main()

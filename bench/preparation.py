@@ -1,0 +1,198 @@
+"""Preparation speed: examples to token ids, the package beside the reference's way, in examples a second.
+
+    python bench/preparation.py --data FOLDER
+
+The reference's way, as published training code for this kind of data has it (NJUNLP/QAlign's train.py, after
+tatsu-lab/stanford_alpaca): the SentencePiece tokenizer in Python, one text at a time; each example once whole and once
+without its answer, for the length of the prompt; a tensor each.
+
+With `--growth`: time and memory against the number of examples, each in a process of its own, on as many examples as
+asked for with questions and answers of MetaMathQA's kind (made of GSM8K's: two answers after each question).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+import data
+import models
+
+from qalign.alignment.prompts import prompt
+from qalign.records import Example, write_jsonl
+from qalign.training.batches import tokenize
+from qalign.training.config import TrainingConfig
+from qalign.training.models import load_tokenizer_as_saved
+
+CONFIG = TrainingConfig(max_length=2048)
+REFERENCE, PACKAGE = "reference's way", "qalign"
+SIZES = (1_000, 10_000, 100_000, 395_000)
+
+
+def package(examples: Sequence[Example], tokenizer: Any) -> common.Measured:
+    """`qalign.training.batches.tokenize`, as every training stage begins."""
+    begun = time.perf_counter()
+    made = tokenize(examples, tokenizer, CONFIG)
+    return _measured(len(made), int(made.starts[-1]), time.perf_counter() - begun)
+
+
+def reference(examples: Sequence[Example], tokenizer: Any) -> common.Measured:
+    """One text at a time, twice, a tensor each, prompt positions masked in a copy."""
+    begun, tokens = time.perf_counter(), 0
+    for example in examples:
+        source = prompt(example.instruction or "")
+        ids, asked = (
+            tokenizer(
+                text, return_tensors="pt", padding="longest", max_length=CONFIG.max_length, truncation=True
+            ).input_ids[0]
+            for text in (source + example.response + tokenizer.eos_token, source)
+        )
+        labels = ids.clone()
+        labels[: len(asked)] = -100
+        tokens += len(ids)
+    return _measured(len(examples), tokens, time.perf_counter() - begun)
+
+
+def _measured(examples: int, tokens: int, seconds: float) -> common.Measured:
+    return {"examples_per_second": examples / seconds, "tokens_per_second": tokens / seconds}
+
+
+def slow_tokenizer(tokenizer_model: Path) -> Any:
+    """The SentencePiece tokenizer that works in Python."""
+    from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+
+    class Slow(SentencePieceBackend):  # type: ignore[misc]  # transformers is not typed
+        def build_inputs_with_special_tokens(self, first: list[int], second: list[int] | None = None) -> list[int]:
+            return [self.bos_token_id, *first]
+
+    return Slow(
+        vocab_file=str(tokenizer_model), bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>"
+    )
+
+
+def synthetic(answers: Sequence[Example], count: int) -> Iterator[Example]:
+    """So many examples with a question of GSM8K and two of its answers."""
+    for place in range(count):
+        asked, other = answers[place % len(answers)], answers[(place * 7 + place // len(answers)) % len(answers)]
+        yield Example(str(place), "en", "synthetic", asked.instruction, f"{asked.response} {other.response}")
+
+
+def one_size(count: int, base: Path, answers: Path) -> dict[str, float]:
+    """Tokenises in this process; what it took, and the most memory that the process had."""
+    rows = [Example(**json.loads(line)) for line in answers.read_text(encoding="utf-8").splitlines()]
+    tokenizer = load_tokenizer_as_saved(base)
+    tokenize(rows[:100], tokenizer, CONFIG)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    begun = time.perf_counter()
+    made = tokenize(synthetic(rows, count), tokenizer, CONFIG)
+    seconds = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {
+        "examples": count,
+        "tokens": int(made.starts[-1]),
+        "seconds": seconds,
+        "peak_mib": peak,
+        "before_mib": before,
+    }
+
+
+def growth(base: Path, answers: Path) -> list[dict[str, float]]:
+    """Each size in a process of its own."""
+    measured = []
+    for count in SIZES:
+        command = [sys.executable, __file__, "--one-size", str(count), str(base), str(answers)]
+        measured.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+        print(measured[-1], flush=True)
+    return measured
+
+
+def main() -> None:
+    """Measures, prints, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with local copies of the corpora")
+    parser.add_argument("--examples", type=int, default=4000, help="of each dataset (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
+    parser.add_argument("--growth", action="store_true", help="time and memory against the number of examples instead")
+    parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
+    parser.add_argument("--one-size", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one_size:
+        count, base, answers = options.one_size
+        print(json.dumps(one_size(int(count), Path(base), Path(answers))))
+        return
+    if options.data is None:
+        parser.error("give --data")
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        prepared = data.examples(options.data, scratch / "runs")
+        shape = models.SHAPES["20m"]
+        model = models.make_tokenizer(data.texts(prepared), shape.vocabulary, scratch / "tokenizer")
+        base = models.make_base(shape, model, scratch / "base")
+        if options.growth:
+            answers = scratch / "answers.jsonl"
+            write_jsonl(answers, prepared["GSM8K"])
+            measured = growth(base, answers)
+            name, results, text = "preparation-growth", {"sizes": measured}, growth_table(measured)
+        else:
+            fast, slow = load_tokenizer_as_saved(base), slow_tokenizer(model)
+            rounds = {}
+            for dataset, rows in prepared.items():
+                some = rows[: options.examples]
+                rounds[dataset] = common.take_turns(
+                    {
+                        PACKAGE: lambda some=some: package(some, fast),
+                        REFERENCE: lambda some=some: reference(some, slow),
+                    },
+                    options.repeats,
+                )
+            name, results, text = "preparation", {"rounds": rounds}, table(rounds)
+    if options.no_publish:
+        print(text)
+    else:
+        common.publish(name, results, text)
+
+
+def table(rounds: dict[str, dict[str, list[common.Measured]]]) -> str:
+    """Examples a second of both, and the ratio."""
+    rows = []
+    for dataset, measured in rounds.items():
+        middle = common.medians(measured)
+        rows.append(
+            [
+                dataset,
+                *(f"{middle[side]['examples_per_second']:,.0f}" for side in (PACKAGE, REFERENCE)),
+                f"{common.ratio(measured, 'examples_per_second', PACKAGE, REFERENCE):.1f}x",
+            ]
+        )
+    return common.table(["examples a second", PACKAGE, REFERENCE, "ratio"], rows)
+
+
+def growth_table(measured: list[dict[str, float]]) -> str:
+    """Time and memory by number of examples."""
+    rows = [
+        [
+            f"{row['examples']:,.0f}",
+            f"{row['tokens']:,.0f}",
+            f"{row['seconds']:.1f} s",
+            f"{row['examples'] / row['seconds']:,.0f}",
+            f"{row['peak_mib']:,.0f} MiB",
+            f"{row['peak_mib'] - row['before_mib']:,.0f} MiB",
+        ]
+        for row in measured
+    ]
+    return common.table(
+        ["examples", "tokens", "time", "examples a second", "peak memory", "of it for the examples"], rows
+    )
+
+
+if __name__ == "__main__":
+    main()

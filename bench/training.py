@@ -1,0 +1,270 @@
+"""Training speed: the package beside the reference's way and beside trl, in useful tokens a second, on the same examples.
+
+    python bench/training.py --data FOLDER                         # models of 1M, 20M and 100M parameters, on the CPU
+
+Every side takes the same optimiser steps (the same 128 examples each) from the same weights, in turns. Useful tokens are
+those of the examples, prompt and response, without padding. Arithmetic is counted on useful tokens only
+(`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the model's
+sizes, measured between the sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import common
+import data
+import models
+
+from qalign.placement import Placement
+from qalign.records import Example, write_jsonl
+from qalign.training.batches import GlobalBatches, TokenizedExamples, tokenize
+from qalign.training.config import METRICS, TrainingConfig
+from qalign.training.loop import Job, finetune
+from qalign.training.models import load_tokenizer_as_saved
+
+REFERENCE = "reference's way"
+PACKAGE = "qalign"
+TRL = {"trl, micro-batch 2": {}, "trl, packed to 2,048": {"packing": True, "max_length": 2048}}
+LIMIT = "matrix products"
+STEPS = {"1m": 4, "20m": 2, "100m": 1}
+
+
+class Trial:
+    """One model on one dataset: the steps that every side takes."""
+
+    def __init__(self, shape: models.Shape, base: Path, examples: Sequence[Example], steps: int, scratch: Path) -> None:
+        self.shape, self.base, self.scratch = shape, base, scratch
+        self.config = TrainingConfig(
+            learning_rate=1e-3, max_steps=steps, epochs=1, precision="float32", max_length=1024, too_long="drop"
+        )
+        self.examples = scratch / "examples.jsonl"
+        self.tokenizer = load_tokenizer_as_saved(base)
+        whole = tokenize(examples[: self.config.global_batch_size * steps], self.tokenizer, self.config)
+        write_jsonl(self.examples, examples[: self.config.global_batch_size * steps])
+        self.tokenized: TokenizedExamples = whole
+        batches = GlobalBatches(len(whole), self.config)
+        self.order = [index for step in range(steps) for index in batches[step]]
+        self.flops = shape.training_flops(whole.lengths, sum(whole.supervised))
+        self.tokens = sum(whole.lengths)
+
+    def rows(self) -> list[tuple[list[int], int]]:
+        """The examples as tokens with the length of their prompts, in the order that they are trained on."""
+        whole = self.tokenized
+        return [
+            (whole.ids[whole.starts[i] : whole.starts[i + 1]].tolist(), int(whole.prompt_tokens[i])) for i in self.order
+        ]
+
+    def package(self) -> common.Measured:
+        """`qalign.training` as a run uses it."""
+        output, scratch = self.scratch / "trained", self.scratch / "work"
+        for folder in (output, scratch):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        placement = Placement(runs=self.scratch, device="cpu", trackers=(), quiet=True)
+        finetune(Job("bench", self.base, self.examples, output, scratch, self.config, placement))
+        metrics = [json.loads(line) for line in (output / METRICS).read_text(encoding="utf-8").splitlines()]
+        seconds = sum(row["step_tokens"] / row["tokens_per_second"] for row in metrics)
+        return self._measured(seconds, metrics[-1]["loss"])
+
+    def reference(self) -> common.Measured:
+        """transformers' Trainer: micro-batches of 2, each padded to its longer row, logits at every position."""
+        from transformers import DataCollatorForSeq2Seq
+
+        return self._trainer(DataCollatorForSeq2Seq(self.tokenizer))
+
+    def trl(self, **options: Any) -> common.Measured:
+        """trl's SFTTrainer on the same tokens. Packed, a step takes as many packs as hold its examples."""
+        import torch
+        from datasets import Dataset
+        from transformers import AutoModelForCausalLM
+        from trl import SFTConfig, SFTTrainer
+
+        rows = self.rows()
+        dataset = Dataset.from_list(
+            [{"input_ids": ids, "completion_mask": [0] * prompt + [1] * (len(ids) - prompt)} for ids, prompt in rows]
+        )
+        steps = self.config.max_steps or 1
+        packs = -(-self.tokens // (steps * 2048))
+        config = SFTConfig(
+            **self._arguments(),
+            per_device_train_batch_size=1 if options else 2,
+            gradient_accumulation_steps=packs if options else self.config.global_batch_size // 2,
+            completion_only_loss=True,
+            shuffle_dataset=False,
+            **{"max_length": None, **options},
+        )
+        model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
+        trainer = SFTTrainer(model, config, train_dataset=dataset, processing_class=self.tokenizer)
+        return self._run(trainer)
+
+    def _trainer(self, collator: Any) -> common.Measured:
+        import torch
+        from torch.utils.data import SequentialSampler
+        from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
+
+        class InOrder(Trainer):
+            def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+                return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+        rows = [
+            {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * prompt + ids[prompt:]}
+            for ids, prompt in self.rows()
+        ]
+        arguments = TrainingArguments(
+            **self._arguments(),
+            per_device_train_batch_size=2,
+            gradient_accumulation_steps=self.config.global_batch_size // 2,
+        )
+        model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
+        trainer = InOrder(model, arguments, train_dataset=rows, data_collator=collator, processing_class=self.tokenizer)
+        return self._run(trainer)
+
+    def _arguments(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "output_dir": str(self.scratch / "trainer"),
+            "max_steps": config.max_steps,
+            "learning_rate": config.learning_rate,
+            "lr_scheduler_type": "cosine",
+            "warmup_steps": config.warmup_ratio,
+            "weight_decay": config.weight_decay,
+            "max_grad_norm": config.max_grad_norm,
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "report_to": [],
+            "use_cpu": True,
+            "disable_tqdm": True,
+            "bf16": False,
+            "seed": config.seed,
+        }
+
+    def _run(self, trainer: Any) -> common.Measured:
+        trainer.train()
+        history = trainer.state.log_history
+        seconds = next(row["train_runtime"] for row in reversed(history) if "train_runtime" in row)
+        return self._measured(seconds, next(row["loss"] for row in reversed(history) if "loss" in row))
+
+    def _measured(self, seconds: float, loss: float) -> common.Measured:
+        return {"tokens_per_second": self.tokens / seconds, "gflops": self.flops / seconds / 1e9, "last_loss": loss}
+
+    def limit(self) -> common.Measured:
+        """The machine's rate in the products of a block, forward and backward, at 4,096 tokens: time-weighted."""
+        shape = self.shape
+        sizes = [(shape.hidden, shape.hidden)] * 4 + [(shape.hidden, shape.intermediate)] * 2
+        sizes += [(shape.intermediate, shape.hidden)]
+        return {"gflops": matrix_product_rate(sizes, 4096) / 1e9}
+
+
+def matrix_product_rate(sizes: Sequence[tuple[int, int]], tokens: int, seconds: float = 2.0) -> float:
+    """Floating-point operations a second of x @ w, and of the two products of its gradient, for weights of `sizes`."""
+    import time
+
+    import torch
+
+    flops = spent = 0.0
+    operands = [
+        (torch.randn(tokens, rows), torch.randn(rows, columns), torch.randn(tokens, columns)) for rows, columns in sizes
+    ]
+    for x, w, gradient in operands:  # once, to warm up
+        x @ w, gradient @ w.T, x.T @ gradient
+    while spent < seconds:
+        begun = time.perf_counter()
+        for x, w, gradient in operands:
+            x @ w, gradient @ w.T, x.T @ gradient
+        spent += time.perf_counter() - begun
+        flops += sum(6.0 * tokens * rows * columns for rows, columns in sizes)
+    return flops / spent
+
+
+def sides(trial: Trial, with_trl: bool) -> dict[str, Callable[[], common.Measured]]:
+    """What takes turns."""
+    made: dict[str, Callable[[], common.Measured]] = {
+        LIMIT: trial.limit,
+        PACKAGE: trial.package,
+        REFERENCE: trial.reference,
+    }
+    if with_trl:
+        made |= {name: lambda options=options: trial.trl(**options) for name, options in TRL.items()}
+    return made
+
+
+def main() -> None:
+    """Measures, prints, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with local copies of the corpora")
+    parser.add_argument("--models", default="1m,20m,100m", help="of 1m, 20m, 100m (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
+    parser.add_argument("--no-trl", action="store_true", help="leave trl out")
+    parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
+    options = parser.parse_args()
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        prepared = data.examples(options.data, scratch / "runs")
+        for name in options.models.split(","):
+            shape = models.SHAPES[name]
+            model = models.make_tokenizer(
+                data.texts(prepared), shape.vocabulary, scratch / f"tokenizer-{shape.vocabulary}"
+            )
+            base = models.make_base(shape, model, scratch / f"base-{name}")
+            for dataset, examples in prepared.items():
+                print(f"\n{name} on {dataset}", flush=True)
+                folder = scratch / f"{name}-{dataset.replace(' ', '-')}"
+                folder.mkdir()
+                shuffled = _shuffled(examples)
+                trial = Trial(shape, base, shuffled, STEPS[name], folder)
+                rounds = common.take_turns(sides(trial, not options.no_trl), options.repeats)
+                results[f"{name} on {dataset}"] = {
+                    "tokens": trial.tokens,
+                    "flops_per_token": trial.flops / trial.tokens,
+                    "rounds": rounds,
+                }
+    text = tables(results)
+    if options.no_publish:
+        print(text)
+    else:
+        common.publish("training", {"results": results}, text)
+
+
+def _shuffled(examples: Sequence[Example]) -> list[Example]:
+    import random
+
+    return random.Random(0).sample(list(examples), len(examples))
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Useful tokens a second by side, ratios, and the share of the machine's rate."""
+    names = list(next(iter(results.values()))["rounds"])
+    others = [name for name in names if name not in (LIMIT, PACKAGE)]
+    rows = []
+    for trial, found in results.items():
+        rounds = found["rounds"]
+        middle = common.medians(rounds)
+        share = common.ratio(rounds, "gflops", PACKAGE, LIMIT)
+        rows.append(
+            [
+                trial,
+                f"**{middle[PACKAGE]['tokens_per_second']:,.0f}**",
+                *(
+                    f"{middle[other]['tokens_per_second']:,.0f} "
+                    f"({common.ratio(rounds, 'tokens_per_second', PACKAGE, other):.2f}x)"
+                    for other in others
+                ),
+                f"{middle[LIMIT]['gflops']:,.0f} GFLOP/s",
+                f"{share:.0%}",
+                f"{middle[PACKAGE]['last_loss']:.4f} / {middle[REFERENCE]['last_loss']:.4f}",
+            ]
+        )
+    header = ["model and data", PACKAGE, *others, "limit", "of it used", f"last loss, {PACKAGE} / reference"]
+    return common.table(header, rows)
+
+
+if __name__ == "__main__":
+    main()
