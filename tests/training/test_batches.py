@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from qalign.alignment.prompts import render_prompts
 from qalign.errors import DataError
 from qalign.records import Example
-from qalign.training.batches import GlobalBatches, collate, micro_batches, tokenize
+from qalign.training.batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.models import load_tokenizer
 
@@ -243,3 +243,17 @@ def test_an_empty_micro_batch_is_a_row_without_supervision(examples: list[Exampl
     batch = collate(tokenize(examples[:1], tokenizer, TrainingConfig()), [], pad_id=0)
     assert batch.ids.shape[0] == 1 and batch.ids.shape[1] > 0
     assert not batch.selected.any() and len(batch.targets) == 0
+
+
+def test_what_is_kept_is_what_was_made(examples: list[Example], tokenizer: Any, tmp_path: Path) -> None:
+    made = tokenize(examples, tokenizer, TrainingConfig(max_length=200, too_long="drop"))
+    made.save(tmp_path / "tokens")
+    found = TokenizedExamples.load(tmp_path / "tokens")
+    for name in ("ids", "starts", "prompt_tokens"):
+        assert getattr(found, name).dtype == getattr(made, name).dtype
+        assert getattr(found, name).tolist() == getattr(made, name).tolist()
+    for name in ("examples_by_language", "tokens_by_language", "mixture", "too_long"):
+        assert getattr(found, name) == getattr(made, name)
+    assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
+    batch, again = (collate(data, [0, 2], 0) for data in (made, found))
+    assert batch.ids.equal(again.ids) and batch.targets.equal(again.targets)

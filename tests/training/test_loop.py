@@ -258,6 +258,19 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     assert summaries[0] == summaries[1]
 
 
+def test_examples_are_tokenised_once(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch(make_job(max_steps=3))
+
+    def again(*_: object) -> None:
+        raise AssertionError("a run that goes on tokenises nothing")
+
+    monkeypatch.setattr(loop, "tokenize", again)
+    resumed = make_job(max_steps=3)
+    shutil.rmtree(resumed.output)
+    launch(resumed)
+    assert len(losses(resumed)) == 3
+
+
 def test_dropout_is_in_use(make_job: Any) -> None:
     """Without it the random state would not matter, and the test above would show nothing."""
     with_dropout = make_job("with", adapter=Adapter(rank=4, dropout=0.3), max_steps=8)

@@ -7,17 +7,20 @@ same and almost no token is padding. All of this follows from the lengths and th
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
-from ..records import Example
+from ..records import Example, write_json
 from .config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -28,14 +31,19 @@ CHUNK = 1024
 """How many examples are tokenised at once: the memory for texts stays small whatever their number."""
 
 
+ARRAYS = ("ids", "starts", "prompt_tokens")
+COUNTED = ("examples_by_language", "tokens_by_language", "mixture", "too_long")
+COUNTS = "counts.json"
+
+
 @dataclass(slots=True)
 class TokenizedExamples:
     """All examples of a stage as flat arrays.
 
-    `ids` (tokens,) uint16 or int32, by the vocabulary, holds them one after the other; `starts` (examples + 1,) int64 says where; `prompt_tokens`
-    (examples,) int32 says where supervision begins within each. `tokens_by_language` counts tokens that are trained on;
-    `mixture` counts examples, tokens and supervised tokens of an epoch by source and language;
-    `too_long` counts by language the examples that were dropped or cut.
+    `ids` (tokens,) uint16 or int32, by the vocabulary, holds them one after the other; `starts` (examples + 1,) int64
+    says where; `prompt_tokens` (examples,) int32 says where supervision begins within each. `tokens_by_language` counts
+    tokens that are trained on; `mixture` counts examples, tokens and supervised tokens of an epoch by source and
+    language; `too_long` counts by language the examples that were dropped or cut.
     """
 
     ids: np.ndarray[Any, Any]
@@ -48,6 +56,26 @@ class TokenizedExamples:
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
+
+    def save(self, folder: Path) -> None:
+        """Writes a folder that `load` reads; it is there whole or not at all."""
+        import numpy as np
+
+        building = folder.with_name(f"{folder.name}.building")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        for name in ARRAYS:
+            np.save(building / f"{name}.npy", getattr(self, name))
+        write_json(building / COUNTS, {name: getattr(self, name) for name in COUNTED})
+        building.rename(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> TokenizedExamples:
+        """What `save` wrote, the arrays mapped into memory: processes of one machine share them."""
+        import numpy as np
+
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        return cls(**arrays, **json.loads((folder / COUNTS).read_text(encoding="utf-8")))
 
     @property
     def lengths(self) -> list[int]:
@@ -211,7 +239,7 @@ def collate(data: TokenizedExamples, indices: Sequence[int], pad_id: int) -> Mic
     selected = torch.zeros(ids.shape, dtype=torch.bool)
     targets = []
     for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
-        tokens = torch.from_numpy(row).long()
+        tokens = torch.from_numpy(row.astype("int64"))
         ids[place, : len(row)] = tokens
         first = int(data.prompt_tokens[index])
         selected[place, first - 1 : len(row) - 1] = True

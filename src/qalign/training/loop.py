@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import torch
 
 STEPS_PER_REPORT = 10
+TOKENS = "tokens"
+"""The folder beside the checkpoints with the tokenised examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def finetune(job: Job) -> None:
     set_seed(config.seed)
     folder = resolve(job.model)
     tokenizer = load_tokenizer_as_saved(folder)
-    data = tokenize(read_jsonl(job.examples, Example), tokenizer, config)
+    data = _tokenized(job, tokenizer, accelerator)
     model = load_model(folder, torch.float32)
     check_length(model, max(data.lengths), "set training.max_length lower, with training.too_long=drop or cut")
     if config.adapter is not None:
@@ -104,6 +106,15 @@ def finetune(job: Job) -> None:
         write_json(job.output / SUMMARY, _summary(job, data, progress))
     accelerator.end_training()
     _reset()
+
+
+def _tokenized(job: Job, tokenizer: Any, accelerator: Any) -> TokenizedExamples:
+    """The examples as tokens: made once, by the first process, and kept for the others and for a resume."""
+    kept = job.scratch / TOKENS
+    if accelerator.is_main_process and not kept.is_dir():
+        tokenize(read_jsonl(job.examples, Example), tokenizer, job.config).save(kept)
+    accelerator.wait_for_everyone()
+    return TokenizedExamples.load(kept)
 
 
 def _steps(
