@@ -67,8 +67,8 @@ def finetune(job: Job) -> None:
     set_seed(config.seed)
     folder = resolve(job.model)
     tokenizer = load_tokenizer_as_saved(folder)
+    model = load_model(folder, torch.float32)  # first: a base that cannot be opened leaves nothing behind
     data = _tokenized(job, tokenizer, accelerator)
-    model = load_model(folder, torch.float32)
     check_length(model, max(data.lengths), "set training.max_length lower, with training.too_long=drop or cut")
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
