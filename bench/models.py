@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,18 +72,20 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> Path:
 def make_base(shape: Shape, tokenizer_model: Path, folder: Path) -> Path:
     """A folder with the model and its tokenizer, as transformers saves them."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizer
+    from transformers import LlamaForCausalLM, LlamaTokenizer
 
     tokenizer = LlamaTokenizer.from_pretrained(tokenizer_model.parent, pad_token="<unk>")
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    LlamaForCausalLM(config_of(shape, LlamaConfig)).save_pretrained(folder)
+    LlamaForCausalLM(config_of(shape)).save_pretrained(folder)
     return folder
 
 
-def config_of(shape: Shape, kind: Callable[..., Any]) -> Any:
+def config_of(shape: Shape) -> Any:
     """The transformers config of a shape."""
-    return kind(
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.hidden,
         intermediate_size=shape.intermediate,

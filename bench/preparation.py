@@ -28,7 +28,7 @@ import data
 import models
 
 from qalign.alignment.prompts import prompt
-from qalign.records import Example, write_jsonl
+from qalign.records import Example, read_jsonl, write_jsonl
 from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.models import load_tokenizer_as_saved
@@ -88,7 +88,7 @@ def synthetic(answers: Sequence[Example], count: int) -> Iterator[Example]:
 
 def one_size(count: int, base: Path, answers: Path) -> dict[str, float]:
     """Tokenises in this process; what it took, and the most memory that the process had."""
-    rows = [Example(**json.loads(line)) for line in answers.read_text(encoding="utf-8").splitlines()]
+    rows = list(read_jsonl(answers, Example))
     tokenizer = load_tokenizer_as_saved(base)
     tokenize(rows[:100], tokenizer, CONFIG)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

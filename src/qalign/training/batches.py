@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
-from ..records import Example, write_json
+from ..records import Example, atomic_file, write_json
 from .config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class TokenizedExamples:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
         for name in ARRAYS:
-            np.save(building / f"{name}.npy", getattr(self, name))
+            with atomic_file(building / f"{name}.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, getattr(self, name))
         write_json(building / COUNTS, {name: getattr(self, name) for name in COUNTED})
         building.rename(folder)
 
