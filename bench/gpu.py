@@ -5,8 +5,9 @@
 
 Training: full fine-tuning with AdamW in bfloat16, global batches of 128, on examples with the lengths of the real
 question-alignment data and of GSM8K under a vocabulary of 32,000 (`bench/lengths.json`; `--lengths-from FOLDER` makes it
-again). Beside it the reference's way: micro-batches of 2, padded, logits at every position. Utilisation counts useful
-tokens only and is set against the rate of 8,192-wide bfloat16 matrix products on the same device.
+again). Beside it the reference's way: micro-batches of 2, padded, logits at every position; and trl's SFTTrainer where it
+is installed, packed to 2,048. Utilisation counts useful tokens only and is set against the rate of 8,192-wide bfloat16
+matrix products on the same device; the peak of memory stands beside what `qalign.training.memory` predicts.
 
 Generation: the package's backend beside `transformers`' generate, same prompts, answers of the same length.
 """
@@ -14,6 +15,8 @@ Generation: the package's backend beside `transformers`' generate, same prompts,
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import importlib.util
 import json
 import random
 import tempfile
@@ -32,11 +35,15 @@ from qalign.training.batches import TokenizedExamples
 from qalign.training.config import TrainingConfig
 from qalign.training.loop import Job, make_optimizer, one_step
 from qalign.training.loss import SupervisedLoss
+from qalign.training.memory import predict, settle, shape_of
+from qalign.training.models import compile_blocks, without_planned_attention
 
 LENGTHS = Path(__file__).parent / "lengths.json"
-PACKAGE, REFERENCE = "qalign", "reference's way"
+PACKAGE, REFERENCE, TRL = "qalign", "reference's way", "trl, packed"
 GENERATED = 128
 PROMPTS = 64
+WARM = 3
+"""Steps of the package before it is timed: compiling takes some 20 s, once a run."""
 
 
 def write_lengths(folder: Path) -> None:
@@ -73,19 +80,29 @@ def examples_of(lengths: Sequence[tuple[int, int]], vocabulary: int) -> Tokenize
 class Trainer:
     """A model with its optimizer, and two ways to take a step over the same examples."""
 
-    def __init__(self, shape: models.Shape, device: str, tokens: int, checkpointing: bool) -> None:
+    def __init__(self, shape: models.Shape, placement: Placement, supervised: float) -> None:
         import torch
         from accelerate import Accelerator
         from transformers import LlamaForCausalLM
 
         self.shape, self.config = shape, TrainingConfig(learning_rate=1e-5)
-        self.placement = Placement(device=device, tokens_per_micro_batch=tokens, activation_checkpointing=checkpointing)
-        self.accelerator = Accelerator(mixed_precision="bf16", cpu=device == "cpu")
+        self.accelerator = Accelerator(mixed_precision="bf16", cpu=placement.device == "cpu")
+        with torch.device("meta"):
+            empty = LlamaForCausalLM(models.config_of(shape))
+        self.placement = settle(placement, self.accelerator, empty, self.config, supervised)
+        parameters = sum(parameter.numel() for parameter in empty.parameters())
+        self.predicted = predict(
+            shape_of(empty.config.to_dict()), parameters, parameters, "bfloat16", compiled=bool(self.placement.compile),
+            checkpointing=bool(self.placement.activation_checkpointing), supervised=supervised,
+        ).at(self.placement.tokens_per_micro_batch or 0)  # fmt: skip
         with torch.device(self.accelerator.device):
             model = LlamaForCausalLM(models.config_of(shape))
-        if checkpointing:
+        if self.placement.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.train()
+        if self.placement.compile:
+            compile_blocks(model, self.accelerator.device)
+        without_planned_attention()
         self.loss = SupervisedLoss(model)
         self.model, self.optimizer = self.accelerator.prepare(model, make_optimizer(model, self.config))
         self.job = Job("bench", Path(), Path(), Path(), Path(), self.config, self.placement)
@@ -96,6 +113,14 @@ class Trainer:
         return one_step(
             self.accelerator, self.model, self.optimizer, self.loss, data, lengths, indices, supervised, self.job, 0
         )[0]
+
+    def as_it_was(self) -> None:
+        """What the other sides start from: blocks that are not compiled, torch's own choice of attention."""
+        import torch
+
+        for module in self.model.modules():
+            module._compiled_call_impl = None
+        torch.backends.cuda.enable_cudnn_sdp(True)
 
     def reference(self, data: TokenizedExamples, indices: Sequence[int]) -> Any:
         """The same step as `transformers`' Trainer takes it: two examples at a time, padded, masked, every logit."""
@@ -124,29 +149,92 @@ class Trainer:
         return total
 
 
-def timed(step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool) -> common.Measured:
-    """Steps of 128 examples, the first to warm up."""
+def timed(
+    step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool, warm: int = 1
+) -> common.Measured:
+    """Steps of 128 examples after `warm` others, in which blocks are compiled for the kinds of shapes that come up."""
     import torch
 
-    size = min(128, len(data) // (steps + 1))
-    batches = [list(range(start * size, (start + 1) * size)) for start in range(steps + 1)]
-    step(data, batches[0])
+    size = min(128, len(data) // (steps + warm))
+    batches = [list(range(start * size, (start + 1) * size)) for start in range(steps + warm)]
+    for batch in batches[:warm]:
+        step(data, batch)
     if cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     begun = time.perf_counter()
-    for batch in batches[1:]:
+    for batch in batches[warm:]:
         loss = step(data, batch)
     loss = float(loss)
     seconds = time.perf_counter() - begun
-    lengths = [data.lengths[i] for batch in batches[1:] for i in batch]
-    supervised = sum(data.supervised[i] for batch in batches[1:] for i in batch)
+    lengths = [data.lengths[i] for batch in batches[warm:] for i in batch]
+    supervised = sum(data.supervised[i] for batch in batches[warm:] for i in batch)
     return {
         "tokens_per_second": sum(lengths) / seconds,
         "tflops": shape.training_flops(lengths, supervised) / seconds / 1e12,
         "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
         "last_loss": loss,
     }
+
+
+def trl(
+    model: Any, data: TokenizedExamples, shape: models.Shape, steps: int, scratch: Path, cuda: bool
+) -> common.Measured:
+    """trl's SFTTrainer over as many packs a step as hold 128 examples, the first step to warm up."""
+    import torch
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerFast, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    class Clock(TrainerCallback):
+        def __init__(self) -> None:
+            self.times: list[float] = []
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if cuda:
+                torch.cuda.synchronize()
+            self.times.append(time.perf_counter())
+
+    size = min(128, len(data) // (steps + 1))
+    used = range(size * (steps + 1))
+    tokens, supervised = sum(data.lengths[i] for i in used), sum(data.supervised[i] for i in used)
+    rows = [
+        {
+            "input_ids": data.ids[data.starts[i] : data.starts[i + 1]].tolist(),
+            "completion_mask": [0] * int(data.prompt_tokens[i]) + [1] * data.supervised[i],
+        }
+        for i in used
+    ]
+    config = SFTConfig(
+        output_dir=str(scratch), max_steps=steps + 1, per_device_train_batch_size=1, packing=True, max_length=2048,
+        gradient_accumulation_steps=-(-tokens // ((steps + 1) * 2048)), completion_only_loss=True, shuffle_dataset=False,
+        learning_rate=1e-5, bf16=True, gradient_checkpointing=False, save_strategy="no", report_to=[], use_cpu=not cuda,
+        disable_tqdm=True, optim="adamw_torch_fused", logging_steps=1, dataset_num_proc=1,
+    )  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_words(), eos_token="</s>", pad_token="<unk>", unk_token="<unk>", bos_token="<s>"
+    )
+    clock = Clock()
+    trainer = SFTTrainer(
+        model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[clock]
+    )
+    trainer.train()
+    seconds = clock.times[-1] - clock.times[0]
+    share = steps / (steps + 1)
+    return {
+        "tokens_per_second": share * tokens / seconds,
+        "tflops": share * shape.training_flops([data.lengths[i] for i in used], supervised) / seconds / 1e12,
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
+        "last_loss": next(row["loss"] for row in reversed(trainer.state.log_history) if "loss" in row),
+    }
+
+
+def _words() -> Any:
+    """A tokenizer that trl can hold while it trains on tokens."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    return Tokenizer(WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2}, unk_token="<unk>"))
 
 
 def product_rate(device: Any, cuda: bool) -> common.Measured:
@@ -218,6 +306,7 @@ def generation(
 
     measured = {}
     for name, side in ((PACKAGE, package), (REFERENCE, reference)):
+        torch.backends.cuda.enable_cudnn_sdp(name == REFERENCE)
         side()  # to warm up
         if cuda:
             torch.cuda.synchronize()
@@ -235,8 +324,10 @@ def main() -> None:
     parser.add_argument("--shape", default="7b", choices=models.SHAPES, help="(%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, or cpu (%(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="steps measured (%(default)s)")
-    parser.add_argument("--tokens-per-micro-batch", type=int, default=2048, help="(%(default)s)")
+    parser.add_argument("--tokens-per-micro-batch", type=int, help="what fits, by default")
     parser.add_argument("--activation-checkpointing", action="store_true", help="less memory, a third more work")
+    parser.add_argument("--no-compile", action="store_true", help="blocks as they are")
+    parser.add_argument("--no-trl", action="store_true", help="leave trl out")
     parser.add_argument("--lengths-from", type=Path, help="make bench/lengths.json from a data folder, and end")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
@@ -251,26 +342,47 @@ def main() -> None:
         parser.error("there is no CUDA device here; give --device cpu to try it out")
     shape = models.SHAPES[options.shape]
     lengths = json.loads(LENGTHS.read_text(encoding="utf-8"))
-    trainer = Trainer(shape, options.device, options.tokens_per_micro_batch, options.activation_checkpointing)
+    examples = {dataset: examples_of(found, shape.vocabulary) for dataset, found in lengths.items()}
+    share = max(sum(made.supervised) / sum(made.lengths) for made in examples.values())
+    placement = Placement(
+        device=options.device,
+        tokens_per_micro_batch=options.tokens_per_micro_batch,
+        activation_checkpointing=options.activation_checkpointing or None,
+        compile=False if options.no_compile else None,
+    )
+    trainer = Trainer(shape, placement, share)
+    print(f"at once: {trainer.placement}; predicted {trainer.predicted / 2**30:.1f} GiB", flush=True)
     limit = product_rate(trainer.accelerator.device, cuda)
     print("matrix products:", limit, flush=True)
     training: dict[str, dict[str, common.Measured]] = {}
-    for dataset, found in lengths.items():
-        examples = examples_of(found, shape.vocabulary)
-        training[dataset] = {}
-        for name, step in ((PACKAGE, trainer.package), (REFERENCE, trainer.reference)):
-            training[dataset][name] = timed(step, examples, shape, options.steps, cuda)
-            print(dataset, name, training[dataset][name], flush=True)
+    for dataset, made in examples.items():
+        training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda, WARM)}
+        training[dataset][PACKAGE]["predicted_gib"] = trainer.predicted / 2**30
+        print(dataset, PACKAGE, training[dataset][PACKAGE], flush=True)
     trainer.loss.remove()
-    model = trainer.accelerator.unwrap_model(trainer.model).to(torch.bfloat16)
-    del trainer.optimizer, trainer
-    if cuda:
-        torch.cuda.empty_cache()
+    trainer.as_it_was()
+    for dataset, made in examples.items():
+        training[dataset][REFERENCE] = timed(trainer.reference, made, shape, options.steps, cuda)
+        print(dataset, REFERENCE, training[dataset][REFERENCE], flush=True)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    del trainer
+    _empty(model)
+    if not options.no_trl and importlib.util.find_spec("trl"):
+        with tempfile.TemporaryDirectory() as scratch:
+            for dataset, made in examples.items():
+                try:
+                    training[dataset][TRL] = trl(model, made, shape, options.steps, Path(scratch), cuda)
+                    print(dataset, TRL, training[dataset][TRL], flush=True)
+                except torch.OutOfMemoryError as error:
+                    print(dataset, TRL, "does not fit:", str(error)[:200], flush=True)
+                _empty(model)
+    model = model.to(torch.bfloat16)
     asked = generation(model, lengths["GSM8K"], shape.vocabulary, cuda)
     print("generation:", asked, flush=True)
     results = {
         "shape": options.shape,
         "options": vars(options),
+        "placement": dataclasses.asdict(placement),
         "limit": limit,
         "training": training,
         "generation": asked,
@@ -281,6 +393,20 @@ def main() -> None:
         )
     else:
         print(table(options.shape, limit, training, asked))
+
+
+def _empty(model: Any) -> None:
+    """Gives back what a side's optimizer and gradients held."""
+    import gc
+
+    import torch
+
+    for parameter in model.parameters():
+        parameter.grad = None
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def table(
@@ -296,7 +422,8 @@ def table(
             f"{found['tokens_per_second']:,.0f}",
             f"{found['tflops']:,.0f}",
             f"{found['tflops'] / limit['tflops']:.0%} of {limit['tflops']:,.0f}",
-            f"{found['peak_gib']:.1f} GiB",
+            f"{found['peak_gib']:.1f} GiB"
+            + (f" ({found['predicted_gib']:.1f} predicted)" if "predicted_gib" in found else ""),
         ]
         for dataset, sides in training.items()
         for name, found in sides.items()

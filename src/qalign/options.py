@@ -146,9 +146,10 @@ def _placement(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores.")] = 1,
-    tokens_per_micro_batch: Annotated[int, typer.Option(min=1, help="Bound on the tokens of a micro-batch: memory against speed.")] = 4096,
+    tokens_per_micro_batch: Annotated[int | None, typer.Option(min=1, help="Bound on the tokens of a micro-batch; what the device has room for by default.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are answered at once.")] = 64,
-    activation_checkpointing: Annotated[bool, typer.Option(help="Less memory, a third more work.")] = False,
+    activation_checkpointing: Annotated[bool | None, typer.Option(help="Less memory, a third more work; where memory asks for it by default.")] = None,
+    compile: Annotated[bool | None, typer.Option(help="Fuse the work between matrix products with torch.compile; on CUDA by default.")] = None,
     seconds_per_checkpoint: Annotated[float, typer.Option(min=0.0, help="Time between checkpoints of training.")] = 300.0,
     tracker: Annotated[list[str] | None, typer.Option(help="Trackers that accelerate knows, or none; tensorboard by default.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress, only results.")] = False,
@@ -160,8 +161,8 @@ def _placement(
             raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
     trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
     return Placement(
-        runs, device, processes, jobs, tokens_per_micro_batch, batch_size, activation_checkpointing, seconds_per_checkpoint,
-        trackers, quiet,
+        runs, device, processes, jobs, tokens_per_micro_batch, batch_size, activation_checkpointing, compile,
+        seconds_per_checkpoint, trackers, quiet,
     )  # fmt: skip
 
 

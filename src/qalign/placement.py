@@ -12,8 +12,10 @@ class Placement:
 
     `runs` is the folder of all stages; `device` is "auto", "cpu", "cuda" or "mps"; `jobs` is how many stages run at once;
     `processes` is how many training processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x
-    longest row of a training micro-batch; `batch_size` is how many prompts are generated for at once. `trackers` are names
-    that accelerate knows.
+    longest row of a training micro-batch; `activation_checkpointing` computes activations again instead of keeping them;
+    `compile` has `torch.compile` fuse the work between the matrix products of a model's blocks. Where these three are None,
+    the device and the model decide (`training.memory`). `batch_size` is how many prompts are generated for at once.
+    `trackers` are names that accelerate knows.
 
     For the backend `endpoint`: the server's address, the name that it knows the model by, how many requests are under way at
     once, and how long to wait for one answer.
@@ -23,9 +25,10 @@ class Placement:
     device: str = "auto"
     processes: int = 1
     jobs: int = 1
-    tokens_per_micro_batch: int = 4096
+    tokens_per_micro_batch: int | None = None
     batch_size: int = 64
-    activation_checkpointing: bool = False
+    activation_checkpointing: bool | None = None
+    compile: bool | None = None
     seconds_per_checkpoint: float = 300.0
     trackers: tuple[str, ...] = ("tensorboard",)
     quiet: bool = False

@@ -53,7 +53,7 @@ def test_the_loss_is_that_of_full_logits(model: Any, tokenizer: Any) -> None:
         full = model(ids).logits[selected].float()
         expected = torch.nn.functional.cross_entropy(full, targets, reduction="sum")
         loss = SupervisedLoss(model)
-        found = loss(model, MicroBatch(ids, selected, targets))
+        found = loss(model, MicroBatch(ids, selected.flatten().nonzero().flatten(), targets))
         loss.remove()
         assert model(ids).logits.shape[:2] == ids.shape, "the hook is off again"
     torch.testing.assert_close(found, expected)

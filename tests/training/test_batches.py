@@ -225,24 +225,23 @@ def test_collate_selects_each_position_whose_next_token_is_supervised(
 ) -> None:
     data = tokenize([examples[i] for i in indices], tokenizer, TrainingConfig())
     batch = collate(data, range(len(indices)), pad_id=0)
-    assert batch.ids.shape == batch.selected.shape == (len(indices), max(data.lengths))
-    targets = []
+    assert batch.ids.shape == (len(indices), max(data.lengths))
+    positions, targets = [], []
     for place in range(len(indices)):
         tokens, start = row(data, place).tolist(), int(data.prompt_tokens[place])
         padding = [0] * (max(data.lengths) - len(tokens))
         assert batch.ids[place].tolist() == tokens + padding
         for position in range(batch.ids.shape[1]):
-            read = start <= position + 1 < len(tokens)
-            assert bool(batch.selected[place, position]) == read
-            if read:
+            if start <= position + 1 < len(tokens):
+                positions.append(place * max(data.lengths) + position)
                 targets.append(tokens[position + 1])
-    assert batch.targets.tolist() == targets
+    assert batch.positions.tolist() == positions and batch.targets.tolist() == targets
 
 
 def test_an_empty_micro_batch_is_a_row_without_supervision(examples: list[Example], tokenizer: Any) -> None:
     batch = collate(tokenize(examples[:1], tokenizer, TrainingConfig()), [], pad_id=0)
     assert batch.ids.shape[0] == 1 and batch.ids.shape[1] > 0
-    assert not batch.selected.any() and len(batch.targets) == 0
+    assert len(batch.positions) == len(batch.targets) == 0
 
 
 def test_what_is_kept_is_what_was_made(examples: list[Example], tokenizer: Any, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from qalign.errors import SettingError
 from qalign.placement import Placement
 from qalign.records import Example
 from qalign.training import loop
@@ -25,7 +27,7 @@ from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.launch import job_to_json, launch
 from qalign.training.loss import SupervisedLoss
-from qalign.training.models import load_model, load_tokenizer
+from qalign.training.models import compile_blocks, load_model, load_tokenizer
 
 TOLERANCE = 1e-5
 """Relative to the norm of a parameter's gradient. Float32 keeps 6e-8; sums over some thousand tokens in another order
@@ -92,6 +94,39 @@ def test_token_budgets_change_nothing(
     budget: int, expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example]
 ) -> None:
     assert_same(ours(accelerator, base, examples[:STEP], budget), expected)
+
+
+def test_compiled_blocks_change_nothing(
+    expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block is seen to run compiled, at several shapes."""
+
+    plain = load_model
+
+    def compiled(folder: Path, dtype: torch.dtype) -> Any:
+        model = plain(folder, dtype)
+        compile_blocks(model, torch.device("cpu"))
+        assert all(layer._compiled_call_impl is not None for layer in model.model.layers)
+        return model
+
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(f"{__name__}.load_model", compiled)
+    assert_same(ours(accelerator, base, examples[:STEP], 4096), expected)
+    assert 2 <= torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 6, (
+        "one graph for all blocks, some by kind of shape"
+    )
+
+
+def test_where_nothing_can_be_compiled_a_run_says_so(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(function: Any) -> Any:
+        raise RuntimeError("no C++ compiler\nand more")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(
+        SettingError, match=r"torch\.compile does not work on cpu here \(no C\+\+ compiler\); .* --no-compile"
+    ):
+        compile_blocks(load_model(base, torch.float32), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("rows", [8, 48])

@@ -116,11 +116,21 @@ def test_placement_changes_no_loss(make_job: Any, monkeypatch: pytest.MonkeyPatc
     for where, placement in (
         ("small", {"tokens_per_micro_batch": 300}),
         ("spared", {"activation_checkpointing": True}),
+        ("chosen", {"tokens_per_micro_batch": None}),
     ):
         job = make_job(where, placement, max_steps=6)
         launch(job)
         assert losses(job) == pytest.approx(losses(plain), abs=1e-4)
     assert used
+
+
+def test_blocks_are_compiled_where_it_is_asked_for(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(loop, "compile_blocks", lambda model, device: asked.append(device.type))
+    launch(make_job("plain", max_steps=1))
+    assert not asked
+    launch(make_job("compiled", {"compile": True}, max_steps=1))
+    assert asked == ["cpu"]
 
 
 # --- the schedule and precision ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
-from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve
+from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve, without_planned_attention
 from .cache import give_room
 from .protocol import Completion, DecodingConfig, Request, seed_of
 from .rows import Rows, begin
@@ -164,6 +164,7 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     check_device(device)
+    without_planned_attention()
     folder = resolve(folder)
     model = load_model(folder, getattr(torch, decoding.precision)).to(device)
     return Local(model, load_tokenizer(folder), decoding, placement.batch_size)

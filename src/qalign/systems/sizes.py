@@ -11,14 +11,13 @@ from typing import Any
 from ..generation import DecodingConfig
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
+from ..training.memory import Memory, adapter_parameters, predict, shape_of
 from ..training.models import POINTER, parameters
 from .stages import COUNTS, MIXTURE
 
 UTF8_BYTES_PER_TOKEN = 3.5
 """Between English (about 4) and byte-level scripts (about 3); tokens are counted exactly when training begins."""
 PROMPT_TOKENS = 40
-BYTES_PER_TRAINED_PARAMETER = 16
-"""Float32 weight, gradient, and two moments of AdamW; activations come on top."""
 
 
 def corpus(published: Mapping[str, int]) -> str:
@@ -80,12 +79,23 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
     ]
     if tokens:
         words.append(f"~{_short(sum(tokens.values()))} tokens ({_by_language({c: int(t) for c, t in tokens.items()})})")
-    held = _parameters(inputs.get("model"))
-    if held:
-        words.append(
-            f"memory ~{held * BYTES_PER_TRAINED_PARAMETER / 2**30:.1f} GiB + activations, disk ~{held * 4 / 2**30:.2f} GiB"
-        )
+    folder = inputs.get("model")
+    if folder is not None and (held := _parameters(folder)):
+        if (needed := _memory(folder, held, config)) is not None:
+            words.append(
+                f"memory ~{needed.fixed / 2**30:.1f} GiB and {1000 * needed.per_token / 2**30:.2f} GiB per 1,000 tokens at once"
+            )
+        words.append(f"disk ~{held * 4 / 2**30:.2f} GiB")
     return "; ".join(words)
+
+
+def _memory(folder: Path, held: int, config: TrainingConfig) -> Memory | None:
+    """What training takes where it all fits on one device: compiled there, if it is in bfloat16."""
+    shape = shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    if shape is None:
+        return None
+    trained = held if config.adapter is None else adapter_parameters(shape, config.adapter.rank)
+    return predict(shape, held, trained, config.precision, compiled=config.precision == "bfloat16", checkpointing=False)
 
 
 def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:

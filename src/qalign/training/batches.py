@@ -222,12 +222,22 @@ def _cut(share: Sequence[int], lengths: Sequence[int], budget: int) -> list[list
 
 @dataclass(slots=True)
 class MicroBatch:
-    """Rows padded on the right. `ids` (rows, length); `selected` (rows, length) marks the positions whose next token is
-    supervised; `targets` (supervised,) are those next tokens, in the order of `selected`."""
+    """Rows padded on the right. `ids` (rows, length); `positions` (supervised,) are those of the flattened rows whose next
+    token is supervised, ascending; `targets` (supervised,) are those next tokens. All int64."""
 
     ids: torch.Tensor
-    selected: torch.Tensor
+    positions: torch.Tensor
     targets: torch.Tensor
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """The same on a device. CUDA takes it from pinned memory, while it works on."""
+        pinned = device.type == "cuda"
+        return MicroBatch(
+            *(
+                (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)
+                for tensor in (self.ids, self.positions, self.targets)
+            )
+        )
 
 
 def collate(data: TokenizedExamples, indices: Sequence[int], pad_id: int) -> MicroBatch:
@@ -237,12 +247,12 @@ def collate(data: TokenizedExamples, indices: Sequence[int], pad_id: int) -> Mic
     rows = [data.ids[data.starts[i] : data.starts[i + 1]] for i in indices]
     length = max((len(row) for row in rows), default=2)
     ids = torch.full((max(len(rows), 1), length), pad_id, dtype=torch.long)
-    selected = torch.zeros(ids.shape, dtype=torch.bool)
-    targets = []
+    none = torch.zeros(0, dtype=torch.long)
+    positions, targets = [none], [none]
     for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
         tokens = torch.from_numpy(row.astype("int64"))
         ids[place, : len(row)] = tokens
         first = int(data.prompt_tokens[index])
-        selected[place, first - 1 : len(row) - 1] = True
+        positions.append(torch.arange(first - 1, len(row) - 1) + place * length)
         targets.append(tokens[first:])
-    return MicroBatch(ids, selected, torch.cat(targets) if targets else torch.zeros(0, dtype=torch.long))
+    return MicroBatch(ids, torch.cat(positions), torch.cat(targets))

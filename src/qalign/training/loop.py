@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,18 @@ from . import checkpoints
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from .config import METRICS, SUMMARY, TrainingConfig
 from .loss import SupervisedLoss
-from .models import check_device, check_length, load_model, load_tokenizer_as_saved, resolve, save, with_adapter
+from .memory import ON_CPU, settle
+from .models import (
+    check_device,
+    check_length,
+    compile_blocks,
+    load_model,
+    load_tokenizer_as_saved,
+    resolve,
+    save,
+    with_adapter,
+    without_planned_attention,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +74,7 @@ def finetune(job: Job) -> None:
 
     config = job.config
     _keep_freed_memory()
+    without_planned_attention()
     accelerator = _accelerator(job)
     set_seed(config.seed)
     folder = resolve(job.model)
@@ -72,9 +84,13 @@ def finetune(job: Job) -> None:
     check_length(model, max(data.lengths), "set training.max_length lower, with training.too_long=drop or cut")
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
+    supervised = data.supervised
+    job = replace(job, placement=settle(job.placement, accelerator, model, config, sum(supervised) / sum(data.lengths)))
     if job.placement.activation_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()
+    if job.placement.compile:
+        compile_blocks(model, accelerator.device)
 
     loss = SupervisedLoss(model)
     total_steps = config.steps(len(data))
@@ -203,13 +219,10 @@ def backward(
     import torch
 
     ranks = accelerator.num_processes
-    mine = micro_batches(indices, lengths, placement.tokens_per_micro_batch, ranks)[accelerator.process_index]
+    mine = micro_batches(indices, lengths, placement.tokens_per_micro_batch or ON_CPU, ranks)[accelerator.process_index]
     summed = torch.zeros((), device=accelerator.device)
     for place, part in enumerate(mine):
-        batch = collate(data, part, pad)
-        batch.ids, batch.selected, batch.targets = (
-            tensor.to(accelerator.device, non_blocking=True) for tensor in (batch.ids, batch.selected, batch.targets)
-        )
+        batch = collate(data, part, pad).to(accelerator.device)
         last = place == len(mine) - 1
         with accelerator.no_sync(model) if not last else nullcontext():
             part_loss = loss(model, batch)

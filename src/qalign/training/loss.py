@@ -31,16 +31,16 @@ class SupervisedLoss:
         head = model.get_output_embeddings()
         if head is None:
             raise ModelError(f"{type(model).__name__} has no output embedding; give a causal language model")
-        self._selected: torch.Tensor | None = None
+        self._positions: torch.Tensor | None = None
         self._handle = head.register_forward_pre_hook(self._select)
 
     def __call__(self, model: Any, batch: MicroBatch) -> torch.Tensor:
         """The summed loss, a float32 scalar. `model` is the model, possibly wrapped for several devices."""
-        self._selected = batch.selected
+        self._positions = batch.positions
         try:
             logits = model(input_ids=batch.ids, use_cache=False).logits  # (1, supervised, vocabulary)
         finally:
-            self._selected = None
+            self._positions = None
         return cross_entropy(logits[0], batch.targets)
 
     def remove(self) -> None:
@@ -48,9 +48,10 @@ class SupervisedLoss:
         self._handle.remove()
 
     def _select(self, head: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self._selected is None:
+        if self._positions is None:
             return None
-        return (arguments[0][self._selected].unsqueeze(0), *arguments[1:])
+        hidden = arguments[0].flatten(0, 1).index_select(0, self._positions)  # by number: a mask makes a device wait
+        return (hidden.unsqueeze(0), *arguments[1:])
 
 
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -165,6 +165,35 @@ def with_adapter(model: Any, adapter: Adapter) -> Any:
         raise ModelError(f"the adapter does not fit the model: {_first_line(error)}") from error
 
 
+def without_planned_attention() -> None:
+    """Leaves cuDNN's attention out: it plans each new shape anew, and no two micro-batches or steps of an answer have the
+    same. What torch has of its own is as fast once it runs."""
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def compile_blocks(model: Any, device: Any) -> None:
+    """Has `torch.compile` fuse what stands between the matrix products of a block: once for all blocks and all shapes.
+
+    Raises:
+        SettingError: nothing can be compiled on the model's device here (no compiler, no Triton).
+    """
+    import torch
+
+    try:
+        torch.compile(torch.nn.functional.silu)(torch.ones(64, device=device))
+    except Exception as error:  # each backend and each compiler fails in its own way
+        raise SettingError(
+            f"torch.compile does not work on {device} here ({_first_line(error)}); install a C++ compiler, or give "
+            "--no-compile"
+        ) from error
+    kinds = set(getattr(model, "_no_split_modules", None) or ())
+    for module in model.modules():
+        if type(module).__name__ in kinds:
+            module.compile(dynamic=True)
+
+
 def save(model: Any, tokenizer: Any, output: Path) -> None:
     """An ordinary Hugging Face folder: safetensors, tokenizer with the chat template, generation config (greedy)."""
     from ..alignment.prompts import end_of_sequence, set_chat_template
