@@ -70,7 +70,7 @@ def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int
     """
     if not instructions:
         return []
-    encoded = _encode(tokenizer, [prompt(text) for text in instructions])
+    encoded = encode(tokenizer, [prompt(text) for text in instructions])
     return [_without_end(ids, tokenizer) for ids in encoded]
 
 
@@ -80,7 +80,7 @@ def render_texts(texts: Sequence[str], tokenizer: Any) -> list[Rendered]:
     if not texts:
         return []
     eos = end_of_sequence(tokenizer)
-    return [Rendered([*_without_end(ids, tokenizer), eos], 1) for ids in _encode(tokenizer, texts)]
+    return [Rendered([*_without_end(ids, tokenizer), eos], 1) for ids in encode(tokenizer, texts)]
 
 
 def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any) -> list[Rendered]:
@@ -93,12 +93,12 @@ def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any
     if not prompts:
         return []
     eos = end_of_sequence(tokenizer)
-    whole = _encode(tokenizer, [prompt(text) + answer for text, answer in zip(instructions, responses, strict=True)])
+    whole = encode(tokenizer, [prompt(text) + answer for text, answer in zip(instructions, responses, strict=True)])
     rendered = []
     for start, ids, response in zip(prompts, whole, responses, strict=True):
         ids = _without_end(ids, tokenizer)
         if ids[: len(start)] != start or len(ids) == len(start):
-            ids = start + _encode(tokenizer, [response], add_special_tokens=False)[0]
+            ids = start + encode(tokenizer, [response], add_special_tokens=False)[0]
         rendered.append(Rendered([*ids, eos], len(start)))
     return rendered
 
@@ -146,10 +146,21 @@ def set_chat_template(tokenizer: Any) -> None:
     )
 
 
-def _encode(tokenizer: Any, texts: Sequence[str], **options: Any) -> list[list[int]]:
-    """Texts as token ids. What looks like a special token in a text is text: data cannot end a sequence."""
-    encoded: list[list[int]] = tokenizer(list(texts), split_special_tokens=True, **options)["input_ids"]
-    return encoded
+def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[list[int]]:
+    """Texts as token ids. What looks like a special token in a text is text: data cannot end a sequence.
+
+    A tokenizer of the library tokenizers is asked directly: what transformers puts around its answers (masks, offsets,
+    dictionaries) takes as long as they do. Nothing is cut off or filled up.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        options = {"split_special_tokens": True, "add_special_tokens": add_special_tokens}
+        encoded: list[list[int]] = tokenizer(list(texts), **options)["input_ids"]
+        return encoded
+    backend.encode_special_tokens = True
+    backend.no_truncation()
+    backend.no_padding()
+    return [one.ids for one in backend.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)]
 
 
 def _without_end(ids: list[int], tokenizer: Any) -> list[int]:

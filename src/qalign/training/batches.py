@@ -11,8 +11,9 @@ import json
 import random
 import shutil
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -103,11 +104,11 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
     lengths, prompt_tokens = [], []
     kept: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
-    rows: dict[tuple[str, str], Counter[str]] = {}
+    rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
     longest = 0
-    for chunk in _chunks(examples):
-        for example, rendered in zip(chunk, _rendered(chunk, tokenizer), strict=True):
+    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
+        for example, rendered in zip(chunk, whole, strict=True):
             sequence = rendered.ids
             longest = max(longest, len(sequence))
             if len(sequence) > config.max_length:
@@ -126,9 +127,10 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
             prompt_tokens.append(rendered.prompt_tokens)
             kept[example.language] += 1
             tokens[example.language] += len(sequence)
-            rows.setdefault((example.source, example.language), Counter()).update(
-                examples=1, tokens=len(sequence), supervised_tokens=len(sequence) - rendered.prompt_tokens
-            )
+            row = rows[example.source, example.language]
+            row["examples"] += 1
+            row["tokens"] += len(sequence)
+            row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
     if outcome["error"]:
         counts = ", ".join(f"{language} {count}" for language, count in sorted(outcome["error"].items()))
         raise DataError(
@@ -151,12 +153,27 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
     )
 
 
-def _rendered(chunk: list[Example], tokenizer: Any) -> Iterator[Rendered]:
+def _rendered(chunk: list[Example], tokenizer: Any) -> list[Rendered]:
     """Each example of a chunk: an instruction with its response, or plain text."""
     framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
     answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
     plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
-    return (next(plain if e.instruction is None else answered) for e in chunk)
+    return [next(plain if e.instruction is None else answered) for e in chunk]
+
+
+def _ahead(
+    chunks: Iterator[list[Example]], work: Callable[[list[Example]], list[Rendered]]
+) -> Iterator[tuple[Any, Any]]:
+    """Each chunk with what `work` makes of it, that of the next one made meanwhile: tokenizers work outside of Python."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: tuple[list[Example], Future[list[Rendered]]] | None = None
+        for chunk in chunks:
+            following = chunk, pool.submit(work, chunk)
+            if pending:
+                yield pending[0], pending[1].result()
+            pending = following
+        if pending:
+            yield pending[0], pending[1].result()
 
 
 def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
