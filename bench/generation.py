@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import random
 import tempfile
 import time
@@ -25,7 +26,7 @@ import data
 import models
 
 from qalign.alignment.prompts import render_prompts
-from qalign.generation.local import Local
+from qalign.generation.local import Local, rows_at_once
 from qalign.generation.protocol import DecodingConfig, Request
 from qalign.pipeline import run
 from qalign.placement import Placement
@@ -43,10 +44,18 @@ Answers = dict[str, str]
 
 
 def package(
-    model: Any, tokenizer: Any, requests: Sequence[Request], new_tokens: int, answers: Answers
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[Request],
+    new_tokens: int,
+    lengths: Sequence[int] | None,
+    answers: Answers,
 ) -> common.Measured:
     """The backend `transformers` of the package."""
-    backend = Local(model, tokenizer, DecodingConfig(new_tokens), Placement().batch_size)
+    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    backend = Local(model, tokenizer, DecodingConfig(new_tokens), rows_at_once(model, new_tokens, memory))
+    if lengths is not None:
+        backend = OfGivenLengths(backend, lengths)
     begun = time.perf_counter()
     made = list(backend.generate(requests))
     seconds = time.perf_counter() - begun
@@ -54,8 +63,29 @@ def package(
     return _measured(len(made), sum(one.tokens for one in made), seconds)
 
 
+class OfGivenLengths(Local):
+    """A backend whose answers end after so many tokens, whatever the model says."""
+
+    def __init__(self, backend: Local, lengths: Sequence[int]) -> None:
+        super().__init__(backend.model, backend.tokenizer, backend.decoding, backend.batch_size)
+        self.lengths = lengths
+
+    def _choose(self, logits: Any, draws: Sequence[Any]) -> Any:
+        logits[:, self.ends] = -float("inf")
+        return super()._choose(logits, draws)
+
+    def _take(self, rows: Any, tokens: Sequence[int]) -> Any:
+        ended = [len(answer) == self.lengths[place] for answer, place in zip(rows.answers, rows.places, strict=True)]
+        return super()._take(rows, [self.ends[0] if end else token for end, token in zip(ended, tokens, strict=True)])
+
+
 def reference(
-    model: Any, tokenizer: Any, requests: Sequence[Request], new_tokens: int, answers: Answers
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[Request],
+    new_tokens: int,
+    lengths: Sequence[int] | None,
+    answers: Answers,
 ) -> common.Measured:
     """`generate`, batch by batch as the questions come."""
     import torch
@@ -68,6 +98,13 @@ def reference(
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([[end] * (width - len(row)) + row for row in prompts])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])
+
+        def given(ids: Any, scores: Any, start: int = start, width: int = width) -> Any:
+            if lengths is not None:
+                now = torch.tensor([lengths[start + row] == ids.shape[1] - width for row in range(len(ids))])
+                scores[:, end] = torch.where(now, float("inf"), -float("inf"))
+            return scores
+
         with torch.inference_mode():
             out = model.generate(
                 input_ids=ids,
@@ -76,6 +113,7 @@ def reference(
                 do_sample=False,
                 eos_token_id=end,
                 pad_token_id=end,
+                logits_processor=[given],
             )
         for request, row in zip(batch, out[:, width:].tolist(), strict=True):
             kept = row[: row.index(end)] if end in row else row
@@ -86,34 +124,6 @@ def reference(
 
 def _measured(questions: int, tokens: int, seconds: float) -> common.Measured:
     return {"questions_per_second": questions / seconds, "tokens_per_second": tokens / seconds}
-
-
-def of_given_lengths(kind: type[Any], lengths: dict[tuple[int, ...], int], end: int) -> type[Any]:
-    """The model class whose answers end after so many tokens, by prompt."""
-
-    class Given(kind):  # type: ignore[misc]
-        def forward(self, input_ids: Any, attention_mask: Any, past_key_values: Any = None, **options: Any) -> Any:
-            if input_ids.shape[1] > 1:  # new prompts: they go behind those that are being answered
-                self.fresh = [
-                    [lengths[tuple(row[mask.bool()].tolist())], 0]
-                    for row, mask in zip(input_ids, attention_mask, strict=True)
-                ]
-                rows = self.fresh
-            else:
-                rows = self.rows = (
-                    [row for row in self.rows if row[1] <= row[0]] if len(self.rows) != len(input_ids) else self.rows
-                )
-            out = super().forward(
-                input_ids=input_ids, attention_mask=attention_mask, past_key_values=past_key_values, **options
-            )
-            for place, row in enumerate(rows):
-                out.logits[place, -1, end] = float("inf") if row[1] >= row[0] else -float("inf")
-                row[1] += 1
-            if rows is self.fresh:
-                self.rows = [row for row in getattr(self, "rows", []) if row[1] <= row[0]] + rows
-            return out
-
-    return Given
 
 
 def real_lengths(folder: Path, tokenizer: Any) -> list[int]:
@@ -131,17 +141,14 @@ def lengths_trial(folder: Path, scratch: Path, questions: int, repeats: int) -> 
 
     prepared = data.examples(folder, scratch / "runs")
     shape = models.SHAPES["20m"]
-    model = models.make_tokenizer(data.texts(prepared), shape.vocabulary, scratch / "tokenizer")
-    base = models.make_base(shape, model, scratch / "base")
+    vocabulary = models.make_tokenizer(data.texts(prepared), shape.vocabulary, scratch / "tokenizer")
+    base = models.make_base(shape, vocabulary, scratch / "base")
     tokenizer = load_tokenizer(base)
     rows = random.Random(0).sample(prepared["GSM8K"], questions)
     requests = [Request(row.id, row.instruction or "") for row in rows]
-    prompts = render_prompts([request.instruction for request in requests], tokenizer)
     drawn = random.Random(1).sample(real_lengths(folder, tokenizer), questions)
-    given = {tuple(ids): length for ids, length in zip(prompts, drawn, strict=True)}
-    plain = type(AutoModelForCausalLM.from_pretrained(base))
-    kind = of_given_lengths(plain, given, tokenizer.eos_token_id)
-    return _trial(kind.from_pretrained(base), tokenizer, requests, max(drawn) + 1, repeats)
+    model = AutoModelForCausalLM.from_pretrained(base)
+    return _trial(model, tokenizer, requests, max(drawn) + 1, repeats, drawn)
 
 
 def world_trial(folder: Path | None, scratch: Path, problems: int, repeats: int) -> dict[str, Any]:
@@ -171,12 +178,19 @@ def world_trial(folder: Path | None, scratch: Path, problems: int, repeats: int)
     return _trial(load_model(folder, torch.float32), load_tokenizer(folder), requests, new_tokens, repeats)
 
 
-def _trial(model: Any, tokenizer: Any, requests: Sequence[Request], new_tokens: int, repeats: int) -> dict[str, Any]:
+def _trial(
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[Request],
+    new_tokens: int,
+    repeats: int,
+    lengths: Sequence[int] | None = None,
+) -> dict[str, Any]:
     ours, theirs = Answers(), Answers()
     rounds = common.take_turns(
         {
-            PACKAGE: lambda: package(model, tokenizer, requests, new_tokens, ours),
-            REFERENCE: lambda: reference(model, tokenizer, requests, new_tokens, theirs),
+            PACKAGE: lambda: package(model, tokenizer, requests, new_tokens, lengths, ours),
+            REFERENCE: lambda: reference(model, tokenizer, requests, new_tokens, lengths, theirs),
         },
         repeats,
     )

@@ -147,7 +147,7 @@ def _placement(
     processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores.")] = 1,
     tokens_per_micro_batch: Annotated[int | None, typer.Option(min=1, help="Bound on the tokens of a micro-batch; what the device has room for by default.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are answered at once.")] = 64,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts that are answered at once; by the device's memory by default.")] = None,
     activation_checkpointing: Annotated[bool | None, typer.Option(help="Less memory, a third more work; where memory asks for it by default.")] = None,
     compile: Annotated[bool | None, typer.Option(help="Fuse the work between matrix products with torch.compile; on CUDA by default.")] = None,
     seconds_per_checkpoint: Annotated[float, typer.Option(min=0.0, help="Time between checkpoints of training.")] = 300.0,

@@ -14,8 +14,8 @@ class Placement:
     `processes` is how many training processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x
     longest row of a training micro-batch; `activation_checkpointing` computes activations again instead of keeping them;
     `compile` has `torch.compile` fuse the work between the matrix products of a model's blocks. Where these three are None,
-    the device and the model decide (`training.memory`). `batch_size` is how many prompts are generated for at once.
-    `trackers` are names that accelerate knows.
+    the device and the model decide (`training.memory`). `batch_size` is how many prompts are answered at once (None: by the
+    device's memory). `trackers` are names that accelerate knows.
 
     For the backend `endpoint`: the server's address, the name that it knows the model by, how many requests are under way at
     once, and how long to wait for one answer.
@@ -26,7 +26,7 @@ class Placement:
     processes: int = 1
     jobs: int = 1
     tokens_per_micro_batch: int | None = None
-    batch_size: int = 64
+    batch_size: int | None = None
     activation_checkpointing: bool | None = None
     compile: bool | None = None
     seconds_per_checkpoint: float = 300.0

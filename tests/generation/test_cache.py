@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from qalign.generation.cache import ROOM, give_room, join_caches, joinable, roomy_layer
+from qalign.generation.cache import ROOM, give_room, has_room, roomy_layer
 
 
 def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,30 +50,54 @@ def test_what_was_handed_out_stays_as_it_was() -> None:
     assert torch.equal(keys, before)
 
 
-@pytest.mark.parametrize(("tokens", "others", "unused"), [(9, 4, 0), (9, 4, 3), (3, 70, 0), (5, 5, 5), (70, 66, 2)])
-def test_rows_of_another_cache_stand_below_aligned_on_the_right(tokens: int, others: int, unused: int) -> None:
+@pytest.mark.parametrize(("tokens", "others"), [(9, 4), (3, 70), (5, 5), (70, 66)])
+def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(tokens: int, others: int) -> None:
     ours, theirs = DynamicCache(), DynamicCache()
-    (keys, values), (other_keys, other_values) = states(2, tokens), states(3, others)
+    (keys, values), (other_keys, other_values) = states(4, tokens), states(2, others)
     ours.update(keys, values, 0)
     theirs.update(other_keys, other_values, 0)
     for cache in (ours, theirs):
-        assert not joinable(cache)
+        assert not has_room(cache)
         give_room(cache)
-        assert joinable(cache)
-    join_caches(ours, theirs, unused)
-    length = max(tokens - unused, others)
+        assert has_room(cache)
+    ours.layers[0].put(torch.tensor([2, 0]), theirs.layers[0])
+    length = max(tokens, others)
     assert ours.get_seq_length() == length
     for found, first, second in (
         (ours.layers[0].keys, keys, other_keys),
         (ours.layers[0].values, values, other_values),
     ):
-        assert found.shape == (5, 2, length, 4)
-        assert torch.equal(found[:2, :, length - (tokens - unused) :], first[:, :, unused:])
-        assert torch.equal(found[2:, :, length - others :], second)
-        assert not found[:2, :, : length - (tokens - unused)].any()
-        assert not found[2:, :, : length - others].any()
-    new = states(5, 1)
+        assert found.shape == (4, 2, length, 4)
+        assert torch.equal(found[[1, 3], :, length - tokens :], first[[1, 3]])
+        assert torch.equal(found[[2, 0], :, length - others :], second)
+        assert found[:, :, : length - tokens].isfinite().all()
+    new = states(4, 1)
     assert torch.equal(ours.update(*new, 0)[0][:, :, -1:], new[0])
+
+
+@pytest.mark.parametrize("past", [0, 4])
+@pytest.mark.parametrize(("rows", "zeros"), [(None, 0), (None, 4), ([2, 0], 0), ([1], 70)])
+def test_a_copy_keeps_what_is_held(rows: list[int] | None, zeros: int, past: int) -> None:
+    cache = DynamicCache()
+    keys, values = states(3, 9)
+    cache.update(keys, values, 0)
+    give_room(cache)
+    layer = cache.layers[0]
+    layer.leave_out(past)
+    assert torch.equal(layer.keys, keys[:, :, past:])
+    kept = list(range(3)) if rows is None else rows
+    layer.rearrange(None if rows is None else torch.tensor(rows), zeros)
+    for found, whole in ((layer.keys, keys), (layer.values, values)):
+        assert torch.equal(found, whole[kept][:, :, past:])
+    new = states(len(kept), 2)
+    for found, whole in zip(layer.update(*new), (keys, values), strict=True):
+        assert torch.equal(found[:, :, : 9 - past], whole[kept][:, :, past:])
+    longer = DynamicCache()
+    longer.update(*states(1, 9 + zeros), 0)
+    give_room(longer)
+    layer.put(torch.tensor([0]), longer.layers[0])
+    assert torch.equal(layer.keys[:1, :, -9 - zeros :], longer.layers[0].keys)
+    assert torch.equal(layer.keys[1:, :, -2:], new[0][1:]) and layer.keys.isfinite().all()
 
 
 def test_layers_that_do_not_hold_all_tokens_stay_as_they_are() -> None:

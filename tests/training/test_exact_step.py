@@ -212,16 +212,20 @@ def assert_close_weights(found: Path, expected: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_the_same_model_also_when_killed(make_job: Any) -> None:
-    """On two processes as on one, although they are killed at a checkpoint and the run goes on from it."""
+def test_processes_train_the_same_model_also_when_killed_and_when_others_go_on(make_job: Any) -> None:
+    """On two processes as on one, although a run is killed at a checkpoint and goes on from it, on as many or not."""
     config = {"epochs": 6, "global_batch_size": 29, "learning_rate": 1e-3}  # the last batch of an epoch has 5 examples
-    one = make_job("one", **config)
-    two = make_job("two", {"processes": 2, "seconds_per_checkpoint": 0.0}, **config)
-    launch(one)
-    if sys.platform == "linux":  # elsewhere the launcher outlives the process that started it
-        kill_at_a_checkpoint(two)
-    launch(two)
-    assert_close_runs(two.output, one.output)
+    undisturbed = make_job("undisturbed", **config)
+    launch(undisturbed)
+    for first, then in ((2, 2), (2, 1), (1, 2)):
+        name = f"{first}-then-{then}"
+        begun, job = (
+            make_job(name, {"processes": count, "seconds_per_checkpoint": 0.0}, **config) for count in (first, then)
+        )
+        if sys.platform == "linux":  # elsewhere the launcher outlives the process that started it
+            kill_at_a_checkpoint(begun)
+        launch(job)
+        assert_close_runs(job.output, undisturbed.output)
 
 
 def kill_at_a_checkpoint(job: loop.Job) -> None:

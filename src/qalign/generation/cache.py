@@ -1,13 +1,13 @@
 """A cache of keys and values with room for what is to come.
 
 transformers' own grows by concatenation: every token copies all that came before, which for a small model on a CPU takes
-longer than the model's arithmetic. Here a token is written where there is room; only every `ROOM` tokens a copy is made.
+longer than the model's arithmetic. Here a token is written where there is room, and so are the prompts that take the
+place of answers that have ended; only every `ROOM` tokens a copy is made.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,42 +23,59 @@ def roomy_layer() -> Any:
     from transformers.cache_utils import DynamicLayer
 
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
-        """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width)."""
+        """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width).
+
+        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past.
+        """
 
         def __init__(self, layer: DynamicLayer) -> None:
             super().__init__()
             self.lazy_initialization(layer.keys, layer.values)
-            self._used = 0
-            self._buffers: tuple[torch.Tensor, ...] = (layer.keys[..., :0, :], layer.values[..., :0, :])
-            self.update(layer.keys, layer.values)
+            self._buffers: tuple[torch.Tensor, ...] = (layer.keys, layer.values)
+            self._first, self._used = 0, layer.keys.shape[-2]
+            self.rearrange()
 
         def update(
             self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            """Appends the new tokens; returns all keys and all values, which later calls do not change."""
-            start, self._used = self._used, self._used + key_states.shape[-2]
-            self._buffers = tuple(
-                _written(buffer, states, start)
-                for buffer, states in zip(self._buffers, (key_states, value_states), strict=True)
-            )
+            """Appends the new tokens; returns all keys and all values."""
+            tokens = key_states.shape[-2]
+            if self._used + tokens > self._buffers[0].shape[-2]:
+                self.rearrange(room=tokens + ROOM)
+            for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+                buffer[..., self._used : self._used + tokens, :] = states
+            self._used += tokens
             return self._view()
 
         def batch_select_indices(self, indices: torch.Tensor) -> None:
             """Keeps these rows."""
-            self._buffers = tuple(buffer[indices] for buffer in self._buffers)
+            self.rearrange(indices)
+
+        def leave_out(self, tokens: int) -> None:
+            """Holds the first so many tokens no longer. Nothing is copied."""
+            self._first += tokens
             self._view()
 
-        def join(self, other: RoomyLayer, unused: int) -> None:
-            """Puts the rows of another layer below these, after leaving out the first `unused` tokens of these; the shorter
-            rows have zeros on the left."""
-            ours = [buffer[..., unused : self._used, :] for buffer in self._buffers]
-            theirs = [buffer[..., : other._used, :] for buffer in other._buffers]
-            self._used = max(self._used - unused, other._used)
-            self._buffers = tuple(_stacked(pair, self._used) for pair in zip(ours, theirs, strict=True))
+        def put(self, rows: torch.Tensor, other: RoomyLayer) -> None:
+            """Writes the rows of another layer in the place of these, aligned on the right. If theirs are longer, what then
+            stands left of the others is any number, but a finite one."""
+            tokens = other._used - other._first
+            if tokens > self._used:
+                self.rearrange(zeros=tokens - (self._used - self._first))
+            self._first = min(self._first, self._used - tokens)
+            for buffer, theirs in zip(self._buffers, (other.keys, other.values), strict=True):
+                buffer[rows, :, self._used - tokens : self._used] = theirs
+            self._view()
+
+        def rearrange(self, rows: torch.Tensor | None = None, zeros: int = 0, room: int = ROOM) -> None:
+            """Copies what is held of these rows (all by default) to where there is room behind, and so many zeros before."""
+            held = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
+            self._buffers = tuple(_copied(states, rows, zeros, room) for states in held)
+            self._first, self._used = zeros, zeros + self._used - self._first
             self._view()
 
         def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
-            self.keys, self.values = (buffer[..., : self._used, :] for buffer in self._buffers)
+            self.keys, self.values = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
             return self.keys, self.values
 
     return RoomyLayer
@@ -73,35 +90,28 @@ def give_room(cache: Any) -> None:
             cache.layers[place] = roomy_layer()(layer)
 
 
-def joinable(cache: Any) -> bool:
-    """Whether every layer of the cache has room, so that rows of another such cache can be added."""
+def has_room(cache: Any) -> bool:
+    """Whether every layer of the cache has room, so that rows of another such cache can take the place of some."""
     return all(isinstance(layer, roomy_layer()) for layer in cache.layers)
 
 
-def join_caches(cache: Any, other: Any, unused: int) -> None:
-    """Adds the rows of another cache to this one, whose first `unused` tokens are left out."""
-    for layer, theirs in zip(cache.layers, other.layers, strict=True):
-        layer.join(theirs, unused)
+def repeated(cache: Any, rows: int) -> Any:
+    """A cache with what the one row of a cache with room holds, in so many rows."""
+    from transformers import DynamicCache
+
+    made = DynamicCache()
+    for place, layer in enumerate(cache.layers):
+        made.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), place)
+    give_room(made)
+    return made
 
 
-def _stacked(parts: Sequence[torch.Tensor], used: int) -> torch.Tensor:
-    """Keys or values of (rows, heads, tokens, width) below each other, aligned at token `used`, with room behind it."""
-    _, heads, _, width = parts[0].shape
-    stacked = parts[0].new_zeros(sum(len(part) for part in parts), heads, used + ROOM, width)
-    row = 0
-    for part in parts:
-        stacked[row : row + len(part), :, used - part.shape[-2] : used] = part
-        row += len(part)
-    return stacked
-
-
-def _written(buffer: torch.Tensor, states: torch.Tensor, start: int) -> torch.Tensor:
-    """The buffer with the states written from token `start` on, with more room if it has too little."""
-    end = start + states.shape[-2]
-    if end > buffer.shape[-2]:
-        rows, heads, _, width = states.shape
-        larger = states.new_empty(rows, heads, end + ROOM, width)
-        larger[..., :start, :] = buffer[..., :start, :]
-        buffer = larger
-    buffer[..., start:end, :] = states
-    return buffer
+def _copied(states: torch.Tensor, rows: torch.Tensor | None, zeros: int, room: int) -> torch.Tensor:
+    """Keys or values of (rows, heads, tokens, width) in a new tensor: see `RoomyLayer.rearrange`."""
+    if rows is not None:
+        states = states[rows]
+    count, heads, tokens, width = states.shape
+    made = states.new_empty(count, heads, zeros + tokens + room, width)
+    made[..., :zeros, :] = 0
+    made[..., zeros : zeros + tokens, :] = states
+    return made

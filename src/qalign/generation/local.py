@@ -6,6 +6,7 @@ at once, and others take the places that are free, so that the last long answers
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
 from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve, without_planned_attention
-from .cache import give_room
+from .cache import give_room, has_room
 from .protocol import Completion, DecodingConfig, Request, seed_of
 from .rows import Rows, begin
 
@@ -24,8 +25,18 @@ if TYPE_CHECKING:
 
 Answer = tuple[int, list[int], Finish]
 """The place of a prompt among those that were given, the generated ids, and why they end."""
-FREE_TO_REFILL = 0.25
-"""The share of a batch that is free when new prompts are let in: to let them in copies the cache."""
+FREE_TO_REFILL = 0.1
+"""The share of a batch that has ended when others take its place, or is left out: either costs some copying."""
+
+
+PREFIX = 8
+"""Tokens that all prompts must begin with for them to be read once."""
+ROWS = (8, 256)
+"""The fewest and the most prompts that are answered at once where nobody says how many."""
+SHARE = 0.25
+"""Of the memory of a device, for the cache, where nobody says how many are answered at once."""
+PROMPT_TOKENS = 256
+"""A long prompt."""
 
 
 class Local:
@@ -53,23 +64,43 @@ class Local:
                 finish,
             )
 
-    def _side_by_side(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Iterator[Answer]:
+    def _side_by_side(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Iterator[Answer]:
         """Each prompt's place, its generated ids (the end-of-sequence token left off) and the reason of ending."""
+        import torch
+
         waiting = deque(sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place)))
         answering: Rows | None = None
+        prefix = self._read(common_prefix(prompts) if len(prompts) > 1 else [])
         while waiting or answering:
-            free = self.batch_size - len(answering or ())
-            if not answering or (waiting and free >= self.batch_size * FREE_TO_REFILL and answering.can_be_joined):
+            if answering and (len(answering.free) < FREE_TO_REFILL * len(answering.places)):
+                yield from self._step(answering)
+            elif answering and not (waiting and answering.can_be_replaced):
+                with torch.inference_mode():
+                    answering.drop_free()
+            else:
+                free = len(answering.free) if answering else self.batch_size
                 taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
-                fresh = begin(taken, [prompts[place] for place in taken], self.ends[0], self.model.device)
+                fresh = begin(taken, [prompts[place] for place in taken], self.ends[0], self.model.device, prefix)
                 fresh.draws = [self._generator(keys[place]) for place in taken] if self.decoding.temperature > 0 else []
                 yield from self._step(fresh)
                 if answering:
-                    answering.join(fresh)
+                    with torch.inference_mode():
+                        answering.replace(fresh)
                 else:
                     answering = fresh
-            else:
-                yield from self._step(answering)
+
+    def _read(self, prefix: Sequence[int]) -> Any:
+        """The cache of one row that has read what all prompts begin with; None if that is not worth it, or if the model's
+        cache is of another kind than the copies would be."""
+        import torch
+
+        if len(prefix) < PREFIX:
+            return None
+        with torch.inference_mode():
+            ids = torch.tensor([prefix], device=self.model.device)
+            cache = self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+            give_room(cache)
+        return cache if type(cache).__name__ == "DynamicCache" and has_room(cache) else None
 
     def _step(self, rows: Rows) -> list[Answer]:
         """One more token for each row; the answers that end with it, whose rows leave."""
@@ -88,21 +119,24 @@ class Local:
                 rows.cache = out.past_key_values
                 give_room(rows.cache)
             chosen = self._choose(out.logits[:, -1].float(), rows.draws)
-        tokens = chosen.tolist()
-        for answer, token in zip(rows.answers, tokens, strict=True):
-            answer.append(token)
+            ended = self._take(rows, chosen.tolist())
+            if rows:
+                rows.advance(chosen)
+        return ended
+
+    def _take(self, rows: Rows, tokens: Sequence[int]) -> list[Answer]:
+        """Gives each answer its next token; the answers that end with it, whose rows are free."""
         ended: list[Answer] = []
-        staying = []
-        for row, (place, answer) in enumerate(zip(rows.places, rows.answers, strict=True)):
-            if answer[-1] in self.ends:
-                ended.append((place, answer[:-1], "stop"))
-            elif len(answer) == self.decoding.max_new_tokens:
-                ended.append((place, answer, "length"))
+        for row in rows.answering:
+            place, answer, token = rows.places[row], rows.answers[row], tokens[row]
+            if token in self.ends:
+                ended.append((place, answer, "stop"))
+            elif len(answer) + 1 == self.decoding.max_new_tokens:
+                ended.append((place, [*answer, token], "length"))
             else:
-                staying.append(row)
-        rows.advance(chosen)
-        if ended:
-            rows.keep(staying)
+                answer.append(token)
+                continue
+            rows.free.append(row)
         return ended
 
     def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Iterator[Answer]:
@@ -167,4 +201,34 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     without_planned_attention()
     folder = resolve(folder)
     model = load_model(folder, getattr(torch, decoding.precision)).to(device)
-    return Local(model, load_tokenizer(folder), decoding, placement.batch_size)
+    rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, _memory(device))
+    return Local(model, load_tokenizer(folder), decoding, rows)
+
+
+def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
+    """How many prompts to answer at once on a device of so many bytes: a power of two, always the same on a machine, because
+    the last bits of answers depend on it."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    bytes_per_token = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    fit = int(SHARE * memory / (bytes_per_token * (PROMPT_TOKENS + new_tokens)))
+    return min(max(1 << fit.bit_length() - 1 if fit else 0, ROWS[0]), ROWS[1])
+
+
+def _memory(device: str) -> float:
+    """All the memory of a device, in bytes; where the system does not tell, that of a small one."""
+    import torch
+
+    if device == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    if hasattr(os, "sysconf"):
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return float(2**33)
+
+
+def common_prefix(prompts: Sequence[list[int]]) -> list[int]:
+    """What all prompts begin with, at least one token of each left over."""
+    first, last = min(prompts), max(prompts)
+    most = min(map(len, prompts)) - 1
+    return first[: next((place for place in range(most) if first[place] != last[place]), most)]

@@ -1,4 +1,4 @@
-"""Prompts that are being answered side by side: what a step needs of them, and how rows leave and join."""
+"""Prompts that are being answered side by side: what a step needs of them, and how others take the place of those that end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .cache import join_caches, joinable
+from .cache import has_room, repeated
 
 if TYPE_CHECKING:
     import torch
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Rows:
-    """Sequences of different lengths, padded on the left.
+    """Sequences of different lengths, padded on the left; behind a prefix that all of them have, if one was read before.
 
-    `places` says which prompt a row answers, `answers` what it has generated. `ids` and `positions` (rows, new tokens) go
-    into the next step; `mask` (rows, tokens) is 1 where a token is, those of the next step included; `cache` holds keys
-    and values of the tokens before. `draws` are the rows' sources of chance, none where nothing is drawn.
+    `places` says which prompt a row answers, `prompt_tokens` how long that is, padding behind the prefix included, `answers`
+    what it has generated. `ids` and `positions` (rows, new tokens) go into the next step; `mask` (rows, tokens) is 1 where a
+    token is, those of the next step included; `cache` holds keys and values of the tokens before. `draws` are the rows'
+    sources of chance, none where nothing is drawn. `free` are the rows whose answers have ended: they go on, unread, until
+    others take their place or all of them are dropped, because to drop rows copies the cache of the others.
     """
 
     places: list[int]
@@ -26,61 +28,101 @@ class Rows:
     positions: torch.Tensor
     mask: torch.Tensor
     answers: list[list[int]]
+    prompt_tokens: list[int]
     cache: Any = None
     draws: list[torch.Generator] = field(default_factory=list)
+    free: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.places)
+        """Rows that are being answered."""
+        return len(self.places) - len(self.free)
 
     @property
-    def can_be_joined(self) -> bool:
-        """Whether rows can be added: the cache holds all tokens of all layers."""
-        return joinable(self.cache)
+    def answering(self) -> list[int]:
+        """The rows that are being answered, by number."""
+        free = set(self.free)
+        return [row for row in range(len(self.places)) if row not in free]
+
+    @property
+    def can_be_replaced(self) -> bool:
+        """Whether others can take the place of free rows: the cache holds all tokens of all layers."""
+        return has_room(self.cache)
 
     def advance(self, chosen: torch.Tensor) -> None:
         """Makes the tokens that were chosen (rows,) those of the next step."""
         import torch
 
         self.ids, self.positions = chosen[:, None], self.positions[:, -1:] + 1
+        if self.free:
+            self.positions[self.free] = 0  # theirs would leave the positions that the model knows
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(chosen), 1)], dim=1)
+        if self.can_be_replaced:
+            self._leave_out_what_is_past()
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Only these rows stay."""
+    def drop_free(self) -> None:
+        """Only rows that are being answered stay."""
         import torch
 
+        rows = self.answering
         self.places, self.answers = [self.places[row] for row in rows], [self.answers[row] for row in rows]
+        self.prompt_tokens = [self.prompt_tokens[row] for row in rows]
         self.draws = [self.draws[row] for row in rows] if self.draws else []
+        self.free = []
         kept = torch.tensor(rows, dtype=torch.long, device=self.ids.device)
         self.ids, self.positions, self.mask = self.ids[kept], self.positions[kept], self.mask[kept]
         if rows:
             self.cache.batch_select_indices(kept)
 
-    def join(self, fresh: Rows) -> None:
-        """Takes in rows that have made their first step."""
+    def replace(self, fresh: Rows) -> None:
+        """Rows that have made their first step take the place of free ones."""
         import torch
         from torch.nn.functional import pad
 
+        if fresh.free:
+            fresh.drop_free()
         if not fresh.places:
             return
-        used = self.mask.shape[1] - int(self.mask.sum(1).max())  # columns on the left that no row uses any more
-        self.mask = self.mask[:, used:]
-        join_caches(self.cache, fresh.cache, used)
+        slots, self.free = self.free[: len(fresh)], self.free[len(fresh) :]
+        rows = torch.tensor(slots, dtype=torch.long, device=self.ids.device)
+        for layer, theirs in zip(self.cache.layers, fresh.cache.layers, strict=True):
+            layer.put(rows, theirs)
         length = max(self.mask.shape[1], fresh.mask.shape[1])
-        self.mask = torch.cat([pad(mask, (length - mask.shape[1], 0)) for mask in (self.mask, fresh.mask)])
-        self.ids, self.positions = torch.cat([self.ids, fresh.ids]), torch.cat([self.positions, fresh.positions])
-        self.places, self.answers = self.places + fresh.places, self.answers + fresh.answers
-        self.draws = self.draws + fresh.draws
+        self.mask, new_mask = (pad(mask, (length - mask.shape[1], 0)) for mask in (self.mask, fresh.mask))
+        self.mask[rows], self.ids[rows], self.positions[rows] = new_mask, fresh.ids, fresh.positions
+        for number, row in enumerate(slots):
+            self.places[row], self.answers[row] = fresh.places[number], fresh.answers[number]
+            self.prompt_tokens[row] = fresh.prompt_tokens[number]
+            if self.draws:
+                self.draws[row] = fresh.draws[number]
+        self._leave_out_what_is_past()
+
+    def _leave_out_what_is_past(self) -> None:
+        """The columns on the left in which no answer has a token any more."""
+        longest = max(self.prompt_tokens[row] + len(self.answers[row]) for row in self.answering)
+        if unused := self.mask.shape[1] - longest:
+            self.mask = self.mask[:, unused:]
+            for layer in self.cache.layers:
+                layer.leave_out(unused)
 
 
-def begin(places: Sequence[int], prompts: Sequence[Sequence[int]], filler: int, device: torch.device) -> Rows:
-    """Rows that have still to read their prompts."""
+def begin(
+    places: Sequence[int], prompts: Sequence[Sequence[int]], filler: int, device: torch.device, prefix: Any = None
+) -> Rows:
+    """Rows that have still to read their prompts, or what of those follows a prefix: `prefix` is the cache of one row that
+    has read it."""
     import torch
 
-    length = max(len(ids) for ids in prompts)
-    ids = torch.full((len(prompts), length), filler, dtype=torch.long)
-    mask = torch.zeros((len(prompts), length), dtype=torch.long)
-    for row, tokens in enumerate(prompts):
+    read = prefix.get_seq_length() if prefix is not None else 0
+    rests = [ids[read:] for ids in prompts]
+    length = max(len(ids) for ids in rests)
+    ids = torch.full((len(rests), length), filler, dtype=torch.long)
+    mask = torch.zeros((len(rests), length), dtype=torch.long)
+    for row, tokens in enumerate(rests):
         ids[row, length - len(tokens) :] = torch.tensor(tokens)
         mask[row, length - len(tokens) :] = 1
-    ids, mask = ids.to(device), mask.to(device)
-    return Rows(list(places), ids, (mask.cumsum(-1) - 1).clamp(min=0), mask, [[] for _ in prompts])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0) + read
+    mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
+    prompt_tokens = [read + length] * len(rests) if read else list(map(len, prompts))
+    cache = repeated(prefix, len(rests)) if read else None
+    answers: list[list[int]] = [[] for _ in rests]
+    return Rows(list(places), ids.to(device), positions.to(device), mask.to(device), answers, prompt_tokens, cache)
