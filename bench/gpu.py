@@ -265,7 +265,8 @@ class NumberTokenizer:
         self.prompts = prompts
 
     def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
-        return {"input_ids": [next(ids for key, ids in self.prompts.items() if f"\n{key}\n" in text) for text in texts]}
+        keys = (text.partition("### Instruction:\n")[2].partition("\n")[0] for text in texts)
+        return {"input_ids": [self.prompts[key] for key in keys]}
 
     def decode(self, ids: list[int], **_: Any) -> str:
         return " ".join(map(str, ids))
