@@ -2,7 +2,7 @@
 
     python bench/training.py --data FOLDER                         # models of 1M, 20M and 100M parameters, on the CPU
 
-Every side takes the same optimiser steps (the same 128 examples each, 32 for the 100M model) from the same weights, in
+Every side takes the same optimiser steps (the same 128 examples each, 16 for the 100M model) from the same weights, in
 turns. Useful tokens are those of the examples, prompt and response, without padding. Arithmetic is counted on useful
 tokens only (`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the
 model's sizes, measured between the sides.
@@ -34,7 +34,7 @@ PACKAGE = "qalign"
 TRL = {"trl, micro-batch 2": {}, "trl, packed to 2,048": {"packing": True, "max_length": 2048}}
 LIMIT = "matrix products"
 STEPS = {"1m": 4, "20m": 2, "100m": 1}
-EXAMPLES = {"1m": 128, "20m": 128, "100m": 32}
+EXAMPLES = {"1m": 128, "20m": 128, "100m": 16}
 """Of a step: fewer for the largest, so that a round ends."""
 
 

@@ -41,7 +41,7 @@ class SupervisedLoss:
             logits = model(input_ids=batch.ids, use_cache=False).logits  # (1, supervised, vocabulary)
         finally:
             self._positions = None
-        return cross_entropy(logits[0], batch.targets)
+        return cross_entropy(logits.flatten(0, 1), batch.targets)  # a view: `logits[0]` would copy their gradient
 
     def remove(self) -> None:
         """Takes the hook off, so that the model projects every position again."""
