@@ -223,13 +223,21 @@ def capture(local: Any, tokenizer: Any, sample: Sequence[Example]) -> dict[str, 
     backend = local(model, tokenizer, DecodingConfig(max_new_tokens=1), batch_size=3)
     order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
     handle.remove()
+    prefix: list[int] = []  # what all prompts begin with is given once, before the rest of each
     rows: list[list[int]] = []
     for call in calls:
-        real = call["attention_mask"].bool()
-        rows += [ids[keep].tolist() for ids, keep in zip(call["input_ids"], real, strict=True)]
+        if "attention_mask" not in call:
+            assert not prefix and not rows
+            prefix = call["input_ids"][0].tolist()
+            continue
+        assert call["attention_mask"][:, : len(prefix)].all()
+        real = call["attention_mask"][:, len(prefix) :].bool()
+        rows += [prefix + ids[keep].tolist() for ids, keep in zip(call["input_ids"], real, strict=True)]
         assert all(
-            torch.equal(p[k], torch.arange(int(k.sum()))) for p, k in zip(call["position_ids"], real, strict=True)
+            torch.equal(p[k], len(prefix) + torch.arange(int(k.sum())))
+            for p, k in zip(call["position_ids"], real, strict=True)
         )
+    assert prefix or len(instructions) == 1
     return dict(zip(order, rows, strict=True))
 
 
