@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import random
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import data
 import models
 
 from qalign.alignment.prompts import render_prompts
-from qalign.generation.local import Local, rows_at_once
+from qalign.generation.local import Local, device_memory, rows_at_once
 from qalign.generation.protocol import DecodingConfig, Request
 from qalign.pipeline import run
 from qalign.placement import Placement
@@ -43,21 +43,25 @@ REFERENCE_BATCH = 32
 Answers = dict[str, str]
 
 
-def package(
-    model: Any,
-    tokenizer: Any,
-    requests: Sequence[Request],
-    new_tokens: int,
-    lengths: Sequence[int] | None,
-    answers: Answers,
-) -> common.Measured:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What both sides answer; where `lengths` are given, an answer has so many tokens."""
+
+    model: Any
+    tokenizer: Any
+    requests: Sequence[Request]
+    new_tokens: int
+    lengths: Sequence[int] | None = None
+
+
+def package(asked: Asked, answers: Answers) -> common.Measured:
     """The backend `transformers` of the package."""
-    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    backend = Local(model, tokenizer, DecodingConfig(new_tokens), rows_at_once(model, new_tokens, memory))
-    if lengths is not None:
-        backend = OfGivenLengths(backend, lengths)
+    rows = rows_at_once(asked.model, asked.new_tokens, device_memory("cpu"))
+    backend = Local(asked.model, asked.tokenizer, DecodingConfig(asked.new_tokens), rows)
+    if asked.lengths is not None:
+        backend = OfGivenLengths(backend, asked.lengths)
     begun = time.perf_counter()
-    made = list(backend.generate(requests))
+    made = list(backend.generate(asked.requests))
     seconds = time.perf_counter() - begun
     answers.update({one.key: one.text for one in made})
     return _measured(len(made), sum(one.tokens for one in made), seconds)
@@ -79,17 +83,11 @@ class OfGivenLengths(Local):
         return super()._take(rows, [self.ends[0] if end else token for end, token in zip(ended, tokens, strict=True)])
 
 
-def reference(
-    model: Any,
-    tokenizer: Any,
-    requests: Sequence[Request],
-    new_tokens: int,
-    lengths: Sequence[int] | None,
-    answers: Answers,
-) -> common.Measured:
+def reference(asked: Asked, answers: Answers) -> common.Measured:
     """`generate`, batch by batch as the questions come."""
     import torch
 
+    tokenizer, requests, lengths = asked.tokenizer, asked.requests, asked.lengths
     end = tokenizer.eos_token_id
     begun, tokens = time.perf_counter(), 0
     for start in range(0, len(requests), REFERENCE_BATCH):
@@ -106,10 +104,10 @@ def reference(
             return scores
 
         with torch.inference_mode():
-            out = model.generate(
+            out = asked.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                max_new_tokens=new_tokens,
+                max_new_tokens=asked.new_tokens,
                 do_sample=False,
                 eos_token_id=end,
                 pad_token_id=end,
@@ -148,7 +146,7 @@ def lengths_trial(folder: Path, scratch: Path, questions: int, repeats: int) -> 
     requests = [Request(row.id, row.instruction or "") for row in rows]
     drawn = random.Random(1).sample(real_lengths(folder, tokenizer), questions)
     model = AutoModelForCausalLM.from_pretrained(base)
-    return _trial(model, tokenizer, requests, max(drawn) + 1, repeats, drawn)
+    return _trial(Asked(model, tokenizer, requests, max(drawn) + 1, drawn), repeats)
 
 
 def world_trial(folder: Path | None, scratch: Path, problems: int, repeats: int) -> dict[str, Any]:
@@ -175,28 +173,21 @@ def world_trial(folder: Path | None, scratch: Path, problems: int, repeats: int)
         run([trained], study.runs, Placement(runs=study.runs, trackers=()))
         folder = trained.folder(study.runs)
     new_tokens = max(score.inputs["predictions"].config["decoding"]["max_new_tokens"] for score in scores.values())
-    return _trial(load_model(folder, torch.float32), load_tokenizer(folder), requests, new_tokens, repeats)
+    return _trial(Asked(load_model(folder, torch.float32), load_tokenizer(folder), requests, new_tokens), repeats)
 
 
-def _trial(
-    model: Any,
-    tokenizer: Any,
-    requests: Sequence[Request],
-    new_tokens: int,
-    repeats: int,
-    lengths: Sequence[int] | None = None,
-) -> dict[str, Any]:
+def _trial(asked: Asked, repeats: int) -> dict[str, Any]:
     ours, theirs = Answers(), Answers()
     rounds = common.take_turns(
         {
-            PACKAGE: lambda: package(model, tokenizer, requests, new_tokens, lengths, ours),
-            REFERENCE: lambda: reference(model, tokenizer, requests, new_tokens, lengths, theirs),
+            PACKAGE: lambda: package(asked, ours),
+            REFERENCE: lambda: reference(asked, theirs),
         },
         repeats,
     )
     different = [key for key in theirs if ours[key] != theirs[key]]
     return {
-        "questions": len(requests),
+        "questions": len(asked.requests),
         "rounds": rounds,
         "different": {key: [ours[key], theirs[key]] for key in different},
     }

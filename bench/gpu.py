@@ -353,6 +353,7 @@ def main() -> None:
     )
     trainer = Trainer(shape, placement, share)
     print(f"at once: {trainer.placement}; predicted {trainer.predicted / 2**30:.1f} GiB", flush=True)
+    settled = dataclasses.asdict(trainer.placement)
     limit = product_rate(trainer.accelerator.device, cuda)
     print("matrix products:", limit, flush=True)
     training: dict[str, dict[str, common.Measured]] = {}
@@ -383,7 +384,7 @@ def main() -> None:
     results = {
         "shape": options.shape,
         "options": vars(options),
-        "placement": dataclasses.asdict(placement),
+        "placement": settled,
         "limit": limit,
         "training": training,
         "generation": asked,

@@ -1,7 +1,8 @@
 """Generation with transformers on this machine: batched, cached, and without work for what has ended.
 
-Requests are ordered by length; prompts are padded on the left; a sequence that has ended leaves the batch and its cache
-at once, and others take the places that are free, so that the last long answers do not go on alone.
+Requests are ordered by length; prompts are padded on the left; what all of them begin with is read once. Once some
+sequences have ended others take their rows, so that the last long answers do not go on alone; where none wait, the rows
+are dropped.
 """
 
 from __future__ import annotations
@@ -27,16 +28,14 @@ Answer = tuple[int, list[int], Finish]
 """The place of a prompt among those that were given, the generated ids, and why they end."""
 FREE_TO_REFILL = 0.1
 """The share of a batch that has ended when others take its place, or is left out: either costs some copying."""
-
-
 PREFIX = 8
 """Tokens that all prompts must begin with for them to be read once."""
 ROWS = (8, 256)
 """The fewest and the most prompts that are answered at once where nobody says how many."""
-SHARE = 0.25
+CACHE_SHARE = 0.25
 """Of the memory of a device, for the cache, where nobody says how many are answered at once."""
-PROMPT_TOKENS = 256
-"""A long prompt."""
+LONG_PROMPT = 256
+"""Tokens of a prompt that the cache is reckoned with there."""
 
 
 class Local:
@@ -96,14 +95,16 @@ class Local:
 
         if len(prefix) < PREFIX:
             return None
+        from transformers import DynamicCache
+
         with torch.inference_mode():
             ids = torch.tensor([prefix], device=self.model.device)
             cache = self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
             give_room(cache)
-        return cache if type(cache).__name__ == "DynamicCache" and has_room(cache) else None
+        return cache if type(cache) is DynamicCache and has_room(cache) else None
 
     def _step(self, rows: Rows) -> list[Answer]:
-        """One more token for each row; the answers that end with it, whose rows leave."""
+        """One more token for each row; the answers that end with it, whose rows are then free."""
         import torch
 
         with torch.inference_mode():
@@ -201,7 +202,7 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     without_planned_attention()
     folder = resolve(folder)
     model = load_model(folder, getattr(torch, decoding.precision)).to(device)
-    rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, _memory(device))
+    rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, device_memory(device))
     return Local(model, load_tokenizer(folder), decoding, rows)
 
 
@@ -212,11 +213,11 @@ def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     bytes_per_token = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
-    fit = int(SHARE * memory / (bytes_per_token * (PROMPT_TOKENS + new_tokens)))
+    fit = int(CACHE_SHARE * memory / (bytes_per_token * (LONG_PROMPT + new_tokens)))
     return min(max(1 << fit.bit_length() - 1 if fit else 0, ROWS[0]), ROWS[1])
 
 
-def _memory(device: str) -> float:
+def device_memory(device: str) -> float:
     """All the memory of a device, in bytes; where the system does not tell, that of a small one."""
     import torch
 

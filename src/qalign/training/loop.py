@@ -84,8 +84,8 @@ def finetune(job: Job) -> None:
     check_length(model, max(data.lengths), "set training.max_length lower, with training.too_long=drop or cut")
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
-    supervised = data.supervised
-    job = replace(job, placement=settle(job.placement, accelerator, model, config, sum(supervised) / sum(data.lengths)))
+    supervised = 1 - float(data.prompt_tokens.sum() / data.starts[-1])
+    job = replace(job, placement=settle(job.placement, accelerator, model, config, supervised))
     if job.placement.activation_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()

@@ -29,6 +29,7 @@ SUPERVISED = 0.5
 BYTES_PER_TRAINED = 16
 BYTES_PER_FROZEN = 4
 BYTES_PER_COPY = 2
+"""Of a weight: float32 with its gradient and two moments; float32 alone; its copy for bfloat16 arithmetic."""
 
 KEPT = {
     ("float32", False): (44, 16),
