@@ -123,8 +123,9 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
             return tokens, False
     tokens = 0 if checkpointing is False else tokens_that_fit(checkpointed, available)
     if not tokens:
+        least = whole if checkpointing is False else checkpointed
         raise ModelError(
-            f"training needs {checkpointed.at(STEP) / 2**30:.1f} GiB of the device's memory and it has "
+            f"training needs {least.at(STEP) / 2**30:.1f} GiB of the device's memory and it has "
             f"{available / 2**30:.1f}; train an adapter (--set training.adapter=on), or take more or larger devices"
         )
     return tokens, True
