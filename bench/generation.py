@@ -26,7 +26,7 @@ import data
 import models
 
 from qalign.alignment.prompts import render_prompts
-from qalign.generation.local import Local, device_memory, rows_at_once
+from qalign.generation.local import Local, device_memory, loops_at_once, rows_at_once
 from qalign.generation.protocol import DecodingConfig, Request
 from qalign.pipeline import run
 from qalign.placement import Placement
@@ -57,7 +57,7 @@ class Asked:
 def package(asked: Asked, answers: Answers) -> common.Measured:
     """The backend `transformers` of the package."""
     rows = rows_at_once(asked.model, asked.new_tokens, device_memory("cpu"))
-    backend = Local(asked.model, asked.tokenizer, DecodingConfig(asked.new_tokens), rows)
+    backend = Local(asked.model, asked.tokenizer, DecodingConfig(asked.new_tokens), rows, loops_at_once(asked.model))
     if asked.lengths is not None:
         backend = OfGivenLengths(backend, asked.lengths)
     begun = time.perf_counter()
@@ -71,7 +71,8 @@ class OfGivenLengths(Local):
     """A backend whose answers end after so many tokens, whatever the model says."""
 
     def __init__(self, backend: Local, lengths: Sequence[int]) -> None:
-        super().__init__(backend.model, backend.tokenizer, backend.decoding, backend.batch_size)
+        rows = backend.batch_size * backend.loops
+        super().__init__(backend.model, backend.tokenizer, backend.decoding, rows, backend.loops)
         self.lengths = lengths
 
     def _choose(self, logits: Any, draws: Sequence[Any]) -> Any:

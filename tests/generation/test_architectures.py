@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import transformers  # noqa: E402
 from qalign.alignment.prompts import render_prompts  # noqa: E402
 from qalign.generation import DecodingConfig, Request  # noqa: E402
 from qalign.generation.local import Local  # noqa: E402
+from qalign.training import prefix  # noqa: E402
 from qalign.training.batches import MicroBatch  # noqa: E402
 from qalign.training.loss import SupervisedLoss  # noqa: E402
 from qalign.training.tiny import train_tokenizer  # noqa: E402
@@ -57,6 +59,36 @@ def test_the_loss_is_that_of_full_logits(model: Any, tokenizer: Any) -> None:
         loss.remove()
         assert model(ids).logits.shape[:2] == ids.shape, "the hook is off again"
     torch.testing.assert_close(found, expected)
+
+
+def test_a_prefix_that_is_read_once_gives_the_same_loss_and_gradients(model: Any, tokenizer: Any) -> None:
+    """Where a model cannot (no attention through transformers' interface, a window that is too short), it says so."""
+    read_once, rest = 12, 28
+    drawn = torch.Generator().manual_seed(2)
+    ids = torch.randint(3, len(tokenizer), (3, read_once + rest), generator=drawn)
+    ids[1:, :read_once] = ids[0, :read_once]
+    selected = torch.cat([torch.arange(read_once, read_once + rest - 1) + row * (read_once + rest) for row in range(3)])
+    targets = ids.flatten()[selected + 1]
+    model = copy.deepcopy(model)
+    if not prefix.share(model, read_once + rest):
+        assert model.config.model_type not in ("llama", "gpt2")
+        assert model.config._attn_implementation != prefix.ATTENTION
+        return
+    assert model.config.model_type in ("llama", "gpt2"), "the window of 16 tokens is shorter than the rows"
+    loss, found = SupervisedLoss(model), []
+    shifted = selected - read_once * torch.arange(3).repeat_interleave(rest - 1)
+    laid_out = MicroBatch(
+        prefix.laid_out(ids, read_once), shifted, targets, prefix.positions(read_once, 3, rest), read_once, 3
+    )
+    for batch in (MicroBatch(ids, selected, targets), laid_out):
+        model.zero_grad()
+        value = loss(model, batch)
+        value.backward()
+        found.append((value.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+    loss.remove()
+    torch.testing.assert_close(found[1][0], found[0][0])
+    for together, apart in zip(found[1][1], found[0][1], strict=True):
+        assert (together - apart).norm() <= 1e-5 * apart.norm()
 
 
 def test_batched_answers_are_those_of_generate_one_by_one(model: Any, tokenizer: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -300,9 +302,9 @@ def ends(model_and_tokenizer: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) 
     return chosen
 
 
-def local(model_and_tokenizer: tuple[Any, Any], batch_size: int, **decoding: Any) -> Any:
+def local(model_and_tokenizer: tuple[Any, Any], batch_size: int, loops: int = 1, **decoding: Any) -> Any:
     model, tokenizer = model_and_tokenizer
-    return Local(model, tokenizer, DecodingConfig(**decoding), batch_size)
+    return Local(model, tokenizer, DecodingConfig(**decoding), batch_size, loops)
 
 
 def answers(backend: Any, instructions: Sequence[str] = INSTRUCTIONS) -> dict[str, tuple[str, int, str]]:
@@ -363,6 +365,45 @@ def test_places_that_fall_free_are_taken_by_others(
     going_on = [rows for rows, tokens in steps if tokens == 1]
     needed = sum(lengths) - len(lengths)
     assert needed <= sum(going_on) < 1.25 * needed, "few steps are taken for what has ended"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_loops_side_by_side_give_the_same_answers(
+    model_and_tokenizer: tuple[Any, Any], ends: list[int], temperature: float
+) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    one = answers(local(model_and_tokenizer, 4, max_new_tokens=24, temperature=temperature))
+    for loops in (2, 3, 100):
+        assert answers(local(model_and_tokenizer, 8, loops, max_new_tokens=24, temperature=temperature)) == one
+    assert torch.get_num_threads() == threads
+    assert list(local(model_and_tokenizer, 8, 2, max_new_tokens=24).generate([])) == []
+
+
+def test_an_error_in_one_loop_ends_all(model_and_tokenizer: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = model_and_tokenizer
+    forward, calls = model.forward, itertools.count()
+
+    def failing(**options: Any) -> Any:
+        if next(calls) == 9:
+            raise RuntimeError("out of memory")
+        return forward(**options)
+
+    monkeypatch.setattr(model, "forward", failing)
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        answers(local(model_and_tokenizer, 4, 2, max_new_tokens=24))
+    assert threading.active_count() == before
+
+
+def test_loops_end_when_nobody_wants_more(model_and_tokenizer: tuple[Any, Any]) -> None:
+    before = threading.active_count()
+    made = local(model_and_tokenizer, 2, 2, max_new_tokens=24).generate([Request(text, text) for text in INSTRUCTIONS])
+    next(made)
+    assert threading.active_count() > before
+    made.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_collate_selects_each_position_whose_next_token_is_supervised(
             if start <= position + 1 < len(tokens):
                 positions.append(place * max(data.lengths) + position)
                 targets.append(tokens[position + 1])
-    assert batch.positions.tolist() == positions and batch.targets.tolist() == targets
+    assert batch.selected.tolist() == positions and batch.targets.tolist() == targets
 
 
 TEXTS = ["Anna hat 3 Äpfel.", "安娜有三个苹果  ,\n\n3!", " <s>x</s><pad> <unk>", "แอนนา มี 3", "a" * 3000, "x"]
@@ -298,7 +298,7 @@ def test_texts_are_encoded_as_transformers_encodes_them(kind: str, tokenizer: An
 def test_an_empty_micro_batch_is_a_row_without_supervision(examples: list[Example], tokenizer: Any) -> None:
     batch = collate(tokenize(examples[:1], tokenizer, TrainingConfig()), [], pad_id=0)
     assert batch.ids.shape[0] == 1 and batch.ids.shape[1] > 0
-    assert len(batch.positions) == len(batch.targets) == 0
+    assert len(batch.selected) == len(batch.targets) == 0
 
 
 def test_what_is_kept_is_what_was_made(examples: list[Example], tokenizer: Any, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from safetensors.torch import load_file
 from qalign.errors import SettingError
 from qalign.placement import Placement
 from qalign.records import Example
-from qalign.training import loop
-from qalign.training.batches import tokenize
+from qalign.training import loop, prefix
+from qalign.training.batches import collate, tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.launch import job_to_json, launch
 from qalign.training.loss import SupervisedLoss
@@ -49,11 +49,17 @@ def accelerator() -> Accelerator:
     return Accelerator(cpu=True)
 
 
-def ours(accelerator: Accelerator, base: Path, examples: Sequence[Example], budget: int) -> Gradients:
+def ours(
+    accelerator: Accelerator, base: Path, examples: Sequence[Example], budget: int, *, shared: bool = False
+) -> Gradients:
     """Loss and gradients of one step over `examples` as the package computes them."""
     tokenizer = load_tokenizer(base)
     data = tokenize(examples, tokenizer, TrainingConfig())
     model = load_model(base, torch.float32)
+    if shared:
+        data.shared = data.common_prefix
+        assert data.shared >= prefix.FEWEST
+        assert prefix.share(model, max(data.lengths))
     loss = SupervisedLoss(model)
     prepared = accelerator.prepare(model)
     supervised = sum(data.supervised)
@@ -61,6 +67,7 @@ def ours(accelerator: Accelerator, base: Path, examples: Sequence[Example], budg
         accelerator, prepared, loss, data, data.lengths, range(len(data)), supervised,
         Placement(tokens_per_micro_batch=budget), loop.pad_id(tokenizer),
     )  # fmt: skip
+    loss.remove()
     return float(summed) / supervised, gradients_of(model)
 
 
@@ -89,15 +96,45 @@ def expected(flat_loop: ModuleType, base: Path, examples: list[Example]) -> Grad
     return flat(flat_loop, base, examples[:STEP], micro_batch_size=STEP)
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("budget", [WHOLE, 16384, 4096, 1000, ALONE])
 def test_token_budgets_change_nothing(
-    budget: int, expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example]
+    budget: int, shared: bool, expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example]
 ) -> None:
-    assert_same(ours(accelerator, base, examples[:STEP], budget), expected)
+    assert_same(ours(accelerator, base, examples[:STEP], budget, shared=shared), expected)
 
 
-def test_compiled_blocks_change_nothing(
+def test_a_shared_prefix_makes_micro_batches_smaller(base: Path, examples: list[Example]) -> None:
+    data = tokenize(examples[:STEP], load_tokenizer(base), TrainingConfig())
+    apart = collate(data, range(8), 0)
+    data.shared = data.common_prefix
+    together = collate(data, range(8), 0)
+    assert apart.ids.numel() - together.ids.numel() == 7 * data.shared > 0
+    assert torch.equal(apart.targets, together.targets)
+
+
+def test_a_shared_prefix_and_activations_computed_again_change_nothing(
     expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = load_model
+
+    def again(folder: Path, dtype: torch.dtype) -> Any:
+        model = plain(folder, dtype)
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        return model.train()
+
+    monkeypatch.setattr(f"{__name__}.load_model", again)
+    assert_same(ours(accelerator, base, examples[:STEP], 4096, shared=True), expected)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_compiled_blocks_change_nothing(
+    shared: bool,
+    expected: Gradients,
+    accelerator: Accelerator,
+    base: Path,
+    examples: list[Example],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each block is seen to run compiled, at several shapes."""
 
@@ -112,7 +149,7 @@ def test_compiled_blocks_change_nothing(
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     monkeypatch.setattr(f"{__name__}.load_model", compiled)
-    assert_same(ours(accelerator, base, examples[:STEP], 4096), expected)
+    assert_same(ours(accelerator, base, examples[:STEP], 4096, shared=shared), expected)
     assert 2 <= torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 6, (
         "one graph for all blocks, some by kind of shape"
     )
@@ -136,7 +173,7 @@ def test_fixed_micro_batches_change_nothing(
 ) -> None:  # fmt: skip
     """16 x 8, and uneven ones, in the order drawn: rows of very different lengths stand together."""
 
-    def fixed(indices: Sequence[int], lengths: object, budget: object, ranks: int) -> list[list[list[int]]]:
+    def fixed(indices: Sequence[int], lengths: object, budget: object, ranks: int, shared: int) -> list[list[list[int]]]:
         return [[list(indices[start : start + rows]) for start in range(0, len(indices), rows)]]
 
     monkeypatch.setattr(loop, "micro_batches", fixed)

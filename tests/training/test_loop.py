@@ -23,6 +23,7 @@ from qalign.training.batches import GlobalBatches, tokenize
 from qalign.training.launch import launch
 from qalign.training.loop import Job, learning_rate_factor
 from qalign.training.models import load_tokenizer
+from qalign.training.tiny import TinyConfig, make_tiny
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 ADAPTER = Adapter(rank=4, alpha=8.0, dropout=0.0)
@@ -197,6 +198,44 @@ def test_an_adapter_on_named_modules(make_job: Any, base: Path) -> None:
     before, after = weights(base), weights(job.output)
     changed = {name.split(".")[-2] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"q_proj", "v_proj"}
+
+
+def test_moments_of_eight_bits_learn_nearly_the_same(
+    make_job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: list[Example]
+) -> None:
+    """Also after a resume. They are used for weights of 4,096 numbers and more; torchao's step is not compiled here."""
+    subclass = pytest.importorskip("torchao.optim.subclass_8bit", reason="the extra '8bit' is not installed")
+    wider = TinyConfig(
+        vocabulary=400, hidden_size=64, intermediate_size=128, layers=2, heads=2, max_positions=1024, seed=1
+    )
+    make_tiny([example.response for example in examples], wider, tmp_path / "wider")
+    kept = set[type]()
+    step = torch.optim.Optimizer.zero_grad
+
+    def looked_at(self: Any, *arguments: Any, **options: Any) -> None:
+        kept.update(type(state["exp_avg"]) for state in getattr(self, "state", {}).values() if "exp_avg" in state)
+        step(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", looked_at)
+    whole, spared, again = (
+        dataclasses.replace(
+            make_job(where, {"seconds_per_checkpoint": 0.0}, max_steps=24, max_length=700, optimizer=optimizer),
+            model=tmp_path / "wider",
+        )
+        for where, optimizer in (("whole", "adamw"), ("spared", "adamw8bit"), ("again", "adamw8bit"))
+    )
+    launch(whole)
+    assert subclass.OptimState8bit not in kept
+    with torch.compiler.set_stance("force_eager"):
+        launch(spared)
+        assert subclass.OptimState8bit in kept
+        interrupt(again, 2, monkeypatch)
+        assert list(again.scratch.glob("step-*"))
+        launch(again)
+    assert losses(spared) != losses(whole)
+    assert losses(spared) == pytest.approx(losses(whole), rel=0.02)
+    # A last bit that differs can round a moment to the next of 256 values.
+    assert losses(again) == pytest.approx(losses(spared), rel=1e-3)
 
 
 # --- interruption -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ..training.models import check_device, check_length, load_model, load_token
 from .cache import give_room, has_room
 from .protocol import Completion, DecodingConfig, Request, seed_of
 from .rows import Rows, begin
+from .threads import side_by_side
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +37,8 @@ CACHE_SHARE = 0.25
 """Of the memory of a device, for the cache, where nobody says how many are answered at once."""
 LONG_PROMPT = 256
 """Tokens of a prompt that the cache is reckoned with there."""
+LOOPS, SMALL = 2, 2**28
+"""Loops side by side on a CPU, for models of fewer bytes: larger ones are bound by reading their weights, once a loop."""
 
 
 class Local:
@@ -43,8 +46,9 @@ class Local:
 
     independent = False
 
-    def __init__(self, model: Any, tokenizer: Any, decoding: DecodingConfig, batch_size: int) -> None:
-        self.model, self.tokenizer, self.decoding, self.batch_size = model.eval(), tokenizer, decoding, batch_size
+    def __init__(self, model: Any, tokenizer: Any, decoding: DecodingConfig, batch_size: int, loops: int = 1) -> None:
+        self.model, self.tokenizer, self.decoding = model.eval(), tokenizer, decoding
+        self.loops, self.batch_size = loops, max(1, batch_size // loops)
         self.ends = ends_of(getattr(model.generation_config, "eos_token_id", None), tokenizer)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -53,7 +57,7 @@ class Local:
         keys = [request.key for request in requests]
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         check_length(self.model, longest, "set generation.max_new_tokens lower")
-        answers = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._side_by_side
+        answers = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches
         for place, ids, finish in answers(prompts, keys):
             yield Completion(
                 keys[place],
@@ -63,13 +67,23 @@ class Local:
                 finish,
             )
 
-    def _side_by_side(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Iterator[Answer]:
-        """Each prompt's place, its generated ids (the end-of-sequence token left off) and the reason of ending."""
+    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Iterator[Answer]:
+        """Each prompt's place, its generated ids (the end-of-sequence token left off) and the reason of ending. Which loop
+        answers a prompt follows from the lengths alone: an answer's company is always the same."""
+        ordered = sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place))
+        prefix = self._read(common_prefix(prompts) if len(prompts) > 1 else [])
+        shares = [ordered[loop :: self.loops] for loop in range(max(1, min(self.loops, len(ordered))))]
+        loops = [self._loop(share, prompts, keys, prefix) for share in shares]
+        yield from loops[0] if len(loops) == 1 else side_by_side(loops)
+
+    def _loop(
+        self, places: Sequence[int], prompts: Sequence[list[int]], keys: Sequence[str], prefix: Any
+    ) -> Iterator[Answer]:
+        """The answers to the prompts at these places, from the first on."""
         import torch
 
-        waiting = deque(sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place)))
+        waiting = deque(places)
         answering: Rows | None = None
-        prefix = self._read(common_prefix(prompts) if len(prompts) > 1 else [])
         while waiting or answering:
             if answering and (len(answering.free) < FREE_TO_REFILL * len(answering.places)):
                 yield from self._step(answering)
@@ -203,7 +217,15 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     folder = resolve(folder)
     model = load_model(folder, getattr(torch, decoding.precision)).to(device)
     rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, device_memory(device))
-    return Local(model, load_tokenizer(folder), decoding, rows)
+    return Local(model, load_tokenizer(folder), decoding, rows, loops_at_once(model))
+
+
+def loops_at_once(model: Any) -> int:
+    """How many loops answer side by side: some for a small model on a CPU with several cores, else one."""
+    import torch
+
+    small = sum(parameter.nbytes for parameter in model.parameters()) < SMALL
+    return min(LOOPS, torch.get_num_threads()) if small and model.device.type == "cpu" else 1
 
 
 def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:

@@ -95,7 +95,10 @@ def _memory(folder: Path, held: int, config: TrainingConfig) -> Memory | None:
     if shape is None:
         return None
     trained = held if config.adapter is None else adapter_parameters(shape, config.adapter.rank)
-    return predict(shape, held, trained, config.precision, compiled=config.precision == "bfloat16", checkpointing=False)
+    return predict(
+        shape, held, trained, config.precision, compiled=config.precision == "bfloat16", checkpointing=False,
+        optimizer=config.optimizer,
+    )  # fmt: skip
 
 
 def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:

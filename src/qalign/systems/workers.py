@@ -27,11 +27,18 @@ class _Worker(SpawnProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
     def run(self) -> None:
+        signal.signal(signal.SIGINT, _interrupt_once)
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             super().run()
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
+
+
+def _interrupt_once(*_: object) -> None:
+    """A second Ctrl-C would interrupt the handling of the first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 class _Context(SpawnContext):

@@ -14,7 +14,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
 from ..records import Example, atomic_file, write_json
 from .config import TrainingConfig
+from .prefix import positions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,8 @@ class TokenizedExamples:
     `ids` (tokens,) uint16 or int32, by the vocabulary, holds them one after the other; `starts` (examples + 1,) int64
     says where; `prompt_tokens` (examples,) int32 says where supervision begins within each. `tokens_by_language` counts
     tokens that are trained on; `mixture` counts examples, tokens and supervised tokens of an epoch by source and
-    language; `too_long` counts by language the examples that were dropped or cut.
+    language; `too_long` counts by language the examples that were dropped or cut. `shared` is how many tokens that all
+    examples begin with are read once a micro-batch: none, unless the model can (`training.prefix`).
     """
 
     ids: np.ndarray[Any, Any]
@@ -54,6 +56,7 @@ class TokenizedExamples:
     tokens_by_language: dict[str, int] = field(default_factory=dict)
     mixture: list[dict[str, Any]] = field(default_factory=list)
     too_long: dict[str, dict[str, int]] = field(default_factory=dict)
+    shared: int = 0
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
@@ -88,6 +91,16 @@ class TokenizedExamples:
     def supervised(self) -> list[int]:
         """Supervised tokens of each example."""
         return [length - int(prompt) for length, prompt in zip(self.lengths, self.prompt_tokens, strict=True)]
+
+    @property
+    def common_prefix(self) -> int:
+        """How many tokens all examples begin with: of their prompts, whose last token is left to each."""
+        starts = self.starts[:-1]
+        for place in range(most := int(self.prompt_tokens.min()) - 1):
+            tokens = self.ids[starts + place]
+            if (tokens != tokens[0]).any():
+                return place
+        return most
 
 
 def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig) -> TokenizedExamples:
@@ -201,20 +214,20 @@ class GlobalBatches:
 
 
 def micro_batches(
-    indices: Sequence[int], lengths: Sequence[int], tokens_per_micro_batch: int, ranks: int = 1
+    indices: Sequence[int], lengths: Sequence[int], tokens_per_micro_batch: int, ranks: int = 1, shared: int = 0
 ) -> list[list[list[int]]]:
     """The step's examples by rank and micro-batch, each sorted by length.
 
-    Rows times the longest row stay within `tokens_per_micro_batch` (an example longer than that stands alone). Ranks get
-    nearly equal numbers of tokens, and the same number of micro-batches, which may be empty where there are too few
-    examples: ranks that wait for each other must call forward equally often.
+    Rows times the longest row, the first `shared` tokens counted once, stay within `tokens_per_micro_batch` (an example
+    longer than that stands alone). Ranks get nearly equal numbers of tokens, and the same number of micro-batches, which may
+    be empty where there are too few examples: ranks that wait for each other must call forward equally often.
     """
     ordered = sorted(indices, key=lambda i: (-lengths[i], i))
     shares: list[list[int]] = [[] for _ in range(ranks)]
     for position, index in enumerate(ordered):  # to and fro, so that no rank gets all the longer ones
         turn, place = divmod(position, ranks)
         shares[place if turn % 2 == 0 else ranks - 1 - place].append(index)
-    cut = [_cut(share, lengths, tokens_per_micro_batch) for share in shares]
+    cut = [_cut(share, lengths, tokens_per_micro_batch, shared) for share in shares]
     most = max(len(batches) for batches in cut)
     for batches in cut:
         while len(batches) < most:
@@ -227,10 +240,10 @@ def micro_batches(
     return cut
 
 
-def _cut(share: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
+def _cut(share: Sequence[int], lengths: Sequence[int], budget: int, shared: int) -> list[list[int]]:
     batches: list[list[int]] = []
     for index in share:  # longest first: the first of a batch sets its width
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
+        if batches and (len(batches[-1]) + 1) * (lengths[batches[-1][0]] - shared) + shared <= budget:
             batches[-1].append(index)
         else:
             batches.append([index])
@@ -239,21 +252,30 @@ def _cut(share: Sequence[int], lengths: Sequence[int], budget: int) -> list[list
 
 @dataclass(slots=True)
 class MicroBatch:
-    """Rows padded on the right. `ids` (rows, length); `positions` (supervised,) are those of the flattened rows whose next
-    token is supervised, ascending; `targets` (supervised,) are those next tokens. All int64."""
+    """Rows padded on the right. `ids` (rows, length); `selected` (supervised,) are the places in the flattened rows whose next
+    token is supervised, ascending; `targets` (supervised,) are those next tokens. All int64.
+
+    With a `prefix` that all rows begin with, `ids` (1, prefix + rows x rest) holds it once and then the rest of each row, and
+    `positions` (1, prefix + rows x rest) says where in its row a token stands; without one, `positions` is None.
+    """
 
     ids: torch.Tensor
-    positions: torch.Tensor
+    selected: torch.Tensor
     targets: torch.Tensor
+    positions: torch.Tensor | None = None
+    prefix: int = 0
+    rows: int = 1
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on a device. CUDA takes it from pinned memory, while it works on."""
-        pinned = device.type == "cuda"
-        return MicroBatch(
-            *(
-                (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)
-                for tensor in (self.ids, self.positions, self.targets)
-            )
+
+        def moved(tensor: torch.Tensor) -> torch.Tensor:
+            pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+            return pinned.to(device, non_blocking=True)
+
+        positions = None if self.positions is None else moved(self.positions)
+        return replace(
+            self, ids=moved(self.ids), selected=moved(self.selected), targets=moved(self.targets), positions=positions
         )
 
 
@@ -261,15 +283,23 @@ def collate(data: TokenizedExamples, indices: Sequence[int], pad_id: int) -> Mic
     """The rows of a micro-batch as tensors on the CPU. An empty one becomes a single padded row without supervision."""
     import torch
 
-    rows = [data.ids[data.starts[i] : data.starts[i + 1]] for i in indices]
+    prefix = data.shared if indices else 0
+    rows = [data.ids[data.starts[i] + prefix : data.starts[i + 1]] for i in indices]
     length = max((len(row) for row in rows), default=2)
     ids = torch.full((max(len(rows), 1), length), pad_id, dtype=torch.long)
     none = torch.zeros(0, dtype=torch.long)
-    positions, targets = [none], [none]
+    selected, targets = [none], [none]
     for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
         tokens = torch.from_numpy(row.astype("int64"))
         ids[place, : len(row)] = tokens
-        first = int(data.prompt_tokens[index])
-        positions.append(torch.arange(first - 1, len(row) - 1) + place * length)
+        first = int(data.prompt_tokens[index]) - prefix
+        selected.append(torch.arange(first - 1, len(row) - 1) + prefix + place * length)
         targets.append(tokens[first:])
-    return MicroBatch(ids, torch.cat(positions), torch.cat(targets))
+    made = MicroBatch(ids, torch.cat(selected), torch.cat(targets))
+    if prefix:
+        start = int(data.starts[indices[0]])
+        read_once = torch.from_numpy(data.ids[start : start + prefix].astype("int64"))
+        made.ids = torch.cat([read_once, ids.flatten()])[None]
+        made.positions = positions(prefix, len(rows), length)
+        made.prefix, made.rows = prefix, len(rows)
+    return made

@@ -23,7 +23,7 @@ from ..errors import ModelError, SettingError
 from ..placement import Placement
 from ..progress import Bar
 from ..records import Example, atomic_file, read_jsonl, write_json
-from . import checkpoints
+from . import checkpoints, prefix
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from .config import METRICS, SUMMARY, TrainingConfig
 from .loss import SupervisedLoss
@@ -81,11 +81,16 @@ def finetune(job: Job) -> None:
     tokenizer = load_tokenizer_as_saved(folder)
     model = load_model(folder, torch.float32)  # first: a base that cannot be opened leaves nothing behind
     data = _tokenized(job, tokenizer, accelerator)
-    check_length(model, max(data.lengths), "set training.max_length lower, with training.too_long=drop or cut")
+    longest = max(data.lengths)
+    check_length(model, longest, "set training.max_length lower, with training.too_long=drop or cut")
+    common = data.common_prefix
+    if common >= prefix.FEWEST and prefix.share(model, longest):
+        data.shared = common
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
     supervised = 1 - float(data.prompt_tokens.sum() / data.starts[-1])
-    job = replace(job, placement=settle(job.placement, accelerator, model, config, supervised))
+    repeated = data.shared * len(data) / (data.starts[-1] - data.shared * len(data))
+    job = replace(job, placement=settle(job.placement, accelerator, model, config, supervised, float(repeated)))
     if job.placement.activation_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()
@@ -114,6 +119,8 @@ def finetune(job: Job) -> None:
     loss.remove()
     accelerator.wait_for_everyone()
     trained = accelerator.unwrap_model(model)
+    if data.shared:
+        prefix.undo(trained)
     if config.adapter is not None:
         trained = trained.merge_and_unload()
     if accelerator.is_main_process:
@@ -157,7 +164,7 @@ def _steps(
             indices = batches[step]
             step_supervised = sum(supervised[i] for i in indices)
             step_tokens = sum(lengths[i] for i in indices)
-            rate = schedule.get_last_lr()[0]
+            rate = job.config.learning_rate * learning_rate_factor(step, total_steps, job.config)
             step_loss, norm = one_step(
                 accelerator, model, optimizer, loss, data, lengths, indices, step_supervised, job, pad
             )
@@ -219,7 +226,8 @@ def backward(
     import torch
 
     ranks = accelerator.num_processes
-    mine = micro_batches(indices, lengths, placement.tokens_per_micro_batch or ON_CPU, ranks)[accelerator.process_index]
+    budget = placement.tokens_per_micro_batch or ON_CPU
+    mine = micro_batches(indices, lengths, budget, ranks, data.shared)[accelerator.process_index]
     summed = torch.zeros((), device=accelerator.device)
     for place, part in enumerate(mine):
         batch = collate(data, part, pad).to(accelerator.device)
@@ -232,17 +240,27 @@ def backward(
 
 
 def make_optimizer(model: Any, config: TrainingConfig) -> Any:
-    """Fused AdamW (arXiv 1711.05101) over what is trainable."""
+    """Fused AdamW (arXiv 1711.05101) over what is trainable, or torchao's with moments of 8 bits.
+
+    Raises:
+        SettingError: torchao is wanted and not installed.
+    """
     import torch
 
-    return torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=config.learning_rate,
-        betas=(config.adam_beta1, config.adam_beta2),
-        eps=config.adam_epsilon,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    values: dict[str, Any] = {
+        "lr": config.learning_rate,
+        "betas": (config.adam_beta1, config.adam_beta2),
+        "eps": config.adam_epsilon,
+        "weight_decay": config.weight_decay,
+    }
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(trained, fused=True, **values)
+    try:
+        from torchao.optim import AdamW8bit
+    except ImportError as error:
+        raise SettingError("an optimizer of 8 bits needs torchao; install it: pip install 'qalign[8bit]'") from error
+    return AdamW8bit(trained, **values)
 
 
 def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:

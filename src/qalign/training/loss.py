@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from .batches import MicroBatch
+from .prefix import LAYOUT
 
 if TYPE_CHECKING:
     import torch
@@ -31,26 +32,29 @@ class SupervisedLoss:
         head = model.get_output_embeddings()
         if head is None:
             raise ModelError(f"{type(model).__name__} has no output embedding; give a causal language model")
-        self._positions: torch.Tensor | None = None
+        self._selected: torch.Tensor | None = None
         self._handle = head.register_forward_pre_hook(self._select)
 
     def __call__(self, model: Any, batch: MicroBatch) -> torch.Tensor:
         """The summed loss, a float32 scalar. `model` is the model, possibly wrapped for several devices."""
-        self._positions = batch.positions
+        self._selected = batch.selected
+        LAYOUT.set(batch.prefix, batch.rows)
+        placed = {} if batch.positions is None else {"position_ids": batch.positions}
         try:
-            logits = model(input_ids=batch.ids, use_cache=False).logits  # (1, supervised, vocabulary)
+            logits = model(input_ids=batch.ids, use_cache=False, **placed).logits  # (1, supervised, vocabulary)
         finally:
-            self._positions = None
+            self._selected = None
         return cross_entropy(logits.flatten(0, 1), batch.targets)  # a view: `logits[0]` would copy their gradient
 
     def remove(self) -> None:
-        """Takes the hook off, so that the model projects every position again."""
+        """Takes the hook off, so that the model projects every position again, and reads rows as usual."""
         self._handle.remove()
+        LAYOUT.set(0, 1)
 
     def _select(self, head: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self._positions is None:
+        if self._selected is None:
             return None
-        hidden = arguments[0].flatten(0, 1).index_select(0, self._positions)  # by number: a mask makes a device wait
+        hidden = arguments[0].flatten(0, 1).index_select(0, self._selected)  # by number: a mask makes a device wait
         return (hidden.unsqueeze(0), *arguments[1:])
 
 

@@ -1,6 +1,7 @@
 """How much memory a training stage takes on a device, and how many tokens at once fit.
 
-Weights, gradients and AdamW's two moments are float32; with bfloat16 arithmetic a copy of the weights comes on top. What is
+Weights, gradients and AdamW's two moments are float32 (the moments, if asked for, of 8 bits); with bfloat16 arithmetic a copy
+of the weights comes on top. What is
 kept for the backward pass grows with the tokens of a micro-batch. Per token and block a LLaMA keeps, in numbers of its
 hidden width h and of its inner width i: the block's two inputs and their normalised forms, queries, keys, values and the
 attention's output; and around the activation function the gate, its value, the other factor and the product. Other
@@ -26,10 +27,10 @@ ON_CPU = 2048
 SUPERVISED = 0.5
 """The share of supervised tokens where it is not known yet."""
 
-BYTES_PER_TRAINED = 16
+BYTES_PER_TRAINED = {"adamw": 16.0, "adamw8bit": 10.0}
 BYTES_PER_FROZEN = 4
 BYTES_PER_COPY = 2
-"""Of a weight: float32 with its gradient and two moments; float32 alone; its copy for bfloat16 arithmetic."""
+"""Of a weight: float32 with its gradient and two moments, by optimizer; float32 alone; its copy for bfloat16 arithmetic."""
 
 KEPT = {
     ("float32", False): (44, 16),
@@ -89,13 +90,21 @@ def predict(
     compiled: bool,
     checkpointing: bool,
     supervised: float = SUPERVISED,
+    repeated: float = 0.0,
+    optimizer: str = "adamw",
 ) -> Memory:
-    """The memory of a training stage: `parameters` in all, `trained` of them; `supervised` is the share of such tokens."""
+    """The memory of a training stage: `parameters` in all, `trained` of them.
+
+    `supervised` is the share of such tokens; `repeated` is how many tokens of a shared prefix attention reads with the rows,
+    for each token at once.
+    """
     copies = BYTES_PER_COPY * (parameters - shape.vocabulary * shape.hidden) if precision == "bfloat16" else 0
-    fixed = BYTES_PER_TRAINED * trained + BYTES_PER_FROZEN * (parameters - trained)
+    fixed = BYTES_PER_TRAINED[optimizer] * trained + BYTES_PER_FROZEN * (parameters - trained)
+    number = 2 if precision == "bfloat16" else 4
     width, inner = KEPT[precision, compiled]
-    block = width * shape.hidden + inner * shape.inner
-    logits = supervised * shape.vocabulary * 2 * (2 if precision == "bfloat16" else 4)  # and their gradient
+    attention = 4 * number * repeated  # queries, keys, values, and what comes of them
+    block = (width + attention) * shape.hidden + inner * shape.inner
+    logits = supervised * shape.vocabulary * 2 * number  # and their gradient
     if checkpointing:  # the input of each block is kept, and one block at a time is whole
         return Memory(fixed + copies / shape.blocks, 4 * shape.hidden * shape.blocks + block + logits)
     return Memory(fixed + copies, block * shape.blocks + logits)
@@ -131,8 +140,11 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
     return tokens, True
 
 
-def settle(placement: Placement, accelerator: Any, model: Any, config: TrainingConfig, supervised: float) -> Placement:
-    """What a placement leaves open, decided for a model that is not on its device yet; the same on all ranks.
+def settle(
+    placement: Placement, accelerator: Any, model: Any, config: TrainingConfig, supervised: float, repeated: float = 0.0
+) -> Placement:
+    """What a placement leaves open, decided for a model that is not on its device yet; the same on all ranks. `supervised`
+    and `repeated` are as in `predict`.
 
     Raises:
         ModelError: the model does not fit on the device.
@@ -147,7 +159,8 @@ def settle(placement: Placement, accelerator: Any, model: Any, config: TrainingC
         whole, checkpointed = (
             predict(
                 shape, parameters, trained, config.precision,
-                compiled=compiled, checkpointing=again, supervised=supervised,
+                compiled=compiled, checkpointing=again, supervised=supervised, repeated=repeated,
+                optimizer=config.optimizer,
             )
             for again in (False, True)
         )  # fmt: skip

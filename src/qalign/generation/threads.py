@@ -1,0 +1,54 @@
+"""Iterators that work side by side, each in a thread of its own.
+
+A small model's step on a CPU is many short operations, between which the cores wait for Python and for each other. Two
+loops of half the cores each keep them busy: torch lets other threads run while it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def side_by_side(iterators: Sequence[Iterator[T]]) -> Iterator[T]:
+    """What all iterators make, as it comes; each runs in a thread with its share of torch's threads.
+
+    Raises:
+        BaseException: what one of them raised; the others then end after what they are at.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    made: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    stop = Event()
+
+    def work(iterator: Iterator[T]) -> None:
+        torch.set_num_threads(max(1, threads // len(iterators)))
+        try:
+            for item in iterator:
+                made.put((item,))
+                if stop.is_set():
+                    return
+            made.put(None)
+        except BaseException as error:  # raised again where the items are taken
+            made.put(error)
+
+    with ThreadPoolExecutor(len(iterators)) as pool:
+        try:
+            running = len([pool.submit(work, iterator) for iterator in iterators])
+            while running:
+                item = made.get()
+                if isinstance(item, BaseException):
+                    raise item
+                if item is None:
+                    running -= 1
+                else:
+                    yield item[0]
+        finally:
+            stop.set()
+            torch.set_num_threads(threads)
