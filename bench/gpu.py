@@ -1,12 +1,14 @@
 """One call for a machine with one accelerator, under eight minutes: LLaMA-2-7B's shape with random weights, trained and asked.
 
     python bench/gpu.py                          # needs some 130 GiB of device memory for the 7B shape
+    python bench/gpu.py --shape 13b --optimizer adamw8bit --package-only     # as much, for the 13B shape
     python bench/gpu.py --shape 1m --device cpu  # the same on a CPU, to see that it runs
 
-Training: full fine-tuning with AdamW in bfloat16, global batches of 128, on examples with the lengths of the real
-question-alignment data and of GSM8K under a vocabulary of 32,000 (`bench/lengths.json`; `--lengths-from FOLDER` makes it
-again). Beside it the reference's way: micro-batches of 2, padded, logits at every position; and trl's SFTTrainer where it
-is installed, packed to 2,048. Utilisation counts useful tokens only and is set against the rate of 8,192-wide bfloat16
+Training: full fine-tuning with AdamW in bfloat16, global batches of 128, on random tokens with the lengths of the real
+question-alignment data and of GSM8K under a vocabulary of 32,000, and with as many in common at the beginning
+(`bench/lengths.json`; `--lengths-from FOLDER` makes it again). Beside it the reference's way: micro-batches of 2, padded,
+logits at every position; and trl's SFTTrainer where it is installed, packed to 2,048. Utilisation counts useful tokens only
+(those of each example, also what the package reads once for many) and is set against the rate of 8,192-wide bfloat16
 matrix products on the same device; the peak of memory stands beside what `qalign.training.memory` predicts.
 
 Generation: the package's backend beside `transformers`' generate, same prompts, answers of the same length.
@@ -31,6 +33,7 @@ import models
 from qalign.generation.local import Local
 from qalign.generation.protocol import DecodingConfig, Request
 from qalign.placement import Placement
+from qalign.training import prefix
 from qalign.training.batches import TokenizedExamples
 from qalign.training.config import TrainingConfig
 from qalign.training.loop import Job, make_optimizer, one_step
@@ -47,7 +50,7 @@ WARM = 3
 
 
 def write_lengths(folder: Path) -> None:
-    """The lengths (prompt, whole) in tokens of 1,024 examples of each dataset."""
+    """What 1,024 examples of each dataset have in common, and their lengths (prompt, whole), in tokens."""
     import data
 
     from qalign.training.batches import tokenize
@@ -62,41 +65,50 @@ def write_lengths(folder: Path) -> None:
         found = {}
         for name, examples in prepared.items():
             made = tokenize(random.Random(0).sample(examples, 1024), tokenizer, TrainingConfig(max_length=4096))
-            found[name] = [
-                [int(prompt), length] for prompt, length in zip(made.prompt_tokens, made.lengths, strict=True)
-            ]
+            found[name] = {
+                "in_common": made.common_prefix,
+                "lengths": [[int(prompt), all] for prompt, all in zip(made.prompt_tokens, made.lengths, strict=True)],
+            }
     LENGTHS.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def examples_of(lengths: Sequence[tuple[int, int]], vocabulary: int) -> TokenizedExamples:
-    """Random tokens of these lengths."""
+def examples_of(lengths: Sequence[tuple[int, int]], vocabulary: int, in_common: int = 0) -> TokenizedExamples:
+    """Random tokens of these lengths, the first `in_common` the same everywhere."""
     import numpy as np
 
     starts = np.concatenate([[0], np.cumsum([length for _, length in lengths])]).astype(np.int64)
     ids = np.random.default_rng(0).integers(3, vocabulary, int(starts[-1])).astype(np.int32)
+    for start in starts[:-1]:
+        ids[start : start + in_common] = ids[:in_common]
     return TokenizedExamples(ids, starts, np.asarray([prompt for prompt, _ in lengths], dtype=np.int32))
 
 
 class Trainer:
     """A model with its optimizer, and two ways to take a step over the same examples."""
 
-    def __init__(self, shape: models.Shape, placement: Placement, supervised: float) -> None:
+    def __init__(
+        self, shape: models.Shape, placement: Placement, optimizer: Any, examples: Sequence[TokenizedExamples]
+    ) -> None:
         import torch
         from accelerate import Accelerator
         from transformers import LlamaForCausalLM
 
-        self.shape, self.config = shape, TrainingConfig(learning_rate=1e-5)
+        self.shape, self.config = shape, TrainingConfig(learning_rate=1e-5, optimizer=optimizer)
         self.accelerator = Accelerator(mixed_precision="bf16", cpu=placement.device == "cpu")
-        with torch.device("meta"):
-            empty = LlamaForCausalLM(models.config_of(shape))
-        self.placement = settle(placement, self.accelerator, empty, self.config, supervised)
-        parameters = sum(parameter.numel() for parameter in empty.parameters())
-        self.predicted = predict(
-            shape_of(empty.config.to_dict()), parameters, parameters, "bfloat16", compiled=bool(self.placement.compile),
-            checkpointing=bool(self.placement.activation_checkpointing), supervised=supervised,
-        ).at(self.placement.tokens_per_micro_batch or 0)  # fmt: skip
         with torch.device(self.accelerator.device):
             model = LlamaForCausalLM(models.config_of(shape))
+        assert prefix.share(model, max(max(made.lengths) for made in examples))
+        for made in examples:
+            made.shared = made.common_prefix
+        supervised = max(made.supervised_share for made in examples)
+        repeated = max(made.repeated_share for made in examples)
+        self.placement = settle(placement, self.accelerator, model, self.config, supervised, repeated)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.predicted = predict(
+            shape_of(model.config.to_dict()), parameters, parameters, "bfloat16", compiled=bool(self.placement.compile),
+            checkpointing=bool(self.placement.activation_checkpointing), supervised=supervised, repeated=repeated,
+            optimizer=optimizer,
+        ).at(self.placement.tokens_per_micro_batch or 0)  # fmt: skip
         if self.placement.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.train()
@@ -120,6 +132,7 @@ class Trainer:
 
         for module in self.model.modules():
             module._compiled_call_impl = None
+        prefix.undo(self.accelerator.unwrap_model(self.model))
         torch.backends.cuda.enable_cudnn_sdp(True)
 
     def reference(self, data: TokenizedExamples, indices: Sequence[int]) -> Any:
@@ -328,7 +341,9 @@ def main() -> None:
     parser.add_argument("--tokens-per-micro-batch", type=int, help="what fits, by default")
     parser.add_argument("--activation-checkpointing", action="store_true", help="less memory, a third more work")
     parser.add_argument("--no-compile", action="store_true", help="blocks as they are")
+    parser.add_argument("--optimizer", default="adamw", choices=["adamw", "adamw8bit"], help="(%(default)s)")
     parser.add_argument("--no-trl", action="store_true", help="leave trl out")
+    parser.add_argument("--package-only", action="store_true", help="training by the package, and nothing else")
     parser.add_argument("--lengths-from", type=Path, help="make bench/lengths.json from a data folder, and end")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
@@ -343,15 +358,17 @@ def main() -> None:
         parser.error("there is no CUDA device here; give --device cpu to try it out")
     shape = models.SHAPES[options.shape]
     lengths = json.loads(LENGTHS.read_text(encoding="utf-8"))
-    examples = {dataset: examples_of(found, shape.vocabulary) for dataset, found in lengths.items()}
-    share = max(sum(made.supervised) / sum(made.lengths) for made in examples.values())
+    examples = {
+        dataset: examples_of(found["lengths"], shape.vocabulary, found["in_common"])
+        for dataset, found in lengths.items()
+    }
     placement = Placement(
         device=options.device,
         tokens_per_micro_batch=options.tokens_per_micro_batch,
         activation_checkpointing=options.activation_checkpointing or None,
         compile=False if options.no_compile else None,
     )
-    trainer = Trainer(shape, placement, share)
+    trainer = Trainer(shape, placement, options.optimizer, list(examples.values()))
     print(f"at once: {trainer.placement}; predicted {trainer.predicted / 2**30:.1f} GiB", flush=True)
     settled = dataclasses.asdict(trainer.placement)
     limit = product_rate(trainer.accelerator.device, cuda)
@@ -361,13 +378,44 @@ def main() -> None:
         training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda, WARM)}
         training[dataset][PACKAGE]["predicted_gib"] = trainer.predicted / 2**30
         print(dataset, PACKAGE, training[dataset][PACKAGE], flush=True)
+    asked: dict[str, common.Measured] = {}
+    if not options.package_only:
+        asked = others(trainer, examples, training, lengths["GSM8K"]["lengths"], options, cuda)
+    results = {
+        "shape": options.shape,
+        "options": vars(options),
+        "placement": settled,
+        "limit": limit,
+        "training": training,
+        "generation": asked,
+    }
+    if not options.no_publish:
+        name = "gpu" if options.shape == "7b" else f"gpu-{options.shape}"
+        text = table(options.shape, limit, training, asked)
+        common.publish(name, json.loads(json.dumps(results, default=str)), text)
+    else:
+        print(table(options.shape, limit, training, asked))
+
+
+def others(
+    trainer: Trainer,
+    examples: dict[str, TokenizedExamples],
+    training: dict[str, dict[str, common.Measured]],
+    lengths: Sequence[tuple[int, int]],
+    options: argparse.Namespace,
+    cuda: bool,
+) -> dict[str, common.Measured]:
+    """The other sides of training, into `training`; then generation by the same model, which is returned."""
+    import torch
+
+    shape = trainer.shape
     trainer.loss.remove()
     trainer.as_it_was()
     for dataset, made in examples.items():
         training[dataset][REFERENCE] = timed(trainer.reference, made, shape, options.steps, cuda)
         print(dataset, REFERENCE, training[dataset][REFERENCE], flush=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
-    del trainer
+    trainer.model = trainer.optimizer = None
     _empty(model)
     if not options.no_trl and importlib.util.find_spec("trl"):
         with tempfile.TemporaryDirectory() as scratch:
@@ -379,22 +427,9 @@ def main() -> None:
                     print(dataset, TRL, "does not fit:", str(error)[:200], flush=True)
                 _empty(model)
     model = model.to(torch.bfloat16)
-    asked = generation(model, lengths["GSM8K"], shape.vocabulary, cuda)
+    asked = generation(model, lengths, shape.vocabulary, cuda)
     print("generation:", asked, flush=True)
-    results = {
-        "shape": options.shape,
-        "options": vars(options),
-        "placement": settled,
-        "limit": limit,
-        "training": training,
-        "generation": asked,
-    }
-    if not options.no_publish:
-        common.publish(
-            "gpu", json.loads(json.dumps(results, default=str)), table(options.shape, limit, training, asked)
-        )
-    else:
-        print(table(options.shape, limit, training, asked))
+    return asked
 
 
 def _empty(model: Any) -> None:
@@ -434,7 +469,7 @@ def table(
     answered = common.table(
         ["generation", "tokens/s"], [[name, f"{found['tokens_per_second']:,.0f}"] for name, found in asked.items()]
     )
-    return f"{trained}\n\n{answered}"
+    return f"{trained}\n\n{answered}" if asked else trained
 
 
 if __name__ == "__main__":

@@ -173,7 +173,9 @@ def test_fixed_micro_batches_change_nothing(
 ) -> None:  # fmt: skip
     """16 x 8, and uneven ones, in the order drawn: rows of very different lengths stand together."""
 
-    def fixed(indices: Sequence[int], lengths: object, budget: object, ranks: int, shared: int) -> list[list[list[int]]]:
+    def fixed(
+        indices: Sequence[int], lengths: object, budget: object, ranks: int, shared: int
+    ) -> list[list[list[int]]]:
         return [[list(indices[start : start + rows]) for start in range(0, len(indices), rows)]]
 
     monkeypatch.setattr(loop, "micro_batches", fixed)

@@ -93,6 +93,20 @@ class TokenizedExamples:
         return [length - int(prompt) for length, prompt in zip(self.lengths, self.prompt_tokens, strict=True)]
 
     @property
+    def supervised_share(self) -> float:
+        """Supervised tokens for each token that a model works on: those of a shared prefix are hardly any."""
+        return float((self.starts[-1] - self.prompt_tokens.sum()) / self._own)
+
+    @property
+    def repeated_share(self) -> float:
+        """Tokens of the shared prefix, counted for each example, for each token that a model works on."""
+        return float(self.shared * len(self) / self._own)
+
+    @property
+    def _own(self) -> int:
+        return int(self.starts[-1]) - self.shared * len(self)
+
+    @property
     def common_prefix(self) -> int:
         """How many tokens all examples begin with: of their prompts, whose last token is left to each."""
         starts = self.starts[:-1]

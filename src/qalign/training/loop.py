@@ -88,9 +88,8 @@ def finetune(job: Job) -> None:
         data.shared = common
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
-    supervised = 1 - float(data.prompt_tokens.sum() / data.starts[-1])
-    repeated = data.shared * len(data) / (data.starts[-1] - data.shared * len(data))
-    job = replace(job, placement=settle(job.placement, accelerator, model, config, supervised, float(repeated)))
+    settled = settle(job.placement, accelerator, model, config, data.supervised_share, data.repeated_share)
+    job = replace(job, placement=settled)
     if job.placement.activation_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()

@@ -63,7 +63,7 @@ def attention(
 
 
 def share(model: Any, longest: int) -> bool:
-    """Gives a model that is not on its device yet this attention, if it can read rows of up to `longest` tokens so: all that
+    """Gives a model that is not wrapped yet this attention, if it can read rows of up to `longest` tokens so: all that
     looks across tokens in it is causal attention through transformers' interface. Whether it can is also tried."""
     from transformers import AttentionInterface
 
@@ -96,8 +96,9 @@ def _reads_the_same(model: Any) -> bool:
 
     prefix, rest = 3, 4
     drawn = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.get_text_config().vocab_size, (2, prefix + rest), generator=drawn)
+    ids = torch.randint(model.config.get_text_config().vocab_size, (2, prefix + rest), generator=drawn).to(model.device)
     ids[1, :prefix] = ids[0, :prefix]
+    places = positions(prefix, 2, rest).to(model.device)
     training = model.training
     model.eval()
     try:
@@ -105,9 +106,7 @@ def _reads_the_same(model: Any) -> bool:
             LAYOUT.set(0, 1)  # a training that broke off may have left another
             apart = model(input_ids=ids, use_cache=False).logits
             LAYOUT.set(prefix, 2)
-            together = model(
-                input_ids=laid_out(ids, prefix), position_ids=positions(prefix, 2, rest), use_cache=False
-            ).logits
+            together = model(input_ids=laid_out(ids, prefix), position_ids=places, use_cache=False).logits
     except (RuntimeError, ValueError, TypeError):  # what a model that lays its tokens out otherwise stumbles over
         return False
     finally:
