@@ -45,8 +45,6 @@ LENGTHS = Path(__file__).parent / "lengths.json"
 PACKAGE, REFERENCE, TRL = "qalign", "reference's way", "trl, packed"
 GENERATED = 128
 PROMPTS = 64
-WARM = 3
-"""Steps of the package before it is timed: compiling takes some 20 s, once a run."""
 
 
 def write_lengths(folder: Path) -> None:
@@ -163,25 +161,26 @@ class Trainer:
 
 
 def timed(
-    step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool, warm: int = 1
+    step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool, *, compiles: bool = False
 ) -> common.Measured:
-    """Steps of 128 examples after `warm` others, in which blocks are compiled for the kinds of shapes that come up."""
+    """Steps of 128 examples. To warm up, the first of them; all of them, where blocks are compiled for the kinds of shapes
+    that come up, which takes some 20 s a run."""
     import torch
 
-    size = min(128, len(data) // (steps + warm))
-    batches = [list(range(start * size, (start + 1) * size)) for start in range(steps + warm)]
-    for batch in batches[:warm]:
+    size = min(128, len(data) // steps)
+    batches = [list(range(start * size, (start + 1) * size)) for start in range(steps)]
+    for batch in batches if compiles else batches[:1]:
         step(data, batch)
     if cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     begun = time.perf_counter()
-    for batch in batches[warm:]:
+    for batch in batches:
         loss = step(data, batch)
     loss = float(loss)
     seconds = time.perf_counter() - begun
-    lengths = [data.lengths[i] for batch in batches[warm:] for i in batch]
-    supervised = sum(data.supervised[i] for batch in batches[warm:] for i in batch)
+    lengths = [data.lengths[i] for batch in batches for i in batch]
+    supervised = sum(data.supervised[i] for batch in batches for i in batch)
     return {
         "tokens_per_second": sum(lengths) / seconds,
         "tflops": shape.training_flops(lengths, supervised) / seconds / 1e12,
@@ -375,7 +374,7 @@ def main() -> None:
     print("matrix products:", limit, flush=True)
     training: dict[str, dict[str, common.Measured]] = {}
     for dataset, made in examples.items():
-        training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda, WARM)}
+        training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda, compiles=True)}
         training[dataset][PACKAGE]["predicted_gib"] = trainer.predicted / 2**30
         print(dataset, PACKAGE, training[dataset][PACKAGE], flush=True)
     asked: dict[str, common.Measured] = {}
@@ -415,6 +414,7 @@ def others(
         training[dataset][REFERENCE] = timed(trainer.reference, made, shape, options.steps, cuda)
         print(dataset, REFERENCE, training[dataset][REFERENCE], flush=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
+    trainer.accelerator.free_memory()
     trainer.model = trainer.optimizer = None
     _empty(model)
     if not options.no_trl and importlib.util.find_spec("trl"):
