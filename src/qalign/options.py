@@ -145,6 +145,7 @@ def _placement(
     runs: Path = Path("runs"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
+    launcher: Annotated[str, typer.Option(help="Command that starts training processes instead, on one node or many: 'accelerate launch --config_file FILE'.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores.")] = 1,
     tokens_per_micro_batch: Annotated[int | None, typer.Option(min=1, help="Bound on the tokens of a micro-batch; what the device has room for by default.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts that are answered at once; by the device's memory by default.")] = None,
@@ -162,7 +163,7 @@ def _placement(
     trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
     return Placement(
         runs, device, processes, jobs, tokens_per_micro_batch, batch_size, activation_checkpointing, compile,
-        seconds_per_checkpoint, trackers, quiet,
+        seconds_per_checkpoint, trackers, quiet, launcher=launcher,
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ class Placement:
     """The machine's side of a run.
 
     `runs` is the folder of all stages; `device` is "auto", "cpu", "cuda" or "mps"; `jobs` is how many stages run at once;
-    `processes` is how many training processes run on this node, one a device. `tokens_per_micro_batch` bounds rows x
+    `processes` is how many training processes run on this node, one a device; `launcher` is a command that starts them
+    instead, on this node or on several, such as `accelerate launch --config_file FILE`. `tokens_per_micro_batch` bounds rows x
     longest row of a training micro-batch; `activation_checkpointing` computes activations again instead of keeping them;
     `compile` has `torch.compile` fuse the work between the matrix products of a model's blocks. Where these three are None,
     the device and the model decide (`training.memory`). `batch_size` is how many prompts are answered at once (None: by the
@@ -36,3 +37,4 @@ class Placement:
     served_model: str = ""
     requests_in_flight: int = 32
     seconds_per_request: float = 600.0
+    launcher: str = ""

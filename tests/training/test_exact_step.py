@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import torch._dynamo
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from qalign.errors import SettingError
+from qalign.errors import ModelError, SettingError
 from qalign.placement import Placement
 from qalign.records import Example
 from qalign.training import loop, prefix
@@ -283,6 +284,33 @@ def kill_at_a_checkpoint(job: loop.Job) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=120)  # ends when the last process that holds the pipe has ended
     assert not (job.output / "training.json").exists(), "the run ended before it could be killed"
+
+
+def on_shards(processes: int) -> dict[str, Any]:
+    program = Path(__file__).with_name("sharded_on_cpu.py")
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", str(program)]
+    return {"launcher": shlex.join(run), "seconds_per_checkpoint": 0.0}
+
+
+@pytest.mark.slow
+def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make_job: Any) -> None:
+    """FSDP2 through accelerate and a launcher: killed on two processes, gone on with on three, to an ordinary folder."""
+    config = {"epochs": 6, "global_batch_size": 29, "learning_rate": 1e-3}
+    whole, sharded = make_job("whole", **config), make_job("sharded", on_shards(2), **config)
+    launch(whole)
+    kill_at_a_checkpoint(sharded)
+    [checkpoint] = sharded.scratch.glob("step-*")
+    parts = list((checkpoint / "pytorch_model_fsdp_0").glob("*.distcp"))
+    assert len(parts) == 2 and not list(checkpoint.glob("*.safetensors")), "each process wrote its part"
+    with pytest.raises(ModelError, match=r"was written by a training that was sharded \(FSDP\); go on with a launcher"):
+        launch(make_job("sharded", **config))
+    launch(make_job("sharded", on_shards(3), **config))
+    assert_close_runs(sharded.output, whole.output)
+
+
+def test_a_launcher_that_is_not_there_is_named(make_job: Any) -> None:
+    with pytest.raises(SettingError, match="the launcher 'no-such-launcher' cannot be started"):
+        launch(make_job(placement={"launcher": "no-such-launcher --nodes 2"}))
 
 
 @pytest.mark.slow

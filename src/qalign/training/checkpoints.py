@@ -14,6 +14,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ..errors import ModelError
+from .memory import is_sharded
+
 PROGRESS = "progress.json"
 
 
@@ -36,7 +39,7 @@ def save(accelerator: Any, scratch: Path, step: int, progress: dict[str, Any]) -
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         with (building / PROGRESS).open("w", encoding="utf-8") as file:
-            json.dump({"step": step, **progress}, file)
+            json.dump({"step": step, "sharded": is_sharded(accelerator), **progress}, file)
         for path in building.rglob("*"):
             if path.is_file():
                 _sync(path)
@@ -49,9 +52,20 @@ def save(accelerator: Any, scratch: Path, step: int, progress: dict[str, Any]) -
 
 
 def load(accelerator: Any, checkpoint: Path) -> dict[str, Any]:
-    """Puts the state of a checkpoint back into what the accelerator prepared; returns what the loop had counted."""
+    """Puts the state of a checkpoint back into what the accelerator prepared; returns what the loop had counted. The number
+    of processes may be another than the one that wrote it.
+
+    Raises:
+        ModelError: it is of shards and the model is whole, or the other way round.
+    """
+    progress = dict(json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8")))
+    if progress.pop("sharded", False) != is_sharded(accelerator):
+        raise ModelError(
+            f"{checkpoint} was written by a training that {'was not' if is_sharded(accelerator) else 'was'} sharded (FSDP); go "
+            "on with a launcher of that kind, or remove that folder to begin again"
+        )
     accelerator.load_state(str(checkpoint))
-    return dict(json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8")))
+    return progress
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Starting a training stage on this node: in this process, or on several under torchrun.
+"""Starting a training stage: in this process, on several of this node under torchrun, or by a launcher that is named.
 
 The job crosses to the processes as a JSON file; `python -m qalign.training.launch JOB.json` is what each of them runs.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import json
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, QAlignError
+from ..errors import ModelError, QAlignError, SettingError
 from ..placement import Placement
 from ..records import write_json
 from .config import Adapter, TrainingConfig
@@ -24,18 +25,20 @@ ERROR = "error.txt"
 
 
 def launch(job: Job) -> None:
-    """Trains on `placement.processes` processes of this node.
+    """Trains on `placement.processes` processes of this node, or on those that `placement.launcher` starts: it is given
+    `-m qalign.training.launch JOB.json` to run, and all its nodes must see the folder of runs.
 
     Raises:
         QAlignError: as `finetune` does, also when it happened in one of several processes.
+        SettingError: the launcher is not there.
     """
-    if job.placement.processes == 1:
+    if job.placement.processes == 1 and not job.placement.launcher:
         finetune(job)
         return
     path, error = job.scratch / "job.json", job.scratch / ERROR
     error.unlink(missing_ok=True)
     write_json(path, job_to_json(job))
-    command = [
+    command = shlex.split(job.placement.launcher) or [
         sys.executable,
         "-m",
         "torch.distributed.run",
@@ -44,13 +47,13 @@ def launch(job: Job) -> None:
     ]
     try:
         finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
+    except OSError as error:
+        raise SettingError(f"the launcher '{command[0]}' cannot be started ({error.strerror}); name another") from error
     finally:
         path.unlink()
     if finished.returncode != 0:
         message = error.read_text(encoding="utf-8") if error.is_file() else ""
-        raise ModelError(
-            message or f"training on {job.placement.processes} processes failed; their messages stand above"
-        )
+        raise ModelError(message or "training on several processes failed; their messages stand above")
 
 
 def job_to_json(job: Job) -> dict[str, Any]:

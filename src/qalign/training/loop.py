@@ -27,7 +27,7 @@ from . import checkpoints, prefix
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from .config import METRICS, SUMMARY, TrainingConfig
 from .loss import SupervisedLoss
-from .memory import ON_CPU, settle
+from .memory import ON_CPU, is_sharded, settle
 from .models import (
     check_device,
     check_length,
@@ -122,8 +122,9 @@ def finetune(job: Job) -> None:
         prefix.undo(trained)
     if config.adapter is not None:
         trained = trained.merge_and_unload()
+    whole = accelerator.get_state_dict(model) if is_sharded(accelerator) else None  # all ranks give their parts
     if accelerator.is_main_process:
-        save(trained, tokenizer, job.output)
+        save(trained, tokenizer, job.output, whole)
         shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
         write_json(job.output / SUMMARY, _summary(job, data, progress))
     accelerator.end_training()
@@ -308,6 +309,12 @@ def _accelerator(job: Job) -> Any:
         log_with=trackers or None,
         project_config=ProjectConfiguration(project_dir=str(job.scratch), logging_dir=str(logs)),
     )
+    if str(accelerator.distributed_type) == "DistributedType.DEEPSPEED":
+        raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
+    if is_sharded(accelerator) and not accelerator.is_fsdp2:
+        raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
+    if is_sharded(accelerator) and job.config.adapter is not None:
+        raise SettingError("an adapter is not trained on shards; leave FSDP out of the launcher's config")
     if trackers:
         logs.mkdir(parents=True, exist_ok=True)
         accelerator.init_trackers("qalign")

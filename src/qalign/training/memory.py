@@ -92,19 +92,25 @@ def predict(
     supervised: float = SUPERVISED,
     repeated: float = 0.0,
     optimizer: str = "adamw",
+    shards: int = 1,
 ) -> Memory:
-    """The memory of a training stage: `parameters` in all, `trained` of them.
+    """The memory of a training stage on one device: `parameters` in all, `trained` of them, over so many shards.
 
     `supervised` is the share of such tokens; `repeated` is how many tokens of a shared prefix attention reads with the rows,
     for each token at once.
     """
     copies = BYTES_PER_COPY * (parameters - shape.vocabulary * shape.hidden) if precision == "bfloat16" else 0
-    fixed = BYTES_PER_TRAINED[optimizer] * trained + BYTES_PER_FROZEN * (parameters - trained)
+    fixed = (BYTES_PER_TRAINED[optimizer] * trained + BYTES_PER_FROZEN * (parameters - trained)) / shards
     number = 2 if precision == "bfloat16" else 4
     width, inner = KEPT[precision, compiled]
     attention = 4 * number * repeated  # queries, keys, values, and what comes of them
     block = (width + attention) * shape.hidden + inner * shape.inner
     logits = supervised * shape.vocabulary * 2 * number  # and their gradient
+    if shards > 1:  # whole are the weights of two blocks, one at work and the next, and a gradient
+        copies = 3 * number * parameters / shape.blocks
+        if not checkpointing:
+            return Memory(fixed + copies, block * shape.blocks + logits)
+        return Memory(fixed + copies, 4 * shape.hidden * shape.blocks + block + logits)
     if checkpointing:  # the input of each block is kept, and one block at a time is whole
         return Memory(fixed + copies / shape.blocks, 4 * shape.hidden * shape.blocks + block + logits)
     return Memory(fixed + copies, block * shape.blocks + logits)
@@ -150,7 +156,8 @@ def settle(
         ModelError: the model does not fit on the device.
     """
     cuda = accelerator.device.type == "cuda"
-    compiled = cuda if placement.compile is None else placement.compile
+    shards = accelerator.num_processes if is_sharded(accelerator) else 1
+    compiled = cuda and shards == 1 if placement.compile is None else placement.compile
     tokens, checkpointing = placement.tokens_per_micro_batch, placement.activation_checkpointing
     shape = shape_of(model.config.to_dict())
     if cuda and shape and (tokens is None or checkpointing is None):
@@ -160,7 +167,7 @@ def settle(
             predict(
                 shape, parameters, trained, config.precision,
                 compiled=compiled, checkpointing=again, supervised=supervised, repeated=repeated,
-                optimizer=config.optimizer,
+                optimizer=config.optimizer, shards=shards,
             )
             for again in (False, True)
         )  # fmt: skip
@@ -175,6 +182,11 @@ def settle(
         activation_checkpointing=bool(checkpointing),
         compile=compiled,
     )
+
+
+def is_sharded(accelerator: Any) -> bool:
+    """Whether each device holds a part of the model only (FSDP)."""
+    return str(getattr(accelerator, "distributed_type", "")) == "DistributedType.FSDP"
 
 
 def _available(accelerator: Any) -> float:

@@ -194,8 +194,9 @@ def compile_blocks(model: Any, device: Any) -> None:
             module.compile(dynamic=True)
 
 
-def save(model: Any, tokenizer: Any, output: Path) -> None:
-    """An ordinary Hugging Face folder: safetensors, tokenizer with the chat template, generation config (greedy)."""
+def save(model: Any, tokenizer: Any, output: Path, weights: dict[str, Any] | None = None) -> None:
+    """An ordinary Hugging Face folder: safetensors, tokenizer with the chat template, generation config (greedy). `weights`
+    are the model's where it holds a part of them only."""
     from ..alignment.prompts import end_of_sequence, set_chat_template
 
     set_chat_template(tokenizer)
@@ -205,7 +206,7 @@ def save(model: Any, tokenizer: Any, output: Path) -> None:
     generation.bos_token_id = tokenizer.bos_token_id
     generation.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.eos_token_id
     with _no_bars():
-        model.save_pretrained(output)
+        model.save_pretrained(output, state_dict=weights)
         tokenizer.save_pretrained(output)
 
 
