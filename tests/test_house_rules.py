@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,6 +221,13 @@ def spoken(document: Path) -> list[str]:
     return [*lines, *(" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose))]
 
 
+def words_of(command: str) -> list[str]:
+    try:
+        return shlex.split(command)  # what stands in quotes is one word
+    except ValueError:
+        return command.split()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_the_commands_in_the_documents_exist(document: Path) -> None:
     known = commands()
@@ -227,7 +235,7 @@ def test_the_commands_in_the_documents_exist(document: Path) -> None:
     for said in spoken(document):
         call = re.match(r"(?:\$ )?(?:\S*/)?qalign\s+(\S.*)$", said)
         if call:
-            verb, *words = call[1].split()
+            verb, *words = words_of(call[1])
             if not verb.startswith("-"):
                 assert verb in known, f"{document.name}: `{said}`"
             options = {word.partition("=")[0] for word in words if word.startswith("--")}

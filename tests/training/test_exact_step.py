@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import shlex
 import signal
 import subprocess
@@ -306,6 +308,21 @@ def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make
         launch(make_job("sharded", **config))
     launch(make_job("sharded", on_shards(3), **config))
     assert_close_runs(sharded.output, whole.output)
+
+
+def test_the_examples_of_launching_shard_as_the_test_does() -> None:
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_multi_gpu_env
+
+    expected = runpy.run_path(str(Path(__file__).with_name("sharded_on_cpu.py")))["ENVIRONMENT"]
+    folder = Path(__file__).parents[2] / "examples"
+    given = ["--config_file", str(folder / "fsdp2.yaml"), "program.py"]
+    arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(given))
+    found = prepare_multi_gpu_env(arguments)
+    assert {name: found[name].lower() for name in expected} == {name: value.lower() for name, value in expected.items()}
+    script = (folder / "slurm.sh").read_text(encoding="utf-8")
+    exported = dict(re.findall(r"([A-Z_]+)=(\S+)", " ".join(re.findall(r"^export .*", script, re.MULTILINE))))
+    assert exported == expected
 
 
 def test_a_launcher_that_is_not_there_is_named(make_job: Any) -> None:

@@ -47,8 +47,10 @@ def launch(job: Job) -> None:
     ]
     try:
         finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
-    except OSError as error:
-        raise SettingError(f"the launcher '{command[0]}' cannot be started ({error.strerror}); name another") from error
+    except OSError as reason:
+        raise SettingError(
+            f"the launcher '{command[0]}' cannot be started ({reason.strerror}); name another"
+        ) from reason
     finally:
         path.unlink()
     if finished.returncode != 0:

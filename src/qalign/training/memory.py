@@ -99,7 +99,7 @@ def predict(
     `supervised` is the share of such tokens; `repeated` is how many tokens of a shared prefix attention reads with the rows,
     for each token at once.
     """
-    copies = BYTES_PER_COPY * (parameters - shape.vocabulary * shape.hidden) if precision == "bfloat16" else 0
+    copies = float(BYTES_PER_COPY * (parameters - shape.vocabulary * shape.hidden) if precision == "bfloat16" else 0)
     fixed = (BYTES_PER_TRAINED[optimizer] * trained + BYTES_PER_FROZEN * (parameters - trained)) / shards
     number = 2 if precision == "bfloat16" else 4
     width, inner = KEPT[precision, compiled]
