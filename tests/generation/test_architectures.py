@@ -91,6 +91,20 @@ def test_a_prefix_that_is_read_once_gives_the_same_loss_and_gradients(model: Any
         assert (together - apart).norm() <= 1e-5 * apart.norm()
 
 
+def test_a_model_that_mixes_tokens_outside_attention_reads_every_row_whole() -> None:
+    class Shift(torch.nn.Module):
+        def forward(self, hidden: Any) -> Any:
+            return hidden + hidden.roll(1, dims=1)
+
+    torch.manual_seed(0)
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=64, **GROUPED))
+    assert prefix.share(model, 40)
+    prefix.undo(model)
+    model.model.layers[0].mlp = Shift()
+    assert not prefix.share(model, 40)
+    assert model.config._attn_implementation == prefix.ORDINARY and prefix.LAYOUT.sizes is None
+
+
 def test_batched_answers_are_those_of_generate_one_by_one(model: Any, tokenizer: Any) -> None:
     requests = [Request(str(length), "Anna buys 12 " * length) for length in (1, 6, 2, 4, 3)]
     local = Local(model, tokenizer, DecodingConfig(max_new_tokens=MAX_NEW_TOKENS), batch_size=3)

@@ -78,10 +78,9 @@ def share(model: Any, longest: int) -> bool:
     ):
         return False
     AttentionInterface.register(ATTENTION, attention)
-    model.set_attn_implementation(ATTENTION)
     if _reads_the_same(model):
+        model.set_attn_implementation(ATTENTION)
         return True
-    undo(model)
     return False
 
 
@@ -91,7 +90,7 @@ def undo(model: Any) -> None:
 
 
 def _reads_the_same(model: Any) -> bool:
-    """Whether two short rows give the same logits side by side and behind what they begin with."""
+    """Whether two short rows give the same logits as the model is, and behind what they begin with by this attention."""
     import torch
 
     prefix, rest = 3, 4
@@ -103,14 +102,15 @@ def _reads_the_same(model: Any) -> bool:
     model.eval()
     try:
         with torch.no_grad():
-            LAYOUT.set(0, 1)  # a training that broke off may have left another
             apart = model(input_ids=ids, use_cache=False).logits
+            model.set_attn_implementation(ATTENTION)
             LAYOUT.set(prefix, 2)
             together = model(input_ids=laid_out(ids, prefix), position_ids=places, use_cache=False).logits
     except (RuntimeError, ValueError, TypeError):  # what a model that lays its tokens out otherwise stumbles over
         return False
     finally:
-        LAYOUT.set(0, 1)
+        LAYOUT.set(0, 1)  # also what a training that broke off has left
+        undo(model)
         model.train(training)
     return bool(torch.allclose(together, laid_out(apart, prefix), rtol=1e-3, atol=1e-3 * float(apart.abs().max())))
 
