@@ -256,7 +256,7 @@ def assert_close_weights(found: Path, expected: Path) -> None:
 @pytest.mark.slow
 def test_processes_train_the_same_model_also_when_killed_and_when_others_go_on(make_job: Any) -> None:
     """On two processes as on one, although a run is killed at a checkpoint and goes on from it, on as many or not."""
-    config = {"epochs": 6, "global_batch_size": 29, "learning_rate": 1e-3}  # the last batch of an epoch has 5 examples
+    config = {"epochs": 3, "global_batch_size": 29, "learning_rate": 1e-3}  # the last batch of an epoch has 5 examples
     undisturbed = make_job("undisturbed", **config)
     launch(undisturbed)
     for first, then in ((2, 2), (2, 1), (1, 2)):
@@ -297,7 +297,7 @@ def on_shards(processes: int) -> dict[str, Any]:
 @pytest.mark.slow
 def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make_job: Any) -> None:
     """FSDP2 through accelerate and a launcher: killed on two processes, gone on with on three, to an ordinary folder."""
-    config = {"epochs": 6, "global_batch_size": 29, "learning_rate": 1e-3}
+    config = {"epochs": 3, "global_batch_size": 29, "learning_rate": 1e-3}
     whole, sharded = make_job("whole", **config), make_job("sharded", on_shards(2), **config)
     launch(whole)
     kill_at_a_checkpoint(sharded)
