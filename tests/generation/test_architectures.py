@@ -21,9 +21,13 @@ from qalign.training.tiny import train_tokenizer  # noqa: E402
 MAX_NEW_TOKENS = 20
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 GROUPED = {**SMALL, "num_key_value_heads": 1}
+NO_DROPOUT = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", GROUPED),
-    "gpt2 (learned positions)": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256}),
+    "gpt2 (learned positions)": (
+        "GPT2Config",
+        {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256, **NO_DROPOUT},
+    ),
     "gemma2 (soft-capped logits, sliding window)": ("Gemma2Config", {**GROUPED, "head_dim": 16, "sliding_window": 16}),
     "mistral (sliding window)": ("MistralConfig", {**GROUPED, "sliding_window": 16}),
     "bloom (ALiBi)": ("BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 2}),
@@ -100,6 +104,9 @@ def test_a_model_that_mixes_tokens_outside_attention_reads_every_row_whole() -> 
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=64, **GROUPED))
     assert prefix.share(model, 40)
     prefix.undo(model)
+    model.config.attention_dropout = 0.1
+    assert not prefix.share(model, 40), "each row would draw for itself"
+    model.config.attention_dropout = 0.0
     model.model.layers[0].mlp = Shift()
     assert not prefix.share(model, 40)
     assert model.config._attn_implementation == prefix.ORDINARY and prefix.LAYOUT.sizes is None

@@ -74,17 +74,18 @@ class Local:
         prefix = self._read(common_prefix(prompts) if len(prompts) > 1 else [])
         shares = [ordered[loop :: self.loops] for loop in range(max(1, min(self.loops, len(ordered))))]
         loops = [self._loop(share, prompts, keys, prefix) for share in shares]
-        yield from loops[0] if len(loops) == 1 else side_by_side(loops)
+        yield from filter(None, loops[0]) if len(loops) == 1 else side_by_side(loops)
 
     def _loop(
         self, places: Sequence[int], prompts: Sequence[list[int]], keys: Sequence[str], prefix: Any
-    ) -> Iterator[Answer]:
-        """The answers to the prompts at these places, from the first on."""
+    ) -> Iterator[Answer | None]:
+        """The answers to the prompts at these places, from the first on; between two steps None, where it can be stopped."""
         import torch
 
         waiting = deque(places)
         answering: Rows | None = None
         while waiting or answering:
+            yield None
             if answering and (len(answering.free) < FREE_TO_REFILL * len(answering.places)):
                 yield from self._step(answering)
             elif answering and not (waiting and answering.can_be_replaced):
@@ -221,11 +222,10 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
 
 
 def loops_at_once(model: Any) -> int:
-    """How many loops answer side by side: some for a small model on a CPU with several cores, else one."""
-    import torch
-
+    """How many loops answer side by side: some for a small model on a CPU with several cores, else one; always the same on a
+    machine."""
     small = sum(parameter.nbytes for parameter in model.parameters()) < SMALL
-    return min(LOOPS, torch.get_num_threads()) if small and model.device.type == "cpu" else 1
+    return min(LOOPS, os.cpu_count() or 1) if small and model.device.type == "cpu" else 1
 
 
 def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:

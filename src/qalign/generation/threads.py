@@ -15,8 +15,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def side_by_side(iterators: Sequence[Iterator[T]]) -> Iterator[T]:
-    """What all iterators make, as it comes; each runs in a thread with its share of torch's threads.
+def side_by_side(iterators: Sequence[Iterator[T | None]]) -> Iterator[T]:
+    """What all iterators make, as it comes, None left out; each runs in a thread with its share of torch's threads. Between
+    two items they can be stopped.
 
     Raises:
         BaseException: what one of them raised; the others then end after what they are at.
@@ -27,28 +28,31 @@ def side_by_side(iterators: Sequence[Iterator[T]]) -> Iterator[T]:
     made: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
     stop = Event()
 
-    def work(iterator: Iterator[T]) -> None:
+    def work(iterator: Iterator[T | None]) -> None:
         torch.set_num_threads(max(1, threads // len(iterators)))
         try:
             for item in iterator:
-                made.put((item,))
                 if stop.is_set():
                     return
+                if item is not None:
+                    made.put((item,))
             made.put(None)
         except BaseException as error:  # raised again where the items are taken
             made.put(error)
 
-    with ThreadPoolExecutor(len(iterators)) as pool:
-        try:
-            running = len([pool.submit(work, iterator) for iterator in iterators])
-            while running:
-                item = made.get()
-                if isinstance(item, BaseException):
-                    raise item
-                if item is None:
-                    running -= 1
-                else:
-                    yield item[0]
-        finally:
-            stop.set()
-            torch.set_num_threads(threads)
+    try:
+        with ThreadPoolExecutor(len(iterators)) as pool:
+            try:
+                running = len([pool.submit(work, iterator) for iterator in iterators])
+                while running:
+                    item = made.get()
+                    if isinstance(item, BaseException):
+                        raise item
+                    if item is None:
+                        running -= 1
+                    else:
+                        yield item[0]
+            finally:
+                stop.set()
+    finally:
+        torch.set_num_threads(threads)

@@ -27,7 +27,7 @@ class _Worker(SpawnProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
     def run(self) -> None:
-        signal.signal(signal.SIGINT, _interrupt_once)
+        signal.signal(signal.SIGINT, _end_at_once)  # until it works: there is nothing to tidy up yet
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             super().run()
@@ -36,9 +36,13 @@ class _Worker(SpawnProcess):
 
 
 def _interrupt_once(*_: object) -> None:
-    """A second Ctrl-C would interrupt the handling of the first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A second Ctrl-C would interrupt the handling of the first: it ends the process there and then."""
+    signal.signal(signal.SIGINT, _end_at_once)
     raise KeyboardInterrupt
+
+
+def _end_at_once(*_: object) -> None:
+    os._exit(INTERRUPTED)
 
 
 class _Context(SpawnContext):
@@ -57,6 +61,7 @@ def _begin(threads: int, parent: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     os.environ[LINES] = "1"
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    signal.signal(signal.SIGINT, _interrupt_once)
 
 
 def _end_with(parent: int) -> None:

@@ -84,7 +84,8 @@ def finetune(job: Job) -> None:
     longest = max(data.lengths)
     check_length(model, longest, "set training.max_length lower, with training.too_long=drop or cut")
     common = data.common_prefix
-    if common >= prefix.FEWEST and prefix.share(model, longest):
+    drops = config.adapter is not None and config.adapter.dropout > 0  # each row draws its own
+    if common >= prefix.FEWEST and not drops and prefix.share(model, longest):
         data.shared = common
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
@@ -222,7 +223,8 @@ def backward(
     pad: int,
 ) -> torch.Tensor:
     """Accumulates the gradient of the mean loss over the step's `supervised` tokens in this rank's share of the
-    micro-batches; returns this rank's summed loss. Gradients are exchanged once, with the last micro-batch."""
+    micro-batches; returns this rank's summed loss. Gradients are exchanged once, with the last micro-batch; on shards with
+    each."""
     import torch
 
     ranks = accelerator.num_processes
@@ -232,7 +234,8 @@ def backward(
     for place, part in enumerate(mine):
         batch = collate(data, part, pad).to(accelerator.device)
         last = place == len(mine) - 1
-        with accelerator.no_sync(model) if not last else nullcontext():
+        # Shards reduce with each micro-batch: a gradient that waits is whole, on every rank.
+        with nullcontext() if last or is_sharded(accelerator) else accelerator.no_sync(model):
             part_loss = loss(model, batch)
             accelerator.backward(part_loss * (ranks / supervised))  # gradients are averaged over ranks: undone here
         summed += part_loss.detach()
@@ -291,6 +294,7 @@ def _accelerator(job: Job) -> Any:
     import torch
     from accelerate import Accelerator
     from accelerate.utils import ProjectConfiguration
+    from torch.distributed.fsdp import MixedPrecisionPolicy
 
     bfloat16 = job.config.precision == "bfloat16"
     if bfloat16 and torch.cuda.is_available() and job.placement.device != "cpu" and not torch.cuda.is_bf16_supported():
@@ -313,8 +317,15 @@ def _accelerator(job: Job) -> Any:
         raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
     if is_sharded(accelerator) and not accelerator.is_fsdp2:
         raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
-    if is_sharded(accelerator) and job.config.adapter is not None:
-        raise SettingError("an adapter is not trained on shards; leave FSDP out of the launcher's config")
+    if is_sharded(accelerator) and (job.config.adapter is not None or job.config.optimizer != "adamw"):
+        raise SettingError(
+            "adapters and optimizers of 8 bits are not trained on shards; leave FSDP out of the launcher's config"
+        )
+    if is_sharded(accelerator) and bfloat16:
+        # Gradients are summed in float32, as on one device; accelerate's own choice is bfloat16.
+        accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
+        )
     if trackers:
         logs.mkdir(parents=True, exist_ok=True)
         accelerator.init_trackers("qalign")

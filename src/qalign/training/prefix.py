@@ -64,7 +64,9 @@ def attention(
 
 def share(model: Any, longest: int) -> bool:
     """Gives a model that is not wrapped yet this attention, if it can read rows of up to `longest` tokens so: all that
-    looks across tokens in it is causal attention through transformers' interface. Whether it can is also tried."""
+    looks across tokens in it is causal attention through transformers' interface, and nothing is dropped, which each row
+    draws for itself. Whether it can is also tried."""
+    import torch
     from transformers import AttentionInterface
 
     config = model.config.get_text_config()
@@ -75,6 +77,8 @@ def share(model: Any, longest: int) -> bool:
         or getattr(model, "_is_stateful", False)
         or not set(getattr(config, "layer_types", None) or KINDS) <= KINDS
         or any(window is not None and window < longest for window in windows)
+        or getattr(config, "attention_dropout", None)
+        or any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.modules())
     ):
         return False
     AttentionInterface.register(ATTENTION, attention)
