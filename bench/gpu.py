@@ -36,10 +36,11 @@ from qalign.placement import Placement
 from qalign.training import prefix
 from qalign.training.batches import TokenizedExamples
 from qalign.training.config import TrainingConfig
-from qalign.training.loop import Job, make_optimizer, one_step
+from qalign.training.loop import Job, one_step
 from qalign.training.loss import SupervisedLoss
 from qalign.training.memory import predict, settle, shape_of
 from qalign.training.models import compile_blocks, without_planned_attention
+from qalign.training.optimizer import make_optimizer
 
 LENGTHS = Path(__file__).parent / "lengths.json"
 PACKAGE, REFERENCE, TRL = "qalign", "reference's way", "trl, packed"

@@ -36,11 +36,12 @@ def step(tokens: int, length: int) -> common.Measured:
     from transformers import LlamaForCausalLM
 
     from qalign.placement import Placement
-    from qalign.training.loop import _keep_freed_memory, backward
+    from qalign.training.accelerator import keep_freed_memory
+    from qalign.training.loop import backward
     from qalign.training.loss import SupervisedLoss
     from qalign.training.memory import BYTES_PER_FROZEN, predict, shape_of
 
-    _keep_freed_memory()
+    keep_freed_memory()
     shape = models.SHAPES[TRAINING]
     model = LlamaForCausalLM(models.config_of(shape))
     parameters = sum(parameter.numel() for parameter in model.parameters())

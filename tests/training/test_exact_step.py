@@ -48,7 +48,7 @@ Gradients = tuple[float, dict[str, torch.Tensor]]
 
 @pytest.fixture(scope="module")
 def accelerator() -> Accelerator:
-    loop._reset()
+    loop.reset()
     return Accelerator(cpu=True)
 
 

@@ -21,8 +21,9 @@ from qalign.records import Example
 from qalign.training import Adapter, TrainingConfig, loop
 from qalign.training.batches import GlobalBatches, tokenize
 from qalign.training.launch import launch
-from qalign.training.loop import Job, learning_rate_factor
+from qalign.training.loop import Job
 from qalign.training.models import load_tokenizer
+from qalign.training.optimizer import learning_rate_factor
 from qalign.training.tiny import TinyConfig, make_tiny
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")

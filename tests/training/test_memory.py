@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from transformers import GPT2Config, LlamaConfig, LlamaForCausalLM
 
 from qalign.errors import ModelError
@@ -118,13 +119,13 @@ def test_what_is_left_open_is_settled_on_cuda(
     monkeypatch.setattr(memory, "_available", lambda accelerator: free * GIB)
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(vocab_size=32000))
-    accelerator = SimpleNamespace(device=torch.device("cuda"))
+    accelerator = SimpleNamespace(device=torch.device("cuda"), distributed_type=DistributedType.NO)
     found = settle(Placement(**given), accelerator, model, TrainingConfig(), 0.5)
     assert (found.tokens_per_micro_batch, found.activation_checkpointing, found.compile) == expected
 
 
 def test_what_is_left_open_is_settled_on_a_cpu() -> None:
-    accelerator = SimpleNamespace(device=torch.device("cpu"))
+    accelerator = SimpleNamespace(device=torch.device("cpu"), distributed_type=DistributedType.NO)
     model = LlamaForCausalLM(
         LlamaConfig(vocab_size=16, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1)
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .memory import is_sharded
+from .accelerator import is_sharded
 
 PROGRESS = "progress.json"
 

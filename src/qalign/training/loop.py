@@ -7,11 +7,9 @@ the same batches on any number of devices and after a resume.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,17 +17,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError, SettingError
+from ..errors import ModelError
 from ..placement import Placement
 from ..progress import Bar
 from ..records import Example, atomic_file, read_jsonl, write_json
 from . import checkpoints, prefix
+from .accelerator import is_sharded, keep_freed_memory, make_accelerator, reset
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from .config import METRICS, SUMMARY, TrainingConfig
 from .loss import SupervisedLoss
-from .memory import ON_CPU, is_sharded, settle
+from .memory import ON_CPU, settle
 from .models import (
-    check_device,
     check_length,
     compile_blocks,
     load_model,
@@ -39,6 +37,7 @@ from .models import (
     with_adapter,
     without_planned_attention,
 )
+from .optimizer import learning_rate_factor, make_optimizer
 
 if TYPE_CHECKING:
     import torch
@@ -73,9 +72,9 @@ def finetune(job: Job) -> None:
     from accelerate.utils import set_seed
 
     config = job.config
-    _keep_freed_memory()
+    keep_freed_memory()
     without_planned_attention()
-    accelerator = _accelerator(job)
+    accelerator = make_accelerator(job.config, job.placement, job.output, job.scratch)
     set_seed(config.seed)
     folder = resolve(job.model)
     tokenizer = load_tokenizer_as_saved(folder)
@@ -129,7 +128,7 @@ def finetune(job: Job) -> None:
         shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
         write_json(job.output / SUMMARY, _summary(job, data, progress))
     accelerator.end_training()
-    _reset()
+    reset()
 
 
 def _tokenized(job: Job, tokenizer: Any, accelerator: Any) -> TokenizedExamples:
@@ -242,101 +241,9 @@ def backward(
     return summed
 
 
-def make_optimizer(model: Any, config: TrainingConfig) -> Any:
-    """Fused AdamW (arXiv 1711.05101) over what is trainable, or torchao's with moments of 8 bits.
-
-    Raises:
-        SettingError: torchao is wanted and not installed.
-    """
-    import torch
-
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    values: dict[str, Any] = {
-        "lr": config.learning_rate,
-        "betas": (config.adam_beta1, config.adam_beta2),
-        "eps": config.adam_epsilon,
-        "weight_decay": config.weight_decay,
-    }
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(trained, fused=True, **values)
-    try:
-        from torchao.optim import AdamW8bit
-    except ImportError as error:
-        raise SettingError("an optimizer of 8 bits needs torchao; install it: pip install 'qalign[8bit]'") from error
-    return AdamW8bit(trained, **values)
-
-
-def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
-    """Linear warm-up over `warmup_ratio` of the steps, then half a cosine down to zero; as transformers' schedule does."""
-    warmup = math.ceil(total_steps * config.warmup_ratio)
-    if step < warmup:
-        return step / max(warmup, 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total_steps - warmup, 1)))
-
-
 def pad_id(tokenizer: Any) -> int:
     """What fills rows on the right. Nothing reads it, so the end-of-sequence token will do where there is no other."""
     return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
-
-
-def _keep_freed_memory() -> None:
-    """Has glibc keep what a step frees for the next one. By default large tensors come from the system anew each time, and
-    writing to each of their pages for the first time takes longer than much of the arithmetic (mallopt(3))."""
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        trim_threshold, mmap_max = -1, -4
-        mallopt(trim_threshold, -1)
-        mallopt(mmap_max, 0)
-
-
-def _accelerator(job: Job) -> Any:
-    import importlib.util
-
-    import torch
-    from accelerate import Accelerator
-    from accelerate.utils import ProjectConfiguration
-    from torch.distributed.fsdp import MixedPrecisionPolicy
-
-    bfloat16 = job.config.precision == "bfloat16"
-    if bfloat16 and torch.cuda.is_available() and job.placement.device != "cpu" and not torch.cuda.is_bf16_supported():
-        raise SettingError("this device has no bfloat16; set precision=float32")
-    check_device(job.placement.device)
-    trackers = [
-        name for name in job.placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")
-    ]
-    logs = job.placement.runs / "logs" / job.output.name.removesuffix(".partial")
-    _reset()
-    # Said outright: of several processes on a machine without accelerators, each would train alone.
-    on_cpu = job.placement.device == "cpu" or not torch.accelerator.is_available()
-    accelerator = Accelerator(
-        mixed_precision="bf16" if bfloat16 else "no",
-        cpu=on_cpu,
-        log_with=trackers or None,
-        project_config=ProjectConfiguration(project_dir=str(job.scratch), logging_dir=str(logs)),
-    )
-    if str(accelerator.distributed_type) == "DistributedType.DEEPSPEED":
-        raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
-    if is_sharded(accelerator) and not accelerator.is_fsdp2:
-        raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
-    if is_sharded(accelerator) and (job.config.adapter is not None or job.config.optimizer != "adamw"):
-        raise SettingError(
-            "adapters and optimizers of 8 bits are not trained on shards; leave FSDP out of the launcher's config"
-        )
-    if is_sharded(accelerator) and bfloat16:
-        # Gradients are summed in float32, as on one device; accelerate's own choice is bfloat16.
-        accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
-            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
-        )
-    if trackers:
-        logs.mkdir(parents=True, exist_ok=True)
-        accelerator.init_trackers("qalign")
-    return accelerator
-
-
-def _reset() -> None:
-    """Lets the next stage of the same process choose its own precision: accelerate keeps its state in globals."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=False)
 
 
 def _report(job: Job, accelerator: Any, pending: list[tuple[Any, Any, Any]], seconds: float) -> str:

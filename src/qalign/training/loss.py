@@ -49,7 +49,7 @@ class SupervisedLoss:
     def remove(self) -> None:
         """Takes the hook off, so that the model projects every position again, and reads rows as usual."""
         self._handle.remove()
-        LAYOUT.set(0, 1)
+        LAYOUT.set()
 
     def _select(self, head: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if self._selected is None:

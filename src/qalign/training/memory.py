@@ -1,11 +1,10 @@
 """How much memory a training stage takes on a device, and how many tokens at once fit.
 
-Weights, gradients and AdamW's two moments are float32 (the moments, if asked for, of 8 bits); with bfloat16 arithmetic a copy
-of the weights comes on top. What is
-kept for the backward pass grows with the tokens of a micro-batch. Per token and block a LLaMA keeps, in numbers of its
-hidden width h and of its inner width i: the block's two inputs and their normalised forms, queries, keys, values and the
-attention's output; and around the activation function the gate, its value, the other factor and the product. Other
-architectures differ by a part of that.
+Weights, gradients and AdamW's two moments are float32 (the moments, if asked for, of 8 bits); with bfloat16 arithmetic a
+copy of the weights comes on top. What is kept for the backward pass grows with the tokens of a micro-batch. Per token and
+block a LLaMA keeps, in numbers of its hidden width h and of its inner width i: the block's two inputs and their normalised
+forms, queries, keys, values and the attention's output; and around the activation function the gate, its value, the other
+factor and the product. Other architectures differ by a part of that.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from ..errors import ModelError
 from ..placement import Placement
+from .accelerator import is_sharded
 from .config import TrainingConfig
 
 SHARE = 0.93
@@ -108,12 +108,12 @@ def predict(
     logits = supervised * shape.vocabulary * 2 * number  # and their gradient
     if shards > 1:  # whole are the weights of two blocks, one at work and the next, and a gradient
         copies = 3 * number * parameters / shape.blocks
-        if not checkpointing:
-            return Memory(fixed + copies, block * shape.blocks + logits)
-        return Memory(fixed + copies, 4 * shape.hidden * shape.blocks + block + logits)
-    if checkpointing:  # the input of each block is kept, and one block at a time is whole
-        return Memory(fixed + copies / shape.blocks, 4 * shape.hidden * shape.blocks + block + logits)
-    return Memory(fixed + copies, block * shape.blocks + logits)
+    elif checkpointing:  # of one block at a time
+        copies /= shape.blocks
+    kept = (
+        4 * shape.hidden * shape.blocks + block if checkpointing else block * shape.blocks
+    )  # or each block's input alone
+    return Memory(fixed + copies, kept + logits)
 
 
 def adapter_parameters(shape: Shape, rank: int) -> int:
@@ -182,11 +182,6 @@ def settle(
         activation_checkpointing=bool(checkpointing),
         compile=compiled,
     )
-
-
-def is_sharded(accelerator: Any) -> bool:
-    """Whether each device holds a part of the model only (FSDP)."""
-    return str(getattr(accelerator, "distributed_type", "")) == "DistributedType.FSDP"
 
 
 def _available(accelerator: Any) -> float:

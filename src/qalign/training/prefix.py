@@ -30,7 +30,7 @@ class Layout:
 
     sizes: torch.Tensor | None = None
 
-    def set(self, prefix: int, rows: int) -> None:
+    def set(self, prefix: int = 0, rows: int = 1) -> None:
         """What holds from here on, also for activations that are computed again in the backward pass."""
         import torch
 
@@ -59,7 +59,7 @@ def attention(
         return torch.cat([states[:, :, :prefix].expand(rows, -1, -1, -1), rest], 2)
 
     out, _ = sdpa_attention_forward(module, whole(query), whole(key), whole(value), attention_mask, **options)
-    return torch.cat([out[:1, :prefix], out[:, prefix:].flatten(0, 1)[None]], 1), None
+    return laid_out(out, prefix), None
 
 
 def share(model: Any, longest: int) -> bool:
@@ -113,7 +113,7 @@ def _reads_the_same(model: Any) -> bool:
     except (RuntimeError, ValueError, TypeError):  # what a model that lays its tokens out otherwise stumbles over
         return False
     finally:
-        LAYOUT.set(0, 1)  # also what a training that broke off has left
+        LAYOUT.set()  # also what a training that broke off has left
         undo(model)
         model.train(training)
     return bool(torch.allclose(together, laid_out(apart, prefix), rtol=1e-3, atol=1e-3 * float(apart.abs().max())))

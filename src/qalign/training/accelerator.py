@@ -1,0 +1,83 @@
+"""The devices of a training stage, by way of accelerate: which, how many, in shards or whole."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingError
+from ..placement import Placement
+from .config import TrainingConfig
+from .models import check_device
+
+
+def make_accelerator(config: TrainingConfig, placement: Placement, output: Path, scratch: Path) -> Any:
+    """accelerate's view of the devices, for one stage; its trackers are named after the stage's folder `output`.
+
+    Raises:
+        SettingError: the device, the precision or the way of sharding is not to be had.
+    """
+    import importlib.util
+
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import ProjectConfiguration
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    bfloat16 = config.precision == "bfloat16"
+    if bfloat16 and torch.cuda.is_available() and placement.device != "cpu" and not torch.cuda.is_bf16_supported():
+        raise SettingError("this device has no bfloat16; set precision=float32")
+    check_device(placement.device)
+    trackers = [name for name in placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")]
+    logs = placement.runs / "logs" / output.name.removesuffix(".partial")
+    reset()
+    # Said outright: of several processes on a machine without accelerators, each would train alone.
+    on_cpu = placement.device == "cpu" or not torch.accelerator.is_available()
+    accelerator = Accelerator(
+        mixed_precision="bf16" if bfloat16 else "no",
+        cpu=on_cpu,
+        log_with=trackers or None,
+        project_config=ProjectConfiguration(project_dir=str(scratch), logging_dir=str(logs)),
+    )
+    if str(accelerator.distributed_type) == "DistributedType.DEEPSPEED":
+        raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
+    if is_sharded(accelerator) and not accelerator.is_fsdp2:
+        raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
+    if is_sharded(accelerator) and (config.adapter is not None or config.optimizer != "adamw"):
+        raise SettingError(
+            "adapters and optimizers of 8 bits are not trained on shards; leave FSDP out of the launcher's config"
+        )
+    if is_sharded(accelerator) and bfloat16:
+        # Gradients are summed in float32, as on one device; accelerate's own choice is bfloat16.
+        accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
+        )
+    if trackers:
+        logs.mkdir(parents=True, exist_ok=True)
+        accelerator.init_trackers("qalign")
+    return accelerator
+
+
+def is_sharded(accelerator: Any) -> bool:
+    """Whether each device holds a part of the model only (FSDP)."""
+    from accelerate.utils import DistributedType
+
+    return bool(accelerator.distributed_type == DistributedType.FSDP)
+
+
+def reset() -> None:
+    """Lets the next stage of the same process choose its own precision: accelerate keeps its state in globals."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=False)
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep what a step frees for the next one. By default large tensors come from the system anew each time, and
+    writing to each of their pages for the first time takes longer than much of the arithmetic (mallopt(3))."""
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        trim_threshold, mmap_max = -1, -4
+        mallopt(trim_threshold, -1)
+        mallopt(mmap_max, 0)

@@ -1,0 +1,41 @@
+"""AdamW and its schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import SettingError
+from .config import TrainingConfig
+
+
+def make_optimizer(model: Any, config: TrainingConfig) -> Any:
+    """Fused AdamW (arXiv 1711.05101) over what is trainable, or torchao's with moments of 8 bits.
+
+    Raises:
+        SettingError: torchao is wanted and not installed.
+    """
+    import torch
+
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    values: dict[str, Any] = {
+        "lr": config.learning_rate,
+        "betas": (config.adam_beta1, config.adam_beta2),
+        "eps": config.adam_epsilon,
+        "weight_decay": config.weight_decay,
+    }
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(trained, fused=True, **values)
+    try:
+        from torchao.optim import AdamW8bit
+    except ImportError as error:
+        raise SettingError("an optimizer of 8 bits needs torchao; install it: pip install 'qalign[8bit]'") from error
+    return AdamW8bit(trained, **values)
+
+
+def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
+    """Linear warm-up over `warmup_ratio` of the steps, then half a cosine down to zero; as transformers' schedule does."""
+    warmup = math.ceil(total_steps * config.warmup_ratio)
+    if step < warmup:
+        return step / max(warmup, 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total_steps - warmup, 1)))
