@@ -23,8 +23,7 @@ def make_accelerator(config: TrainingConfig, placement: Placement, output: Path,
 
     import torch
     from accelerate import Accelerator
-    from accelerate.utils import ProjectConfiguration
-    from torch.distributed.fsdp import MixedPrecisionPolicy
+    from accelerate.utils import DistributedType, ProjectConfiguration
 
     bfloat16 = config.precision == "bfloat16"
     if bfloat16 and torch.cuda.is_available() and placement.device != "cpu" and not torch.cuda.is_bf16_supported():
@@ -41,23 +40,31 @@ def make_accelerator(config: TrainingConfig, placement: Placement, output: Path,
         log_with=trackers or None,
         project_config=ProjectConfiguration(project_dir=str(scratch), logging_dir=str(logs)),
     )
-    if str(accelerator.distributed_type) == "DistributedType.DEEPSPEED":
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
         raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
-    if is_sharded(accelerator) and not accelerator.is_fsdp2:
-        raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
-    if is_sharded(accelerator) and (config.adapter is not None or config.optimizer != "adamw"):
-        raise SettingError(
-            "adapters and optimizers of 8 bits are not trained on shards; leave FSDP out of the launcher's config"
-        )
-    if is_sharded(accelerator) and bfloat16:
-        # Gradients are summed in float32, as on one device; accelerate's own choice is bfloat16.
-        accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
-            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
-        )
+    if is_sharded(accelerator):
+        _prepare_for_shards(accelerator, config)
     if trackers:
         logs.mkdir(parents=True, exist_ok=True)
         accelerator.init_trackers("qalign")
     return accelerator
+
+
+def _prepare_for_shards(accelerator: Any, config: TrainingConfig) -> None:
+    """Refuses what is not trained on shards; has gradients summed in float32, as on one device (accelerate: bfloat16)."""
+    import torch
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    if not accelerator.is_fsdp2:
+        raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
+    if config.adapter is not None or config.optimizer != "adamw":
+        raise SettingError(
+            "adapters and optimizers of 8 bits are not trained on shards; leave FSDP out of the launcher's config"
+        )
+    if config.precision == "bfloat16":
+        accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
+        )
 
 
 def is_sharded(accelerator: Any) -> bool:
