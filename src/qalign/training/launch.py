@@ -30,21 +30,21 @@ def launch(job: Job) -> None:
 
     Raises:
         QAlignError: as `finetune` does, also when it happened in one of several processes.
-        SettingError: the launcher is not there.
+        SettingError: the launcher is not there, or no command.
     """
     if job.placement.processes == 1 and not job.placement.launcher:
         finetune(job)
         return
-    path, error = job.scratch / "job.json", job.scratch / ERROR
-    error.unlink(missing_ok=True)
-    write_json(path, job_to_json(job))
-    command = shlex.split(job.placement.launcher) or [
+    command = _words(job.placement.launcher) or [
         sys.executable,
         "-m",
         "torch.distributed.run",
         "--standalone",
         f"--nproc-per-node={job.placement.processes}",
     ]
+    path, error = job.scratch / "job.json", job.scratch / ERROR
+    error.unlink(missing_ok=True)
+    write_json(path, job_to_json(job))
     try:
         finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
     except OSError as reason:
@@ -56,6 +56,13 @@ def launch(job: Job) -> None:
     if finished.returncode != 0:
         message = error.read_text(encoding="utf-8") if error.is_file() else ""
         raise ModelError(message or "training on several processes failed; their messages stand above")
+
+
+def _words(launcher: str) -> list[str]:
+    try:
+        return shlex.split(launcher)
+    except ValueError as reason:
+        raise SettingError(f"the launcher {launcher!r} is no command ({reason}); close its quotes") from reason
 
 
 def job_to_json(job: Job) -> dict[str, Any]:
