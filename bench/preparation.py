@@ -4,8 +4,10 @@
 
 The reference's way, as published training code for this kind of data has it (NJUNLP/QAlign's train.py, after
 tatsu-lab/stanford_alpaca): the SentencePiece tokenizer in Python, one text at a time; each example once whole and once
-without its answer, for the length of the prompt; a tensor each. Beside both, the limit of the library that the package
-tokenises with: the same texts, whole and prompts, given to it in batches and nothing done with what comes back.
+without its answer, for the length of the prompt; a tensor each. Beside both, the library tokenizers on all cores: the same
+texts, whole and prompts, given to it in batches and nothing done with what comes back. Every round opens its tokenizers
+anew, so that no word is remembered from the round before. The package's ids of all examples are compared with those of the
+library tokenizers.
 
 With `--growth`: time and memory against the number of examples, each in a process of its own, on as many examples as
 asked for with questions and answers of MetaMathQA's kind (made of GSM8K's: two answers after each question).
@@ -14,6 +16,7 @@ asked for with questions and answers of MetaMathQA's kind (made of GSM8K's: two 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import subprocess
@@ -21,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,31 +38,47 @@ from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.models import load_tokenizer_as_saved
 
-CONFIG = TrainingConfig(max_length=2048)
-REFERENCE, PACKAGE, LIMIT = "reference's way", "qalign", "tokenizers alone"
+CONFIG = TrainingConfig(max_length=8192)
+REFERENCE, PACKAGE, ALONE = "reference's way", "qalign", "tokenizers alone"
 SIZES = (1_000, 10_000, 100_000, 395_000)
 
 
-def package(examples: Sequence[Example], tokenizer: Any) -> common.Measured:
+def package(examples: Sequence[Example], base: Path) -> common.Measured:
     """`qalign.training.batches.tokenize`, as every training stage begins."""
+    tokenizer = load_tokenizer_as_saved(base)
+    gc.collect()  # what loading left, before the clock runs
     begun = time.perf_counter()
     made = tokenize(examples, tokenizer, CONFIG)
     return _measured(len(made), int(made.starts[-1]), time.perf_counter() - begun)
 
 
-def limit(examples: Sequence[Example], tokenizer: Any) -> common.Measured:
+def alone(examples: Sequence[Example], base: Path) -> common.Measured:
     """The library's own rate, 1,024 examples at a time."""
+    backend = load_tokenizer_as_saved(base).backend_tokenizer
+    gc.collect()
     begun, tokens = time.perf_counter(), 0
     for start in range(0, len(examples), 1024):
         asked = [prompt(example.instruction or "") for example in examples[start : start + 1024]]
-        tokenizer.backend_tokenizer.encode_batch_fast(asked)
+        backend.encode_batch_fast(asked)
         whole = [text + example.response for text, example in zip(asked, examples[start : start + 1024], strict=True)]
-        tokens += sum(map(len, tokenizer.backend_tokenizer.encode_batch_fast(whole)))
+        tokens += sum(map(len, backend.encode_batch_fast(whole)))
     return _measured(len(examples), tokens, time.perf_counter() - begun)
+
+
+def differing(examples: Sequence[Example], base: Path) -> int:
+    """Of how many examples the package's ids are not those of the library tokenizers, one text at a time."""
+    tokenizer = load_tokenizer_as_saved(base)
+    made = tokenize(examples, tokenizer, CONFIG)
+    backend = tokenizer.backend_tokenizer
+    texts = (prompt(example.instruction or "") + example.response for example in examples)
+    rows = (made.ids[start:end].tolist() for start, end in pairwise(made.starts))
+    eos = tokenizer.eos_token_id
+    return sum([*backend.encode(text).ids, eos] != row for text, row in zip(texts, rows, strict=True))
 
 
 def reference(examples: Sequence[Example], tokenizer: Any) -> common.Measured:
     """One text at a time, twice, a tensor each, prompt positions masked in a copy."""
+    gc.collect()
     begun, tokens = time.perf_counter(), 0
     for example in examples:
         source = prompt(example.instruction or "")
@@ -131,7 +151,7 @@ def main() -> None:
     """Measures, prints, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with local copies of the corpora")
-    parser.add_argument("--examples", type=int, default=4000, help="of each dataset (%(default)s)")
+    parser.add_argument("--examples", type=int, help="of each dataset (all)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
     parser.add_argument("--growth", action="store_true", help="time and memory against the number of examples instead")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
@@ -155,39 +175,44 @@ def main() -> None:
             measured = growth(base, answers)
             name, results, text = "preparation-growth", {"sizes": measured}, growth_table(measured)
         else:
-            fast, slow = load_tokenizer_as_saved(base), slow_tokenizer(model)
-            rounds = {}
+            slow = slow_tokenizer(model)
+            rounds, differ = {}, {}
             for dataset, rows in prepared.items():
                 some = rows[: options.examples]
                 rounds[dataset] = common.take_turns(
                     {
-                        PACKAGE: lambda some=some: package(some, fast),
+                        PACKAGE: lambda some=some: package(some, base),
                         REFERENCE: lambda some=some: reference(some, slow),
-                        LIMIT: lambda some=some: limit(some, fast),
+                        ALONE: lambda some=some: alone(some, base),
                     },
                     options.repeats,
                 )
-            name, results, text = "preparation", {"rounds": rounds}, table(rounds)
+                differ[dataset] = differing(rows, base)
+            name, results, text = "preparation", {"rounds": rounds, "differ": differ}, table(rounds, differ)
     if options.no_publish:
         print(text)
     else:
         common.publish(name, results, text)
 
 
-def table(rounds: dict[str, dict[str, list[common.Measured]]]) -> str:
-    """Examples a second of both, and the ratio."""
+def table(rounds: dict[str, dict[str, list[common.Measured]]], differ: dict[str, int]) -> str:
+    """Examples a second of all sides, the ratios, and whether the ids are the same."""
     rows = []
     for dataset, measured in rounds.items():
         middle = common.medians(measured)
         rows.append(
             [
                 dataset,
-                *(f"{middle[side]['examples_per_second']:,.0f}" for side in (PACKAGE, REFERENCE, LIMIT)),
-                f"{common.ratio(measured, 'examples_per_second', PACKAGE, REFERENCE):.1f}x",
-                f"{common.ratio(measured, 'examples_per_second', LIMIT, REFERENCE):.1f}x",
+                *(f"{middle[side]['examples_per_second']:,.0f}" for side in (PACKAGE, REFERENCE, ALONE)),
+                *(
+                    f"{common.ratio(measured, 'examples_per_second', side, REFERENCE):.1f}x"
+                    for side in (PACKAGE, ALONE)
+                ),
+                differ[dataset],
             ]
         )
-    return common.table(["examples a second", PACKAGE, REFERENCE, LIMIT, "ratio", "limit's ratio"], rows)
+    header = ["examples a second", PACKAGE, REFERENCE, ALONE, f"{PACKAGE}'s ratio", f"ratio of {ALONE}"]
+    return common.table([*header, "examples whose ids differ"], rows)
 
 
 def growth_table(measured: list[dict[str, float]]) -> str:

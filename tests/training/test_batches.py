@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qalign.alignment import prompts
 from qalign.alignment.prompts import render_prompts
 from qalign.errors import DataError
 from qalign.records import Example
@@ -237,62 +236,6 @@ def test_collate_selects_each_position_whose_next_token_is_supervised(
                 positions.append(place * max(data.lengths) + position)
                 targets.append(tokens[position + 1])
     assert batch.selected.tolist() == positions and batch.targets.tolist() == targets
-
-
-TEXTS = ["Anna hat 3 Äpfel.", "安娜有三个苹果  ,\n\n3!", " <s>x</s><pad> <unk>", "แอนนา มี 3", "a" * 3000, "x"]
-
-
-def llama_like() -> Any:
-    """A BPE whose texts are one word, spaces visible, and bytes to fall back on."""
-    from transformers import LlamaTokenizer
-
-    pieces = [
-        "<unk>",
-        "<s>",
-        "</s>",
-        *(f"<0x{byte:02X}>" for byte in range(256)),
-        "▁",
-        *"abcdefghinpstAÄ3.,",
-        "an",
-        "▁a",
-    ]
-    vocab = {piece: place for place, piece in enumerate(pieces)}
-    return LlamaTokenizer(vocab=vocab, merges=[("a", "n"), ("▁", "a")], pad_token="<unk>")
-
-
-def byte_level() -> Any:
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(
-        TEXTS[:4], trainers.BpeTrainer(special_tokens=["</s>", "<pad>"], initial_alphabet=alphabet)
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="</s>", pad_token="<pad>", model_max_length=16, truncation_side="left"
-    )
-
-
-@pytest.mark.parametrize("kind", ["tiny", "llama", "byte-level", "in Python"])
-def test_texts_are_encoded_as_transformers_encodes_them(kind: str, tokenizer: Any) -> None:
-    """Whatever the tokenizer was asked to do before: truncate, pad, read special tokens."""
-
-    class InPython:
-        eos_token_id = tokenizer.eos_token_id
-
-        def __call__(self, texts: list[str], **options: Any) -> Any:
-            assert options["split_special_tokens"]
-            return tokenizer(texts, **options)
-
-    made = {"tiny": tokenizer, "llama": llama_like(), "byte-level": byte_level(), "in Python": InPython()}[kind]
-    theirs = made if kind != "in Python" else tokenizer
-    for special in (True, False):
-        expected = [theirs(text, split_special_tokens=True, add_special_tokens=special)["input_ids"] for text in TEXTS]
-        theirs(TEXTS, truncation=True, padding="max_length", max_length=7)
-        assert prompts.encode(made, TEXTS, special) == expected
-    assert len({len(ids) for ids in expected}) > 3
 
 
 def test_an_empty_micro_batch_is_a_row_without_supervision(examples: list[Example], tokenizer: Any) -> None:

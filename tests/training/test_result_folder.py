@@ -16,6 +16,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import prompt, render, render_prompts, set_chat_template
 from qalign.errors import ModelError
 from qalign.records import Example
@@ -59,9 +60,9 @@ def test_the_folder_opens_in_plain_transformers(trained: Path, base: Path, examp
     for example, ids, whole in zip(
         examples, render_prompts(instructions, original), render(instructions, responses, original), strict=True
     ):
-        assert whole.ids[: whole.prompt_tokens] == ids
+        assert whole.ids[: whole.prompt_tokens].tolist() == ids
         assert ids_of(tokenizer, ("user", example.instruction)) == ids
-        assert ids_of(tokenizer, ("user", example.instruction), ("assistant", example.response)) == whole.ids
+        assert ids_of(tokenizer, ("user", example.instruction), ("assistant", example.response)) == whole.ids.tolist()
     settings = json.loads((trained / "generation_config.json").read_text(encoding="utf-8"))
     assert settings.get("do_sample", False) is False and not {"temperature", "top_p", "top_k"} & settings.keys()
     assert settings["eos_token_id"] == tokenizer.eos_token_id
@@ -194,17 +195,22 @@ def test_every_kind_of_tokenizer(make: Callable[[Path], Any], begins: int, tmp_p
     rendered = render(INSTRUCTIONS, RESPONSES, tokenizer)
     prompts = render_prompts(INSTRUCTIONS, tokenizer)
     for instruction, response, example, ids in zip(INSTRUCTIONS, RESPONSES, rendered, prompts, strict=True):
-        assert example.ids[: example.prompt_tokens] == ids
-        assert len(example.ids) > len(ids) + 1
-        assert example.ids[-1] == tokenizer.eos_token_id and example.ids.count(tokenizer.eos_token_id) == 1
+        whole = example.ids.tolist()
+        assert whole[: example.prompt_tokens] == ids
+        assert len(whole) > len(ids) + 1
+        assert whole[-1] == tokenizer.eos_token_id and whole.count(tokenizer.eos_token_id) == 1
         if tokenizer.bos_token_id != tokenizer.eos_token_id and tokenizer.bos_token_id is not None:
-            assert example.ids.count(tokenizer.bos_token_id) == begins
+            assert whole.count(tokenizer.bos_token_id) == begins
             assert (ids[0] == tokenizer.bos_token_id) == bool(begins)
-        assert tokenizer.decode(example.ids[len(ids) : -1]).strip() == response
+        assert tokenizer.decode(whole[len(ids) : -1]).strip() == response
         for opened_again in (tokenizer, again):
             assert ids_of(opened_again, ("user", instruction)) == ids
-            assert ids_of(opened_again, ("user", instruction), ("assistant", response)) == example.ids
+            assert ids_of(opened_again, ("user", instruction), ("assistant", response)) == whole
     assert render_prompts(INSTRUCTIONS, again) == render_prompts(INSTRUCTIONS, original) == prompts
+    many = render(INSTRUCTIONS * FEWEST, RESPONSES * FEWEST, tokenizer)  # another library encodes them
+    assert [(one.ids.tolist(), one.prompt_tokens) for one in many[: len(rendered)]] == [
+        (one.ids.tolist(), one.prompt_tokens) for one in rendered
+    ]
 
 
 def test_a_border_that_the_tokenizer_joins_stays_a_border() -> None:
@@ -214,20 +220,20 @@ def test_a_border_that_the_tokenizer_joins_stays_a_border() -> None:
     joined = tokenizer(prompt("x") + "{{ 7 }}")["input_ids"]
     assert joined[: len(start)] != start, "the case needs a tokenizer that joins them"
     [example] = render(["x"], ["{{ 7 }}"], tokenizer)
-    assert example.ids == [*start, *tokenizer("{{ 7 }}")["input_ids"], tokenizer.eos_token_id]
+    assert example.ids.tolist() == [*start, *tokenizer("{{ 7 }}")["input_ids"], tokenizer.eos_token_id]
     assert example.prompt_tokens == len(start)
 
 
 def test_an_empty_response_supervises_the_end_alone() -> None:
     tokenizer = byte_level()
     [example] = render(["x"], [""], tokenizer)
-    assert example.ids[example.prompt_tokens :] == [tokenizer.eos_token_id]
+    assert example.ids[example.prompt_tokens :].tolist() == [tokenizer.eos_token_id]
 
 
 def test_a_response_that_writes_the_end_itself_has_it_once() -> None:
     tokenizer = byte_level()
     [example] = render(["x"], ["yes<|endoftext|>"], tokenizer)
-    assert example.ids.count(tokenizer.eos_token_id) == 1
+    assert example.ids.tolist().count(tokenizer.eos_token_id) == 1
 
 
 def test_further_turns_follow_in_the_same_frame_and_a_system_turn_is_refused(base: Path) -> None:

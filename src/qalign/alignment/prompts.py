@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from .encoding import encode
+
+if TYPE_CHECKING:
+    from .encoding import Ids
 
 PREFIX = (
     "Below is an instruction that describes a task. "
@@ -26,7 +30,7 @@ class Rendered:
     """An example as token ids. Positions before `prompt_tokens` are read, those from it on are supervised; the last
     is the end-of-sequence token."""
 
-    ids: list[int]
+    ids: Ids
     prompt_tokens: int
 
 
@@ -68,19 +72,18 @@ def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int
     `tokenizer` is a transformers tokenizer. What the tokenizer would append (some add an end-of-sequence token) is left
     off: the response follows at once.
     """
-    if not instructions:
-        return []
-    encoded = encode(tokenizer, [prompt(text) for text in instructions])
-    return [_without_end(ids, tokenizer) for ids in encoded]
+    return [ids.tolist() for ids in _prompts(instructions, tokenizer)]
+
+
+def _prompts(instructions: Sequence[str], tokenizer: Any) -> list[Ids]:
+    return _without_end(encode(tokenizer, [prompt(text) for text in instructions]), tokenizer)
 
 
 def render_texts(texts: Sequence[str], tokenizer: Any) -> list[Rendered]:
     """Plain texts as token ids, for a base model: the beginning-of-sequence token (or, without one, the first token) is
     read, all behind it is supervised, the end-of-sequence token included."""
-    if not texts:
-        return []
-    eos = end_of_sequence(tokenizer)
-    return [Rendered([*_without_end(ids, tokenizer), eos], 1) for ids in encode(tokenizer, texts)]
+    eos = [end_of_sequence(tokenizer)]
+    return [Rendered(_joined(ids, eos), 1) for ids in _without_end(encode(tokenizer, texts), tokenizer)]
 
 
 def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any) -> list[Rendered]:
@@ -89,17 +92,14 @@ def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any
     The prompt's ids are exactly those of `render_prompts`. Where the tokenizer joins characters across the border
     between prompt and response, the response is encoded by itself instead, so that this always holds.
     """
-    prompts = render_prompts(instructions, tokenizer)
-    if not prompts:
-        return []
-    eos = end_of_sequence(tokenizer)
+    prompts = _prompts(instructions, tokenizer)
+    eos = [end_of_sequence(tokenizer)]
     whole = encode(tokenizer, [prompt(text) + answer for text, answer in zip(instructions, responses, strict=True)])
     rendered = []
-    for start, ids, response in zip(prompts, whole, responses, strict=True):
-        ids = _without_end(ids, tokenizer)
-        if ids[: len(start)] != start or len(ids) == len(start):
-            ids = start + encode(tokenizer, [response], add_special_tokens=False)[0]
-        rendered.append(Rendered([*ids, eos], len(start)))
+    for start, ids, response in zip(prompts, _without_end(whole, tokenizer), responses, strict=True):
+        if len(ids) <= len(start) or (ids[: len(start)] != start).any():
+            ids = _joined(start, encode(tokenizer, [response], add_special_tokens=False)[0])
+        rendered.append(Rendered(_joined(ids, eos), len(start)))
     return rendered
 
 
@@ -138,7 +138,7 @@ def set_chat_template(tokenizer: Any) -> None:
         tokenizer.chat_template = chat_template(begin)
         prompt_ids = tokenizer.apply_chat_template([user], add_generation_prompt=True, return_dict=False)
         ids = tokenizer.apply_chat_template(turns, return_dict=False)
-        if (prompt_ids, ids) == (example.ids[: example.prompt_tokens], example.ids):
+        if (prompt_ids, ids) == (example.ids[: example.prompt_tokens].tolist(), example.ids.tolist()):
             return
     raise ModelError(
         f"the tokenizer of {tokenizer.name_or_path} encodes the prompt inside a chat template in another way than by "
@@ -146,22 +146,12 @@ def set_chat_template(tokenizer: Any) -> None:
     )
 
 
-def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[list[int]]:
-    """Texts as token ids. What looks like a special token in a text is text: data cannot end a sequence.
+def _joined(first: Ids, second: Ids | list[int]) -> Ids:
+    import numpy as np
 
-    A tokenizer of the library tokenizers is asked directly: what transformers puts around its answers (masks, offsets,
-    dictionaries) takes as long as they do. Nothing is cut off or filled up.
-    """
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        options = {"split_special_tokens": True, "add_special_tokens": add_special_tokens}
-        encoded: list[list[int]] = tokenizer(list(texts), **options)["input_ids"]
-        return encoded
-    backend.encode_special_tokens = True
-    backend.no_truncation()
-    backend.no_padding()
-    return [one.ids for one in backend.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)]
+    return np.concatenate([first, np.asarray(second, dtype=np.int32)])
 
 
-def _without_end(ids: list[int], tokenizer: Any) -> list[int]:
-    return ids[:-1] if len(ids) > 1 and ids[-1] == tokenizer.eos_token_id else ids
+def _without_end(encoded: list[Ids], tokenizer: Any) -> list[Ids]:
+    eos = tokenizer.eos_token_id
+    return [ids[:-1] if len(ids) > 1 and ids[-1] == eos else ids for ids in encoded]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-CHUNK = 1024
+CHUNK = 2048
 """How many examples are tokenised at once: the memory for texts stays small whatever their number."""
 
 
@@ -128,6 +128,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
 
     # Grows in place: no second copy of all tokens at the end, and two bytes each where they suffice.
     ids = array("H" if len(tokenizer) <= 2**16 else "i")
+    kind = np.dtype(ids.typecode)
     lengths, prompt_tokens = [], []
     kept: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
@@ -149,7 +150,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
                 if what != "cut":
                     continue
                 sequence = sequence[: config.max_length]
-            ids.extend(sequence)
+            ids.frombytes(sequence.astype(kind).tobytes())
             lengths.append(len(sequence))
             prompt_tokens.append(rendered.prompt_tokens)
             kept[example.language] += 1
