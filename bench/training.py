@@ -1,18 +1,22 @@
 """Training speed: the package beside the reference's way and beside trl, in useful tokens a second, on the same examples.
 
     python bench/training.py --data FOLDER                         # models of 1M, 20M and 100M parameters, on the CPU
+    python bench/training.py --data FOLDER --profile               # where the package's time goes
 
-Every side takes the same optimiser steps (the same 128 examples each, 16 for the 100M model) from the same weights, in
-turns. Useful tokens are those of the examples, prompt and response, without padding. Arithmetic is counted on useful
-tokens only (`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the
-model's sizes, measured between the sides.
+Every side takes the same optimiser steps (the same 128 examples each, 64 for the 100M model) from the same weights, in turns; litgpt, where
+`--litgpt` names the Python of an environment that has it (`litgpt_side.py`), from random weights of its own. Useful tokens
+are those of the examples, prompt and response, without padding. Arithmetic is counted on useful tokens only
+(`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the model's sizes,
+measured between the sides.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,8 +38,30 @@ PACKAGE = "qalign"
 TRL = {"trl, micro-batch 2": {}, "trl, packed to 2,048": {"packing": True, "max_length": 2048}}
 LIMIT = "matrix products"
 STEPS = {"1m": 4, "20m": 2, "100m": 1}
-EXAMPLES = {"1m": 128, "20m": 128, "100m": 16}
+ROUNDS = {"1m": 3, "20m": 2, "100m": 1}
+EXAMPLES = {"1m": 128, "20m": 128, "100m": 64}
 """Of a step: fewer for the largest, so that a round ends."""
+LITGPT = "litgpt, micro-batch 2"
+PARTS = {
+    "matrix products": ("::mm", "::addmm", "::bmm", "mkldnn"),
+    "attention": ("scaled_dot_product", "flash_attention"),
+    "cross-entropy": ("CrossEntropy", "exp", "log_softmax", "nll_loss"),
+    "zeroing, copies, gathering": (
+        "zero",
+        "fill",
+        "copy",
+        "clone",
+        "cat",
+        "index",
+        "select",
+        "embedding",
+        "scatter",
+        "pad",
+    ),
+    "optimizer and norm": ("adam", "norm", "foreach"),
+    "element by element": ("add", "mul", "div", "silu", "rsqrt", "pow", "mean", "sum", "neg", "sub", "sigmoid"),
+}
+"""Kinds of operators by parts of their names; what several would fit is of the first."""
 
 
 class Trial:
@@ -111,6 +137,38 @@ class Trial:
         model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
         trainer = SFTTrainer(model, config, train_dataset=dataset, processing_class=self.tokenizer)
         return self._run(trainer)
+
+    def litgpt(self, python: str) -> common.Measured:
+        """litgpt's full fine-tuning on the same tokens, in a process of its own."""
+        asked = self.scratch / "litgpt.json"
+        told = {
+            "rows": self.rows(),
+            "shape": dataclasses.asdict(self.shape),
+            "tokenizer": str(self.base),
+            "batch": self.config.global_batch_size,
+            "micro_batch": 2,
+            "steps": self.config.max_steps,
+        }
+        asked.write_text(json.dumps(told), encoding="utf-8")
+        command = [python, str(Path(__file__).with_name("litgpt_side.py")), str(asked)]
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        seconds = json.loads(printed[-1])["seconds"]
+        return {"tokens_per_second": self.tokens / seconds, "gflops": self.flops / seconds / 1e9}
+
+    def profile(self) -> dict[str, float]:
+        """The share of each of `PARTS` in the time that operators of the package take, and of all others."""
+        import torch
+
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+            self.package()
+        spent = dict.fromkeys([*PARTS, "others"], 0.0)
+        for operator in profiler.key_averages():
+            part = next(
+                (part for part, names in PARTS.items() if any(name in operator.key for name in names)), "others"
+            )
+            spent[part] += operator.self_cpu_time_total
+        whole = sum(spent.values())
+        return {part: time / whole for part, time in spent.items()}
 
     def _trainer(self, collator: Any) -> common.Measured:
         import torch
@@ -191,7 +249,7 @@ def matrix_product_rate(sizes: Sequence[tuple[int, int]], tokens: int, seconds: 
     return flops / spent
 
 
-def sides(trial: Trial, with_trl: bool) -> dict[str, Callable[[], common.Measured]]:
+def sides(trial: Trial, with_trl: bool, litgpt: str | None) -> dict[str, Callable[[], common.Measured]]:
     """What takes turns."""
     made: dict[str, Callable[[], common.Measured]] = {
         LIMIT: trial.limit,
@@ -200,6 +258,8 @@ def sides(trial: Trial, with_trl: bool) -> dict[str, Callable[[], common.Measure
     }
     if with_trl:
         made |= {name: lambda options=options: trial.trl(**options) for name, options in TRL.items()}
+    if litgpt:
+        made[LITGPT] = lambda: trial.litgpt(litgpt)
     return made
 
 
@@ -208,8 +268,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with local copies of the corpora")
     parser.add_argument("--models", default="1m,20m,100m", help="of 1m, 20m, 100m (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
+    parser.add_argument("--repeats", type=int, help="rounds of each model (3 for 1m, 2 for 20m, 1 for 100m)")
     parser.add_argument("--no-trl", action="store_true", help="leave trl out")
+    parser.add_argument("--litgpt", metavar="PYTHON", help="of an environment with litgpt: measure it too")
+    parser.add_argument("--profile", action="store_true", help="where the package's time goes, and nothing else")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
     results: dict[str, Any] = {}
@@ -228,17 +290,22 @@ def main() -> None:
                 folder.mkdir()
                 shuffled = _shuffled(examples)
                 trial = Trial(shape, base, shuffled, STEPS[name], folder)
-                rounds = common.take_turns(sides(trial, not options.no_trl), options.repeats)
+                if options.profile:
+                    results[f"{name} on {dataset}"] = trial.profile()
+                    continue
+                rounds = common.take_turns(
+                    sides(trial, not options.no_trl, options.litgpt), options.repeats or ROUNDS[name]
+                )
                 results[f"{name} on {dataset}"] = {
                     "tokens": trial.tokens,
                     "flops_per_token": trial.flops / trial.tokens,
                     "rounds": rounds,
                 }
-    text = tables(results)
+    name, text = ("training-profile", profile_table(results)) if options.profile else ("training", tables(results))
     if options.no_publish:
         print(text)
     else:
-        common.publish("training", {"results": results}, text)
+        common.publish(name, {"results": results}, text)
 
 
 def _shuffled(examples: Sequence[Example]) -> list[Example]:
@@ -272,6 +339,12 @@ def tables(results: dict[str, Any]) -> str:
         )
     header = ["model and data", PACKAGE, *others, "limit", "of it used", f"last loss, {PACKAGE} / reference"]
     return common.table(header, rows)
+
+
+def profile_table(results: dict[str, dict[str, float]]) -> str:
+    """The shares by model and data."""
+    rows = [[trial, *(f"{share:.0%}" for share in found.values())] for trial, found in results.items()]
+    return common.table(["share of the time", *next(iter(results.values()))], rows)
 
 
 if __name__ == "__main__":
