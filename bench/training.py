@@ -3,11 +3,11 @@
     python bench/training.py --data FOLDER                         # models of 1M, 20M and 100M parameters, on the CPU
     python bench/training.py --data FOLDER --profile               # where the package's time goes
 
-Every side takes the same optimiser steps (the same 128 examples each, 64 for the 100M model) from the same weights, in turns; litgpt, where
-`--litgpt` names the Python of an environment that has it (`litgpt_side.py`), from random weights of its own. Useful tokens
-are those of the examples, prompt and response, without padding. Arithmetic is counted on useful tokens only
-(`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the model's sizes,
-measured between the sides.
+Every side takes the same optimiser steps (the same 128 examples each, 64 for the 100M model) from the same weights, in
+turns; litgpt, where `--litgpt` names the Python of an environment that has it (`litgpt_side.py`), from random weights of its
+own. Useful tokens are those of the examples, prompt and response, without padding. Arithmetic is counted on useful tokens
+only (`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the model's
+sizes, measured between the sides.
 """
 
 from __future__ import annotations
