@@ -19,6 +19,7 @@ from qalign.errors import DataError, ModelError
 from qalign.progress import Bar
 from qalign.records import Example
 from qalign.training import Adapter, TrainingConfig, loop
+from qalign.training.accelerator import make_accelerator, reset
 from qalign.training.batches import GlobalBatches, tokenize
 from qalign.training.launch import launch
 from qalign.training.loop import Job
@@ -171,6 +172,18 @@ def test_bfloat16_is_near_float32_and_keeps_float32_weights(make_job: Any) -> No
 
 
 # --- adapters ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_stage_of_a_process_chooses_its_device(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job()
+
+    def device() -> str:
+        return str(make_accelerator(job.config, job.placement, job.output, job.scratch).device)
+
+    assert device() == "cpu"
+    monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "meta")  # stands for one that is not here
+    assert device() == "meta"
+    reset()
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -75,10 +75,14 @@ def is_sharded(accelerator: Any) -> bool:
 
 
 def reset() -> None:
-    """Lets the next stage of the same process choose its own precision: accelerate keeps its state in globals."""
+    """Lets the next stage of the same process choose its own precision, and a process by itself its device too: accelerate
+    keeps its state in globals."""
+    import torch
     from accelerate.state import AcceleratorState
 
-    AcceleratorState._reset_state(reset_partial_state=False)
+    AcceleratorState._reset_state(
+        reset_partial_state=not (torch.distributed.is_available() and torch.distributed.is_initialized())
+    )
 
 
 def keep_freed_memory() -> None:
