@@ -5,7 +5,8 @@ own, for litgpt and this package do not want the same versions:
     python bench/training.py --data FOLDER --litgpt ENV/bin/python
 
 Reads a JSON file (`rows`: token ids and prompt length of each; the shape; `batch`, `steps`; `tokenizer`, a folder) and prints
-a line of JSON: the seconds that all steps took. The model has litgpt's own random weights.
+a line of JSON: the seconds that all steps took. The model has litgpt's own random weights, none of them tied, and its learning
+rate does not change.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def main() -> None:
         torch.manual_seed(0)
         torch.save(GPT(Config(**settings)).state_dict(), base / "lit_model.pth")
         full.save_hyperparameters = lambda *_: None  # they would be read from the command line
+        full.get_lr_scheduler = lambda optimizer, **_: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
         full.setup(
             base,
             out_dir=output,

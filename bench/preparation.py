@@ -5,9 +5,9 @@
 The reference's way, as published training code for this kind of data has it (NJUNLP/QAlign's train.py, after
 tatsu-lab/stanford_alpaca): the SentencePiece tokenizer in Python, one text at a time; each example once whole and once
 without its answer, for the length of the prompt; a tensor each. Beside both, the library tokenizers on all cores: the same
-texts, whole and prompts, given to it in batches and nothing done with what comes back. Every round opens its tokenizers
-anew, so that no word is remembered from the round before. The package's ids of all examples are compared with those of the
-library tokenizers.
+texts, whole and prompts, given to it in batches and nothing done with what comes back. Both open their tokenizers anew in
+each round, so that nothing is remembered from the round before. The package's ids of all examples are compared with those
+of the library tokenizers.
 
 With `--growth`: time and memory against the number of examples, each in a process of its own, on as many examples as
 asked for with questions and answers of MetaMathQA's kind (made of GSM8K's: two answers after each question).
@@ -32,6 +32,7 @@ import common
 import data
 import models
 
+from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import prompt
 from qalign.records import Example, read_jsonl, write_jsonl
 from qalign.training.batches import tokenize
@@ -122,7 +123,7 @@ def one_size(count: int, base: Path, answers: Path) -> dict[str, float]:
     """Tokenises in this process; what it took, and the most memory that the process had."""
     rows = list(read_jsonl(answers, Example))
     tokenizer = load_tokenizer_as_saved(base)
-    tokenize(rows[:100], tokenizer, CONFIG)
+    tokenize(rows[:FEWEST], tokenizer, CONFIG)  # as many as open all that is opened
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     begun = time.perf_counter()
     made = tokenize(synthetic(rows, count), tokenizer, CONFIG)

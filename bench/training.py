@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -45,7 +46,7 @@ LITGPT = "litgpt, micro-batch 2"
 PARTS = {
     "matrix products": ("::mm", "::addmm", "::bmm", "mkldnn"),
     "attention": ("scaled_dot_product", "flash_attention"),
-    "cross-entropy": ("CrossEntropy", "exp", "log_softmax", "nll_loss"),
+    "cross-entropy": ("CrossEntropy", "::exp_", "log_softmax", "nll_loss"),
     "zeroing, copies, gathering": (
         "zero",
         "fill",
@@ -58,7 +59,7 @@ PARTS = {
         "scatter",
         "pad",
     ),
-    "optimizer and norm": ("adam", "norm", "foreach"),
+    "optimizer and norm": ("adam", "Adam", "norm", "foreach"),
     "element by element": ("add", "mul", "div", "silu", "rsqrt", "pow", "mean", "sum", "neg", "sub", "sigmoid"),
 }
 """Kinds of operators by parts of their names; what several would fit is of the first."""
@@ -151,7 +152,8 @@ class Trial:
         }
         asked.write_text(json.dumps(told), encoding="utf-8")
         command = [python, str(Path(__file__).with_name("litgpt_side.py")), str(asked)]
-        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        on_cpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=on_cpu).stdout.splitlines()
         seconds = json.loads(printed[-1])["seconds"]
         return {"tokens_per_second": self.tokens / seconds, "gflops": self.flops / seconds / 1e9}
 

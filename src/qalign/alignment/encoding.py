@@ -1,7 +1,8 @@
-"""Texts to token ids, as the tokenizer of the library tokenizers gives them, by gigatoken where it gives the same.
+"""Texts to token ids, as the library tokenizers gives them; many texts by gigatoken, which is several times as fast.
 
-gigatoken remembers the words that it has met and is several times as fast; it knows the common kinds of tokenizers. Some of
-the texts of each call are encoded by both: a tokenizer for which the two ever differ is not trusted to gigatoken again.
+gigatoken is asked where nothing but the merges decides: LLaMA 2's and Mistral's kind of tokenizer, whose texts are neither
+normalised nor cut by what Unicode says of a character, of which the two libraries know different versions. Some of the texts
+of each call are encoded by both all the same: if they differ, or gigatoken fails, the tokenizer is not trusted to it again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ FEWEST = 256
 """Texts at once from which on gigatoken is asked: for a few, opening it takes longer than it saves."""
 CHECKED = 8
 """Texts of each call that both encode."""
+SPACE = "▁"
+BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
 
 class Quick:
@@ -30,22 +33,22 @@ class Quick:
     `backend` is a tokenizer of the library tokenizers.
 
     Raises:
-        Exception: of any kind, where gigatoken is missing or does not know this kind of tokenizer.
+        Exception: of many kinds, where gigatoken is missing, or is not sure to give the same ids.
     """
 
     def __init__(self, backend: Any) -> None:
         from gigatoken import Tokenizer
 
-        described, name = backend.to_str(), '"added_tokens":'
-        begin = described.index(name) + len(name)  # the rest is large, and read by gigatoken
-        added, end = json.JSONDecoder().raw_decode(described, begin)
-        ordinary = json.dumps([token for token in added if not token["special"]])
-        self._tokenizer = Tokenizer.from_json(described[:begin] + ordinary + described[end:])
+        described, vocabulary, added = backend.to_str(), '"vocab":', '"added_tokens":'
+        head = json.loads(described[: described.index(vocabulary)] + vocabulary + "{}}}")  # what follows is large
+        if not _merges_alone_decide(head) or None in map(backend.token_to_id, BYTES):
+            raise ValueError("texts are cut or changed before they are merged")
+        begin = described.index(added) + len(added)
+        _, end = json.JSONDecoder().raw_decode(described, begin)
+        self._tokenizer = Tokenizer.from_json(described[:begin] + "[]" + described[end:])
         bare, whole = (backend.encode("x", add_special_tokens=special).ids for special in (False, True))
         place = next(start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
         self._before, self._after = whole[:place], whole[place + len(bare) :]
-        if self.encode(["x"], True)[0].tolist() != whole:
-            raise ValueError("gigatoken gives other ids")
 
     def encode(self, texts: list[str], add_special_tokens: bool) -> list[Ids]:
         """The ids of each text."""
@@ -60,8 +63,37 @@ class Quick:
         return [np.concatenate([before, row, after]) for row in encoded]
 
 
-_quick: WeakKeyDictionary[Any, tuple[int, Quick | None]] = WeakKeyDictionary()
-"""By tokenizer: the size of the vocabulary that it was opened with, and what was opened; None is not trusted."""
+def _merges_alone_decide(described: dict[str, Any]) -> bool:
+    """Whether a byte-pair encoding works on whole texts, spaces written as ▁, and falls back on bytes."""
+    model = described["model"]
+    steps = [*_steps(described["normalizer"], "normalizers"), *_steps(described["pre_tokenizer"], "pretokenizers")]
+    return (
+        model["type"] == "BPE"
+        and model.get("byte_fallback")
+        and not any(model.get(option) for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
+        and not model.get("ignore_merges")
+        and all(token["special"] for token in described["added_tokens"])  # others are looked for in texts
+        and all(map(_writes_spaces, steps))
+    )
+
+
+def _steps(step: dict[str, Any] | None, parts: str) -> list[dict[str, Any]]:
+    if step is None:
+        return []
+    return list(step[parts]) if step["type"] == "Sequence" else [step]
+
+
+def _writes_spaces(step: dict[str, Any]) -> bool:
+    """Whether a step does no more than write spaces as ▁ and put one before a text."""
+    if step["type"] == "Replace":
+        return (step["pattern"], step["content"]) == ({"String": " "}, SPACE)
+    if step["type"] == "Metaspace":
+        return (step["replacement"], step["split"]) == (SPACE, False)
+    return (step["type"], step.get("prepend")) == ("Prepend", SPACE)
+
+
+_quick: WeakKeyDictionary[Any, tuple[object, Quick | None]] = WeakKeyDictionary()
+"""By tokenizer: what it looked for when it was opened, and what was opened; None is not trusted."""
 
 
 def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
@@ -86,10 +118,13 @@ def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True
 
     if len(texts) < FEWEST or not (quick := _opened(tokenizer)):
         return slowly(texts)
-    encoded = quick.encode(list(texts), add_special_tokens)
     checked = slice(None, None, -(-len(texts) // CHECKED))
-    if all(map(_equal, encoded[checked], slowly(texts[checked]))):
-        return encoded
+    try:
+        encoded = quick.encode(list(texts), add_special_tokens)
+        if len(encoded) == len(texts) and all(map(_equal, encoded[checked], slowly(texts[checked]))):
+            return encoded
+    except Exception:  # whatever a library may raise: the other one is there
+        pass
     _quick[tokenizer] = _quick[tokenizer][0], None
     return slowly(texts)
 
@@ -105,11 +140,12 @@ def _equal(first: Ids, second: Ids) -> bool:
 
 
 def _opened(tokenizer: Any) -> Quick | None:
-    size = tokenizer.backend_tokenizer.get_vocab_size()
-    if tokenizer not in _quick or _quick[tokenizer][0] != size:
+    backend = tokenizer.backend_tokenizer
+    looked_for = backend.get_vocab_size(), str(backend.get_added_tokens_decoder())
+    if tokenizer not in _quick or _quick[tokenizer][0] != looked_for:
         try:
-            quick = Quick(tokenizer.backend_tokenizer)
-        except Exception:  # as many kinds as there are tokenizers that gigatoken does not know
+            quick = Quick(backend)
+        except Exception:  # as many kinds as there are tokenizers that it does not know
             quick = None
-        _quick[tokenizer] = size, quick
+        _quick[tokenizer] = looked_for, quick
     return _quick[tokenizer][1]

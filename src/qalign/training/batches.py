@@ -127,7 +127,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
     import numpy as np
 
     # Grows in place: no second copy of all tokens at the end, and two bytes each where they suffice.
-    ids = array("H" if len(tokenizer) <= 2**16 else "i")
+    ids = array("H" if max(tokenizer.get_vocab().values()) < 2**16 else "i")
     kind = np.dtype(ids.typecode)
     lengths, prompt_tokens = [], []
     kept: Counter[str] = Counter()
