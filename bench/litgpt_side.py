@@ -4,9 +4,9 @@ own, for litgpt and this package do not want the same versions:
     python -m venv ENV && ENV/bin/pip install torch==2.13.0 litgpt==0.5.13
     python bench/training.py --data FOLDER --litgpt ENV/bin/python
 
-Reads a JSON file (`rows`: token ids and prompt length of each; the shape; `batch`, `steps`; `tokenizer`, a folder) and prints
-a line of JSON: the seconds that all steps took. The model has litgpt's own random weights, none of them tied, and its learning
-rate does not change.
+Reads a JSON file (`rows`: token ids and prompt length of each; the shape; `batch`, `micro_batch`, `steps`; `tokenizer`, a
+folder) and prints a line of JSON: the seconds that all steps took. The model has litgpt's own random weights, none of them
+tied, and its learning rate does not change.
 """
 
 from __future__ import annotations

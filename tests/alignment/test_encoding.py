@@ -124,6 +124,18 @@ def test_a_library_that_differs_is_not_asked_again(monkeypatch: pytest.MonkeyPat
     assert asked == [len(expected)]
 
 
+def test_where_the_faster_library_fails_the_other_gives_the_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = llama_like()
+    assert encoding._opened(tokenizer)
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError
+
+    monkeypatch.setattr(encoding.Quick, "encode", fails)
+    assert lists(encode(tokenizer, TEXTS * FEWEST)) == lists(encode(tokenizer, TEXTS)) * FEWEST
+    assert not encoding._opened(tokenizer)
+
+
 def test_tokens_that_are_added_later_are_found() -> None:
     tokenizer = llama_like()
     many = ["an <apple> a"] * FEWEST

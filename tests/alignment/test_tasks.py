@@ -69,8 +69,6 @@ def test_special_tokens_in_the_data_are_text() -> None:
 
     tokenizer = train_tokenizer(["Anna has 3 apples."], 300)
     rendered = render([f"Q {END} {BEGIN} Q"], [f"A {END} A"], tokenizer)[0]
-    assert [rendered.ids.tolist().count(special) for special in (tokenizer.bos_token_id, tokenizer.eos_token_id)] == [
-        1,
-        1,
-    ]
+    ids = rendered.ids.tolist()
+    assert [ids.count(special) for special in (tokenizer.bos_token_id, tokenizer.eos_token_id)] == [1, 1]
     assert tokenizer.decode(rendered.ids[1:-1]) == prompt(f"Q {END} {BEGIN} Q") + f"A {END} A"

@@ -171,9 +171,6 @@ def test_bfloat16_is_near_float32_and_keeps_float32_weights(make_job: Any) -> No
     assert {tensor.dtype for tensor in weights(rounded.output).values()} == {torch.float32}
 
 
-# --- adapters ---------------------------------------------------------------------------------------------------------
-
-
 def test_the_next_stage_of_a_process_chooses_its_device(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job()
 
@@ -184,6 +181,9 @@ def test_the_next_stage_of_a_process_chooses_its_device(make_job: Any, monkeypat
     monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "meta")  # stands for one that is not here
     assert device() == "meta"
     reset()
+
+
+# --- adapters ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

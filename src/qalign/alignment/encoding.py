@@ -97,7 +97,7 @@ _quick: WeakKeyDictionary[Any, tuple[object, Quick | None]] = WeakKeyDictionary(
 
 
 def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
-    """Texts as token ids. What looks like a special token in a text is text: data cannot end a sequence.
+    """Texts as token ids, (tokens,) int32 each. What looks like a special token in a text is text: data cannot end a sequence.
 
     `tokenizer` is a transformers tokenizer. One of the library tokenizers is asked directly: what transformers puts around
     its answers (masks, offsets, dictionaries) takes as long as they do. Nothing is cut off or filled up.
@@ -116,17 +116,31 @@ def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True
         encoded = backend.encode_batch_fast(list(some), add_special_tokens=add_special_tokens)
         return _arrays(one.ids for one in encoded)
 
-    if len(texts) < FEWEST or not (quick := _opened(tokenizer)):
+    encoded = _by_gigatoken(tokenizer, list(texts), add_special_tokens) if len(texts) >= FEWEST else None
+    if encoded is None:
         return slowly(texts)
     checked = slice(None, None, -(-len(texts) // CHECKED))
-    try:
-        encoded = quick.encode(list(texts), add_special_tokens)
-        if len(encoded) == len(texts) and all(map(_equal, encoded[checked], slowly(texts[checked]))):
-            return encoded
-    except Exception:  # whatever a library may raise: the other one is there
-        pass
-    _quick[tokenizer] = _quick[tokenizer][0], None
+    if all(map(_equal, encoded[checked], slowly(texts[checked]))):
+        return encoded
+    _distrust(tokenizer)
     return slowly(texts)
+
+
+def _by_gigatoken(tokenizer: Any, texts: list[str], add_special_tokens: bool) -> list[Ids] | None:
+    """The ids of each text, not checked yet; None from a tokenizer that is not trusted to it, or with which it fails now."""
+    quick = _opened(tokenizer)
+    try:
+        encoded = quick.encode(texts, add_special_tokens) if quick else []
+    except Exception:  # of any kind: the other library then gives the ids, or says what is wrong with the texts
+        encoded = []
+    if len(encoded) == len(texts):
+        return encoded
+    _distrust(tokenizer)
+    return None
+
+
+def _distrust(tokenizer: Any) -> None:
+    _quick[tokenizer] = _quick[tokenizer][0], None
 
 
 def _arrays(encoded: Iterable[Sequence[int]]) -> list[Ids]:
