@@ -16,8 +16,9 @@ def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(rows, 2, tokens, 4), torch.randn(rows, 2, tokens, 4)
 
 
+@pytest.mark.parametrize("across", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int) -> None:
+def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int, across: bool) -> None:
     torch.manual_seed(seed)
     draw = random.Random(seed)
     ours, theirs = DynamicCache(), DynamicCache()
@@ -25,12 +26,13 @@ def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int) -> None:
     first = states(rows, 7)
     for cache in (ours, theirs):
         cache.update(*first, 0)
-    give_room(ours)
+    give_room(ours, across)
     assert type(ours.layers[0]) is roomy_layer()
+    assert (ours.layers[0].values.stride(-2) == 1) is across and ours.layers[0].keys.stride(-1) == 1
     for _ in range(2 * ROOM + 5):
         if rows > 1 and draw.random() < 0.05:
-            keep = torch.tensor(sorted(draw.sample(range(rows), rows - 1)))
-            rows -= 1
+            rows -= draw.randrange(1, min(rows, 4))
+            keep = torch.tensor(draw.sample(range(rows + 1), rows))
             for cache in (ours, theirs):
                 cache.batch_select_indices(keep)
         new = states(rows, draw.choice((1, 1, 1, 3)))
@@ -50,15 +52,18 @@ def test_what_was_handed_out_stays_as_it_was() -> None:
     assert torch.equal(keys, before)
 
 
+@pytest.mark.parametrize("across", [False, True])
 @pytest.mark.parametrize(("tokens", "others"), [(9, 4), (3, 70), (5, 5), (70, 66)])
-def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(tokens: int, others: int) -> None:
+def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(
+    tokens: int, others: int, across: bool
+) -> None:
     ours, theirs = DynamicCache(), DynamicCache()
     (keys, values), (other_keys, other_values) = states(4, tokens), states(2, others)
     ours.update(keys, values, 0)
     theirs.update(other_keys, other_values, 0)
     for cache in (ours, theirs):
         assert not has_room(cache)
-        give_room(cache)
+        give_room(cache, across)
         assert has_room(cache)
     ours.layers[0].put(torch.tensor([2, 0]), theirs.layers[0])
     length = max(tokens, others)
@@ -76,8 +81,8 @@ def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(token
 
 
 @pytest.mark.parametrize("past", [0, 4])
-@pytest.mark.parametrize(("rows", "zeros"), [(None, 0), (None, 4), ([2, 0], 0), ([1], 70)])
-def test_a_copy_keeps_what_is_held(rows: list[int] | None, zeros: int, past: int) -> None:
+@pytest.mark.parametrize(("kept", "zeros"), [([0, 1, 2], 0), ([0, 1, 2], 4), ([2, 0], 0), ([1], 70)])
+def test_a_copy_keeps_what_is_held(kept: list[int], zeros: int, past: int) -> None:
     cache = DynamicCache()
     keys, values = states(3, 9)
     cache.update(keys, values, 0)
@@ -85,8 +90,8 @@ def test_a_copy_keeps_what_is_held(rows: list[int] | None, zeros: int, past: int
     layer = cache.layers[0]
     layer.leave_out(past)
     assert torch.equal(layer.keys, keys[:, :, past:])
-    kept = list(range(3)) if rows is None else rows
-    layer.rearrange(None if rows is None else torch.tensor(rows), zeros)
+    layer.batch_select_indices(torch.tensor(kept))
+    layer.rearrange(zeros)
     for found, whole in ((layer.keys, keys), (layer.values, values)):
         assert torch.equal(found, whole[kept][:, :, past:])
     new = states(len(kept), 2)

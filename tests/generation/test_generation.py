@@ -20,7 +20,7 @@ import pytest
 from qalign.alignment.prompts import prompt, render_prompts
 from qalign.errors import ModelError, SettingError, StageError
 from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend
-from qalign.generation.local import Local, common_prefix, rows_at_once
+from qalign.generation.local import RUN, Local, common_prefix, likeliest, rows_at_once
 from qalign.generation.run import KEPT, REQUESTS_PER_CHUNK
 from qalign.generation.scripted import Scripted
 from qalign.placement import Placement
@@ -338,8 +338,9 @@ def test_greedy_answers_are_those_of_transformers_one_by_one(
         assert {finish for *_, finish in expected.values()} == {"stop", "length"} or len(lengths) > 3
 
 
+@pytest.mark.parametrize("own_attention", [True, False])
 def test_places_that_fall_free_are_taken_by_others(
-    model_and_tokenizer: tuple[Any, Any], ends: list[int], monkeypatch: pytest.MonkeyPatch
+    model_and_tokenizer: tuple[Any, Any], ends: list[int], monkeypatch: pytest.MonkeyPatch, own_attention: bool
 ) -> None:
     model, _ = model_and_tokenizer
     instructions = [f"{text} {number}" for text in INSTRUCTIONS for number in range(6)]
@@ -354,9 +355,13 @@ def test_places_that_fall_free_are_taken_by_others(
         steps.append(tuple(input_ids.shape))
         return forward(input_ids=input_ids, **options)
 
+    backend = local(model_and_tokenizer, 8, max_new_tokens=24)
+    assert backend.own_attention, "it suits a LLaMA in float32 on a CPU"
+    backend.own_attention = own_attention
     monkeypatch.setattr(model, "forward", counted)
-    together = answers(local(model_and_tokenizer, 8, max_new_tokens=24), instructions)
+    together = answers(backend, instructions)
     assert together == alone
+    assert model.config._attn_implementation == "sdpa", "others get the model as it was"
     assert steps[0][0] == 1 and steps[0][1] > 8, "what all prompts begin with is read once"
     begun = [rows for rows, tokens in steps[1:] if tokens > 1]
     assert sum(begun) == len(instructions), "each prompt is read once"
@@ -420,11 +425,23 @@ def test_what_all_prompts_begin_with_leaves_a_token_of_each(prompts: list[list[i
     assert common_prefix(prompts) == expected
 
 
+@pytest.mark.parametrize("vocabulary", [1, 5, RUN - 1, RUN, RUN + 1, 1000, 32 * RUN])
+def test_the_likeliest_token_is_the_one_that_argmax_gives(vocabulary: int) -> None:
+    import torch
+
+    drawn = torch.Generator().manual_seed(vocabulary)
+    assert RUN > 5
+    for highest in (2, 10**6):  # few values, so that many tokens are equally likely, and many
+        logits = torch.randint(highest, (64, vocabulary), generator=drawn).float()
+        first = (logits == logits.amax(-1, keepdim=True)).float().argmax(-1)
+        assert torch.equal(likeliest(logits), first)
+
+
 def test_many_are_answered_at_once_where_memory_allows(model_and_tokenizer: tuple[Any, Any]) -> None:
     model, _ = model_and_tokenizer
     config = model.config
     per_row = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 4 * (256 + 100)
-    for rows, expected in ((1, 8), (8, 8), (100, 64), (128, 128), (10_000, 256)):
+    for rows, expected in ((1, 8), (8, 8), (100, 64), (128, 128), (10_000, 512)):
         assert rows_at_once(model, 100, 4.0 * per_row * rows) == expected
 
 

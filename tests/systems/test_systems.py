@@ -210,35 +210,52 @@ def test_generation_sends_what_training_saw(name: str, prepared: Prepared, habit
 
 def capture(local: Any, tokenizer: Any, sample: Sequence[Example]) -> dict[str, list[int]]:
     """What the transformers backend gives the model for each instruction, the padding taken off."""
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
     )
     model = LlamaForCausalLM(shape)
-    calls: list[dict[str, Any]] = []
-    handle = model.register_forward_pre_hook(lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True)
     instructions = list(dict.fromkeys(example.instruction for example in sample))
     backend = local(model, tokenizer, DecodingConfig(max_new_tokens=1), batch_size=3)
-    order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
+    assert backend.own_attention
+    calls: list[dict[str, Any]] = []
+    handle = model.register_forward_pre_hook(lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True)
+    sent = []
+    for own_attention in (True, False):
+        backend.own_attention = own_attention
+        calls.clear()
+        order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
+        sent.append(dict(zip(order, rows_of(calls), strict=True)))
+        assert (calls[0]["input_ids"].shape[0] == 1 and len(calls) > 1) or len(instructions) == 1
     handle.remove()
-    prefix: list[int] = []  # what all prompts begin with is given once, before the rest of each
+    assert sent[0] == sent[1], "the same where each row has the keys and values of what all begin with"
+    return sent[0]
+
+
+def rows_of(calls: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """The prompts that a model was called with: what all of them begin with is given once, before the rest of each."""
+    import torch
+
+    prefix: list[int] = []
     rows: list[list[int]] = []
     for call in calls:
         if "attention_mask" not in call:
             assert not prefix and not rows
             prefix = call["input_ids"][0].tolist()
             continue
-        assert call["attention_mask"][:, : len(prefix)].all()
-        real = call["attention_mask"][:, len(prefix) :].bool()
-        rows += [prefix + ids[keep].tolist() for ids, keep in zip(call["input_ids"], real, strict=True)]
+        mask = call["attention_mask"].bool()
+        if "shared_prefix" in call:
+            assert call["shared_prefix"].get_seq_length() == len(prefix) > 0
+        else:
+            assert mask[:, : len(prefix)].all()
+            mask = mask[:, len(prefix) :]
+        rows += [prefix + ids[keep].tolist() for ids, keep in zip(call["input_ids"], mask, strict=True)]
         assert all(
             torch.equal(p[k], len(prefix) + torch.arange(int(k.sum())))
-            for p, k in zip(call["position_ids"], real, strict=True)
+            for p, k in zip(call["position_ids"], mask, strict=True)
         )
-    assert prefix or len(instructions) == 1
-    return dict(zip(order, rows, strict=True))
+    return rows
 
 
 def test_the_examples_of_each_variant(prepared: Prepared) -> None:

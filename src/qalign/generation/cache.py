@@ -25,13 +25,15 @@ def roomy_layer() -> Any:
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
         """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width).
 
-        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past.
+        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past. Where
+        values lie `across`, those of one dimension lie together in memory, else those of one token.
         """
 
-        def __init__(self, layer: DynamicLayer) -> None:
+        def __init__(self, layer: DynamicLayer, across: bool) -> None:
             super().__init__()
             self.lazy_initialization(layer.keys, layer.values)
             self._buffers: tuple[torch.Tensor, ...] = (layer.keys, layer.values)
+            self._across = across
             self._first, self._used = 0, layer.keys.shape[-2]
             self.rearrange()
 
@@ -48,8 +50,13 @@ def roomy_layer() -> Any:
             return self._view()
 
         def batch_select_indices(self, indices: torch.Tensor) -> None:
-            """Keeps these rows."""
-            self.rearrange(indices)
+            """Keeps these rows, in this order. Only those that change their place are copied."""
+            moved = (indices != indices.new_tensor(range(len(indices)))).nonzero()[:, 0]
+            for buffer in self._buffers:
+                held = buffer[..., self._first : self._used, :]
+                held[moved] = held[indices[moved]]
+            self._buffers = tuple(buffer[: len(indices)] for buffer in self._buffers)
+            self._view()
 
         def leave_out(self, tokens: int) -> None:
             """Holds the first so many tokens no longer. Nothing is copied."""
@@ -67,10 +74,10 @@ def roomy_layer() -> Any:
                 buffer[rows, :, self._used - tokens : self._used] = theirs
             self._view()
 
-        def rearrange(self, rows: torch.Tensor | None = None, zeros: int = 0, room: int = ROOM) -> None:
-            """Copies what is held of these rows (all by default) to where there is room behind, and so many zeros before."""
-            held = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
-            self._buffers = tuple(_copied(states, rows, zeros, room) for states in held)
+        def rearrange(self, zeros: int = 0, room: int = ROOM) -> None:
+            """Copies what is held to where there is room behind, and so many zeros before."""
+            keys, values = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
+            self._buffers = (_copied(keys, zeros, room, False), _copied(values, zeros, room, self._across))
             self._first, self._used = zeros, zeros + self._used - self._first
             self._view()
 
@@ -81,13 +88,13 @@ def roomy_layer() -> Any:
     return RoomyLayer
 
 
-def give_room(cache: Any) -> None:
+def give_room(cache: Any, across: bool = False) -> None:
     """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are."""
     from transformers.cache_utils import DynamicLayer
 
     for place, layer in enumerate(getattr(cache, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
-            cache.layers[place] = roomy_layer()(layer)
+            cache.layers[place] = roomy_layer()(layer, across)
 
 
 def has_room(cache: Any) -> bool:
@@ -106,12 +113,14 @@ def repeated(cache: Any, rows: int) -> Any:
     return made
 
 
-def _copied(states: torch.Tensor, rows: torch.Tensor | None, zeros: int, room: int) -> torch.Tensor:
-    """Keys or values of (rows, heads, tokens, width) in a new tensor: see `RoomyLayer.rearrange`."""
-    if rows is not None:
-        states = states[rows]
-    count, heads, tokens, width = states.shape
-    made = states.new_empty(count, heads, zeros + tokens + room, width)
+def _copied(states: torch.Tensor, zeros: int, room: int, across: bool) -> torch.Tensor:
+    """Keys or values of (rows, heads, tokens, width) in a new tensor: see `RoomyLayer`."""
+    rows, heads, tokens, width = states.shape
+    length = zeros + tokens + room
+    if across:
+        made = states.new_empty(rows, heads, width, length).transpose(2, 3)
+    else:
+        made = states.new_empty(rows, heads, length, width)
     made[..., :zeros, :] = 0
     made[..., zeros : zeros + tokens, :] = states
     return made

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .cache import has_room, repeated
+from .cache import give_room, has_room, repeated
 
 if TYPE_CHECKING:
     import torch
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 class Rows:
     """Sequences of different lengths, padded on the left; behind a prefix that all of them have, if one was read before.
 
-    `places` says which prompt a row answers, `prompt_tokens` how long that is, padding behind the prefix included, `answers`
-    what it has generated. `ids` and `positions` (rows, new tokens) go into the next step; `mask` (rows, tokens) is 1 where a
-    token is, those of the next step included; `cache` holds keys and values of the tokens before. `draws` are the rows'
-    sources of chance, none where nothing is drawn. `free` are the rows whose answers have ended: they go on, unread, until
-    others take their place or all of them are dropped, because to drop rows copies the cache of the others.
+    `places` says which prompt a row answers, `prompt_tokens` how many columns of the cache that takes, `answers` what it has
+    generated. `ids` and `positions` (rows, new tokens) go into the next step; `mask` (rows, tokens) is 1 where a token is,
+    those of the next step included; `cache` holds keys and values of the tokens before. With this package's `own_attention`,
+    those of the prefix stay in `prefix`, the cache of one row; otherwise each row has them. `draws` are the
+    rows' sources of chance, none where nothing is drawn. `free` are the rows whose answers have ended: they go on, unread,
+    until others take their place or they are dropped.
     """
 
     places: list[int]
@@ -29,6 +30,8 @@ class Rows:
     mask: torch.Tensor
     answers: list[list[int]]
     prompt_tokens: list[int]
+    own_attention: bool
+    prefix: Any = None
     cache: Any = None
     draws: list[torch.Generator] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
@@ -48,6 +51,23 @@ class Rows:
         """Whether others can take the place of free rows: the cache holds all tokens of all layers."""
         return has_room(self.cache)
 
+    def read(self, model: Any) -> torch.Tensor:
+        """The logits (rows, vocabulary) of what follows the tokens of this step, whose keys and values are then in the cache."""
+        shared = {"shared_prefix": self.prefix} if self.prefix is not None else {}
+        out = model(
+            input_ids=self.ids,
+            attention_mask=self.mask,
+            position_ids=self.positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+            **shared,
+        )
+        if self.cache is None:
+            self.cache = out.past_key_values
+            give_room(self.cache, across=self.own_attention)
+        return out.logits[:, -1]  # type: ignore[no-any-return]
+
     def advance(self, chosen: torch.Tensor) -> None:
         """Makes the tokens that were chosen (rows,) those of the next step."""
         import torch
@@ -60,14 +80,18 @@ class Rows:
             self._leave_out_what_is_past()
 
     def drop_free(self) -> None:
-        """Only rows that are being answered stay."""
+        """Only rows that are being answered stay; the last of them move to where others have ended."""
         import torch
 
-        rows = self.answering
+        rows = list(range(len(self)))
+        last = iter([row for row in self.answering if row >= len(self)])
+        for row in self.free:
+            if row < len(self):
+                rows[row] = next(last)
+        self.free = []
         self.places, self.answers = [self.places[row] for row in rows], [self.answers[row] for row in rows]
         self.prompt_tokens = [self.prompt_tokens[row] for row in rows]
         self.draws = [self.draws[row] for row in rows] if self.draws else []
-        self.free = []
         kept = torch.tensor(rows, dtype=torch.long, device=self.ids.device)
         self.ids, self.positions, self.mask = self.ids[kept], self.positions[kept], self.mask[kept]
         if rows:
@@ -106,7 +130,12 @@ class Rows:
 
 
 def begin(
-    places: Sequence[int], prompts: Sequence[Sequence[int]], filler: int, device: torch.device, prefix: Any = None
+    places: Sequence[int],
+    prompts: Sequence[Sequence[int]],
+    filler: int,
+    device: torch.device,
+    own_attention: bool,
+    prefix: Any = None,
 ) -> Rows:
     """Rows that have still to read their prompts, or what of those follows a prefix: `prefix` is the cache of one row that
     has read it."""
@@ -121,8 +150,19 @@ def begin(
         ids[row, length - len(tokens) :] = torch.tensor(tokens)
         mask[row, length - len(tokens) :] = 1
     positions = (mask.cumsum(-1) - 1).clamp(min=0) + read
-    mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
-    prompt_tokens = [read + length] * len(rests) if read else list(map(len, prompts))
-    cache = repeated(prefix, len(rests)) if read else None
+    columns, cache = list(map(len, rests)), None
+    if read and not own_attention:
+        mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
+        columns, cache = [read + length] * len(rests), repeated(prefix, len(rests))
     answers: list[list[int]] = [[] for _ in rests]
-    return Rows(list(places), ids.to(device), positions.to(device), mask.to(device), answers, prompt_tokens, cache)
+    return Rows(
+        list(places),
+        ids.to(device),
+        positions.to(device),
+        mask.to(device),
+        answers,
+        columns,
+        own_attention,
+        prefix if own_attention else None,
+        cache,
+    )

@@ -70,13 +70,8 @@ def share(model: Any, longest: int) -> bool:
     from transformers import AttentionInterface
 
     config = model.config.get_text_config()
-    windows = [getattr(config, name, None) for name in WINDOWS]
     if (
-        config._attn_implementation != ORDINARY
-        or not model._supports_attention_backend
-        or getattr(model, "_is_stateful", False)
-        or not set(getattr(config, "layer_types", None) or KINDS) <= KINDS
-        or any(window is not None and window < longest for window in windows)
+        not looks_at_all_before(model, longest)
         or getattr(config, "attention_dropout", None)
         or any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.modules())
     ):
@@ -86,6 +81,20 @@ def share(model: Any, longest: int) -> bool:
         model.set_attn_implementation(ATTENTION)
         return True
     return False
+
+
+def looks_at_all_before(model: Any, longest: int) -> bool:
+    """Whether all that looks across tokens in a model is, for rows of up to `longest` tokens, causal attention over all tokens
+    before, by torch's kernels through transformers' interface."""
+    config = model.config.get_text_config()
+    windows = [getattr(config, name, None) for name in WINDOWS]
+    return (
+        config._attn_implementation == ORDINARY
+        and bool(model._supports_attention_backend)
+        and not getattr(model, "_is_stateful", False)
+        and set(getattr(config, "layer_types", None) or KINDS) <= KINDS
+        and all(window is None or window >= longest for window in windows)
+    )
 
 
 def undo(model: Any) -> None:

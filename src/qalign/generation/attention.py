@@ -1,0 +1,165 @@
+"""Attention for answering on a CPU: what all prompts begin with is held once, and one new token a row reads its row faster.
+
+A step of generation multiplies one query a row and head by all keys and values of that row. torch's kernel does that head by
+head; two batched products need about two thirds of its time where the values of a dimension lie together in memory
+(`cache.give_room`). The keys and values of what all prompts begin with are the same for all rows: they are multiplied by
+all queries at once, as matrices, and are no part of the rows' cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..training.prefix import ORDINARY, looks_at_all_before
+from .cache import has_room
+from .rows import begin
+
+if TYPE_CHECKING:
+    import torch
+
+ATTENTION = "qalign_rows"
+"""The name that transformers knows this attention by."""
+
+
+def attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    shared_prefix: Any = None,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of queries (rows, heads, new tokens, width) over keys and values (rows, key heads, tokens, width), and over
+    those of one row that `shared_prefix`, a cache, holds for all. The mask (rows, 1, new tokens, tokens) is added to the
+    scores. The result is (rows, new tokens, heads, width)."""
+    import torch
+    from torch.nn.functional import pad
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    before = shared_prefix.layers[module.layer_idx] if shared_prefix is not None else None
+    new = query.shape[2]
+    if new == 1:
+        return _of_one_token(query, key, value, attention_mask, before, scaling), None
+    if before is not None:
+        if attention_mask is None:
+            looks = torch.ones(new, key.shape[2], dtype=torch.bool).tril(key.shape[2] - new)
+            attention_mask = _added(looks[None, None], query.dtype)
+        attention_mask = pad(attention_mask, (before.keys.shape[2], 0))
+        key, value = (
+            torch.cat([held.expand(len(query), -1, -1, -1), states], 2)
+            for held, states in ((before.keys, key), (before.values, value))
+        )
+    return sdpa_attention_forward(  # type: ignore[no-any-return]
+        module, query, key, value.contiguous(), attention_mask, scaling=scaling, **options
+    )
+
+
+def _of_one_token(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    added: torch.Tensor | None,
+    before: Any,
+    scaling: float | None,
+) -> torch.Tensor:
+    """The same for one new token a row; `before` is a layer of what is held for all. `group` heads look at the same keys."""
+    import torch
+
+    (rows, heads, _, width), (_, key_heads, tokens, _) = query.shape, key.shape
+    group = heads // key_heads
+    asked = (query * (width**-0.5 if scaling is None else scaling)).reshape(rows * key_heads, group, width)
+    scores = torch.bmm(key.flatten(0, 1), asked.transpose(1, 2)).transpose(1, 2).view(rows, key_heads, group, tokens)
+    if added is not None:
+        scores += added
+    shared = 0
+    if before is not None:
+        shared = before.keys.shape[2]
+        asked = asked.view(rows, key_heads, group, width).transpose(0, 1).flatten(1, 2)
+        of_all = torch.bmm(asked, before.keys[0].transpose(1, 2)).view(key_heads, rows, group, shared).transpose(0, 1)
+        scores = torch.cat([of_all, scores], -1)
+    weights = scores.softmax(-1)
+    own = weights[..., shared:].flatten(0, 1).transpose(1, 2)
+    found = torch.bmm(value.transpose(2, 3).flatten(0, 1), own).transpose(1, 2).reshape(rows, key_heads, group, -1)
+    if before is not None:
+        of_all = torch.bmm(weights[..., :shared].transpose(0, 1).flatten(1, 2), before.values[0])
+        found += of_all.view(key_heads, rows, group, -1).transpose(0, 1)
+    return found.reshape(rows, 1, heads, -1)
+
+
+def mask(**options: Any) -> torch.Tensor | None:
+    """The mask of a step, made once for all layers; None where each token looks at all before it."""
+    from transformers.masking_utils import sdpa_mask
+
+    looks = sdpa_mask(**options)
+    return None if looks is None else _added(looks, options["dtype"])
+
+
+def _added(looks: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A mask that is true where one looks as one that is added to scores."""
+    import torch
+
+    return torch.zeros(looks.shape, dtype=dtype).masked_fill_(~looks, torch.finfo(dtype).min)
+
+
+def suits(model: Any) -> bool:
+    """Whether this attention is one for a model: it computes in float32 on a CPU, and a trial gives its logits."""
+    import torch
+
+    return (
+        model.device.type == "cpu"
+        and model.dtype == torch.float32
+        and looks_at_all_before(model, 0)
+        and _answers_the_same(model)
+    )
+
+
+@contextmanager
+def used(model: Any, longest: int) -> Iterator[bool]:
+    """Gives a model that it suits this attention for a while, unless rows of up to `longest` tokens are more than it looks back
+    at; says whether it has it."""
+    from transformers import AttentionInterface
+    from transformers.masking_utils import AttentionMaskInterface
+
+    if not looks_at_all_before(model, longest):
+        yield False
+        return
+    AttentionInterface.register(ATTENTION, attention)
+    AttentionMaskInterface.register(ATTENTION, mask)
+    model.set_attn_implementation(ATTENTION)
+    try:
+        yield True
+    finally:
+        model.set_attn_implementation(ORDINARY)
+
+
+def _answers_the_same(model: Any) -> bool:
+    """Whether two short prompts and a token more of each give the logits of the model as it is."""
+    import torch
+
+    shared, lengths = 3, (5, 8)
+    drawn = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.config.get_text_config().vocab_size, (2, max(lengths) + 1), generator=drawn)
+    ids[1, :shared] = ids[0, :shared]
+    prompts = [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]
+    following = [row[length] for row, length in zip(ids.tolist(), lengths, strict=True)]
+    try:
+        with torch.inference_mode():
+            whole = model(input_ids=ids, use_cache=False).logits
+            prefix = model(input_ids=ids[:1, :shared], use_cache=True).past_key_values
+            with used(model, 0):
+                rows = begin([0, 1], prompts, 0, model.device, True, prefix)
+                found = [rows.read(model)]
+                if not has_room(rows.cache):
+                    return False
+                rows.answers = [[token] for token in following]
+                rows.advance(torch.tensor(following))
+                found.append(rows.read(model))
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):  # what other models stumble over
+        return False
+    places = [[length - 1 + more for length in lengths] for more in range(2)]
+    expected = torch.stack([whole[[0, 1], place] for place in places])
+    return bool(torch.allclose(torch.stack(found), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())))
