@@ -33,7 +33,6 @@ from qalign.placement import Placement
 from qalign.records import Problem, read_jsonl
 from qalign.systems.recipes import monoreason
 from qalign.systems.scales import SCALES
-from qalign.systems.settings import parse_settings
 from qalign.systems.stages import RECORDS
 from qalign.systems.study import Study
 from qalign.training.models import load_model, load_tokenizer
@@ -45,13 +44,18 @@ Answers = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What both sides answer; where `lengths` are given, an answer has so many tokens."""
+    """What both sides answer, test set by test set; where `lengths` are given, an answer has so many tokens."""
 
     model: Any
     tokenizer: Any
-    requests: Sequence[Request]
+    sets: Sequence[Sequence[Request]]
     new_tokens: int
     lengths: Sequence[int] | None = None
+
+    @property
+    def requests(self) -> list[Request]:
+        """All of them."""
+        return [request for requests in self.sets for request in requests]
 
 
 def package(asked: Asked, answers: Answers) -> common.Measured:
@@ -59,9 +63,13 @@ def package(asked: Asked, answers: Answers) -> common.Measured:
     rows = rows_at_once(asked.model, asked.new_tokens, device_memory("cpu"))
     backend = Local(asked.model, asked.tokenizer, DecodingConfig(asked.new_tokens), rows, loops_at_once(asked.model))
     if asked.lengths is not None:
-        backend = OfGivenLengths(backend, asked.lengths)
+        keys = [request.key for request in asked.requests]
+        backend = OfGivenLengths(backend, dict(zip(keys, asked.lengths, strict=True)))
     begun = time.perf_counter()
-    made = list(backend.generate(asked.requests))
+    made: list[Any] = []
+    for requests in asked.sets:
+        for start in range(0, len(requests), backend.chunk):  # as a stage does
+            made += backend.generate(requests[start : start + backend.chunk])
     seconds = time.perf_counter() - begun
     answers.update({one.key: one.text for one in made})
     return _measured(len(made), sum(one.tokens for one in made), seconds)
@@ -70,10 +78,14 @@ def package(asked: Asked, answers: Answers) -> common.Measured:
 class OfGivenLengths(Local):
     """A backend whose answers end after so many tokens, whatever the model says."""
 
-    def __init__(self, backend: Local, lengths: Sequence[int]) -> None:
+    def __init__(self, backend: Local, tokens: dict[str, int]) -> None:
         rows = backend.batch_size * backend.loops
         super().__init__(backend.model, backend.tokenizer, backend.decoding, rows, backend.loops)
-        self.lengths = lengths
+        self.tokens = tokens
+
+    def generate(self, requests: Sequence[Request]) -> Any:
+        self.lengths = [self.tokens[request.key] for request in requests]
+        return super().generate(requests)
 
     def _choose(self, logits: Any, draws: Sequence[Any]) -> Any:
         logits[:, self.ends] = -float("inf")
@@ -147,34 +159,31 @@ def lengths_trial(folder: Path, scratch: Path, questions: int, repeats: int) -> 
     requests = [Request(row.id, row.instruction or "") for row in rows]
     drawn = random.Random(1).sample(real_lengths(folder, tokenizer), questions)
     model = AutoModelForCausalLM.from_pretrained(base)
-    return _trial(Asked(model, tokenizer, requests, max(drawn) + 1, drawn), repeats)
+    return _trial(Asked(model, tokenizer, [requests], max(drawn) + 1, drawn), repeats)
 
 
-def world_trial(folder: Path | None, scratch: Path, problems: int, repeats: int) -> dict[str, Any]:
-    """A fine-tuned model of the world (MonoReason, trained here where no folder is given) on the first so many problems of
-    the world's test sets, in ten languages."""
+def world_trial(folder: Path | None, scratch: Path, repeats: int) -> dict[str, Any]:
+    """A fine-tuned model of the world (MonoReason, trained here where no folder is given) on the world's test sets, in ten
+    languages."""
     import torch
 
-    study = Study(
-        "world",
-        SCALES["toy"],
-        scratch / "runs",
-        settings=parse_settings([f"data.problems_per_language={problems}"], []),
-    )
+    study = Study("world", SCALES["toy"], scratch / "runs")
     scores = study.scored(study.base)
     tests = {name: score.inputs["test"] for name, score in scores.items()}
     run(list(tests.values()), study.runs, Placement(runs=study.runs))
-    requests = [
-        Request(f"{name}/{problem.language}/{problem.id}", problem.question)
+    sets = [
+        [
+            Request(f"{name}/{problem.language}/{problem.id}", problem.question)
+            for problem in read_jsonl(test.folder(study.runs) / RECORDS, Problem)
+        ]
         for name, test in tests.items()
-        for problem in read_jsonl(test.folder(study.runs) / RECORDS, Problem)
     ]
     if folder is None:
         trained = monoreason(study)
         run([trained], study.runs, Placement(runs=study.runs, trackers=()))
         folder = trained.folder(study.runs)
     new_tokens = max(score.inputs["predictions"].config["decoding"]["max_new_tokens"] for score in scores.values())
-    return _trial(Asked(load_model(folder, torch.float32), load_tokenizer(folder), requests, new_tokens), repeats)
+    return _trial(Asked(load_model(folder, torch.float32), load_tokenizer(folder), sets, new_tokens), repeats)
 
 
 def _trial(asked: Asked, repeats: int) -> dict[str, Any]:
@@ -217,9 +226,6 @@ def main() -> None:
         "--data", type=Path, help="folder with local copies of the corpora; without it, the world alone"
     )
     parser.add_argument("--model", type=Path, help="a fine-tuned model of the world (by default MonoReason is trained)")
-    parser.add_argument(
-        "--problems", type=int, default=100, help="of each test set of the world and language (%(default)s)"
-    )
     parser.add_argument("--questions", type=int, default=256, help="of real length (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
@@ -231,7 +237,7 @@ def main() -> None:
             trials["20M, lengths of a real model"] = lengths_trial(
                 options.data, scratch, options.questions, options.repeats
             )
-        trials["the world's model"] = world_trial(options.model, scratch, options.problems, options.repeats)
+        trials["the world's model"] = world_trial(options.model, scratch, options.repeats)
     if options.no_publish:
         print(table(trials))
     else:

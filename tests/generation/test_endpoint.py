@@ -112,7 +112,7 @@ def test_what_came_before_a_failure_is_kept_and_not_asked_again(
     asked = problems(200)
 
     class Dying:
-        independent = True
+        chunk = None
 
         def generate(self, requests: Any) -> Iterator[Any]:
             for number, answer in enumerate(open_backend(tmp_path, DECODING, placed(port)).generate(requests)):

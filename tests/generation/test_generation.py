@@ -21,7 +21,8 @@ from qalign.alignment.prompts import prompt, render_prompts
 from qalign.errors import ModelError, SettingError, StageError
 from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend
 from qalign.generation.local import RUN, Local, common_prefix, likeliest, rows_at_once
-from qalign.generation.run import KEPT, REQUESTS_PER_CHUNK
+from qalign.generation.protocol import REQUESTS_PER_CHUNK
+from qalign.generation.run import KEPT
 from qalign.generation.scripted import Scripted
 from qalign.placement import Placement
 from qalign.records import Prediction, Problem, sha256
@@ -45,7 +46,7 @@ def script(asked: Sequence[Problem]) -> Scripted:
 class Counting:
     """Counts what a backend is asked; stops at a request if told to."""
 
-    independent = False
+    chunk = REQUESTS_PER_CHUNK
 
     def __init__(self, backend: Any, stop_after: int | None = None) -> None:
         self.backend, self.stop_after = backend, stop_after
@@ -183,13 +184,13 @@ def test_a_backend_must_answer_each_request_once(tmp_path: Path) -> None:
     asked = problems(3)
 
     class Forgets:
-        independent = False
+        chunk = REQUESTS_PER_CHUNK
 
         def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
             yield from script(asked).generate(requests[:-1])
 
     class Repeats:
-        independent = False
+        chunk = REQUESTS_PER_CHUNK
 
         def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
             yield from script(asked).generate([*requests, requests[0]])
@@ -207,11 +208,10 @@ from qalign.generation import generate
 from qalign.generation.scripted import Scripted
 from qalign.placement import Placement
 from qalign.records import Problem, to_json
-import qalign.generation.run
-
-qalign.generation.run.REQUESTS_PER_CHUNK = 8
 
 class Slow(Scripted):
+    chunk = 8
+
     def generate(self, requests):
         for completion in super().generate(requests):
             time.sleep(0.002)

@@ -29,7 +29,7 @@ FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 class Endpoint:
     """A server's model. Each answer stands for itself, so each is kept as it comes."""
 
-    independent = True
+    chunk = None
 
     def __init__(self, decoding: DecodingConfig, placement: Placement) -> None:
         self.decoding, self.url, self.model = decoding, placement.endpoint, placement.served_model

@@ -1,6 +1,6 @@
 """What a generation backend is: something with a method that answers requests.
 
-To add one: a file with a class that has `independent` and `generate`, and a line in `BACKENDS`.
+To add one: a file with a class that has `chunk` and `generate`, and a line in `BACKENDS`.
 """
 
 from __future__ import annotations
@@ -72,12 +72,16 @@ def seed_of(seed: int, key: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:4], "big") >> 1
 
 
+REQUESTS_PER_CHUNK = 512
+"""Where nothing speaks for more."""
+
+
 class Backend(Protocol):
-    """A model that answers. `independent`: it promises nothing that depends on what it is asked at the same
-    time, so each answer is kept as it comes."""
+    """A model that answers. `chunk`: so many requests are answered together and kept once all of them are, because an answer
+    may depend on its company; None where it does not, and each answer is kept as it comes."""
 
     @property
-    def independent(self) -> bool: ...
+    def chunk(self) -> int | None: ...
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request once, in any order."""

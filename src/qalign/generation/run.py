@@ -19,7 +19,6 @@ from ..progress import Bar
 from ..records import Prediction, Problem
 from .protocol import Backend, Completion, Request
 
-REQUESTS_PER_CHUNK = 512
 KEPT = "predictions.partial.jsonl"
 
 
@@ -59,24 +58,24 @@ def generate(
                 if completion.key in answered:
                     raise StageError(f"the backend answered {completion.key} twice")
                 answered[completion.key] = completion
-                if backend.independent:
+                if backend.chunk is None:
                     keep([completion])
                 bar.advance(1)
             if missing := [key for key in chunk if key not in answered]:
                 raise StageError(f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}")
-            if not backend.independent:
+            if backend.chunk is not None:
                 keep([answered[key] for key in chunk])
     return [done[key] for key in by_key]
 
 
 def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], backend: Backend) -> Iterator[Sequence[str]]:
     """What is asked together: the same chunks in every attempt, or all that is left where that makes no difference."""
-    if backend.independent:
+    if backend.chunk is None:
         if left := [key for key in ordered if key not in done]:
             yield left
         return
-    for start in range(0, len(ordered), REQUESTS_PER_CHUNK):
-        chunk = ordered[start : start + REQUESTS_PER_CHUNK]
+    for start in range(0, len(ordered), backend.chunk):
+        chunk = ordered[start : start + backend.chunk]
         if not all(key in done for key in chunk):
             yield chunk
 

@@ -14,7 +14,7 @@ from ..alignment.prompts import prompt
 from ..errors import ModelError
 from ..placement import Placement
 from ..records import sha256
-from .protocol import Completion, DecodingConfig, Request
+from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request
 
 SCRIPT = "script.json"
 
@@ -22,7 +22,7 @@ SCRIPT = "script.json"
 class Scripted:
     """Answers by instruction; whitespace-separated words count as tokens."""
 
-    independent = False
+    chunk = REQUESTS_PER_CHUNK
 
     def __init__(self, answers: Mapping[str, str], otherwise: str | None = None) -> None:
         self.answers, self.otherwise = answers, otherwise

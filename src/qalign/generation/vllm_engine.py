@@ -25,7 +25,7 @@ REQUESTS_AT_ONCE = 1024
 class Engine:
     """A vLLM engine with the model's tokenizer."""
 
-    independent = True
+    chunk = None
 
     def __init__(self, engine: Any, tokenizer: Any, decoding: DecodingConfig, ends: Sequence[int]) -> None:
         self.engine, self.tokenizer, self.decoding, self.ends = engine, tokenizer, decoding, ends
