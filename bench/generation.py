@@ -68,8 +68,9 @@ def package(asked: Asked, answers: Answers) -> common.Measured:
     begun = time.perf_counter()
     made: list[Any] = []
     for requests in asked.sets:
-        for start in range(0, len(requests), backend.chunk):  # as a stage does
-            made += backend.generate(requests[start : start + backend.chunk])
+        ordered = sorted(requests, key=lambda request: -len(request.instruction.encode()))
+        for start in range(0, len(ordered), backend.chunk):  # as a stage does
+            made += backend.generate(ordered[start : start + backend.chunk])
     seconds = time.perf_counter() - begun
     answers.update({one.key: one.text for one in made})
     return _measured(len(made), sum(one.tokens for one in made), seconds)

@@ -98,7 +98,7 @@ def answers(questions: int) -> common.Measured:
         f"q{place}": [draw.randrange(3, shape.vocabulary) for _ in range(draw.randint(32, 128))]
         for place in range(questions)
     }
-    lengths = [draw.randint(8, 64) for _ in prompts]
+    lengths = {key: draw.randint(8, 64) for key in prompts}
     backend = OfGivenLengths(Local(model, NumberTokenizer(prompts), DecodingConfig(65), ROWS), lengths)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.perf_counter()

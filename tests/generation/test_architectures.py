@@ -29,6 +29,7 @@ GROUPED = {**SMALL, "num_key_value_heads": 1}
 NO_DROPOUT = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", GROUPED),
+    "llama (heads in groups)": ("LlamaConfig", {**SMALL, "num_attention_heads": 4, "num_key_value_heads": 2}),
     "gpt2 (learned positions)": (
         "GPT2Config",
         {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256, **NO_DROPOUT},

@@ -141,6 +141,27 @@ def test_a_run_that_stopped_asks_only_what_is_missing(tmp_path: Path) -> None:
     assert third.asked.total() == 0
 
 
+@pytest.mark.parametrize("size", [REQUESTS_PER_CHUNK // 2, 3 * REQUESTS_PER_CHUNK])
+def test_a_run_goes_on_with_the_chunks_that_it_began_with(tmp_path: Path, size: int) -> None:
+    """Another machine, or another number of rows at once, would have others."""
+
+    class OfOtherChunks(Counting):
+        chunk = size
+
+    asked = problems(ALL)
+    with pytest.raises(RuntimeError, match="stopped on purpose"):
+        answer(asked, Counting(script(asked), stop_after=REQUESTS_PER_CHUNK + 50), tmp_path)
+    again = OfOtherChunks(script(asked))
+    answer(asked, again, tmp_path)
+    assert again.asked.total() == ALL - REQUESTS_PER_CHUNK, "nothing that was kept is asked again"
+    assert (tmp_path / KEPT).read_text().count("\n") == 1 + 3, "the chunks of the run that was stopped"
+
+
+def test_a_model_that_answers_many_at_once_keeps_many_together(model_and_tokenizer: tuple[Any, Any]) -> None:
+    for rows, expected in ((1, REQUESTS_PER_CHUNK), (512, 2048)):
+        assert local(model_and_tokenizer, rows, 2, max_new_tokens=1).chunk == expected
+
+
 @pytest.mark.parametrize("torn", [1, 10, 200])
 def test_a_torn_last_line_is_asked_again(tmp_path: Path, torn: int) -> None:
     asked = problems(ALL)
@@ -400,6 +421,7 @@ def test_an_error_in_one_loop_ends_all(model_and_tokenizer: tuple[Any, Any], mon
     with pytest.raises(RuntimeError, match="out of memory"):
         answers(local(model_and_tokenizer, 4, 2, max_new_tokens=24))
     assert threading.active_count() == before
+    assert model.config._attn_implementation == "sdpa", "others get the model as it was"
 
 
 def test_loops_end_when_nobody_wants_more(model_and_tokenizer: tuple[Any, Any]) -> None:
@@ -409,6 +431,7 @@ def test_loops_end_when_nobody_wants_more(model_and_tokenizer: tuple[Any, Any]) 
     assert threading.active_count() > before
     made.close()
     assert threading.active_count() == before
+    assert model_and_tokenizer[0].config._attn_implementation == "sdpa"
 
 
 @pytest.mark.parametrize(

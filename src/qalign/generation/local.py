@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Answer = tuple[int, list[int], Finish]
 """The place of a prompt among those that were given, the generated ids, and why they end."""
 FREE_TO_REFILL = 0.1
-"""The share of a batch that has ended when others take its place, or is left out: either costs some copying."""
+"""The share of a batch that has ended when others take its place, or is left out: either costs some copying. Where this
+package's attention is used, what nobody waits for is left out at once, which costs little."""
 PREFIX = 8
 """Tokens that all prompts must begin with for them to be read once."""
 ROWS = (8, 512)
@@ -65,8 +66,9 @@ class Local:
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         check_length(self.model, longest, "set generation.max_new_tokens lower")
         answers = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches
-        with attention.used(self.model, longest) if self.own_attention else nullcontext(False) as own_attention:
-            for place, ids, finish in answers(prompts, keys, own_attention):
+        using = attention.used(self.model, longest) if self.own_attention else nullcontext(False)
+        with using as own_attention, closing(answers(prompts, keys, own_attention)) as made:
+            for place, ids, finish in made:
                 yield Completion(
                     keys[place],
                     self.tokenizer.decode(ids, skip_special_tokens=True),
@@ -100,13 +102,15 @@ class Local:
         answering: Rows | None = None
         while waiting or answering:
             yield None
-            copied = waiting or not (answering and answering.can_be_replaced)
-            if answering and len(answering.free) < (FREE_TO_REFILL * len(answering.places) if copied else 1):
+            at_once = not waiting and answering is not None and answering.own_attention
+            if answering and len(answering.free) < (1 if at_once else FREE_TO_REFILL * len(answering.places)):
                 yield from self._step(answering)
             elif answering and not (waiting and answering.can_be_replaced):
                 with torch.inference_mode():
                     answering.drop_free()
             else:
+                if not answering:
+                    answering = None  # its cache makes room
                 free = len(answering.free) if answering else self.batch_size
                 taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
                 fresh = begun(taken)
@@ -116,6 +120,7 @@ class Local:
                         answering.replace(fresh)
                 else:
                     answering = fresh
+                del fresh
 
     def _read(self, prefix: Sequence[int]) -> Any:
         """The cache of one row that has read what all prompts begin with; None if that is not worth it, or if the model's

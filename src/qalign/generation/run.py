@@ -1,9 +1,9 @@
 """Generating for many problems: in chunks, each kept when it is whole, so that an interruption costs one chunk; an answer
 that depends on no other is kept as it comes.
 
-The chunks and their order follow from the requests alone. A run that was interrupted therefore asks in the same company
-as an undisturbed one, and its answers are the same to the last bit; an answer is never taken over from a run under other
-settings, because the kept file begins with the settings it was made under.
+The chunks and their order follow from the requests and from how many a chunk has, which the kept file says. A run that was
+interrupted therefore asks in the same company as an undisturbed one, and its answers are the same to the last bit; an answer
+is never taken over from a run under other settings, because the kept file begins with the settings it was made under.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def generate(
     # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script.
     ordered = sorted(by_key, key=lambda key: (-len(by_key[key].question.encode()), key))
     kept = scratch / KEPT
-    header = json.dumps({"settings": settings, "requests": ordered}, sort_keys=True, ensure_ascii=False)
-    done = _taken_over(kept, header)
+    done, chunk_size = _taken_over(kept, {"settings": settings, "requests": ordered}, backend.chunk)
     with Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar, kept.open("a", encoding="utf-8") as file:
 
         def keep(answers: Sequence[Completion]) -> None:
@@ -52,58 +51,73 @@ def generate(
             file.flush()
             done.update({f"{p.language}/{p.id}": p for p in predictions})
 
-        for chunk in _chunks(ordered, done, backend):
+        for chunk in _chunks(ordered, done, chunk_size):
             answered: dict[str, Completion] = {}
             for completion in backend.generate([Request(key, by_key[key].question) for key in chunk]):
                 if completion.key in answered:
                     raise StageError(f"the backend answered {completion.key} twice")
                 answered[completion.key] = completion
-                if backend.chunk is None:
+                if chunk_size is None:
                     keep([completion])
                 bar.advance(1)
             if missing := [key for key in chunk if key not in answered]:
                 raise StageError(f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}")
-            if backend.chunk is not None:
+            if chunk_size is not None:
                 keep([answered[key] for key in chunk])
     return [done[key] for key in by_key]
 
 
-def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], backend: Backend) -> Iterator[Sequence[str]]:
+def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | None) -> Iterator[Sequence[str]]:
     """What is asked together: the same chunks in every attempt, or all that is left where that makes no difference."""
-    if backend.chunk is None:
+    if size is None:
         if left := [key for key in ordered if key not in done]:
             yield left
         return
-    for start in range(0, len(ordered), backend.chunk):
-        chunk = ordered[start : start + backend.chunk]
+    for start in range(0, len(ordered), size):
+        chunk = ordered[start : start + size]
         if not all(key in done for key in chunk):
             yield chunk
 
 
-def _taken_over(kept: Path, header: str) -> dict[str, Prediction]:
-    """The answers of whole chunks of an earlier attempt; starts the file anew if it was made under other settings."""
+def _taken_over(kept: Path, asked: Mapping[str, Any], chunk: int | None) -> tuple[dict[str, Prediction], int | None]:
+    """The answers of whole chunks of an earlier attempt, and the size of its chunks, which may have been chosen on a machine
+    with other memory; starts the file anew, with chunks of this size, if something else was asked."""
     done: dict[str, Prediction] = {}
     good = 0
     if kept.is_file():
         with kept.open("rb") as file:
-            for number, line in enumerate(file):
-                if number == 0 and line.decode("utf-8", errors="replace") != header + "\n":
-                    break
-                try:
-                    rows = json.loads(line) if number and line.endswith(b"\n") else []
-                except ValueError:
-                    break
-                if number and not rows:
-                    break  # torn by a kill: this chunk is asked again
-                for language, key, text, prompt_sha256, tokens, finish in rows:
-                    done[f"{language}/{key}"] = Prediction(key, language, text, prompt_sha256, tokens, finish)
-                good += len(line)
+            header = file.readline()
+            size = _chunk_of(header)
+            if header == _header(asked, size):
+                chunk, good = size, len(header)
+                for line in file:
+                    try:
+                        rows = json.loads(line) if line.endswith(b"\n") else []
+                    except ValueError:
+                        break
+                    if not rows:
+                        break  # torn by a kill: this chunk is asked again
+                    for language, key, text, prompt_sha256, tokens, finish in rows:
+                        done[f"{language}/{key}"] = Prediction(key, language, text, prompt_sha256, tokens, finish)
+                    good += len(line)
     if good:
         with kept.open("r+b") as file:
             file.truncate(good)
     else:
-        kept.write_text(header + "\n", encoding="utf-8")
-    return done
+        kept.write_bytes(_header(asked, chunk))
+    return done, chunk
+
+
+def _header(asked: Mapping[str, Any], chunk: int | None) -> bytes:
+    """The line that a kept file begins with."""
+    return (json.dumps({**asked, "chunk": chunk}, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _chunk_of(header: bytes) -> int | None:
+    try:
+        return json.loads(header)["chunk"]  # type: ignore[no-any-return]
+    except (ValueError, KeyError, TypeError):
+        return None  # torn, or of an earlier version: no header that is asked for now
 
 
 def _prediction(problem: Problem, answer: Completion) -> Prediction:

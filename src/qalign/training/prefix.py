@@ -84,12 +84,15 @@ def share(model: Any, longest: int) -> bool:
 
 
 def looks_at_all_before(model: Any, longest: int) -> bool:
-    """Whether all that looks across tokens in a model is, for rows of up to `longest` tokens, causal attention over all tokens
-    before, by torch's kernels through transformers' interface."""
+    """Whether all that looks across tokens in a model is, as far as its config says and for rows of up to `longest` tokens,
+    causal attention over all tokens before, by torch's kernels through transformers' interface."""
+    from transformers import PreTrainedModel
+
     config = model.config.get_text_config()
+    parts = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
     windows = [getattr(config, name, None) for name in WINDOWS]
     return (
-        config._attn_implementation == ORDINARY
+        all(part.config._attn_implementation == ORDINARY for part in parts)
         and bool(model._supports_attention_backend)
         and not getattr(model, "_is_stateful", False)
         and set(getattr(config, "layer_types", None) or KINDS) <= KINDS
