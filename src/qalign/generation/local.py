@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Answer = tuple[int, list[int], Finish]
 """The place of a prompt among those that were given, the generated ids, and why they end."""
+Answers = Generator[Answer, None, None]
 FREE_TO_REFILL = 0.1
 """The share of a batch that has ended when others take its place, or is left out: either costs some copying. Where this
 package's attention is used, what nobody waits for is left out at once, which costs little."""
@@ -77,7 +78,7 @@ class Local:
                     finish,
                 )
 
-    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str], own_attention: bool) -> Iterator[Answer]:
+    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str], own_attention: bool) -> Answers:
         """Each prompt's place, its generated ids (the end-of-sequence token left off) and the reason of ending. Which loop
         answers a prompt follows from the lengths alone: an answer's company is always the same."""
 
@@ -163,9 +164,7 @@ class Local:
             rows.free.append(row)
         return ended
 
-    def _one_by_one(
-        self, prompts: Sequence[Sequence[int]], keys: Sequence[str], own_attention: bool
-    ) -> Iterator[Answer]:
+    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str], own_attention: bool) -> Answers:
         """The same for models with a recurrent state (Mamba and its like), whose rows cannot leave a batch."""
         import torch
 
