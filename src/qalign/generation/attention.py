@@ -158,7 +158,9 @@ def _answers_the_same(model: Any) -> bool:
                 rows.answers = [[token] for token in following]
                 rows.advance(torch.tensor(following))
                 found.append(rows.read(model))
-        except Exception:  # whatever a model of another kind stumbles over; it answers as it is
+        except (
+            Exception
+        ):  # whatever a model of another kind stumbles over: it answers as it is, and what is wrong shows there
             return False
     places = [[length - 1 + more for length in lengths] for more in range(2)]
     expected = torch.stack([whole[[0, 1], place] for place in places])

@@ -89,7 +89,8 @@ def roomy_layer() -> Any:
 
 
 def give_room(cache: Any, across: bool = False) -> None:
-    """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are."""
+    """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are.
+    With `across`, values lie as the products of this package's attention read them: see `RoomyLayer`."""
     from transformers.cache_utils import DynamicLayer
 
     for place, layer in enumerate(getattr(cache, "layers", [])):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +66,14 @@ class Local:
         keys = [request.key for request in requests]
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         check_length(self.model, longest, "set generation.max_new_tokens lower")
-        answers = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches
         using = attention.used(self.model, longest) if self.own_attention else nullcontext(False)
-        with using as own_attention, closing(answers(prompts, keys, own_attention)) as made:
-            for place, ids, finish in made:
+        with using as own_attention, ExitStack() as ends_with_it:
+            if getattr(self.model, "_is_stateful", False):
+                answers = self._one_by_one(prompts, keys)
+            else:
+                answers = self._in_batches(prompts, keys, own_attention)
+            ends_with_it.callback(answers.close)
+            for place, ids, finish in answers:
                 yield Completion(
                     keys[place],
                     self.tokenizer.decode(ids, skip_special_tokens=True),
@@ -164,7 +168,7 @@ class Local:
             rows.free.append(row)
         return ended
 
-    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str], own_attention: bool) -> Answers:
+    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Answers:
         """The same for models with a recurrent state (Mamba and its like), whose rows cannot leave a batch."""
         import torch
 

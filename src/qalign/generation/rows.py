@@ -19,9 +19,9 @@ class Rows:
     `places` says which prompt a row answers, `prompt_tokens` how many columns of the cache that takes, `answers` what it has
     generated. `ids` and `positions` (rows, new tokens) go into the next step; `mask` (rows, tokens) is 1 where a token is,
     those of the next step included; `cache` holds keys and values of the tokens before. With this package's `own_attention`,
-    those of the prefix stay in `prefix`, the cache of one row; otherwise each row has them. `draws` are the
-    rows' sources of chance, none where nothing is drawn. `free` are the rows whose answers have ended: they go on, unread,
-    until others take their place or they are dropped.
+    those of the prefix stay in `prefix`, the cache of one row; otherwise each row has them. `draws` are the rows' sources of
+    chance, none where nothing is drawn. `free` are the rows whose answers have ended: they go on, unread, until others take
+    their place or they are dropped.
     """
 
     places: list[int]
@@ -138,7 +138,7 @@ def begin(
     prefix: Any = None,
 ) -> Rows:
     """Rows that have still to read their prompts, or what of those follows a prefix: `prefix` is the cache of one row that
-    has read it."""
+    has read it. With `own_attention` the rows leave it there, else each has a copy."""
     import torch
 
     read = prefix.get_seq_length() if prefix is not None else 0
