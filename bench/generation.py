@@ -139,7 +139,7 @@ def _measured(questions: int, tokens: int, seconds: float) -> common.Measured:
 
 
 def real_lengths(folder: Path, tokenizer: Any) -> list[int]:
-    """Lengths in tokens of the answers of a published model to mGSM, in all languages."""
+    """Lengths in tokens of the answers of a published model to mGSM, in the languages of the tokenizer's texts."""
     answers = []
     for path in sorted((folder / "generations" / "mcot7b").glob("mgsm_[defjrsz]*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -227,7 +227,7 @@ def main() -> None:
         "--data", type=Path, help="folder with local copies of the corpora; without it, the world alone"
     )
     parser.add_argument("--model", type=Path, help="a fine-tuned model of the world (by default MonoReason is trained)")
-    parser.add_argument("--questions", type=int, default=256, help="of real length (%(default)s)")
+    parser.add_argument("--questions", type=int, default=384, help="of real length (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
     options = parser.parse_args()

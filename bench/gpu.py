@@ -161,16 +161,13 @@ class Trainer:
         return total
 
 
-def timed(
-    step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool, *, compiles: bool = False
-) -> common.Measured:
-    """Steps of 128 examples. To warm up, the first of them; all of them, where blocks are compiled for the kinds of shapes
-    that come up, which takes some 20 s a run."""
+def timed(step: Any, data: TokenizedExamples, shape: models.Shape, steps: int, cuda: bool) -> common.Measured:
+    """Steps of 128 examples, all of them once before, to warm up: blocks are compiled, and kernels planned, by shapes."""
     import torch
 
     size = min(128, len(data) // steps)
     batches = [list(range(start * size, (start + 1) * size)) for start in range(steps)]
-    for batch in batches if compiles else batches[:1]:
+    for batch in batches:
         step(data, batch)
     if cuda:
         torch.cuda.synchronize()
@@ -337,7 +334,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="7b", choices=models.SHAPES, help="(%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, or cpu (%(default)s)")
-    parser.add_argument("--steps", type=int, default=3, help="steps measured (%(default)s)")
+    parser.add_argument("--steps", type=int, default=2, help="steps measured (%(default)s)")
     parser.add_argument("--tokens-per-micro-batch", type=int, help="what fits, by default")
     parser.add_argument("--activation-checkpointing", action="store_true", help="less memory, a third more work")
     parser.add_argument("--no-compile", action="store_true", help="blocks as they are")
@@ -375,7 +372,7 @@ def main() -> None:
     print("matrix products:", limit, flush=True)
     training: dict[str, dict[str, common.Measured]] = {}
     for dataset, made in examples.items():
-        training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda, compiles=True)}
+        training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda)}
         training[dataset][PACKAGE]["predicted_gib"] = trainer.predicted / 2**30
         print(dataset, PACKAGE, training[dataset][PACKAGE], flush=True)
     asked: dict[str, common.Measured] = {}

@@ -58,11 +58,10 @@ def by_itself(seconds: float = 5.0) -> common.Measured:
     """The rates of this process."""
     import torch
 
-    from training import matrix_product_rate
+    from training import matrix_product_rate, products
 
     torch.set_num_threads(1)
-    sizes = [(SHAPE.hidden, SHAPE.hidden)] * 4 + [(SHAPE.hidden, SHAPE.intermediate)] * 3
-    gflops = matrix_product_rate(sizes, 4096, seconds) / 1e9
+    gflops = matrix_product_rate(products(SHAPE, 4096, 1024), seconds) / 1e9
     there, passes = torch.zeros(2**26), 0
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:
@@ -91,8 +90,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     config = TrainingConfig(
-        learning_rate=1e-3, epochs=1, max_steps=options.steps, precision="float32", max_length=1024, too_long="drop"
-    )
+        learning_rate=1e-3, warmup_ratio=0.0, epochs=1, max_steps=options.steps, precision="float32", max_length=1024,
+        too_long="drop",
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         prepared = data.examples(options.data, scratch / "runs")

@@ -4,10 +4,12 @@
     python bench/training.py --data FOLDER --profile               # where the package's time goes
 
 Every side takes the same optimiser steps (the same 128 examples each, 64 for the 100M model) from the same weights, in
-turns; litgpt, where `--litgpt` names the Python of an environment that has it (`litgpt_side.py`), from random weights of its
-own. Useful tokens are those of the examples, prompt and response, without padding. Arithmetic is counted on useful tokens
-only (`models.Shape.training_flops`), and set against the rate of the same machine in plain matrix products of the model's
-sizes, measured between the sides.
+turns; trl, where it packs, cuts other steps from the same examples; litgpt, where `--litgpt` names the Python of an
+environment that has it (`litgpt_side.py`), starts from random weights of its own. Useful tokens are those of the examples,
+prompt and response, without padding. Arithmetic is counted on useful tokens (`models.Shape.training_flops`), for the package
+also without what it reads once for many examples, and set against the rate of the same machine in plain matrix products of
+the model's sizes, measured between the sides. All sides keep the memory that they free (`keep_freed_memory`): the package
+does so by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import dataclasses
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -29,16 +32,22 @@ import models
 
 from qalign.placement import Placement
 from qalign.records import Example, write_jsonl
-from qalign.training.batches import GlobalBatches, TokenizedExamples, tokenize
+from qalign.training.accelerator import keep_freed_memory
+from qalign.training.batches import GlobalBatches, TokenizedExamples, micro_batches, tokenize
 from qalign.training.config import METRICS, TrainingConfig
 from qalign.training.loop import Job, finetune
+from qalign.training.memory import ON_CPU
 from qalign.training.models import load_tokenizer_as_saved
 
 REFERENCE = "reference's way"
 PACKAGE = "qalign"
-TRL = {"trl, micro-batch 2": {}, "trl, packed to 2,048": {"packing": True, "max_length": 2048}}
+TRL = {
+    "trl, micro-batch 2": {},
+    "trl, padding-free": {"padding_free": True},
+    "trl, packed to 2,048": {"packing": True, "max_length": 2048},
+}
 LIMIT = "matrix products"
-STEPS = {"1m": 4, "20m": 2, "100m": 1}
+STEPS = {"1m": 4, "20m": 2, "100m": 2}
 ROUNDS = {"1m": 3, "20m": 2, "100m": 1}
 EXAMPLES = {"1m": 128, "20m": 128, "100m": 64}
 """Of a step: fewer for the largest, so that a round ends."""
@@ -72,6 +81,7 @@ class Trial:
         self.shape, self.base, self.scratch = shape, base, scratch
         self.config = TrainingConfig(
             learning_rate=1e-3,
+            warmup_ratio=0.0,  # from the first step on, so that losses tell whether sides learn the same
             max_steps=steps,
             epochs=1,
             precision="float32",
@@ -88,6 +98,13 @@ class Trial:
         self.order = [index for step in range(steps) for index in batches[step]]
         self.flops = shape.training_flops(whole.lengths, sum(whole.supervised))
         self.tokens = sum(whole.lengths)
+        shared = whole.common_prefix
+        spared = sum(
+            len(rows) - 1
+            for step in range(steps)
+            for rows in micro_batches(batches[step], whole.lengths, ON_CPU, shared=shared)[0]
+        )
+        self.performed = self.flops - spared * shape.training_flops([shared], 0)
 
     def rows(self) -> list[tuple[list[int], int]]:
         """The examples as tokens with the length of their prompts, in the order that they are trained on."""
@@ -106,13 +123,33 @@ class Trial:
         finetune(Job("bench", self.base, self.examples, output, scratch, self.config, placement))
         metrics = [json.loads(line) for line in (output / METRICS).read_text(encoding="utf-8").splitlines()]
         seconds = sum(row["step_tokens"] / row["tokens_per_second"] for row in metrics)
-        return self._measured(seconds, metrics[-1]["loss"])
+        measured = self._measured(seconds, [row["loss"] for row in metrics])
+        return measured | {"performed_gflops": self.performed / seconds / 1e9}
 
     def reference(self) -> common.Measured:
         """transformers' Trainer: micro-batches of 2, each padded to its longer row, logits at every position."""
-        from transformers import DataCollatorForSeq2Seq
+        import torch
+        from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-        return self._trainer(DataCollatorForSeq2Seq(self.tokenizer))
+        rows = [
+            {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * prompt + ids[prompt:]}
+            for ids, prompt in self.rows()
+        ]
+        arguments = TrainingArguments(
+            **self._arguments(),
+            per_device_train_batch_size=2,
+            gradient_accumulation_steps=self.config.global_batch_size // 2,
+        )
+        model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
+        return self._run(
+            _in_order(Trainer)(
+                model,
+                arguments,
+                train_dataset=rows,
+                data_collator=DataCollatorForSeq2Seq(self.tokenizer),
+                processing_class=self.tokenizer,
+            )
+        )
 
     def trl(self, **options: Any) -> common.Measured:
         """trl's SFTTrainer on the same tokens. Packed, a step takes as many packs as hold its examples."""
@@ -127,16 +164,17 @@ class Trial:
         )
         steps = self.config.max_steps or 1
         packs = -(-self.tokens // (steps * 2048))
+        packed = options.get("packing", False)
         config = SFTConfig(
             **self._arguments(),
-            per_device_train_batch_size=1 if options else 2,
-            gradient_accumulation_steps=packs if options else self.config.global_batch_size // 2,
+            per_device_train_batch_size=1 if packed else 2,
+            gradient_accumulation_steps=packs if packed else self.config.global_batch_size // 2,
             completion_only_loss=True,
             shuffle_dataset=False,
             **{"max_length": None, **options},
         )
         model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
-        trainer = SFTTrainer(model, config, train_dataset=dataset, processing_class=self.tokenizer)
+        trainer = _in_order(SFTTrainer)(model, config, train_dataset=dataset, processing_class=self.tokenizer)
         return self._run(trainer)
 
     def litgpt(self, python: str) -> common.Measured:
@@ -152,7 +190,8 @@ class Trial:
         }
         asked.write_text(json.dumps(told), encoding="utf-8")
         command = [python, str(Path(__file__).with_name("litgpt_side.py")), str(asked)]
-        on_cpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        keeps = {"MALLOC_TRIM_THRESHOLD_": str(2**62), "MALLOC_MMAP_MAX_": "0"}  # the memory that is freed, as here
+        on_cpu = {**os.environ, **keeps, "CUDA_VISIBLE_DEVICES": ""}
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=on_cpu).stdout.splitlines()
         seconds = json.loads(printed[-1])["seconds"]
         return {"tokens_per_second": self.tokens / seconds, "gflops": self.flops / seconds / 1e9}
@@ -172,28 +211,6 @@ class Trial:
         whole = sum(spent.values())
         return {part: time / whole for part, time in spent.items()}
 
-    def _trainer(self, collator: Any) -> common.Measured:
-        import torch
-        from torch.utils.data import SequentialSampler
-        from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
-
-        class InOrder(Trainer):
-            def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-                return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
-
-        rows = [
-            {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * prompt + ids[prompt:]}
-            for ids, prompt in self.rows()
-        ]
-        arguments = TrainingArguments(
-            **self._arguments(),
-            per_device_train_batch_size=2,
-            gradient_accumulation_steps=self.config.global_batch_size // 2,
-        )
-        model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
-        trainer = InOrder(model, arguments, train_dataset=rows, data_collator=collator, processing_class=self.tokenizer)
-        return self._run(trainer)
-
     def _arguments(self) -> dict[str, Any]:
         config = self.config
         return {
@@ -210,6 +227,7 @@ class Trial:
             "use_cpu": True,
             "disable_tqdm": True,
             "bf16": False,
+            "gradient_checkpointing": False,  # trl's default is to compute activations again
             "seed": config.seed,
         }
 
@@ -217,38 +235,63 @@ class Trial:
         trainer.train()
         history = trainer.state.log_history
         seconds = next(row["train_runtime"] for row in reversed(history) if "train_runtime" in row)
-        return self._measured(seconds, next(row["loss"] for row in reversed(history) if "loss" in row))
+        return self._measured(seconds, [row["loss"] for row in history if "loss" in row])
 
-    def _measured(self, seconds: float, loss: float) -> common.Measured:
-        return {"tokens_per_second": self.tokens / seconds, "gflops": self.flops / seconds / 1e9, "last_loss": loss}
+    def _measured(self, seconds: float, losses: Sequence[float]) -> common.Measured:
+        by_step = {f"loss_{step}": loss for step, loss in enumerate(losses, start=1)}
+        return {"tokens_per_second": self.tokens / seconds, "gflops": self.flops / seconds / 1e9} | by_step
 
     def limit(self) -> common.Measured:
-        """The machine's rate in the products of a block, forward and backward, at 4,096 tokens: time-weighted."""
-        shape = self.shape
-        sizes = [(shape.hidden, shape.hidden)] * 4 + [(shape.hidden, shape.intermediate)] * 2
-        sizes += [(shape.intermediate, shape.hidden)]
-        return {"gflops": matrix_product_rate(sizes, 4096) / 1e9}
+        """The machine's rate in the model's products, at 4,096 tokens of which as many are supervised as of the examples."""
+        supervised = round(4096 * sum(self.tokenized.supervised) / self.tokens)
+        rate = matrix_product_rate(products(self.shape, 4096, supervised))
+        return {"gflops": rate / 1e9, "tokens_per_second": self.tokens * rate / self.performed}
 
 
-def matrix_product_rate(sizes: Sequence[tuple[int, int]], tokens: int, seconds: float = 2.0) -> float:
-    """Floating-point operations a second of x @ w, and of the two products of its gradient, for weights of `sizes`."""
+def products(shape: models.Shape, tokens: int, supervised: int) -> list[tuple[int, int, int, int]]:
+    """The products of all blocks and of the projection: tokens, width of what goes in, of what comes out, and how many."""
+    layers, hidden, inner = shape.layers, shape.hidden, shape.intermediate
+    return [
+        (tokens, hidden, hidden, 4 * layers),
+        (tokens, hidden, inner, 2 * layers),
+        (tokens, inner, hidden, layers),
+        (supervised, hidden, shape.vocabulary, 1),
+    ]
+
+
+def matrix_product_rate(sizes: Sequence[tuple[int, int, int, int]], seconds: float = 2.0) -> float:
+    """Floating-point operations a second of x @ w and of the two products of its gradient, for `products`."""
     import time
 
     import torch
 
+    keep_freed_memory()
     flops = spent = 0.0
     operands = [
-        (torch.randn(tokens, rows), torch.randn(rows, columns), torch.randn(tokens, columns)) for rows, columns in sizes
+        (torch.randn(tokens, rows), torch.randn(rows, columns), torch.randn(tokens, columns), times)
+        for tokens, rows, columns, times in sizes
     ]
-    for x, w, gradient in operands:  # once, to warm up
+    for x, w, gradient, _ in operands:  # once, to warm up
         x @ w, gradient @ w.T, x.T @ gradient
     while spent < seconds:
         begun = time.perf_counter()
-        for x, w, gradient in operands:
-            x @ w, gradient @ w.T, x.T @ gradient
+        for x, w, gradient, times in operands:
+            for _ in range(times):
+                x @ w, gradient @ w.T, x.T @ gradient
         spent += time.perf_counter() - begun
-        flops += sum(6.0 * tokens * rows * columns for rows, columns in sizes)
+        flops += sum(6.0 * tokens * rows * columns * times for tokens, rows, columns, times in sizes)
     return flops / spent
+
+
+def _in_order(trainer: Any) -> Any:
+    """A Trainer's class that takes its rows as they come."""
+    from torch.utils.data import SequentialSampler
+
+    class InOrder(trainer):  # type: ignore[misc]
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    return InOrder
 
 
 def sides(trial: Trial, with_trl: bool, litgpt: str | None) -> dict[str, Callable[[], common.Measured]]:
@@ -277,6 +320,7 @@ def main() -> None:
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
     results: dict[str, Any] = {}
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         prepared = data.examples(options.data, scratch / "runs")
@@ -317,15 +361,14 @@ def _shuffled(examples: Sequence[Example]) -> list[Example]:
 
 
 def tables(results: dict[str, Any]) -> str:
-    """Useful tokens a second by side, ratios, and the share of the machine's rate."""
+    """Useful tokens a second by side, ratios; then the share of the machine's rate, and losses."""
     names = list(next(iter(results.values()))["rounds"])
     others = [name for name in names if name not in (LIMIT, PACKAGE)]
-    rows = []
+    speeds, uses = [], []
     for trial, found in results.items():
         rounds = found["rounds"]
         middle = common.medians(rounds)
-        share = common.ratio(rounds, "gflops", PACKAGE, LIMIT)
-        rows.append(
+        speeds.append(
             [
                 trial,
                 f"**{middle[PACKAGE]['tokens_per_second']:,.0f}**",
@@ -334,13 +377,31 @@ def tables(results: dict[str, Any]) -> str:
                     f"({common.ratio(rounds, 'tokens_per_second', PACKAGE, other):.2f}x)"
                     for other in others
                 ),
-                f"{middle[LIMIT]['gflops']:,.0f} GFLOP/s",
-                f"{share:.0%}",
-                f"{middle[PACKAGE]['last_loss']:.4f} / {middle[REFERENCE]['last_loss']:.4f}",
             ]
         )
-    header = ["model and data", PACKAGE, *others, "limit", "of it used", f"last loss, {PACKAGE} / reference"]
-    return common.table(header, rows)
+        ours, theirs = middle[PACKAGE], middle[REFERENCE]
+        steps = [figure for figure in ours if figure.startswith("loss_")]
+        uses.append(
+            [
+                trial,
+                f"{middle[LIMIT]['gflops']:,.0f} GFLOP/s",
+                f"{common.ratio(rounds, 'gflops', PACKAGE, LIMIT):.0%}",
+                f"{_share(rounds, 'performed_gflops', 'gflops'):.0%}",
+                f"{common.ratio(rounds, 'tokens_per_second', LIMIT, REFERENCE):.1f}x",
+                " ".join(f"{ours[step]:.4f}" for step in steps),
+                f"{max(abs(ours[step] / theirs[step] - 1) for step in steps):.1e}",
+            ]
+        )
+    used = ["model and data", "limit", "used, by useful tokens", "used, by arithmetic done"]
+    used += ["lead over the reference at the limit", "losses", "farthest from the reference's"]
+    first = common.table(["useful tokens a second", PACKAGE, *others], speeds)
+    return f"{first}\n\n{common.table(used, uses)}"
+
+
+def _share(rounds: dict[str, list[common.Measured]], figure: str, of: str) -> float:
+    return statistics.median(
+        ours[figure] / limit[of] for ours, limit in zip(rounds[PACKAGE], rounds[LIMIT], strict=True)
+    )
 
 
 def profile_table(results: dict[str, dict[str, float]]) -> str:

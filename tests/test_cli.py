@@ -531,7 +531,9 @@ def test_plan_after_a_run(own_data: OwnData, runs: Path) -> None:
     assert re.search(r"done +train-question-alignment", answer.out)
     (line,) = [line for line in answer.out.splitlines() if re.search(r"to run +train-response-alignment", line)]
     assert "6 examples x 2 epochs; 2 steps of 32; ~" in line
-    assert "memory" in line
+    assert re.search(
+        r"memory ~[1-9][\d.]* KiB and [1-9][\d.]* MiB per 1,000 tokens at once; disk ~[1-9][\d.]* KiB", line
+    )
     assert before == {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
 
 

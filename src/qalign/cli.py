@@ -104,8 +104,8 @@ def eval_command(
     placement: Placement,
     output: Annotated[Path | None, typer.Option(help="Where the tables go; beside the stages by default.")] = None,
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Ask an OpenAI-compatible server that has the model, such as http://localhost:8000/v1 (key: OPENAI_API_KEY).")] = None,
-    requests_in_flight: Annotated[int, typer.Option(min=1, help="Requests to the server at once.")] = 32,
-    seconds_per_request: Annotated[float, typer.Option(min=0.1, help="How long to wait for an answer of the server before asking again.")] = 600.0,
+    requests_in_flight: Annotated[int | None, typer.Option(min=1, show_default="32", help="Requests to the server at once.")] = None,
+    seconds_per_request: Annotated[float | None, typer.Option(min=0.1, show_default="600", help="How long to wait for an answer of the server before asking again.")] = None,
 ) -> None:  # fmt: skip
     """Measure a checkpoint on the benchmarks, zero-shot. (`--base` plays no part here.)"""
     from dataclasses import replace
@@ -115,11 +115,14 @@ def eval_command(
     from .systems.settings import parse_settings
 
     study = replace(study, base_name=model)
+    given = {"requests_in_flight": requests_in_flight, "seconds_per_request": seconds_per_request}
+    of_server: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if endpoint is None and of_server:
+        raise SettingError(
+            f"--{next(iter(of_server)).replace('_', '-')} is about a server: give --endpoint URL as well"
+        )
     if endpoint is not None:
-        placement = replace(
-            placement, endpoint=endpoint, served_model=model, requests_in_flight=requests_in_flight,
-            seconds_per_request=seconds_per_request,
-        )  # fmt: skip
+        placement = replace(placement, endpoint=endpoint, served_model=model, **of_server)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
     checkpoint = base_on_server(model, study.runs) if endpoint is not None else study.base
     name = Path(model).resolve().name if Path(model).exists() else model

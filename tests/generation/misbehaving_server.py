@@ -44,6 +44,9 @@ class Handler(BaseHTTPRequestHandler):
                 return
         time.sleep(0.01)
         finish = "length" if question.endswith("cut") else "content_filter" if question.endswith("bad") else "stop"
+        if question.endswith("broken"):
+            self.reply(200, "no JSON at all")
+            return
         self.reply(
             200,
             {
@@ -69,8 +72,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.close_connection = True
 
-    def reply(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
+    def reply(self, status: int, content: dict[str, Any] | str) -> None:
+        body = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

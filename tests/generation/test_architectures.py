@@ -16,7 +16,7 @@ from qalign.generation import (  # noqa: E402
     Request,
     attention,
 )
-from qalign.generation.local import Local  # noqa: E402
+from qalign.generation.local import Local, rows_at_once  # noqa: E402
 from qalign.generation.rows import begin  # noqa: E402
 from qalign.training import prefix  # noqa: E402
 from qalign.training.batches import MicroBatch  # noqa: E402
@@ -69,6 +69,11 @@ def test_the_loss_is_that_of_full_logits(model: Any, tokenizer: Any) -> None:
         loss.remove()
         assert model(ids).logits.shape[:2] == ids.shape, "the hook is off again"
     torch.testing.assert_close(found, expected)
+
+
+def test_how_many_are_answered_at_once_is_known_for_any_model(model: Any) -> None:
+    rows = rows_at_once(model, MAX_NEW_TOKENS, 2.0**34)
+    assert rows == 1 if model.config.model_type == "mamba" else rows > 1
 
 
 def test_a_prefix_that_is_read_once_gives_the_same_loss_and_gradients(model: Any, tokenizer: Any) -> None:

@@ -78,12 +78,12 @@ def test_it_answers_as_the_protocol_says(port: int, start: Start, tmp_path: Path
 def test_errors_silence_and_broken_connections_lose_nothing(port: int, start: Start, tmp_path: Path) -> None:
     start(**{"429": 0.1, "500": 0.1, "drop": 0.05, "hang": 0.02})
     asked = problems(120)
-    backend = open_backend(tmp_path, DECODING, placed(port, seconds_per_request=0.5))
+    backend = open_backend(tmp_path, DECODING, placed(port, seconds_per_request=2.0))
     found = generate(asked, backend, tmp_path, {}, "test", placed(port))
     assert [(p.id, p.text) for p in found] == [(p.id, f"answer to {p.question}") for p in asked]
     assert set(answered(tmp_path)) == {p.question for p in asked}
-    # A question whose answer came too late for the client may be answered twice, and no other.
-    assert answered(tmp_path).total() <= len(asked) + 12
+    # A question whose answer came too late for the client may be answered twice, and no other: on a busy machine, one or two.
+    assert answered(tmp_path).total() <= len(asked) + 2
 
 
 def test_a_server_that_is_killed_and_started_again_is_waited_for(port: int, start: Start, tmp_path: Path) -> None:
@@ -139,6 +139,14 @@ def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) 
         list(backend.generate([Request("k", "bad")]))
 
 
+def test_after_an_answer_that_is_broken_nothing_more_is_asked(port: int, start: Start, tmp_path: Path) -> None:
+    start()
+    requests = [Request("k", "broken"), *(Request(str(n), f"question {n}") for n in range(100))]
+    with pytest.raises(ModelError, match=r"did not answer k \(JSONDecodeError"):
+        list(open_backend(tmp_path, DECODING, placed(port)).generate(requests))
+    assert answered(tmp_path, "log.asked").total() < 100
+
+
 def test_a_server_that_refuses_is_not_asked_twice(port: int, start: Start, tmp_path: Path) -> None:
     start(**{"401": 1.0})
     with pytest.raises(ModelError, match=r"AuthenticationError.*made to fail with 401"):
@@ -160,6 +168,13 @@ def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Start,
     assert json.loads(stage.read_text()) == {"model": "some/model"}
 
 
+@pytest.mark.parametrize("option", ["--requests-in-flight", "--seconds-per-request"])
+def test_what_is_about_a_server_is_refused_without_one(option: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["eval", str(WORLD_FOLDER), option, "4", "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 2 and f"{option} is about a server: give --endpoint URL" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_a_real_server_that_is_killed_and_started_again_gives_the_answers_of_its_model(serve: Serve, port: int) -> None:
     requests = [Request(str(n), f"Anna has {n} apples. How many apples does Anna have?") for n in range(3, 11)]
@@ -168,15 +183,15 @@ def test_a_real_server_that_is_killed_and_started_again_gives_the_answers_of_its
     expected = {answer.key: (answer.text, answer.finish) for answer in local.generate(requests)}
     server = serve()
     where = placed(port, served_model=str(WORLD_FOLDER), requests_in_flight=2)
-    found = {}
+    found = []
     backend = open_backend(WORLD_FOLDER, DecodingConfig(**decoding, backend="endpoint"), where)
     for answer in backend.generate(requests):
-        found[answer.key] = (answer.text, answer.finish)
+        found.append((answer.key, (answer.text, answer.finish)))
         if len(found) == 3:
             server.kill()
             server.wait()
             server = serve(wait=False)
-    assert found == expected
+    assert sorted(found) == sorted(expected.items())
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8000/v1", "ftp://x"])

@@ -116,18 +116,30 @@ def test_a_shared_prefix_makes_micro_batches_smaller(base: Path, examples: list[
     assert torch.equal(apart.targets, together.targets)
 
 
-def test_a_shared_prefix_and_activations_computed_again_change_nothing(
-    expected: Gradients, accelerator: Accelerator, base: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_activations_computed_again_change_nothing(
+    shared: bool,
+    compiled: bool,
+    expected: Gradients,
+    accelerator: Accelerator,
+    base: Path,
+    examples: list[Example],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain = load_model
 
     def again(folder: Path, dtype: torch.dtype) -> Any:
         model = plain(folder, dtype)
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        return model.train()
+        model.train()
+        if compiled:
+            compile_blocks(model, torch.device("cpu"))
+        return model
 
+    torch._dynamo.reset()
     monkeypatch.setattr(f"{__name__}.load_model", again)
-    assert_same(ours(accelerator, base, examples[:STEP], 4096, shared=True), expected)
+    assert_same(ours(accelerator, base, examples[:STEP], 4096, shared=shared), expected)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -213,8 +225,13 @@ def test_positions_after_the_hook_is_removed(base: Path) -> None:
 
 # --- two processes ----------------------------------------------------------------------------------------------------
 
-CASES = [(STEP, 1000), (STEP, WHOLE), (9, ALONE), (3, 4096), (1, 4096)]
-"""Examples and budget; the last has an example for the first process only, the one before it an uneven share."""
+CASES = [
+    (size, budget, shared)
+    for size, budget in ((STEP, 1000), (STEP, WHOLE), (9, ALONE), (3, 4096), (1, 4096))
+    for shared in (False, True)
+]
+"""Examples, budget, and whether what they begin with is read once; the last have an example for the first process only, those
+before them an uneven share."""
 
 
 @pytest.mark.slow
@@ -225,7 +242,7 @@ def test_two_processes_change_nothing(
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     arguments = [str(base), str(data / "examples.jsonl"), str(tmp_path), json.dumps(CASES)]
     subprocess.run([*command, *arguments], check=True, timeout=300)
-    for place, (size, _) in enumerate(CASES):
+    for place, (size, *_) in enumerate(CASES):
         found = torch.load(tmp_path / f"{place}.pt", weights_only=True)
         assert found.pop("processes") == 2
         loss = float(found.pop("loss"))
@@ -265,14 +282,21 @@ def test_processes_train_the_same_model_also_when_killed_and_when_others_go_on(m
         begun, job = (
             make_job(name, {"processes": count, "seconds_per_checkpoint": 0.0}, **config) for count in (first, then)
         )
+        kept = b""
         if sys.platform == "linux":  # elsewhere the launcher outlives the process that started it
-            kill_at_a_checkpoint(begun)
+            kept = kill_at_a_checkpoint(begun)
         launch(job)
+        assert_went_on(job, kept)
         assert_close_runs(job.output, undisturbed.output)
 
 
-def kill_at_a_checkpoint(job: loop.Job) -> None:
-    """Launches in a process of its own, and kills that when the first checkpoint is there."""
+def assert_went_on(job: loop.Job, kept: bytes) -> None:
+    """The metrics of what was kept are still there, to the byte: steps that are taken again have other times."""
+    assert (job.output / "metrics.jsonl").read_bytes().startswith(kept)
+
+
+def kill_at_a_checkpoint(job: loop.Job) -> bytes:
+    """Launches in a process of its own, kills that when the first checkpoint is there, and returns the metrics up to it."""
     program = (
         "import json, sys; from qalign.training.launch import job_from_json, launch; "
         "launch(job_from_json(json.loads(sys.argv[1])))"
@@ -287,6 +311,12 @@ def kill_at_a_checkpoint(job: loop.Job) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=120)  # ends when the last process that holds the pipe has ended
     assert not (job.output / "training.json").exists(), "the run ended before it could be killed"
+    checkpoint = checkpoints.latest(job.scratch)
+    assert checkpoint is not None
+    steps = json.loads((checkpoint / "progress.json").read_text(encoding="utf-8"))["step"]
+    lines = (job.scratch / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    assert 0 < steps <= len(lines)
+    return b"".join(lines[:steps])
 
 
 def on_shards(processes: int) -> dict[str, Any]:
@@ -301,7 +331,7 @@ def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make
     config = {"epochs": 3, "global_batch_size": 29, "learning_rate": 1e-3}
     whole, sharded = make_job("whole", **config), make_job("sharded", on_shards(2), **config)
     launch(whole)
-    kill_at_a_checkpoint(sharded)
+    kept = kill_at_a_checkpoint(sharded)
     checkpoint = checkpoints.latest(sharded.scratch)
     assert checkpoint is not None
     parts = list((checkpoint / "pytorch_model_fsdp_0").glob("*.distcp"))
@@ -309,6 +339,7 @@ def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make
     with pytest.raises(ModelError, match=r"was written by a training that was sharded \(FSDP\); go on with a launcher"):
         launch(make_job("sharded", **config))
     launch(make_job("sharded", on_shards(3), **config))
+    assert_went_on(sharded, kept)
     assert_close_runs(sharded.output, whole.output)
 
 

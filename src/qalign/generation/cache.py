@@ -25,8 +25,8 @@ def roomy_layer() -> Any:
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
         """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width).
 
-        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past. Where
-        values lie `across`, those of one dimension lie together in memory, else those of one token.
+        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past. Where they
+        lie `across`, the numbers of one dimension lie together in memory, else those of one token.
         """
 
         def __init__(self, layer: DynamicLayer, across: bool) -> None:
@@ -77,7 +77,10 @@ def roomy_layer() -> Any:
         def rearrange(self, zeros: int = 0, room: int = ROOM) -> None:
             """Copies what is held to where there is room behind, and so many zeros before."""
             keys, values = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
-            self._buffers = (_copied(keys, zeros, room, False), _copied(values, zeros, room, self._across))
+            self._buffers = (
+                _copied(keys, zeros, room, self._across),
+                _copied(values, zeros, room, self._across),
+            )
             self._first, self._used = zeros, zeros + self._used - self._first
             self._view()
 
@@ -90,7 +93,7 @@ def roomy_layer() -> Any:
 
 def give_room(cache: Any, across: bool = False) -> None:
     """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are.
-    With `across`, values lie as the products of this package's attention read them: see `RoomyLayer`."""
+    With `across`, they lie as the products of this package's attention read them: see `RoomyLayer`."""
     from transformers.cache_utils import DynamicLayer
 
     for place, layer in enumerate(getattr(cache, "layers", [])):

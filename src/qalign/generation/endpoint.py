@@ -57,9 +57,9 @@ class Endpoint:
                 while waiting:
                     await arrived.put(await self._ask(client, waiting.popleft()))
             except ModelError as error:
-                waiting.clear()  # what is under way ends, and nothing more begins
                 await arrived.put(error)
             finally:
+                waiting.clear()  # after a failure what is under way ends, and nothing more begins
                 await arrived.put(None)
 
         client = AsyncOpenAI(
@@ -100,7 +100,7 @@ class Endpoint:
                 top_p=decoding.top_p,
                 seed=seed_of(decoding.seed, request.key),
             )
-        except APIError as error:
+        except (APIError, ValueError) as error:  # ValueError: a body that is no JSON
             raise ModelError(
                 f"{self.url} did not answer {request.key} ({_in_words(error)}); see to the server and give the same command "
                 "again: it goes on from here"

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
-from ..training.models import check_device, check_length, load_model, load_tokenizer, resolve, without_planned_attention
+from ..training.models import (
+    check_device,
+    check_length,
+    is_recurrent,
+    load_model,
+    load_tokenizer,
+    resolve,
+    without_planned_attention,
+)
 from . import attention
 from .cache import give_room, has_room
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request, seed_of
@@ -68,7 +76,7 @@ class Local:
         check_length(self.model, longest, "set generation.max_new_tokens lower")
         using = attention.used(self.model, longest) if self.own_attention else nullcontext(False)
         with using as own_attention, ExitStack() as ends_with_it:
-            if getattr(self.model, "_is_stateful", False):
+            if is_recurrent(self.model):
                 answers = self._one_by_one(prompts, keys)
             else:
                 answers = self._in_batches(prompts, keys, own_attention)
@@ -244,6 +252,8 @@ def loops_at_once(model: Any) -> int:
 def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
     """How many prompts to answer at once on a device of so many bytes: a power of two, always the same on a machine, because
     the last bits of answers depend on it."""
+    if is_recurrent(model):
+        return 1
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

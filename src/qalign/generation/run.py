@@ -2,8 +2,9 @@
 that depends on no other is kept as it comes.
 
 The chunks and their order follow from the requests and from how many a chunk has, which the kept file says. A run that was
-interrupted therefore asks in the same company as an undisturbed one, and its answers are the same to the last bit; an answer
-is never taken over from a run under other settings, because the kept file begins with the settings it was made under.
+interrupted therefore asks in the same company as an undisturbed one, and on the same machine, with as many prompts at once,
+its answers are the same to the last bit; an answer is never taken over from a run under other settings, because the kept
+file begins with the settings it was made under.
 """
 
 from __future__ import annotations

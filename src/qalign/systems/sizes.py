@@ -17,6 +17,7 @@ from .stages import COUNTS, MIXTURE
 
 UTF8_BYTES_PER_TOKEN = 3.5
 """Between English (about 4) and byte-level scripts (about 3); tokens are counted exactly when training begins."""
+UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 PROMPT_TOKENS = 40
 
 
@@ -83,9 +84,9 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
     if folder is not None and (held := _parameters(folder)):
         if (needed := _memory(folder, held, config)) is not None:
             words.append(
-                f"memory ~{needed.fixed / 2**30:.1f} GiB and {1000 * needed.per_token / 2**30:.2f} GiB per 1,000 tokens at once"
+                f"memory ~{_bytes(needed.fixed)} and {_bytes(1000 * needed.per_token)} per 1,000 tokens at once"
             )
-        words.append(f"disk ~{held * 4 / 2**30:.2f} GiB")
+        words.append(f"disk ~{_bytes(held * 4)}")
     return "; ".join(words)
 
 
@@ -131,3 +132,9 @@ def _by_language(counts: Mapping[str, int]) -> str:
 
 def _short(count: float) -> str:
     return f"{count:,.0f}" if count < 1e6 else f"{count / 1e6:,.1f}M"
+
+
+def _bytes(count: float) -> str:
+    """`27.3 GiB`, or less in the unit that suits."""
+    name, size = next(((name, size) for name, size in UNITS.items() if count >= size), ("KiB", 2**10))
+    return f"{count / size:,.1f} {name}"

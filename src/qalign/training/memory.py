@@ -140,8 +140,9 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
     if not tokens:
         least = whole if checkpointing is False else checkpointed
         raise ModelError(
-            f"training needs {least.at(STEP) / 2**30:.1f} GiB of the device's memory and it has "
-            f"{available / 2**30:.1f}; train an adapter (--set training.adapter=on), or take more or larger devices"
+            f"training needs {least.at(STEP) / 2**30:.1f} GiB of the device's memory and can have "
+            f"{SHARE * available / 2**30:.1f} of its {available / 2**30:.1f}; train an adapter "
+            "(--set training.adapter=on), or take more or larger devices"
         )
     return tokens, True
 

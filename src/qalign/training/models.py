@@ -144,6 +144,11 @@ def check_length(model: Any, tokens: int, advice: str) -> None:
         raise ModelError(f"a sequence may have {tokens} tokens, and the model has {positions} positions; {advice}")
 
 
+def is_recurrent(model: Any) -> bool:
+    """Whether a model keeps a state instead of the keys and values of each token (Mamba and its like)."""
+    return bool(getattr(model, "_is_stateful", False))
+
+
 def with_adapter(model: Any, adapter: Adapter) -> Any:
     """The model with a trainable low-rank adapter, its own weights frozen."""
     try:

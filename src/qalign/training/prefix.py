@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .models import is_recurrent
+
 if TYPE_CHECKING:
     import torch
 
@@ -94,7 +96,7 @@ def looks_at_all_before(model: Any, longest: int) -> bool:
     return (
         all(part.config._attn_implementation == ORDINARY for part in parts)
         and bool(model._supports_attention_backend)
-        and not getattr(model, "_is_stateful", False)
+        and not is_recurrent(model)
         and set(getattr(config, "layer_types", None) or KINDS) <= KINDS
         and all(window is None or window >= longest for window in windows)
     )
