@@ -65,10 +65,12 @@ def medians(rounds: Mapping[str, Sequence[Measured]]) -> dict[str, Measured]:
     }
 
 
-def ratio(rounds: Mapping[str, Sequence[Measured]], figure: str, side: str, beside: str) -> float:
-    """The median over the rounds of a figure of one side over that of another in the same round."""
+def ratio(
+    rounds: Mapping[str, Sequence[Measured]], figure: str, side: str, beside: str, their_figure: str | None = None
+) -> float:
+    """The median over the rounds of a figure of one side over that of another, or another one of theirs, in the same round."""
     return statistics.median(
-        ours[figure] / theirs[figure] for ours, theirs in zip(rounds[side], rounds[beside], strict=True)
+        ours[figure] / theirs[their_figure or figure] for ours, theirs in zip(rounds[side], rounds[beside], strict=True)
     )
 
 

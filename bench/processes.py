@@ -61,7 +61,7 @@ def by_itself(seconds: float = 5.0) -> common.Measured:
     from training import matrix_product_rate, products
 
     torch.set_num_threads(1)
-    gflops = matrix_product_rate(products(SHAPE, 4096, 1024), seconds) / 1e9
+    gflops = matrix_product_rate(products(SHAPE, tokens=4096, supervised=1024), seconds) / 1e9
     there, passes = torch.zeros(2**26), 0
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:

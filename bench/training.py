@@ -19,7 +19,6 @@ import dataclasses
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -386,7 +385,7 @@ def tables(results: dict[str, Any]) -> str:
                 trial,
                 f"{middle[LIMIT]['gflops']:,.0f} GFLOP/s",
                 f"{common.ratio(rounds, 'gflops', PACKAGE, LIMIT):.0%}",
-                f"{_share(rounds, 'performed_gflops', 'gflops'):.0%}",
+                f"{common.ratio(rounds, 'performed_gflops', PACKAGE, LIMIT, 'gflops'):.0%}",
                 f"{common.ratio(rounds, 'tokens_per_second', LIMIT, REFERENCE):.1f}x",
                 " ".join(f"{ours[step]:.4f}" for step in steps),
                 f"{max(abs(ours[step] / theirs[step] - 1) for step in steps):.1e}",
@@ -396,12 +395,6 @@ def tables(results: dict[str, Any]) -> str:
     used += ["lead over the reference at the limit", "losses", "farthest from the reference's"]
     first = common.table(["useful tokens a second", PACKAGE, *others], speeds)
     return f"{first}\n\n{common.table(used, uses)}"
-
-
-def _share(rounds: dict[str, list[common.Measured]], figure: str, of: str) -> float:
-    return statistics.median(
-        ours[figure] / limit[of] for ours, limit in zip(rounds[PACKAGE], rounds[LIMIT], strict=True)
-    )
 
 
 def profile_table(results: dict[str, dict[str, float]]) -> str:

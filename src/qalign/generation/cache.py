@@ -76,11 +76,8 @@ def roomy_layer() -> Any:
 
         def rearrange(self, zeros: int = 0, room: int = ROOM) -> None:
             """Copies what is held to where there is room behind, and so many zeros before."""
-            keys, values = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
-            self._buffers = (
-                _copied(keys, zeros, room, self._across),
-                _copied(values, zeros, room, self._across),
-            )
+            held = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
+            self._buffers = tuple(_copied(states, zeros, room, self._across) for states in held)
             self._first, self._used = zeros, zeros + self._used - self._first
             self._view()
 
