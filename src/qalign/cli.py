@@ -104,8 +104,8 @@ def eval_command(
     placement: Placement,
     output: Annotated[Path | None, typer.Option(help="Where the tables go; beside the stages by default.")] = None,
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Ask an OpenAI-compatible server that has the model, such as http://localhost:8000/v1 (key: OPENAI_API_KEY).")] = None,
-    requests_in_flight: Annotated[int | None, typer.Option(min=1, show_default="32", help="Requests to the server at once.")] = None,
-    seconds_per_request: Annotated[float | None, typer.Option(min=0.1, show_default="600", help="How long to wait for an answer of the server before asking again.")] = None,
+    requests_in_flight: Annotated[int | None, typer.Option(min=1, show_default=f"{Placement().requests_in_flight}", help="Requests to the server at once.")] = None,
+    seconds_per_request: Annotated[float | None, typer.Option(min=0.1, show_default=f"{Placement().seconds_per_request:g}", help="How long to wait for an answer of the server before asking again.")] = None,
 ) -> None:  # fmt: skip
     """Measure a checkpoint on the benchmarks, zero-shot. (`--base` plays no part here.)"""
     from dataclasses import replace
