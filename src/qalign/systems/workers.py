@@ -27,12 +27,15 @@ class _Worker(SpawnProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
     def run(self) -> None:
-        signal.signal(signal.SIGINT, _end_at_once)  # until it works: there is nothing to tidy up yet
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it works: there is nothing to tidy up yet
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             super().run()
-        except KeyboardInterrupt:
-            raise SystemExit(INTERRUPTED) from None
+        except BaseException:
+            # Once interrupted, any failure is its end too: another worker may have left half of a message to read.
+            if signal.getsignal(signal.SIGINT) is _end_at_once:
+                raise SystemExit(INTERRUPTED) from None
+            raise
 
 
 def _interrupt_once(*_: object) -> None:
