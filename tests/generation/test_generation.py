@@ -20,6 +20,7 @@ import pytest
 from qalign.alignment.prompts import prompt, render_prompts
 from qalign.errors import ModelError, SettingError, StageError
 from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend
+from qalign.generation import rows as answered_rows
 from qalign.generation.local import RUN, Local, common_prefix, likeliest, rows_at_once
 from qalign.generation.protocol import REQUESTS_PER_CHUNK
 from qalign.generation.run import KEPT
@@ -391,6 +392,53 @@ def test_places_that_fall_free_are_taken_by_others(
     going_on = [rows for rows, tokens in steps if tokens == 1]
     needed = sum(lengths) - len(lengths)
     assert needed <= sum(going_on) < 1.25 * needed, "few steps are taken for what has ended"
+
+
+def test_many_prompts_are_read_in_parts(
+    model_and_tokenizer: tuple[Any, Any], ends: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = model_and_tokenizer
+    instructions = [f"{text} {number}" for text in INSTRUCTIONS for number in range(6)]
+    alone = answers(local(model_and_tokenizer, 1, max_new_tokens=24), instructions)
+    read: list[tuple[int, int]] = []
+    forward = model.forward
+
+    def counted(input_ids: Any, **options: Any) -> Any:
+        read.append(tuple(input_ids.shape))
+        return forward(input_ids=input_ids, **options)
+
+    backend = local(model_and_tokenizer, 64, max_new_tokens=24)
+    monkeypatch.setattr(model, "forward", counted)
+    monkeypatch.setattr(answered_rows, "PROMPT_TOKENS_AT_ONCE", 150)
+    assert answers(backend, instructions) == alone
+    parts = [part for part in read[1:] if part[1] > 1]
+    assert len(parts) > 5 and all(number * tokens <= 150 for number, tokens in parts)
+    assert sum(number for number, _ in parts) == len(instructions), "each prompt is read once"
+    assert len({tokens for _, tokens in parts}) > 2, "short ones are not padded to the longest"
+
+
+def test_the_last_feed_forward_part_reads_the_last_token_alone(
+    model_and_tokenizer: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    model, _ = model_and_tokenizer
+    backend = local(model_and_tokenizer, 4, max_new_tokens=3)
+    read: dict[str, list[int]] = {"first": [], "last": []}
+
+    def noted(name: str, forward: Any) -> Any:
+        def noting(states: Any) -> Any:
+            read[name].append(states.shape[1])
+            return forward(states)
+
+        return noting
+
+    for name, layer in zip(read, model.model.layers, strict=True):
+        monkeypatch.setattr(layer.mlp, "forward", noted(name, layer.mlp.forward))
+    answers(backend)
+    assert max(read["first"]) > 1 and set(read["last"]) == {1}
+    model(torch.ones(1, 7, dtype=torch.long))
+    assert read["last"][-1] == 7, "others get the model as it was"
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.9])

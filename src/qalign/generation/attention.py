@@ -1,7 +1,7 @@
 """Attention for answering on a CPU: what all prompts begin with is held once, and one new token a row reads its row faster.
 
 A step of generation multiplies one query a row and head by all keys and values of that row. torch's kernel does that head by
-head; two batched products need about half of its time where the numbers of a dimension lie together in memory
+head; two batched products need about half of its time where keys and values lie in memory as they read them
 (`cache.give_room`). The keys and values of what all prompts begin with are the same for all rows: they are multiplied by
 all queries at once, as matrices, and are no part of the rows' cache.
 """
@@ -34,8 +34,9 @@ def attention(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of queries (rows, heads, new tokens, width) over keys and values (rows, key heads, tokens, width), and over
-    those of one row that `shared_prefix`, a cache, holds for all. The mask (rows, 1, new tokens, tokens) is added to the
-    scores. The result is (rows, new tokens, heads, width)."""
+    those of one row that `shared_prefix`, a cache, holds for all. For one new token a row, the keys of some heads may lie beside
+    each other: see `cache.RoomyLayer`. The mask (rows, 1, new tokens, tokens) is added to the scores. The result is (rows, new
+    tokens, heads, width)."""
     import torch
     from torch.nn.functional import pad
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -69,25 +70,37 @@ def _of_one_token(
     """The same for one new token a row; `before` is a layer of what is held for all. `group` heads look at the same keys."""
     import torch
 
-    (rows, heads, _, width), (_, key_heads, tokens, _) = query.shape, key.shape
-    group = heads // key_heads
+    (rows, heads, _, width), (_, key_heads, tokens, _) = query.shape, value.shape
+    group, beside = heads // key_heads, key_heads // key.shape[1]
     asked = (query * (width**-0.5 if scaling is None else scaling)).reshape(rows * key_heads, group, width)
-    scores = torch.bmm(asked, key.transpose(2, 3).flatten(0, 1)).view(rows, key_heads, group, tokens)
-    if added is not None:
-        scores += added
-    shared = 0
+    of_own = torch.bmm(key.flatten(0, 1), _apart(asked, beside).transpose(1, 2)).transpose(1, 2)
+    parts = [of_own.view(rows, -1, beside * group, tokens)]
     if before is not None:
-        shared = before.keys.shape[2]
         asked = asked.view(rows, key_heads, group, width).transpose(0, 1).flatten(1, 2)
-        of_all = torch.bmm(asked, before.keys[0].transpose(1, 2)).view(key_heads, rows, group, shared).transpose(0, 1)
-        scores = torch.cat([of_all, scores], -1)
-    weights = scores.softmax(-1)
-    own = weights[..., shared:].flatten(0, 1).transpose(1, 2)
+        of_all = torch.bmm(asked, before.keys[0].transpose(1, 2)).view(key_heads, rows, group, -1)
+        parts.insert(0, of_all.transpose(0, 1).reshape(rows, -1, beside * group, of_all.shape[-1]))
+    scores = torch.cat(parts, -1)
+    if added is not None:
+        scores[..., -tokens:] += added
+    weights = scores.softmax(-1).view(rows, key_heads, group, -1)
+    own = weights[..., -tokens:].flatten(0, 1).transpose(1, 2)
     found = torch.bmm(value.transpose(2, 3).flatten(0, 1), own).transpose(1, 2).reshape(rows, key_heads, group, -1)
     if before is not None:
-        of_all = torch.bmm(weights[..., :shared].transpose(0, 1).flatten(1, 2), before.values[0])
+        of_all = torch.bmm(weights[..., :-tokens].transpose(0, 1).flatten(1, 2), before.values[0])
         found += of_all.view(key_heads, rows, group, -1).transpose(0, 1)
     return found.reshape(rows, 1, heads, -1)
+
+
+def _apart(asked: torch.Tensor, beside: int) -> torch.Tensor:
+    """Queries (rows and key heads, group, width) for keys of which so many heads lie beside each other: (rows and these,
+    beside * group, beside * width), with zeros for the other heads."""
+    import torch
+
+    if beside == 1:
+        return asked
+    _, group, width = asked.shape
+    own = torch.eye(beside)[:, None, :, None]
+    return (asked.view(-1, beside, group, 1, width) * own).view(-1, beside * group, beside * width)
 
 
 def mask(**options: Any) -> torch.Tensor | None:
@@ -129,11 +142,22 @@ def used(model: Any, longest: int) -> Iterator[bool]:
         return
     AttentionInterface.register(ATTENTION, attention)
     AttentionMaskInterface.register(ATTENTION, mask)
+    last = _only_at_the_end(model)
     try:
         model.set_attn_implementation(ATTENTION)
         yield True
     finally:
         model.set_attn_implementation(ORDINARY)
+        if last:
+            last.remove()
+
+
+def _only_at_the_end(model: Any) -> Any:
+    """What follows a prompt is read off its last token: the feed-forward part of the last layer then has no need of the others.
+    Its result is added to all of them, of which the last one is right. None if a model names its parts otherwise."""
+    layers = getattr(model.get_decoder(), "layers", None)
+    part = getattr(layers[-1], "mlp", None) if layers else None
+    return None if part is None else part.register_forward_pre_hook(lambda _, states: (states[0][:, -1:], *states[1:]))
 
 
 def _answers_the_same(model: Any) -> bool:
@@ -153,6 +177,7 @@ def _answers_the_same(model: Any) -> bool:
             with used(model, 0):
                 rows = begin([0, 1], prompts, 0, model.device, True, prefix)
                 found = [rows.read(model)]
+                rows.make_room(model)
                 if not has_room(rows.cache):
                     return False
                 rows.answers = [[token] for token in following]

@@ -8,6 +8,7 @@ place of answers that have ended; only every `ROOM` tokens a copy is made.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 ROOM = 64
 """Tokens that a layer makes room for at once."""
+
+NARROW = 64
+"""Numbers of a head, up to which the keys of two are read faster together, though half of the products are then with zeros."""
 
 
 @functools.cache
@@ -25,15 +29,17 @@ def roomy_layer() -> Any:
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
         """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width).
 
-        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past. Where they
-        lie `across`, the numbers of one dimension lie together in memory, else those of one token.
+        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past. They lie
+        in memory as transformers has them, or, where so many heads are `beside` each other, as the products of one token a row
+        read them fastest: keys then have the shape (rows, heads / beside, tokens, beside * width), and of values the numbers of
+        one dimension lie together.
         """
 
-        def __init__(self, layer: DynamicLayer, across: bool) -> None:
+        def __init__(self, layer: DynamicLayer, beside: int) -> None:
             super().__init__()
             self.lazy_initialization(layer.keys, layer.values)
-            self._buffers: tuple[torch.Tensor, ...] = (layer.keys, layer.values)
-            self._across = across
+            self._beside = beside
+            self._buffers: tuple[torch.Tensor, ...] = (self._laid(layer.keys), layer.values)
             self._first, self._used = 0, layer.keys.shape[-2]
             self.rearrange()
 
@@ -44,7 +50,7 @@ def roomy_layer() -> Any:
             tokens = key_states.shape[-2]
             if self._used + tokens > self._buffers[0].shape[-2]:
                 self.rearrange(room=tokens + ROOM)
-            for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            for buffer, states in zip(self._buffers, (self._laid(key_states), value_states), strict=True):
                 buffer[..., self._used : self._used + tokens, :] = states
             self._used += tokens
             return self._view()
@@ -63,23 +69,32 @@ def roomy_layer() -> Any:
             self._first += tokens
             self._view()
 
-        def put(self, rows: torch.Tensor, other: RoomyLayer) -> None:
-            """Writes the rows of another layer in the place of these, aligned on the right. If theirs are longer, what then
-            stands left of the others is any number, but a finite one."""
-            tokens = other._used - other._first
+        def put(self, rows: torch.Tensor, other: DynamicLayer) -> None:
+            """Writes the rows of a layer of transformers in the place of these, aligned on the right. If theirs are longer, what
+            then stands left of the others is any number, but a finite one."""
+            tokens = other.keys.shape[-2]
             if tokens > self._used:
                 self.rearrange(zeros=tokens - (self._used - self._first))
             self._first = min(self._first, self._used - tokens)
-            for buffer, theirs in zip(self._buffers, (other.keys, other.values), strict=True):
+            for buffer, theirs in zip(self._buffers, (self._laid(other.keys), other.values), strict=True):
                 buffer[rows, :, self._used - tokens : self._used] = theirs
             self._view()
 
         def rearrange(self, zeros: int = 0, room: int = ROOM) -> None:
             """Copies what is held to where there is room behind, and so many zeros before."""
             held = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
-            self._buffers = tuple(_copied(states, zeros, room, self._across) for states in held)
+            self._buffers = tuple(
+                _copied(states, zeros, room, across)
+                for states, across in zip(held, (False, self._beside > 0), strict=True)
+            )
             self._first, self._used = zeros, zeros + self._used - self._first
             self._view()
+
+        def _laid(self, keys: torch.Tensor) -> torch.Tensor:
+            if self._beside < 2:
+                return keys
+            rows, _, tokens, width = keys.shape
+            return keys.reshape(rows, -1, self._beside, tokens, width).transpose(2, 3).flatten(3)
 
         def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
             self.keys, self.values = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
@@ -88,14 +103,14 @@ def roomy_layer() -> Any:
     return RoomyLayer
 
 
-def give_room(cache: Any, across: bool = False) -> None:
+def give_room(cache: Any, read_by: int = 0) -> None:
     """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are.
-    With `across`, they lie as the products of this package's attention read them: see `RoomyLayer`."""
+    Where so many heads read them with this package's attention, they lie as that does fastest: see `RoomyLayer`."""
     from transformers.cache_utils import DynamicLayer
 
     for place, layer in enumerate(getattr(cache, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
-            cache.layers[place] = roomy_layer()(layer, across)
+            cache.layers[place] = roomy_layer()(layer, _beside(layer.keys, read_by) if read_by else 0)
 
 
 def has_room(cache: Any) -> bool:
@@ -112,6 +127,31 @@ def repeated(cache: Any, rows: int) -> Any:
         made.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), place)
     give_room(made)
     return made
+
+
+def joined(caches: Sequence[Any]) -> Any:
+    """One cache with the rows of all of them, aligned on the right, with zeros before those that hold fewer tokens."""
+    import torch
+    from torch.nn.functional import pad
+    from transformers import DynamicCache
+
+    if len(caches) == 1:
+        return caches[0]
+    made = DynamicCache()
+    length = max(cache.get_seq_length() for cache in caches)
+    for place, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+        states = [
+            torch.cat([pad(held, (0, 0, length - held.shape[2], 0)) for held in parts])
+            for parts in ([layer.keys for layer in layers], [layer.values for layer in layers])
+        ]
+        made.update(*states, place)
+    return made
+
+
+def _beside(keys: torch.Tensor, read_by: int) -> int:
+    """How many heads of keys (rows, heads, tokens, width) to lay beside each other: two if they are narrow."""
+    _, heads, _, width = keys.shape
+    return 2 if width <= NARROW and heads % 2 == 0 and read_by <= 2 * heads else 1
 
 
 def _copied(states: torch.Tensor, zeros: int, room: int, across: bool) -> torch.Tensor:

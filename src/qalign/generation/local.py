@@ -1,6 +1,7 @@
 """Generation with transformers on this machine: batched, cached, and without work for what has ended.
 
-Requests are ordered by length; prompts are padded on the left; what all of them begin with is read once. Once some
+The shortest prompts come first, so that those whose answers are long already are short ones: rows of one length are looked
+at with the fewest columns. Prompts are padded on the left; what all of them begin with is read once. Once some
 sequences have ended others take their rows, so that the last long answers do not go on alone; where none wait, the rows
 are dropped.
 """
@@ -69,7 +70,7 @@ class Local:
         self.own_attention = attention.suits(model)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Answers each request as it ends, the longest prompts first."""
+        """Answers each request as it ends, the shortest prompts first."""
         prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
         keys = [request.key for request in requests]
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
@@ -101,7 +102,7 @@ class Local:
             rows.draws = [self._generator(keys[place]) for place in places] if self.decoding.temperature > 0 else []
             return rows
 
-        ordered = sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place))
+        ordered = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
         prefix = self._read(common_prefix(prompts) if len(prompts) > 1 else [])
         shares = [ordered[loop :: self.loops] for loop in range(max(1, min(self.loops, len(ordered))))]
         loops = [self._loop(share, begun) for share in shares]
@@ -128,11 +129,12 @@ class Local:
                 taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
                 fresh = begun(taken)
                 yield from self._step(fresh)
-                if answering:
-                    with torch.inference_mode():
+                with torch.inference_mode():
+                    if answering:
                         answering.replace(fresh)
-                else:
-                    answering = fresh
+                    else:
+                        answering = fresh
+                        answering.make_room(self.model)
                 del fresh
 
     def _read(self, prefix: Sequence[int]) -> Any:

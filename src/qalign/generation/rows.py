@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .cache import give_room, has_room, repeated
+from .cache import give_room, has_room, joined, repeated
 
 if TYPE_CHECKING:
     import torch
+
+PROMPT_TOKENS_AT_ONCE = 2048
+"""With this package's attention, about so many tokens of prompts are read at once: what a layer makes of them stays near the
+cores, and short prompts are not padded to the longest."""
 
 
 @dataclass(slots=True)
@@ -53,20 +57,37 @@ class Rows:
 
     def read(self, model: Any) -> torch.Tensor:
         """The logits (rows, vocabulary) of what follows the tokens of this step, whose keys and values are then in the cache."""
+        import torch
+
+        if self.cache is not None or not self.own_attention:
+            logits, self.cache = self._read(model, slice(None), 0)
+            return logits
+        columns, parts = self.ids.shape[1], []
+        at_once = max(1, PROMPT_TOKENS_AT_ONCE // columns)
+        for first in range(0, len(self.places), at_once):
+            part = slice(first, first + at_once)
+            parts.append(self._read(model, part, columns - max(self.prompt_tokens[part])))
+        self.cache = joined([cache for _, cache in parts])
+        return torch.cat([logits for logits, _ in parts])
+
+    def _read(self, model: Any, rows: slice, unused: int) -> tuple[torch.Tensor, Any]:
+        """The same for some of the rows, without the first columns, in which they have no token; and the cache of these rows."""
         shared = {"shared_prefix": self.prefix} if self.prefix is not None else {}
         out = model(
-            input_ids=self.ids,
-            attention_mask=self.mask,
-            position_ids=self.positions,
+            input_ids=self.ids[rows, unused:],
+            attention_mask=self.mask[rows, unused:],
+            position_ids=self.positions[rows, unused:],
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
             **shared,
         )
-        if self.cache is None:
-            self.cache = out.past_key_values
-            give_room(self.cache, across=self.own_attention)
-        return out.logits[:, -1]  # type: ignore[no-any-return]
+        return out.logits[:, -1], out.past_key_values
+
+    def make_room(self, model: Any) -> None:
+        """After their first step: has the cache make room for the next ones, and for others. What takes the place of other
+        rows needs none of its own."""
+        give_room(self.cache, model.config.get_text_config().num_attention_heads if self.own_attention else 0)
 
     def advance(self, chosen: torch.Tensor) -> None:
         """Makes the tokens that were chosen (rows,) those of the next step."""
