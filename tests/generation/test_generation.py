@@ -337,6 +337,19 @@ def answers(backend: Any, instructions: Sequence[str] = INSTRUCTIONS) -> dict[st
     return found
 
 
+def shapes_read(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Rows and new tokens of each call of the model from now on."""
+    shapes: list[tuple[int, int]] = []
+    forward = model.forward
+
+    def counted(input_ids: Any, **options: Any) -> Any:
+        shapes.append(tuple(input_ids.shape))
+        return forward(input_ids=input_ids, **options)
+
+    monkeypatch.setattr(model, "forward", counted)
+    return shapes
+
+
 @pytest.mark.parametrize("max_new_tokens", [1, 7, 24])
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_greedy_answers_are_those_of_transformers_one_by_one(
@@ -370,17 +383,10 @@ def test_places_that_fall_free_are_taken_by_others(
     lengths = [tokens + (finish == "stop") for _, tokens, finish in alone.values()]
     assert max(lengths) > 2 * sum(lengths) / len(lengths), "some answers are much longer than most"
 
-    steps: list[tuple[int, int]] = []
-    forward = model.forward
-
-    def counted(input_ids: Any, **options: Any) -> Any:
-        steps.append(tuple(input_ids.shape))
-        return forward(input_ids=input_ids, **options)
-
     backend = local(model_and_tokenizer, 8, max_new_tokens=24)
     assert backend.own_attention, "it suits a LLaMA in float32 on a CPU"
     backend.own_attention = own_attention
-    monkeypatch.setattr(model, "forward", counted)
+    steps = shapes_read(model, monkeypatch)
     together = answers(backend, instructions)
     assert together == alone
     assert model.config._attn_implementation == "sdpa", "others get the model as it was"
@@ -400,15 +406,8 @@ def test_many_prompts_are_read_in_parts(
     model, _ = model_and_tokenizer
     instructions = [f"{text} {number}" for text in INSTRUCTIONS for number in range(6)]
     alone = answers(local(model_and_tokenizer, 1, max_new_tokens=24), instructions)
-    read: list[tuple[int, int]] = []
-    forward = model.forward
-
-    def counted(input_ids: Any, **options: Any) -> Any:
-        read.append(tuple(input_ids.shape))
-        return forward(input_ids=input_ids, **options)
-
     backend = local(model_and_tokenizer, 64, max_new_tokens=24)
-    monkeypatch.setattr(model, "forward", counted)
+    read = shapes_read(model, monkeypatch)
     monkeypatch.setattr(answered_rows, "PROMPT_TOKENS_AT_ONCE", 150)
     assert answers(backend, instructions) == alone
     parts = [part for part in read[1:] if part[1] > 1]

@@ -1,7 +1,7 @@
 """Generation with transformers on this machine: batched, cached, and without work for what has ended.
 
-The shortest prompts come first, so that those whose answers are long already are short ones: rows of one length are looked
-at with the fewest columns. Prompts are padded on the left; what all of them begin with is read once. Once some
+The shortest prompts come first: a row whose answer is long already had a short one, so that all rows reach back about as
+far, and few columns are only padding. Prompts are padded on the left; what all of them begin with is read once. Once some
 sequences have ended others take their rows, so that the last long answers do not go on alone; where none wait, the rows
 are dropped.
 """
