@@ -1,7 +1,7 @@
 """Exact global batches, cut into micro-batches under a token budget.
 
 Every optimiser step sees the randomly drawn examples that the recipe asks for, whatever the devices. Only within the
-step are they sorted by length, shared out among the ranks and cut into micro-batches, so that the sum of the step is the
+step are they sorted by length, cut into micro-batches and dealt out to the ranks, so that the sum of the step is the
 same and almost no token is padding. All of this follows from the lengths and the seed alone: ranks need not talk.
 """
 
@@ -11,6 +11,7 @@ import json
 import random
 import shutil
 from array import array
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -234,30 +235,50 @@ def micro_batches(
     """The step's examples by rank and micro-batch, each sorted by length.
 
     Rows times the longest row, the first `shared` tokens counted once, stay within `tokens_per_micro_batch` (an example
-    longer than that stands alone). Ranks get nearly equal numbers of tokens, and the same number of micro-batches, which may
-    be empty where there are too few examples: ranks that wait for each other must call forward equally often.
+    longer than that stands alone). Ranks get nearly equal numbers of tokens, padding included, and the same number of
+    micro-batches, which may be empty where there are too few examples: ranks that wait for each other must call forward
+    equally often. Micro-batches are cut from the whole step and then dealt out: from a rank's share of the examples, which
+    are farther apart in length, they would have more padding with each rank.
     """
+
+    def tokens(batch: Sequence[int]) -> int:
+        return len(batch) * (lengths[batch[0]] - shared) + shared if batch else 0
+
     ordered = sorted(indices, key=lambda i: (-lengths[i], i))
+    batches = _cut(ordered, lengths, tokens_per_micro_batch, shared)
+    if ranks > 1:
+        batches = _cut_evenly(ordered, lengths, tokens_per_micro_batch, shared, -(-len(batches) // ranks) * ranks)
     shares: list[list[int]] = [[] for _ in range(ranks)]
-    for position, index in enumerate(ordered):  # to and fro, so that no rank gets all the longer ones
-        turn, place = divmod(position, ranks)
-        shares[place if turn % 2 == 0 else ranks - 1 - place].append(index)
-    cut = [_cut(share, lengths, tokens_per_micro_batch, shared) for share in shares]
-    most = max(len(batches) for batches in cut)
-    for batches in cut:
-        while len(batches) < most:
-            largest = max(range(len(batches)), key=lambda b: len(batches[b]), default=-1)
-            if largest < 0 or len(batches[largest]) < 2:
-                batches.append([])
-            else:
-                whole = batches[largest]
-                batches[largest : largest + 1] = [whole[: len(whole) // 2], whole[len(whole) // 2 :]]
-    return cut
+    filled = [0] * ranks
+    by_size = sorted(range(len(batches)), key=lambda place: -tokens(batches[place]))
+    for begin in range(0, len(batches), ranks):  # in each turn the largest goes to who has least
+        least_first = sorted(range(ranks), key=filled.__getitem__)
+        for rank, place in zip(least_first, by_size[begin : begin + ranks], strict=True):
+            shares[rank].append(place)
+            filled[rank] += tokens(batches[place])
+    return [[batches[place] for place in sorted(share)] for share in shares]
 
 
-def _cut(share: Sequence[int], lengths: Sequence[int], budget: int, shared: int) -> list[list[int]]:
+def _cut_evenly(
+    ordered: Sequence[int], lengths: Sequence[int], budget: int, shared: int, count: int
+) -> list[list[int]]:
+    """`count` micro-batches within a budget that allows that many or fewer: under the smallest budget that still does, and
+    the largest halved, or empty ones, where that leaves too few."""
+    enough = bisect_left(range(budget), True, key=lambda tried: len(_cut(ordered, lengths, tried, shared)) <= count)
+    batches = _cut(ordered, lengths, enough, shared)
+    while len(batches) < count:
+        largest = max(range(len(batches)), key=lambda place: len(batches[place]), default=-1)
+        if largest < 0 or len(batches[largest]) < 2:
+            batches.append([])
+        else:
+            whole = batches[largest]
+            batches[largest : largest + 1] = [whole[: len(whole) // 2], whole[len(whole) // 2 :]]
+    return batches
+
+
+def _cut(ordered: Sequence[int], lengths: Sequence[int], budget: int, shared: int) -> list[list[int]]:
     batches: list[list[int]] = []
-    for index in share:  # longest first: the first of a batch sets its width
+    for index in ordered:  # longest first: the first of a batch sets its width
         if batches and (len(batches[-1]) + 1) * (lengths[batches[-1][0]] - shared) + shared <= budget:
             batches[-1].append(index)
         else:
