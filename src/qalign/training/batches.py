@@ -242,7 +242,7 @@ def micro_batches(
     """
 
     def tokens(batch: Sequence[int]) -> int:
-        return len(batch) * (lengths[batch[0]] - shared) + shared if batch else 0
+        return _tokens(len(batch), lengths[batch[0]], shared) if batch else 0
 
     ordered = sorted(indices, key=lambda i: (-lengths[i], i))
     batches = _cut(ordered, lengths, tokens_per_micro_batch, shared)
@@ -279,11 +279,16 @@ def _cut_evenly(
 def _cut(ordered: Sequence[int], lengths: Sequence[int], budget: int, shared: int) -> list[list[int]]:
     batches: list[list[int]] = []
     for index in ordered:  # longest first: the first of a batch sets its width
-        if batches and (len(batches[-1]) + 1) * (lengths[batches[-1][0]] - shared) + shared <= budget:
+        if batches and _tokens(len(batches[-1]) + 1, lengths[batches[-1][0]], shared) <= budget:
             batches[-1].append(index)
         else:
             batches.append([index])
     return batches
+
+
+def _tokens(rows: int, longest: int, shared: int) -> int:
+    """What a micro-batch makes the model read, padding included."""
+    return rows * (longest - shared) + shared
 
 
 @dataclass(slots=True)
