@@ -1,0 +1,96 @@
+"""Text from outside (files, servers, models): parsed strictly, and escaped before it is shown.
+
+`json.loads` takes more than it should: it keeps the last of two equal keys, reads `NaN`, and turns `"\\ud800"` into a text
+that cannot be written as UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .errors import DataError
+
+DEEPEST = 100
+"""Levels of nesting that a JSON text may have; no file of this package has more than ten."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+"""Characters that steer a terminal, end a line, change the direction of text, or have no UTF-8. Joiners (U+200C, U+200D)
+belong to the spelling of several languages and stay."""
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        text: the JSON; bytes must be UTF-8.
+        where: names the text in an error, such as `FILE line 3`.
+
+    Raises:
+        DataError: the text is not UTF-8 or not JSON, is nested deeper than `DEEPEST` levels, holds a key twice, `NaN`,
+            an infinite or over-long number, or half of a surrogate pair.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite)
+        if re.search(r"\\u[dD][89a-fA-F]", decoded) or _SURROGATE.search(decoded):
+            check_surrogates(json.dumps(value, ensure_ascii=False), where)
+        if _depth(value) > DEEPEST:
+            raise RecursionError
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except RecursionError as error:
+        raise DataError(f"{where} is nested deeper than {DEEPEST} levels; flatten it") from error
+    except ValueError as error:
+        raise DataError(f"{where} is not valid JSON: {printable(str(error))[:200]}; fix it") from error
+    return value
+
+
+def check_surrogates(text: str, where: str) -> None:
+    """Raises DataError if a text holds half of a surrogate pair, which has no UTF-8."""
+    if found := _SURROGATE.search(text):
+        raise DataError(
+            f"{where} holds half of a surrogate pair (U+{ord(found[0]):04X}), which cannot be written as UTF-8; "
+            "replace that character"
+        )
+
+
+def printable(text: str) -> str:
+    """The text with escapes (`\\x1b`) for what would steer a terminal or cannot be written; one line stays one line."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(f"the key '{twice}' appears twice in one object")
+    return values
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {digits[:20]} is too large")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, without recursion."""
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return deepest
