@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from .errors import QAlignError, StageError
 from .fingerprints import canonical, file_sha256
+from .redaction import redacted_command
 from .schedule import run_together
 
 RECORD = "stage.json"
@@ -313,7 +314,7 @@ def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_f
         "identity": stage.identity,
         "inputs": {name: needed.folder_name for name, needed in sorted(stage.inputs.items())},
         "adopted_from": adopted_from,
-        "command": sys.argv,
+        "command": redacted_command(sys.argv),
         "finished": time.time(),
         "seconds": round(seconds, 3),
         "versions": {"python": platform.python_version(), **_versions()},

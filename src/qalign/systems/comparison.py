@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..evaluation.benchmarks import BENCHMARKS
 from ..pipeline import Stage, in_order, needed, read_record, status
+from ..redaction import redacted_command
 from ..reporting.findings import findings
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
@@ -82,7 +83,7 @@ def described(study: Study) -> dict[str, Any]:
         "scale": study.scale.name,
         "seed": study.seed,
         "languages": list(study.languages),
-        "settings": [setting.text for setting in study.settings.given],
+        "settings": redacted_command(setting.text for setting in study.settings.given),
         "qalign": __version__,
     }
 
