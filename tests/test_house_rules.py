@@ -23,7 +23,9 @@ FOLDERS = ("corpora", "alignment", "training", "generation", "evaluation", "repo
 # What all of them may import; each of these, only what is named beside it.
 LEAVES = {
     "languages": {"errors", "untrusted"},
-    "numbers": {"languages", "errors"},
+    "numerals": {"languages"},
+    "separators": {"languages"},
+    "numbers": {"languages", "errors", "numerals", "separators"},
     "records": {"errors", "untrusted"},
     "errors": set(),
     "untrusted": {"errors"},

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
 
 from .errors import DataError
 from .languages import LANGUAGES, Language
+from .numerals import NUMERAL, numeral_value, with_units
+from .separators import GROUP_SPACE, Value, decimal_value, split_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,8 @@ class Number:
     numeral: bool = False
 
 
-_Value = Fraction | None  # None: too long to be read.
-_MAX_DIGITS = 300  # Longer ones are no answers; they are skipped, since arithmetic on them is quadratic.
+_MAX_BITS = 1200  # of a power; larger ones are no answers
 _WINDOW = 16  # How far before a number its sign, currency or percent word can reach.
-_GROUP_SPACE = "\u00a0"
 
 
 class _Plain(dict[int, int]):
@@ -58,7 +56,7 @@ _PLAIN = _Plain(
     for characters, plain in (
         ("−–‐‑‒－﹣", "-"), ("．٫", "."), ("٬", ","), ("％٪﹪", "%"), ("／⁄∕", "/"), ("＝", "="), ("＄", "$"),
         ("＋", "+"), ("（", "("), ("）", ")"), ("：", ":"), ("’", "'"), ("＾", "^"), ("\u3000", " "),
-        ("\u202f\u2009\u2007\u200a\u2005", _GROUP_SPACE),
+        ("\u202f\u2009\u2007\u200a\u2005", GROUP_SPACE),
     )
     for character in characters
 )  # fmt: skip
@@ -69,18 +67,6 @@ _VULGAR = {
 }
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
-_HAN_DIGITS = dict(zip("〇零一二三四五六七八九两兩", (0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 2), strict=True))
-_HAN_UNITS = dict(zip("十百千万萬亿億兆", (10, 100, 1000, 10**4, 10**4, 10**8, 10**8, 10**12), strict=True))
-_D, _U = "".join(_HAN_DIGITS), "".join(_HAN_UNITS)
-# After digits: 5千克 is five kilograms and 5百分点 five points, so there 千 and 百 do not multiply.
-_UNIT = "(?:[十万萬亿億兆]|千(?![克米瓦卡焦赫帕伏])|百(?!分))"
-_MIXED = re.compile(rf" ?({_UNIT}{{1,3}}(?:(?:[0-9],[0-9]{{3}}|[0-9]{{1,4}}|[{_D}])(?!,?[0-9]){_UNIT}{{0,3}}){{0,8}})")
-_MIXED_TOKEN = re.compile(rf"[0-9,]+|[{_D}{_U}]")
-# Words that contain a numeral, here in angle brackets, and mean no number.
-_HAN_WORD = re.compile(
-    "[唯统統同单單逐专專]<一>|(?<!分)之<一>|<一>[共些起样樣定直般旦切致步边邊方緒番部度]|<十>分(?![之の钟鐘])"
-    "|<(?:[万萬亿億兆]|万一)>|[0-9]<[百千]>"
-)
 _FRACTION_OF = re.compile(r" ?分[之の] ?")
 
 _CURRENCY = re.compile(
@@ -95,7 +81,7 @@ _MINUS = re.compile(
 _OPERAND = re.compile(r"(?:[0-9)\]}%²³½¼¾-]|[0-9] ?[$€£¥₹৳฿₽]|[0-9][^\W\d_]{1,3})\Z")
 _PERCENT_BEFORE = re.compile(r"(?:(?<![0-9])(?<![0-9] )%|asilimia )\Z", re.IGNORECASE)
 _PERCENT = re.compile(
-    rf"[ {_GROUP_SPACE}]?(?:\\?%|percent|per cent|prozent|pour cent|por ciento|процент|パーセント|শতাংশ|เปอร์เซ็นต์)",
+    rf"[ {GROUP_SPACE}]?(?:\\?%|percent|per cent|prozent|pour cent|por ciento|процент|パーセント|শতাংশ|เปอร์เซ็นต์)",
     re.IGNORECASE)  # fmt: skip
 
 _OVER = re.compile(r"/([0-9]+(?:[.,][0-9]+)*)(?![.,]?[0-9]|/[0-9]|[\^⁰¹²³⁴-⁹])")
@@ -109,9 +95,9 @@ _TIMES_TEN = re.compile(rf" ?(?:[×x*·хX]|\\times|\\cdot) ?10{_POWER}")
 def _starts(groups: str, myriads: bool) -> re.Pattern[str]:
     """What can begin a number. Each alternative is read in one pass, so that a hostile text costs linear time."""
     spaces_and_quotes = "".join(mark for mark in " '" if mark in groups)
-    run = rf"[0-9]+(?:(?:[.,，{_GROUP_SPACE}{spaces_and_quotes}]|\{{,\}}|,\\!|\\,)[0-9]+)*"
+    run = rf"[0-9]+(?:(?:[.,，{GROUP_SPACE}{spaces_and_quotes}]|\{{,\}}|,\\!|\\,)[0-9]+)*"
     argument = r" {0,2}\{ {0,2}(-?[0-9][0-9.,]{0,40}) {0,2}\}"
-    han = rf"|(?P<han>[{_D}{_U}]+(?:[点點][{_D}]+)?)" if myriads else ""
+    han = rf"|(?P<han>{NUMERAL})" if myriads else ""
     return re.compile(
         rf"(?P<run>{run})|(?P<latex>\\[dt]?frac(?:{argument}{argument}|([0-9])([0-9])))|(?P<vulgar>[{''.join(_VULGAR)}]){han}"
     )
@@ -122,7 +108,7 @@ def _scale_words(words: tuple[str, ...]) -> re.Pattern[str]:
     """The words that multiply the number before them. Letters may follow only in scripts that join words, and there
     neither a virama (লক্ষ্য, goal) nor what makes พัน another word (พันธุ์, species)."""
     longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    return re.compile(rf"[ {_GROUP_SPACE}]?({longest_first})(?![A-Za-zÀ-ÖØ-öø-ԯ\u09cd\u0c4dธ])", re.IGNORECASE)
+    return re.compile(rf"[ {GROUP_SPACE}]?({longest_first})(?![A-Za-zÀ-ÖØ-öø-ԯ\u09cd\u0c4dธ])", re.IGNORECASE)
 
 
 def find_numbers(text: str, language: Language) -> list[Number]:
@@ -142,19 +128,21 @@ def find_numbers(text: str, language: Language) -> list[Number]:
             if over is not None and under:
                 _add(found, plain, Number(over / under, start, position, False))
         else:
-            _read_han(plain, match["han"], start, language, found)
+            value = numeral_value(plain, start, position, language)
+            if value is not None:
+                _add(found, plain, Number(value, start, position, percent=False, numeral=True))
     return found
 
 
 def _read_run(plain: str, run: str, offset: int, language: Language, found: list[Number]) -> int:
     """Adds the numbers of a run of digits and separators; returns where what belongs to the last of them ends."""
     end = offset
-    pieces = list(_split(run, offset, language))
+    pieces = list(split_run(run, offset, language))
     for index, (value, start, end) in enumerate(pieces):
         before = plain[max(0, start - _WINDOW) : start]
         named = _NAMED.search(before) and not (_CURRENCY.search(before) or _COMMAND_OR_TIMES.search(before))
-        if run.isdigit() and before.endswith(".") and (before[-2:-1] or " ") in f" =($-:{{\n{_GROUP_SPACE}":
-            value, start = _decimal("0", run), start - 1
+        if run.isdigit() and before.endswith(".") and (before[-2:-1] or " ") in f" =($-:{{\n{GROUP_SPACE}":
+            value, start = decimal_value("0", run), start - 1
         percent = False
         if index == len(pieces) - 1:
             value, end, percent = _read_tail(plain, value, start, end, language)
@@ -163,7 +151,7 @@ def _read_run(plain: str, run: str, offset: int, language: Language, found: list
     return end
 
 
-def _read_tail(plain: str, value: _Value, start: int, end: int, language: Language) -> tuple[_Value, int, bool]:
+def _read_tail(plain: str, value: Value, start: int, end: int, language: Language) -> tuple[Value, int, bool]:
     """Reads on after a number: denominator, exponent, scale, percent sign. Returns its value, end, and `percent`."""
     if raised := _RAISED.match(plain, end):
         value, end = _power(value, raised), raised.end()
@@ -172,9 +160,8 @@ def _read_tail(plain: str, value: _Value, start: int, end: int, language: Langua
         value, end = _times(value, 1 / under), over.end()
     if exponent := _EXPONENT.match(plain, end) or _TIMES_TEN.match(plain, end):
         value, end = _times(value, _power(Fraction(10), exponent)), exponent.end()
-    if language.myriads and value is not None and (mixed := _MIXED.match(plain, end)):
-        tokens = _MIXED_TOKEN.findall(mixed[1])
-        value, end = _han([value, *(_han_token(token) for token in tokens)], language), mixed.end()
+    if language.myriads and value is not None:
+        value, end = with_units(value, plain, end, language)
     if language.scales and (scale := _scale_words(tuple(language.scales)).match(plain, end)):
         # Found as it was matched: ignoring case, a pattern takes ı and İ for i, and casefold does not.
         factors = (f for word, f in language.scales.items() if re.fullmatch(re.escape(word), scale[1], re.IGNORECASE))
@@ -199,7 +186,7 @@ def _add(found: list[Number], plain: str, number: Number) -> None:
             return
         whole_before = last.value.denominator == 1 and not last.percent and plain[last.end - 1].isdigit()
         written_over = "/" in plain[start:end] or not plain[start].isdigit()  # and not as a decimal such as 0.5
-        if 0 < value < 1 and written_over and whole_before and between in ("", " ", _GROUP_SPACE) and not percent:
+        if 0 < value < 1 and written_over and whole_before and between in ("", " ", GROUP_SPACE) and not percent:
             found[-1] = replace(last, value=last.value + (value if last.value >= 0 else -value), end=end)
             return
     found.append(Number(value, start, end, percent, number.numeral))
@@ -212,7 +199,7 @@ def _sign_length(before: str) -> int:
     minus = _MINUS.search(body)
     if minus is None:
         return 0
-    left = body[: minus.start()].rstrip(f" {_GROUP_SPACE}")
+    left = body[: minus.start()].rstrip(f" {GROUP_SPACE}")
     # Scripts below U+0E00 put spaces between words: there a minus that touches a word is a hyphen (Covid-19).
     touching = minus["tight"] and len(left) == minus.start() > 0
     hyphen = touching and left[-1].isalpha() and left[-1] < "\u0e00"
@@ -221,146 +208,23 @@ def _sign_length(before: str) -> int:
     return 0 if (hyphen or operand) and not amount else len(before) - minus.start()
 
 
-def _split(run: str, offset: int, language: Language) -> Iterator[tuple[_Value, int, int]]:
-    """The numbers of a run such as `1.234,5`, each with its span."""
-    matches = list(re.finditer("[0-9]+", run))
-    digits = [match[0] for match in matches]
-    marks = [_mark(run[one.end() : next_one.start()], next_one[0]) for one, next_one in pairwise(matches)]
-
-    def piece(first: int, last: int, rest: str = "") -> tuple[_Value, int, int]:
-        """The number of groups `first` to `last`, and then `rest` behind the decimal sign as one more group."""
-        final = last + 1 if rest else last
-        value = _decimal("".join(digits[first : last + 1]), rest)
-        return value, offset + matches[first].start(), offset + matches[final].end()
-
-    def tight(first: int, last: int) -> Iterator[tuple[_Value, int, int]]:
-        """The numbers of groups `first` to `last`, between which stand no spaces."""
-        between = marks[first:last]
-        groups = digits[first : last + 1]
-        final = between[-1] if between else ""
-        if not between:
-            yield piece(first, last)
-        elif len(between) == 1 and final != "|":
-            thousands = final in language.groups or (final == language.decimal == "," and groups[1] == "000")
-            if thousands and _grouped(groups, final, language):
-                yield piece(first, last)
-            elif final in ".,":
-                yield piece(first, first, groups[1])
-            else:  # the apostrophe of 5'10
-                yield from (piece(first, first), piece(last, last))
-        elif len(set(between)) == 1 and _grouped(groups, final, language):
-            yield piece(first, last)
-        elif {*between[:-1]} == {between[0]} != {final} <= {".", ","} and _grouped(groups[:-1], between[0], language):
-            yield piece(first, last - 1, groups[-1])
-        elif "," in between and len(set(between)) > 1:
-            start = first
-            for index in [*(i for i in range(first, last) if marks[i] == ","), last]:
-                yield from tight(start, index)
-                start = index + 1
-        else:
-            yield from (piece(index, index) for index in range(first, last + 1))
-
-    first = 0
-    while first < len(digits):
-        last = first
-        space = marks[first] if first < len(marks) and marks[first] in f" {_GROUP_SPACE}" else None
-        if space and _leads(digits[first]):
-            while last < len(marks) and marks[last] == space and len(digits[last + 1]) == 3:
-                last += 1
-        if last > first:
-            decimal = last < len(marks) and marks[last] in ".," and marks[last + 1 : last + 2] not in (["."], [","])
-            yield piece(first, last, digits[last + 1] if decimal else "")
-            last += decimal
-        else:
-            while last < len(marks) and marks[last] not in f" {_GROUP_SPACE}":
-                last += 1
-            yield from tight(first, last)
-        first = last + 1
-
-
-def _mark(written: str, following: str) -> str:
-    """The separator that LaTeX or full-width punctuation stands for; `，` not before thousands ends a clause."""
-    full_width = "," if len(following) == 3 else "|"
-    return {"，": full_width, "{,}": ",", ",\\!": ",", "\\,": _GROUP_SPACE}.get(written, written)
-
-
-def _leads(digits: str) -> bool:
-    """Whether a group of digits can stand before groups of three."""
-    return len(digits) <= 3 and digits[0] != "0"
-
-
-def _grouped(groups: list[str], mark: str, language: Language) -> bool:
-    if not _leads(groups[0]) or len(groups[-1]) != 3:
-        return False
-    inner = {len(group) for group in groups[1:-1]}
-    return inner <= {3} or (language.indian_groups and mark == "," and inner == {2} and len(groups[0]) <= 2)
-
-
-def _decimal(whole: str, rest: str = "") -> _Value:
-    rest = rest.rstrip("0")  # A model that repeats itself writes 1.000… without end.
-    return Fraction(int(whole + rest), 10 ** len(rest)) if len(whole + rest) <= _MAX_DIGITS else None
-
-
-def _only(run: str, language: Language) -> _Value:
+def _only(run: str, language: Language) -> Value:
     """The number that a whole run is, with its minus sign; None if it is several."""
-    pieces = list(_split(run.lstrip("-").rstrip(".,"), 0, language))
+    pieces = list(split_run(run.lstrip("-").rstrip(".,"), 0, language))
     return _times(pieces[0][0], Fraction(-1 if run[0] == "-" else 1)) if len(pieces) == 1 else None
 
 
-def _power(base: _Value, written: re.Match[str]) -> _Value:
+def _power(base: Value, written: re.Match[str]) -> Value:
     """`base` to the power that a match holds in one of its groups; None where the result is too long."""
     exponent = next(group for group in written.groups() if group is not None).translate(_SUPERSCRIPT)
     if base is None or len(exponent) > 5 or (base == 0 and exponent.startswith("-")):
         return None
     size = max(abs(base.numerator).bit_length(), base.denominator.bit_length())
-    return base ** int(exponent) if size * abs(int(exponent)) <= 4 * _MAX_DIGITS else None
+    return base ** int(exponent) if size * abs(int(exponent)) <= _MAX_BITS else None
 
 
-def _times(value: _Value, factor: _Value) -> _Value:
+def _times(value: Value, factor: Value) -> Value:
     return None if value is None or factor is None else value * factor
-
-
-def _read_han(plain: str, run: str, start: int, language: Language, found: list[Number]) -> None:
-    """Adds the numbers of a run of Chinese numerals, unless it is part of a word."""
-    end = start + len(run)
-    if len(run) > 40 or _HAN_WORD.search(f"{plain[max(0, start - 2) : start]}<{run}>{plain[end : end + 2]}"):
-        return
-    whole, _, rest = run.replace("點", "点").partition("点")
-    digits = "".join(str(_HAN_DIGITS.get(character, "")) for character in whole + rest)
-    if len(whole) == 1 or not _HAN_UNITS.keys().isdisjoint(whole):
-        value = _han([_han_token(token) for token in whole], language)
-        value += Fraction(int(digits[len(digits) - len(rest) :] or 0), 10 ** len(rest))
-    elif len(whole) > 2 or "〇" in whole or "零" in whole:  # digit by digit, as years are written
-        value = Fraction(int(digits), 10 ** len(rest))
-    else:
-        return  # 三四个: three or four
-    _add(found, plain, Number(value, start, end, percent=False, numeral=True))
-
-
-def _han_token(token: str) -> Fraction | str:
-    number = _HAN_DIGITS[token] if token in _HAN_DIGITS else token.replace(",", "")
-    return token if token in _HAN_UNITS else Fraction(number)
-
-
-def _han(tokens: list[Fraction | str], language: Language) -> Fraction:
-    """The value of numerals and units: below ten thousand they add up, and 万 亿 兆 multiply what is below."""
-    total = section = Fraction(0)
-    digit: Fraction | None = None
-    for token in tokens:
-        if isinstance(token, Fraction):
-            digit = token
-        elif _HAN_UNITS[token] < 10**4:
-            section += (Fraction(1) if digit is None else digit) * _HAN_UNITS[token]
-            digit = None
-        else:
-            section += digit or 0
-            total = total + section * _HAN_UNITS[token] if section else (total or Fraction(1)) * _HAN_UNITS[token]
-            section, digit = Fraction(0), None
-    # Chinese says 两千五 for 2500, and 两千零五 for 2005; Japanese has no such form.
-    last = tokens[-2] if len(tokens) > 1 and isinstance(tokens[-2], str) else "十"
-    if language.script != "Jpan" and digit is not None and 0 < digit < 10 and _HAN_UNITS[last] > 10:
-        digit = digit * _HAN_UNITS[last] / 10
-    return total + section + (digit or 0)
 
 
 def parse_gold(text: str) -> Fraction:
