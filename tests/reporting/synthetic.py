@@ -158,11 +158,14 @@ FINDINGS = [
     "The gap between English and the other languages shrinks from 25 to 13 points; English itself stays where it was.",
 ]
 CLAIMS = [
-    {"claim": "Question alignment beats fine-tuning on English answers alone.", "verdict": "holds",
+    {"benchmark": "mgsm", "tests": [],
+     "claim": "Question alignment beats fine-tuning on English answers alone.", "verdict": "holds",
      "evidence": "QAlign (monolingual) against MonoReason: +10.6 points on mGSM (p = 0.0004), +8.1 on mSVAMP (p = 0.002)."},
-    {"claim": "The order X->En matters: En->X questions gain less.", "verdict": "not decided",
+    {"benchmark": "mgsm", "tests": [],
+     "claim": "The order X->En matters: En->X questions gain less.", "verdict": "not decided",
      "evidence": "+1.9 points on mGSM, interval -1.2 to 5.0."},
-    {"claim": "Alignment costs nothing in English.", "verdict": "does not hold",
+    {"benchmark": "msvamp", "tests": [],
+     "claim": "Alignment costs nothing in English.", "verdict": "does not hold",
      "evidence": "-4.0 points on mSVAMP, interval -7.0 to -1.0."},
 ]  # fmt: skip
 
@@ -202,7 +205,8 @@ def _consistency(given: list[dict[str, Any]]) -> dict[str, Any]:
             }  # fmt: skip
             mean = sum(row["agree"] for row in others.values()) / len(others)
             made[name][benchmark] = {
-                "mean_with_english": {"agree": mean, "standard_error": 2.5, "agree_given_english_right": 61.0},
+                "mean_with_english": {"n": n, "agree": mean, "correct": mean / 2, "agree_given_english_right": 61.0,
+                                      "standard_error": 2.5},
                 "with_english": others,
                 "languages": list(STUDY), "matrix": matrix, "matrix_correct": matrix_correct,
             }  # fmt: skip

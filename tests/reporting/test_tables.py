@@ -17,9 +17,11 @@ from qalign.reporting.tables import Table
 HOSTILE = "a|b & 50% \\x_{1} <script>*#$~^`[x](y)\n\x1b[31mred"
 
 
-def score(strict: float, **changes: float) -> dict[str, float]:
-    row = {"n": 4, "paper": 25.0, "strict": strict, "correct": 1, "wrong": 2, "unanswered": 1, "cut_off": 0}
-    return {**row, "standard_error": 1.25, "standard_error_paper": 2.0, **changes}
+def score(strict: float, **changes: int) -> dict[str, float]:
+    n = changes.get("n", 40)
+    correct = round(strict * n / 100)
+    counts = {"correct": correct, "wrong": n - correct - 1, "unanswered": 1, "cut_off": 0}
+    return {"n": n, "paper": 25.0, "strict": strict, **counts, "standard_error": 1.25, "standard_error_paper": 2.0}
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def found() -> dict[str, object]:
     }  # fmt: skip
     scores = {
         "sft": {
-            "mgsm": {"bn": score(10.0), "en": score(40.0), "average": score(25.0, n=8), "non_english": score(10.0)}
+            "mgsm": {"bn": score(10.0), "en": score(40.0), "average": score(25.0, n=80), "non_english": score(10.0)}
         },
         "mine": {"mgsm": {"bn": score(0.0), "average": score(0.0), "non_english": score(0.0)}},
     }
@@ -157,8 +159,8 @@ def test_tables_follow_each_other_and_are_left_out_where_there_is_nothing(compar
 
 
 def test_problems_are_counted_once_whatever_the_number_of_seeds(found: dict[str, object]) -> None:
-    assert "4 problems a language" in tables(found, {})[0].note
-    assert "2 problems a language" in tables({**found, "seeds": {"1": {}, "2": {}}}, {})[0].note
+    assert "40 problems a language" in tables(found, {})[0].note
+    assert "20 problems a language" in tables({**found, "seeds": {"1": {}, "2": {}}}, {})[0].note
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "qalign-results", "version": 99}'])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import STUDY
 from ..records import atomic_file, write_json
+from ..untrusted import parse_json
 from .findings import p_value
+from .schema import check
 from .tables import Table
 
 FORMAT = "qalign-results"
@@ -249,17 +250,15 @@ def load(path: Path) -> dict[str, Any]:
     """A `results.json`.
 
     Raises:
-        DataError: it is not there, or is not of this form and version.
+        DataError: it is not there, is not of this form and version, or contradicts itself.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path} ({error}); give the results.json of a run") from error
+        found = parse_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror}); give the results.json of a run") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
         raise DataError(f"{path} is no {FORMAT} of version {VERSION}; give the results.json of a run")
-    for part in ("run", "systems", "trained_on", "published"):
-        if not isinstance(found.get(part), dict):
-            raise DataError(f"{path} has no '{part}'; give the results.json of a run as the run wrote it")
+    check(found, str(path))
     return found
 
 
