@@ -30,7 +30,7 @@ from qalign.training.batches import collate, tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.launch import job_to_json, launch
 from qalign.training.loss import SupervisedLoss
-from qalign.training.models import compile_blocks, load_model, load_tokenizer
+from qalign.training.models import compile_blocks, embeddings_of, load_model, load_tokenizer, pad_id
 
 TOLERANCE = 1e-5
 """Relative to the norm of a parameter's gradient. Float32 keeps 6e-8; sums over some thousand tokens in another order
@@ -68,7 +68,7 @@ def ours(
     supervised = sum(data.supervised)
     summed = loop.backward(
         accelerator, prepared, loss, data, data.lengths, range(len(data)), supervised,
-        Placement(tokens_per_micro_batch=budget), loop.pad_id(tokenizer),
+        Placement(tokens_per_micro_batch=budget), pad_id(tokenizer, embeddings_of(model)),
     )  # fmt: skip
     loss.remove()
     return float(summed) / supervised, gradients_of(model)

@@ -20,9 +20,9 @@ from qalign.records import Example, read_jsonl
 from qalign.training import prefix
 from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
-from qalign.training.loop import backward, pad_id
+from qalign.training.loop import backward
 from qalign.training.loss import SupervisedLoss
-from qalign.training.models import load_model, load_tokenizer
+from qalign.training.models import embeddings_of, load_model, load_tokenizer, pad_id
 
 
 def main(base: Path, examples: Path, output: Path, cases: list[tuple[int, int, bool]]) -> None:
@@ -39,7 +39,7 @@ def main(base: Path, examples: Path, output: Path, cases: list[tuple[int, int, b
         supervised = sum(data.supervised[:size])
         summed = backward(
             accelerator, prepared, loss, data, data.lengths, range(size), supervised,
-            Placement(tokens_per_micro_batch=budget), pad_id(tokenizer),
+            Placement(tokens_per_micro_batch=budget), pad_id(tokenizer, embeddings_of(model)),
         )  # fmt: skip
         if shared:
             prefix.undo(model)

@@ -30,8 +30,10 @@ from .memory import ON_CPU, settle
 from .models import (
     check_length,
     compile_blocks,
+    embeddings_of,
     load_model,
     load_tokenizer_as_saved,
+    pad_id,
     resolve,
     save,
     with_adapter,
@@ -80,6 +82,7 @@ def finetune(job: Job) -> None:
     tokenizer = load_tokenizer_as_saved(folder)
     model = load_model(folder, torch.float32)  # first: a base that cannot be opened leaves nothing behind
     data = _tokenized(job, tokenizer, accelerator)
+    pad = pad_id(tokenizer, embeddings_of(model))
     longest = max(data.lengths)
     check_length(model, longest, "set training.max_length lower, with training.too_long=drop or cut")
     common = data.common_prefix
@@ -111,9 +114,7 @@ def finetune(job: Job) -> None:
     )
     if accelerator.is_main_process:
         _forget_after(job.scratch / METRICS, progress["step"])
-    progress = _steps(
-        job, accelerator, model, optimizer, schedule, loss, data, progress, total_steps, pad_id(tokenizer)
-    )
+    progress = _steps(job, accelerator, model, optimizer, schedule, loss, data, progress, total_steps, pad)
 
     loss.remove()
     accelerator.wait_for_everyone()
@@ -239,11 +240,6 @@ def backward(
             accelerator.backward(part_loss * (ranks / supervised))  # gradients are averaged over ranks: undone here
         summed += part_loss.detach()
     return summed
-
-
-def pad_id(tokenizer: Any) -> int:
-    """What fills rows on the right. Nothing reads it, so the end-of-sequence token will do where there is no other."""
-    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
 
 
 def _report(job: Job, accelerator: Any, pending: list[tuple[Any, Any, Any]], seconds: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, SettingError
+from ..untrusted import parse_json, printable
 from .config import Adapter
 
 POINTER = "model.json"
@@ -101,6 +102,60 @@ def load_tokenizer_as_saved(folder: Path) -> Any:
     return saved
 
 
+def load_config(folder: Path) -> Any:
+    """The transformers configuration of a model folder. Never runs code from the folder.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # transformers raises many kinds for a broken configuration
+        raise ModelError(
+            f"{folder / 'config.json'} cannot be opened ({_first_line(error)}); fetch or save it again"
+        ) from error
+
+
+def check_vocabulary(folder: Path) -> None:
+    """Refuses a tokenizer that gives ids without an embedding, and end-of-sequence ids that no answer can have.
+
+    The padding token of the tokenizer may lie beyond: `pad_id` takes another one then.
+
+    Raises:
+        ModelError: a token that can stand in a text, or an id in a configuration, is beyond the model's vocabulary.
+    """
+    embeddings = getattr(load_config(folder).get_text_config(), "vocab_size", None)
+    if not isinstance(embeddings, int):
+        return
+    tokenizer = load_tokenizer(folder)
+    vocabulary = tokenizer.get_vocab()
+    beyond = [token for token, id in vocabulary.items() if id >= embeddings and token != tokenizer.pad_token]
+    if beyond:
+        first = min(beyond, key=vocabulary.__getitem__)
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(beyond)} tokens beyond the model's {embeddings} embeddings, "
+            f"{printable(first)!r} with id {vocabulary[first]} among them; resize the embeddings "
+            "(model.resize_token_embeddings) or remove the tokens, and save both again"
+        )
+    for name in ("config.json", "generation_config.json"):
+        _check_special_ids(folder / name, embeddings)
+
+
+def _check_special_ids(path: Path, embeddings: int) -> None:
+    values = parse_json(path.read_bytes(), str(path)) if path.is_file() else {}
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        ids = values.get(name)
+        smallest = -1 if name == "pad_token_id" else 0  # the first LLaMA's way of saying that there is none
+        for id in ids if isinstance(ids, list) else [] if ids is None else [ids]:
+            if not isinstance(id, int) or not smallest <= id < embeddings:
+                raise ModelError(
+                    f"{path} has {name} {printable(str(id))[:40]}, and the model's ids go from 0 to {embeddings - 1}; "
+                    "put the id of a token there, or remove the line"
+                )
+
+
 def load_model(folder: Path, dtype: Any) -> Any:
     """The causal language model of a folder in a given torch dtype. Safetensors only; never runs code from the folder.
 
@@ -126,6 +181,18 @@ def load_model(folder: Path, dtype: Any) -> Any:
             f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
         )
     return model
+
+
+def embeddings_of(model: Any) -> int:
+    """How many tokens a model has embeddings for."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def pad_id(tokenizer: Any, embeddings: int) -> int:
+    """What fills sequences on the right. Nothing reads it: the end-of-sequence token will do where the tokenizer has no
+    padding token, or one without an embedding."""
+    pad = tokenizer.pad_token_id
+    return int(pad if pad is not None and pad < embeddings else tokenizer.eos_token_id)
 
 
 def check_device(device: str) -> None:
@@ -209,7 +276,7 @@ def save(model: Any, tokenizer: Any, output: Path, weights: dict[str, Any] | Non
     generation.do_sample, generation.temperature, generation.top_p, generation.top_k = False, None, None, None
     generation.eos_token_id = end_of_sequence(tokenizer)
     generation.bos_token_id = tokenizer.bos_token_id
-    generation.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else generation.eos_token_id
+    generation.pad_token_id = pad_id(tokenizer, embeddings_of(model))
     with _no_bars():
         model.save_pretrained(output, state_dict=weights)
         tokenizer.save_pretrained(output)
