@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from .errors import StageError
+
+BLOCK = 8 * 2**20
+"""Bytes that one thread hashes at a time."""
+SEAL = "sha256"
+"""The key under which a sealed object holds the hash of all its other keys."""
 
 
 def canonical(value: Any) -> str:
@@ -43,3 +50,37 @@ def file_sha256(path: Path) -> str:
     """The hash of a file's bytes, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def block_sha256(path: Path) -> str:
+    """The hash of the hashes of a file's blocks, hexadecimal. Blocks are hashed on all cores: checkpoints are large."""
+
+    def hashed(block: int) -> bytes:
+        return hashlib.sha256(os.pread(descriptor, BLOCK, block * BLOCK)).digest()
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        blocks = -(-os.fstat(descriptor).st_size // BLOCK)
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
+            return hashlib.sha256(b"".join(threads.map(hashed, range(blocks)))).hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with a hash over them, so that a damaged file is told from one that was written so."""
+    return {**values, SEAL: hashlib.sha256(canonical(values).encode()).hexdigest()}
+
+
+def unsealed(values: Any) -> dict[str, Any]:
+    """The values that `sealed` was given.
+
+    Raises:
+        ValueError: they are not as they were sealed.
+    """
+    if not isinstance(values, dict) or SEAL not in values:
+        raise ValueError(f"it is no object with '{SEAL}'")
+    inner = {name: value for name, value in values.items() if name != SEAL}
+    if sealed(inner) != values:
+        raise ValueError("its content does not have the hash that was written with it")
+    return inner

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
-import platform
 import shutil
 import sys
 import time
@@ -20,18 +18,29 @@ from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from .differences import differences
 from .errors import QAlignError, StageError
-from .fingerprints import canonical, file_sha256
+from .fingerprints import canonical
 from .redaction import redacted_command
 from .schedule import run_together
+from .stage_record import (
+    RECORD,
+    RETURNED,
+    SCRATCH,
+    check_files,
+    hardware,
+    read_record,
+    read_returned,
+    sync,
+    versions,
+    write_record,
+    write_returned,
+)
+from .untrusted import printable
 
-RECORD = "stage.json"
-SCRATCH = "scratch"
-_PACKAGES = ("qalign", "torch", "transformers", "tokenizers", "accelerate", "peft", "datasets")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Status = Literal["done", "interrupted", "to run"]
@@ -151,6 +160,8 @@ def run(
         _check_place(stage, runs)
     for stage in in_order(targets):
         if status(stage, runs) == "done":
+            if stage.given is None and (stage.folder(runs) / SCRATCH).is_dir():  # left by a kill at the very end
+                shutil.rmtree(stage.folder(runs) / SCRATCH, ignore_errors=True)
             verify(stage, runs)
             on_event("done", stage)
 
@@ -187,33 +198,12 @@ def verify(stage: Stage, runs: Path) -> None:
         return
     folder = stage.folder(runs)
     record = read_record(folder)
-    advice = f"put it back, or remove the folder to make it again: rm -r {folder}"
-    if record["fingerprint"] != stage.fingerprint or canonical(record["identity"]) != canonical(stage.identity):
-        raise StageError(f"{folder}/{RECORD} was edited: it does not describe this stage any more; {advice}")
-    for name, (size, nanoseconds, digest) in record["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise StageError(f"{path} is missing from a finished stage; {advice}")
-        stat = path.stat()
-        if stat.st_size != size or (stat.st_mtime_ns != nanoseconds and file_sha256(path) != digest):
-            raise StageError(f"{path} was edited after the stage was finished; {advice}")
-    for path in _files(folder):
-        if str(path.relative_to(folder)) not in record["files"]:
-            raise StageError(f"{path} was added to a finished stage; move it away, or {advice.split(', or ')[1]}")
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The record of a finished stage (`stage.json`)."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        assert isinstance(record["fingerprint"], str) and isinstance(record["identity"]["name"], str)
-        assert all(len(entry) == 3 for entry in record["files"].values()) and record["finished"] >= 0
-        return dict(record)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+    if record.fingerprint != stage.fingerprint or canonical(record.identity) != canonical(stage.identity):
         raise StageError(
-            f"{folder}/{RECORD} cannot be read as the record of a stage ({type(error).__name__}: {error}); remove the folder to "
-            "make the stage again"
-        ) from error
+            f"{folder}/{RECORD} was edited: it does not describe this stage any more; put it back, or remove the folder to "
+            f"make it again: rm -r {folder}"
+        )
+    check_files(folder, record)
 
 
 def explain(stage: Stage, runs: Path) -> list[str]:
@@ -221,35 +211,13 @@ def explain(stage: Stage, runs: Path) -> list[str]:
     if status(stage, runs) == "done":
         return [f"{stage.folder_name} is done"]
     others = [read_record(path.parent) for path in sorted((runs / "stages").glob(f"{stage.name}-*/{RECORD}"))]
-    others = [other for other in others if other["identity"]["name"] == stage.name]
+    others = [other for other in others if other.identity["name"] == stage.name]
     if not others:
         return [f"{stage.folder_name} is new: no stage named {stage.name} has been run"]
-    compared = [(list(_differences("", other["identity"], stage.identity)), other) for other in others]
-    lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1]["finished"]))
-    beside = f"{stage.name}-{other['fingerprint'][:8]}"
+    compared = [(list(differences("", other.identity, stage.identity)), other) for other in others]
+    lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1].finished))
+    beside = f"{stage.name}-{other.fingerprint[:8]}"
     return [f"{stage.folder_name} is new beside {beside}: {line}" for line in lines]
-
-
-def _differences(where: str, old: Any, new: Any) -> Iterator[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            inner = f"{where}.{key}" if where else key
-            if key not in new:
-                yield f"{inner} is gone (was {_short(old[key])})"
-            elif key not in old:
-                yield f"{inner} is added ({_short(new[key])})"
-            else:
-                yield from _differences(inner, old[key], new[key])
-    elif where.startswith("inputs."):
-        if old != new:
-            yield f"its input {where.removeprefix('inputs.')} is another ({old[:8]} -> {new[:8]})"
-    elif canonical(old) != canonical(new):
-        yield f"{where} {_short(old)} -> {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def adopt(stage: Stage, source: Path, runs: Path) -> Path:
@@ -264,21 +232,54 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
         raise StageError(f"{stage.folder_name} is done already; remove its folder first: rm -r {stage.folder(runs)}")
     _check_place(stage, runs)
     with _lock(stage, runs, lambda event, which: None):
-        partial = _partial(stage.folder(runs))
-        shutil.rmtree(partial, ignore_errors=True)
+        folder, copy = stage.folder(runs), _adopting(stage.folder(runs))
+        shutil.rmtree(copy, ignore_errors=True)
         try:
-            with _machine_faults_in_one_line(partial):
-                shutil.copytree(source, partial)
-                _finish(stage, partial, stage.folder(runs), seconds=0.0, adopted_from=str(source))
+            with _machine_faults_in_one_line(copy):
+                _copy(source, copy)
+                _finish(stage, copy, folder, seconds=0.0, adopted_from=str(source))
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(copy, ignore_errors=True)
             raise
-    return stage.folder(runs)
+        _remove_leftovers(folder)
+    return folder
+
+
+def _copy(source: Path, copy: Path) -> None:
+    """Copies a folder with what its links lead to, but for another stage's record and scratch."""
+
+    def own(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(folder) == source and name in (RECORD, SCRATCH)]
+
+    try:
+        shutil.copytree(source, copy, ignore=own)
+    except shutil.Error as error:
+        if any(os.strerror(number) in str(error) for number in _DISK_FULL):
+            raise
+        name, _, reason = error.args[0][0]
+        raise StageError(f"{printable(name)} cannot be copied ({printable(reason)}); mend it, or remove it") from error
 
 
 def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> None:
+    """Calls the stage's function and records what it made; where an earlier run was interrupted at recording, only that."""
+    folder, partial = stage.folder(runs), _partial(stage.folder(runs))
+    seconds = read_returned(partial)
+    if seconds is None:
+        seconds = _call(stage, runs, placement, on_event, workers)
+    else:
+        on_event("resuming", stage)
+    # An interruption from here on leaves output and scratch: the next run records them.
+    with _machine_faults_in_one_line(partial):
+        _finish(stage, partial, folder, seconds)
+    _remove_leftovers(folder)
+    on_event("finished", stage)
+
+
+def _call(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> float:
+    """Calls the stage's function, notes that it has returned, and returns the seconds it took."""
     assert stage.function is not None, f"{stage.name} is not given and has no function"
     partial = _partial(stage.folder(runs))
+    (partial / SCRATCH / RETURNED).unlink(missing_ok=True)
     resumes = (partial / SCRATCH).is_dir() and any((partial / SCRATCH).iterdir())
     _empty(partial, keep=SCRATCH)
     (partial / SCRATCH).mkdir(parents=True, exist_ok=True)
@@ -292,50 +293,38 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
                 stage.function(work)
             else:
                 workers.submit(stage.function, work).result()
-            shutil.rmtree(partial / SCRATCH)
-            _finish(stage, partial, stage.folder(runs), seconds=time.time() - started)
+            seconds = round(time.time() - started, 3)
+            write_returned(partial, seconds)
     except BaseException:
         _empty(partial, keep=SCRATCH)
         if not (partial / SCRATCH).is_dir() or not any((partial / SCRATCH).iterdir()):
             shutil.rmtree(partial)  # nothing in it to go on from
         raise
-    on_event("finished", stage)
+    return seconds
 
 
 def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_from: str | None = None) -> None:
     """Writes the record and puts the folder into its place: from here on the stage is done."""
-    (partial / RECORD).unlink(missing_ok=True)
-    files = {}
-    for path in _files(partial):
-        stat = path.stat()
-        files[str(path.relative_to(partial))] = (stat.st_size, stat.st_mtime_ns, file_sha256(path))
     record = {
         "fingerprint": stage.fingerprint,
         "identity": stage.identity,
         "inputs": {name: needed.folder_name for name, needed in sorted(stage.inputs.items())},
         "adopted_from": adopted_from,
-        "command": redacted_command(sys.argv),
+        "command": [printable(word) for word in redacted_command(sys.argv)],
         "finished": time.time(),
-        "seconds": round(seconds, 3),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
-        "files": files,
+        "seconds": seconds,
+        "versions": versions(),
+        "hardware": hardware(),
     }
-    with (partial / RECORD).open("w", encoding="utf-8") as file:
-        json.dump(record, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_record(partial, record)
     partial.rename(folder)
+    sync(folder.parent)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def _remove_leftovers(folder: Path) -> None:
+    """Removes what a stage that has just been finished needs no more. Whoever calls this holds its lock."""
+    for path in (folder / SCRATCH, _partial(folder), _adopting(folder)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -391,8 +380,8 @@ def _partial(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / RECORD)
+def _adopting(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".adopting")
 
 
 def _empty(folder: Path, keep: str) -> None:

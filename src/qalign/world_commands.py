@@ -94,7 +94,7 @@ def base_command(
     quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
 ) -> None:
     """Train the world's base from the world's text alone: the model that `--base world` names."""
-    from . import pipeline
+    from . import pipeline, stage_record
     from .systems import SCALES, Study
     from .systems.world import card, world_base
 
@@ -107,7 +107,7 @@ def base_command(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         for path in made.iterdir():
-            if path.name not in (pipeline.RECORD, "metrics.jsonl", "training.json"):
+            if path.name not in (stage_record.RECORD, "metrics.jsonl", "training.json"):
                 shutil.copyfile(path, output / path.name)
         (output / "README.md").write_text(card(stage, runs), encoding="utf-8")
     print(output or made)

@@ -13,8 +13,9 @@ from ..corpora import world
 from ..errors import ModelError, SettingError
 from ..fingerprints import file_sha256
 from ..generation.scripted import SCRIPT
-from ..pipeline import RECORD, Stage
+from ..pipeline import Stage
 from ..records import write_json
+from ..stage_record import RECORD
 from ..training.config import SUMMARY
 from ..training.models import check_folder
 from ..training.tiny import TinyConfig

@@ -9,11 +9,12 @@ from typing import Any
 
 from .. import __version__
 from ..evaluation.benchmarks import BENCHMARKS
-from ..pipeline import Stage, in_order, needed, read_record, status
+from ..pipeline import Stage, in_order, needed, status
 from ..redaction import redacted_command
 from ..reporting.findings import findings
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
+from ..stage_record import read_record
 from . import measured
 from .stages import COUNTS
 from .study import Study
@@ -121,6 +122,6 @@ def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:
     stage: Stage | None = model
     while stage is not None and stage.name.startswith("train-"):
         chain.append(stage)
-        adopted = runs and status(stage, runs) == "done" and read_record(stage.folder(runs))["adopted_from"]
+        adopted = runs and status(stage, runs) == "done" and read_record(stage.folder(runs)).adopted_from
         stage = None if adopted else stage.inputs.get("model")
     return chain[::-1]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 from ..evaluation.consistency import consistency, mean_consistency
 from ..evaluation.significance import compare_systems
-from ..pipeline import Stage, read_record, status
+from ..pipeline import Stage, status
 from ..records import Judgement, Prediction, Problem, read_jsonl
+from ..stage_record import read_record
 from ..training.config import METRICS, SUMMARY
 from .stages import JUDGEMENTS, PREDICTIONS, RECORDS, SCORES
 
@@ -64,7 +65,7 @@ def trained(stage: Stage, runs: Path) -> dict[str, Any]:
     known: dict[str, Any] = {"stage": stage.name.removeprefix("train-"), "folder": folder.name}
     if status(stage, runs) != "done":
         return known
-    adopted = read_record(folder)["adopted_from"]
+    adopted = read_record(folder).adopted_from
     if adopted is not None:
         return {**known, "adopted_from": adopted}
     summary = read_json(folder / SUMMARY)

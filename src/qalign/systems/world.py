@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
-from ..pipeline import Stage, read_record
+from ..pipeline import Stage
+from ..stage_record import read_record
 from ..training.config import SUMMARY, TrainingConfig
 from ..training.tiny import TinyConfig
 from .bases import tiny_base, tiny_parameters
@@ -65,8 +66,8 @@ its sums, and copy. It has seen no question with its answer and no translation, 
 - Data: `world-text` of {text["source"]["revision"]}, {summary["examples"]:,} documents ({documents}).
 - Training: {summary["steps"]:,} steps of {config["global_batch_size"]} documents, {summary["tokens"]:,} tokens, once through;
   seed {config["seed"]}; loss a token {summary["first_loss"]} -> {summary["last_loss"]};
-  {record["seconds"] / 60:.0f} minutes on {record["hardware"]["cores"]} CPU cores.
-- Made with {", ".join(f"{name} {version}" for name, version in record["versions"].items())}.
+  {record.seconds / 60:.0f} minutes on {record.hardware.cores} CPU cores.
+- Made with {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
 - To make it again: `qalign world base DIR --seed {config["seed"]}` (the same up to rounding, which differs between machines).
 - Licence: Apache 2.0, as qalign.
 """
