@@ -35,7 +35,8 @@ LEAVES = {
     "stage_record": {"errors", "fingerprints", "untrusted"},
     "schedule": set(),
     "placement": set(),
-    "progress": set(),
+    "progress": {"terminal", "untrusted"},
+    "terminal": {"errors", "redaction", "untrusted"},
 }
 HEAVY = {
     "torch", "transformers", "datasets", "scipy", "matplotlib", "jinja2", "accelerate", "peft", "numpy", "pyarrow",

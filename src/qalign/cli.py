@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__, world_commands
+from . import __version__, terminal, world_commands
 from .errors import SettingError, nearest
 from .options import JOBS, Names, Systems, codes, guarded, whole_numbers, with_study
 from .placement import Placement
+from .terminal import say, show, write
+from .untrusted import printable
 
 if TYPE_CHECKING:
     from .pipeline import Stage
@@ -58,7 +59,7 @@ def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
     from .systems.comparison import compare
     from .systems.plans import draw
 
-    _console().print(draw(compare(study, systems), study.runs))
+    show(draw(compare(study, systems), study.runs))
 
 
 @app.command("explain")
@@ -69,7 +70,8 @@ def explain_command(systems: Systems, study: Study, placement: Placement) -> Non
     from .systems.comparison import compare, scores_of
 
     for stage in pipeline.needed(scores_of(compare(study, systems)), study.runs):
-        print("\n".join(pipeline.explain(stage, study.runs)))
+        for line in pipeline.explain(stage, study.runs):
+            write(printable(line))
 
 
 @app.command("adopt")
@@ -93,7 +95,7 @@ def adopt_command(
     name, _, revision = model.partition("@")
     folder = Path(name) if Path(name).exists() or "/" not in name else download(name, revision or "main")
     check_folder(folder)
-    print(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs)}")
+    write(printable(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs)}"))
 
 
 @app.command("eval")
@@ -165,9 +167,7 @@ def score_command(
         judgements.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(judgements, scored.judgements)
     note = f"Columns not used: {', '.join(scored.unused)}." if scored.unused else ""
-    _console().print(
-        score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich()
-    )
+    show(score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich())
 
 
 @app.command("check")
@@ -186,7 +186,7 @@ def check_command(
     from .systems.checks import check
 
     for table in check(corpus, role, codes(languages), data, runs, load_languages(language_file), drop_invalid):
-        _console().print(table.rich())
+        show(table.rich())
 
 
 @app.command("report")
@@ -204,7 +204,7 @@ def report_command(
         raise SettingError(f"unknown format '{form}': {nearest(form, forms)}")
     made = tables(load(results), titles())
     for table in reversed(made) if form == "terminal" else made:
-        _console().print(table.rich(), "") if form == "terminal" else print(getattr(table, form)())
+        show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())
 
 
 @app.command("demo")
@@ -280,7 +280,7 @@ def list_command() -> None:
     from .systems.checks import overview
 
     for table in overview():
-        _console().print(table.rich(), "")
+        show(table.rich(), "")
 
 
 def _finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
@@ -310,7 +310,7 @@ def _make(wanted: list[Stage], study: Study, placement: Placement) -> None:
 
     def tell(event: str, stage: Stage) -> None:
         if event in words and not placement.quiet:
-            print(f"{words[event]}: {stage.folder_name}", file=sys.stderr, flush=True)
+            say(f"{words[event]}: {stage.folder_name}")
 
     with open_workers(placement.jobs) as workers:
         pipeline.run(wanted, study.runs, placement, tell, workers, placement.jobs)
@@ -338,23 +338,17 @@ def _tell(
         write_figures(found, curves, folder / "figures", names)
         files = [folder / "index.html", folder / "figures", *files]
     except ModuleNotFoundError as error:
-        print(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'", file=sys.stderr)
+        say(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'")
     for table in reversed(made):  # the results last, where a reader of a terminal looks
-        _console().print(table.rich(), "")
+        show(table.rich(), "")
     for finding in found.get("findings", ()):
-        _console().print(finding, markup=False, soft_wrap=True)
-    _console().print("Written: " + ", ".join(map(str, files)), markup=False, soft_wrap=True)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+        show(finding)
+    show("Written: " + ", ".join(map(str, files)))
 
 
 def _version(value: bool) -> None:
     if value:
-        print(f"qalign {__version__}")
+        write(f"qalign {__version__}")
         raise typer.Exit
 
 
@@ -369,7 +363,9 @@ def _callback(
 
 def main() -> None:
     """The entry point of the command `qalign`."""
-    app()
+    terminal.prepare()
+    with terminal.faults_in_words():
+        raise SystemExit(app(standalone_mode=False) or 0)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import errno
 import functools
 import inspect
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -16,6 +15,8 @@ import typer
 
 from .errors import QAlignError, SettingError, nearest
 from .placement import Placement
+from .terminal import say
+from .untrusted import check_surrogates
 
 if TYPE_CHECKING:
     from .systems import Study
@@ -43,23 +44,19 @@ def errors() -> Iterator[None]:
     try:
         yield
     except QAlignError as error:
-        print(f"qalign: error: {error}", file=sys.stderr)
+        say(f"qalign: error: {error}")
         raise SystemExit(USER_ERROR) from error
     except KeyboardInterrupt:
-        print("\nqalign: interrupted; the same command goes on from here", file=sys.stderr)
+        say()
+        say("qalign: interrupted; the same command goes on from here")
         raise SystemExit(INTERRUPTED) from None
     except ModuleNotFoundError as error:
-        print(
-            f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)", file=sys.stderr
-        )
+        say(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")
         raise SystemExit(USER_ERROR) from error
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
-        print(
-            f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again",
-            file=sys.stderr,
-        )
+        say(f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again")
         raise SystemExit(USER_ERROR) from error
 
 
@@ -69,9 +66,18 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
         with errors():
+            _check_text(arguments)
             command(**arguments)
 
     return wrapped
+
+
+def _check_text(arguments: Mapping[str, Any]) -> None:
+    """Raises DataError for an argument that has no UTF-8: it would stand in files that are written after days of work."""
+    for value in arguments.values():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str | Path):
+                check_surrogates(str(text), f"the argument '{text}'")
 
 
 def with_study(command: Callable[..., None]) -> Callable[..., None]:
@@ -92,6 +98,7 @@ def with_study(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapped(**arguments: Any) -> None:
         with errors():
+            _check_text(arguments)
             built = {
                 name: function(**{key: arguments[key] for key in inspect.signature(function).parameters})
                 for name, function in (("study", _study), ("placement", _placement))

@@ -11,6 +11,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .terminal import say
+from .untrusted import printable
+
 SECONDS_PER_LINE = 20.0
 LINES = "QALIGN_PROGRESS_LINES"
 """Set in the environment of processes that share a terminal: they write lines, for two bars would overwrite each other."""
@@ -20,16 +23,17 @@ class Bar:
     """A progress bar on stderr. `done` may start above zero when work is resumed."""
 
     def __init__(self, title: str, total: int, done: int = 0, quiet: bool = False) -> None:
-        self.title, self.total, self.done = title, total, done
+        self.title, self.total, self.done = printable(title), total, done
         self._started, self._first, self._printed = time.monotonic(), done, 0.0
         self._quiet = quiet
         self._progress: Progress | None = None
         if not quiet and sys.stderr.isatty() and LINES not in os.environ:
             self._progress = Progress(
-                TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
+                TextColumn("{task.description}", style="bold", markup=False), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}", markup=False),
                 TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True),
             )  # fmt: skip
-            self._task = self._progress.add_task(title, total=total, completed=done, text="")
+            self._task = self._progress.add_task(self.title, total=total, completed=done, text="")
 
     def __enter__(self) -> Self:
         if self._progress:
@@ -47,9 +51,7 @@ class Bar:
                 self._printed = now
                 rate = (self.done - self._first) / max(now - self._started, 1e-9)
                 left = (self.total - self.done) / rate if rate else 0.0
-                print(
-                    f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True
-                )
+                say(f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

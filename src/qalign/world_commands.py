@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,8 @@ import typer
 from .errors import SettingError
 from .options import JOBS, Names, codes, guarded
 from .placement import Placement
+from .terminal import say, write
+from .untrusted import printable
 
 app = typer.Typer(
     name="world",
@@ -42,9 +43,9 @@ def show_command(
         )
     spoken = [grammar(code) for code in codes(languages) or STUDY]
     for story in stories(name)[:count]:
-        print(f"# {story.signature}: {story.answer}")
+        write(f"# {story.signature}: {story.answer}")
         for said in spoken:
-            print(f"{said.code}  {said.question(story)}\n    {said.solution(story)}")
+            write(f"{said.code}  {said.question(story)}\n    {said.solution(story)}")
 
 
 @app.command("write")
@@ -79,7 +80,7 @@ def write_command(
             for code, written in texts.items():
                 with atomic_file(place / f"{code}.jsonl") as temporary:
                     temporary.write_text("".join(written), encoding="utf-8")
-            print(f"{place}: {sum(map(len, texts.values())):,} rows in {len(texts)} languages", file=sys.stderr)
+            say(f"{place}: {sum(map(len, texts.values())):,} rows in {len(texts)} languages")
 
 
 @app.command("base")
@@ -110,4 +111,4 @@ def base_command(
             if path.name not in (stage_record.RECORD, "metrics.jsonl", "training.json"):
                 shutil.copyfile(path, output / path.name)
         (output / "README.md").write_text(card(stage, runs), encoding="utf-8")
-    print(output or made)
+    write(printable(str(output or made)))

@@ -1,0 +1,157 @@
+"""Standard output and error: nothing printed steers a terminal or holds a key, and no work ends because nobody reads it.
+
+Results go to standard output by `show` and `write`, messages to standard error by `say`.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from .errors import QAlignError
+from .redaction import redacted
+from .untrusted import printable
+
+BROKEN_PIPE = 141
+"""The exit status when a reader such as `head` has gone: what a shell reports of a program that SIGPIPE ended."""
+WIDTH = 200
+"""Characters in a line of a table where there is no terminal."""
+
+_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def prepare() -> None:
+    """Makes standard streams that can be written to: in place of closed ones, and for characters that an encoding lacks."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:  # the next file that is opened would take the number, and get what is printed
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def faults_in_words() -> Iterator[None]:
+    """Ends a command: what standard output still holds is written, and what went wrong is said without keys and controls.
+
+    Raises:
+        SystemExit: 1 after a traceback (a mistake of ours), 2 where the command line or standard output cannot be used.
+    """
+    try:
+        try:
+            yield
+        finally:
+            with _standard_output():
+                pass
+    except QAlignError as error:
+        say(f"qalign: error: {error}")
+        raise SystemExit(2) from error
+    except OSError as error:  # help, say, for which there is no room; a fault in a command has been told of
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _discard(sys.stdout)
+        say(f"qalign: error: cannot write to standard output ({error.strerror}); send it elsewhere")
+        raise SystemExit(2) from error
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what the library of the command line finds wrong with one has it
+            _say_lines(traceback.format_exc())
+            raise SystemExit(1) from None
+        usage = io.StringIO()
+        error.show(file=usage)  # type: ignore[attr-defined]
+        _say_lines(usage.getvalue())
+        raise SystemExit(getattr(error, "exit_code", 2)) from None
+
+
+def show(*things: Any) -> None:
+    """Prints texts, and tables and trees of rich, to standard output."""
+    from rich.console import Console
+
+    rendered = _Rendered()
+    is_terminal = sys.stdout.isatty()
+    console = Console(
+        file=rendered,
+        force_terminal=is_terminal or None,
+        width=None if is_terminal else WIDTH,
+        highlight=False,
+        markup=False,
+    )
+    things = tuple(_without_control(thing, False) if isinstance(thing, str) else thing for thing in things)
+    console.print(*things, soft_wrap=all(isinstance(thing, str) for thing in things))
+    write(_without_control(rendered.getvalue(), console.is_terminal), end="")
+
+
+class _Rendered(io.StringIO):
+    """What rich draws, with the characters that standard output can show."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # io.StringIO has None
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
+def write(text: str, end: str = "\n") -> None:
+    """Writes lines to standard output as they are: the text has been escaped for what it is (a table in LaTeX, say).
+
+    Raises:
+        QAlignError: standard output cannot be written to.
+        SystemExit: its reader has gone.
+    """
+    with _standard_output():
+        sys.stdout.write(text + end)
+
+
+def say(text: str = "") -> None:
+    """Writes one line to standard error, if that can be written to: a message is no reason to end work."""
+    try:
+        sys.stderr.write(printable(redacted(text)) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _discard(sys.stderr)
+
+
+def _say_lines(text: str) -> None:
+    for line in text.rstrip("\n").split("\n"):
+        say(line)
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        raise SystemExit(BROKEN_PIPE) from None
+    except OSError as error:
+        _discard(sys.stdout)
+        raise QAlignError(
+            f"cannot write to standard output ({error.strerror}); send it elsewhere (what was computed is in its files)"
+        ) from error
+
+
+def _discard(stream: TextIO) -> None:
+    """Sends what a stream holds, and all that follows, to nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # a stream without a file has nothing to write out
+        pass
+
+
+def _without_control(text: str, coloured: bool) -> str:
+    """A rendered text with escapes for control characters; line ends stay, and colours where there is a terminal."""
+    parts = _COLOURS.split(text) if coloured else [text]
+    return "".join(
+        part if _COLOURS.fullmatch(part) else "\n".join(map(printable, part.split("\n"))) for part in parts if part
+    )
