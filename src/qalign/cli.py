@@ -112,6 +112,7 @@ def eval_command(
     """Measure a checkpoint on the benchmarks, zero-shot. (`--base` plays no part here.)"""
     from dataclasses import replace
 
+    from .generation.bounded import address
     from .systems.bases import base_on_server
     from .systems.comparison import Evaluated
     from .systems.settings import parse_settings
@@ -124,6 +125,7 @@ def eval_command(
             f"--{next(iter(of_server)).replace('_', '-')} is about a server: give --endpoint URL as well"
         )
     if endpoint is not None:
+        address(endpoint)  # a wrong URL is an error before anything begins
         placement = replace(placement, endpoint=endpoint, served_model=model, **of_server)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
     checkpoint = base_on_server(model, study.runs) if endpoint is not None else study.base

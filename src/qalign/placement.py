@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -33,7 +33,7 @@ class Placement:
     seconds_per_checkpoint: float = 300.0
     trackers: tuple[str, ...] = ("tensorboard",)
     quiet: bool = False
-    endpoint: str = ""
+    endpoint: str = field(default="", repr=False)  # its URL may hold a password
     served_model: str = ""
     requests_in_flight: int = 32
     seconds_per_request: float = 600.0

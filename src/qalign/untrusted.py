@@ -21,12 +21,13 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u
 belong to the spelling of several languages and stay."""
 
 
-def parse_json(text: str | bytes, where: str) -> Any:
+def parse_json(text: str | bytes, where: str, half_pairs: bool = False) -> Any:
     """The value of a JSON text.
 
     Args:
         text: the JSON; bytes must be UTF-8.
         where: names the text in an error, such as `FILE line 3`.
+        half_pairs: lets halves of surrogate pairs through, for one who replaces them (`with_whole_pairs`).
 
     Raises:
         DataError: the text is not UTF-8 or not JSON, is nested deeper than `DEEPEST` levels, holds a key twice, `NaN`,
@@ -35,7 +36,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
         value = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite)
-        if re.search(r"\\u[dD][89a-fA-F]", decoded) or _SURROGATE.search(decoded):
+        if not half_pairs and (re.search(r"\\u[dD][89a-fA-F]", decoded) or _SURROGATE.search(decoded)):
             check_surrogates(json.dumps(value, ensure_ascii=False), where)
         if _depth(value) > DEEPEST:
             raise RecursionError
@@ -55,6 +56,11 @@ def check_surrogates(text: str, where: str) -> None:
             f"{where} holds half of a surrogate pair (U+{ord(found[0]):04X}), which cannot be written as UTF-8; "
             "replace that character"
         )
+
+
+def with_whole_pairs(text: str) -> str:
+    """The text with U+FFFD in the place of each half of a surrogate pair."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable(text: str) -> str:

@@ -21,6 +21,7 @@ from qalign.alignment.prompts import prompt
 from qalign.cli import app
 from qalign.errors import ModelError, SettingError
 from qalign.generation import DecodingConfig, Request, generate, open_backend
+from qalign.generation.run import KEPT
 from qalign.placement import Placement
 from qalign.records import Problem, sha256
 from qalign.systems.bases import WORLD_FOLDER
@@ -131,18 +132,27 @@ def test_what_came_before_a_failure_is_kept_and_not_asked_again(
     assert len(twice) <= 8, "of what was answered, only answers on their way when the server died are asked again"
 
 
+def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, start: Start, tmp_path: Path) -> None:
+    start()
+    bad = [Problem(str(n), "en", f"question {n} bad", None, "1", "test") for n in (50, 51)]
+    backend = open_backend(tmp_path, DECODING, placed(port))
+    with pytest.raises(ModelError, match=r"withheld 2 answers, the first to en/5[01]; all others are kept"):
+        generate([*bad, *problems(40)], backend, tmp_path, {}, "test", placed(port))
+    assert (tmp_path / KEPT).read_bytes().count(b"\n") == 1 + 40
+
+
 def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) -> None:
     start()
     backend = open_backend(tmp_path, DECODING, placed(port))
     assert [c.key for c in backend.generate([Request("k", "fine")])] == ["k"]
     with pytest.raises(ModelError, match="no finished answer"):
-        list(backend.generate([Request("k", "bad")]))
+        list(backend.generate([Request("k", "broken")]))
 
 
 def test_after_an_answer_that_is_broken_nothing_more_is_asked(port: int, start: Start, tmp_path: Path) -> None:
     start()
     requests = [Request("k", "broken"), *(Request(str(n), f"question {n}") for n in range(100))]
-    with pytest.raises(ModelError, match=r"did not answer k \(JSONDecodeError"):
+    with pytest.raises(ModelError, match=r"answered k with what is no finished answer \(the body is not valid JSON"):
         list(open_backend(tmp_path, DECODING, placed(port)).generate(requests))
     assert answered(tmp_path, "log.asked").total() < 100
 

@@ -8,22 +8,29 @@ connection, silence, statuses 408, 409, 429 and 5xx) are sent again with growing
 from __future__ import annotations
 
 import asyncio
-import os
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..alignment.prompts import prompt
-from ..errors import ModelError, SettingError
+from ..errors import ModelError
 from ..placement import Placement
-from ..records import Finish, sha256
+from ..records import sha256
+from ..redaction import SHORTEST_IN_TEXT, redacted, without
+from ..terminal import say
+from ..untrusted import printable
+from .bounded import Address, SilenceError, UnboundedError, address, in_words, open_client
 from .protocol import Completion, DecodingConfig, Request, seed_of
+from .replies import EXCERPT, NoAnswerError, WithheldError, read_reply
 
 RETRIES = 12
 """How often a request is sent again. The pauses, half a second at first and then up to eight, add up to a minute or more:
 time for a server to be started again."""
-FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
+TIMES_IN_SILENCE = 3
+"""How often a request is sent whose reply is not there in time: an answer that takes so long will mostly take it again."""
+SECONDS_BETWEEN_NOTICES = 30.0
 
 
 class Endpoint:
@@ -31,15 +38,17 @@ class Endpoint:
 
     chunk = None
 
-    def __init__(self, decoding: DecodingConfig, placement: Placement) -> None:
-        self.decoding, self.url, self.model = decoding, placement.endpoint, placement.served_model
+    def __init__(self, server: Address, decoding: DecodingConfig, placement: Placement) -> None:
+        self.server, self.decoding, self.model = server, decoding, placement.served_model
         self.in_flight, self.seconds = placement.requests_in_flight, placement.seconds_per_request
+        self._noticed = -SECONDS_BETWEEN_NOTICES
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers in the order of their arrival.
 
         Raises:
-            ModelError: a request failed for good, or an answer cannot be used; those under way are waited for and yielded before.
+            ModelError: a request failed for good, or an answer cannot be used; those under way are waited for and yielded
+                before. Answers that the server's filter withheld are an error after all others.
         """
         answers = self._answers(requests)
         with asyncio.Runner() as runner:
@@ -47,35 +56,32 @@ class Endpoint:
                 yield answer
 
     async def _answers(self, requests: Sequence[Request]) -> AsyncIterator[Completion]:
-        from openai import AsyncOpenAI
-
         waiting = deque(requests)
-        arrived: asyncio.Queue[Completion | ModelError | None] = asyncio.Queue()
+        arrived: asyncio.Queue[Completion | ModelError | WithheldError | None] = asyncio.Queue()
 
         async def ask_in_turn(client: Any) -> None:
             try:
                 while waiting:
-                    await arrived.put(await self._ask(client, waiting.popleft()))
+                    try:
+                        await arrived.put(await self._ask(client, waiting.popleft()))
+                    except WithheldError as error:
+                        await arrived.put(error)
             except ModelError as error:
                 await arrived.put(error)
             finally:
                 waiting.clear()  # after a failure what is under way ends, and nothing more begins
                 await arrived.put(None)
 
-        client = AsyncOpenAI(
-            base_url=self.url,
-            api_key=os.environ.get("OPENAI_API_KEY") or "none",
-            timeout=self.seconds,
-            max_retries=RETRIES,
-        )
-        async with client:
+        async with open_client(self.server, self.seconds, RETRIES, self._notice) as client:
             askers = [asyncio.create_task(ask_in_turn(client)) for _ in range(min(self.in_flight, len(requests)))]
             try:
-                failure, at_work = None, len(askers)
+                failure, withheld, at_work = None, [], len(askers)
                 while at_work:
                     match await arrived.get():
                         case Completion() as answer:
                             yield answer
+                        case WithheldError() as error:
+                            withheld.append(error)
                         case ModelError() as error:
                             failure = failure or error
                         case _:
@@ -83,46 +89,82 @@ class Endpoint:
                 await asyncio.gather(*askers)
                 if failure is not None:
                     raise failure
+                if withheld:
+                    raise ModelError(
+                        f"the filter of {self.server.url} withheld {len(withheld)} answers, the first to {withheld[0]}; all "
+                        "others are kept. Turn the filter off and give the same command again, or measure without these problems"
+                    )
             finally:
                 for asker in askers:
                     asker.cancel()
 
     async def _ask(self, client: Any, request: Request) -> Completion:
+        body = await self._reply(client, request)
+        try:
+            text, tokens, finish = read_reply(body)
+        except WithheldError as error:
+            raise WithheldError(request.key) from error
+        except NoAnswerError as error:
+            raise self._failed(
+                request, f"answered {request.key} with what is no finished answer", str(error)
+            ) from error
+        text = without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT)
+        return Completion(request.key, text, sha256(prompt(request.instruction)), tokens, finish)
+
+    async def _reply(self, client: Any, request: Request) -> bytes:
+        """The body of the server's reply."""
         from openai import APIError
 
         decoding = self.decoding
-        try:
-            reply = await client.chat.completions.create(
-                model=self.model,
-                messages=[{"role": "user", "content": request.instruction}],
-                max_tokens=decoding.max_new_tokens,
-                temperature=decoding.temperature,
-                top_p=decoding.top_p,
-                seed=seed_of(decoding.seed, request.key),
+        for times_left in reversed(range(TIMES_IN_SILENCE)):
+            try:
+                reply = await client.chat.completions.with_raw_response.create(
+                    model=self.model,
+                    messages=[{"role": "user", "content": request.instruction}],
+                    max_tokens=decoding.max_new_tokens,
+                    temperature=decoding.temperature,
+                    top_p=decoding.top_p,
+                    seed=seed_of(decoding.seed, request.key),
+                )
+                return bytes(reply.http_response.content)
+            except SilenceError as error:
+                if not times_left:
+                    advice = "; give it more --seconds-per-request, or fewer --requests-in-flight"
+                    raise self._failed(request, f"did not answer {request.key}", f"{error}{advice}") from error
+            except UnboundedError as error:
+                raise self._failed(request, f"answered {request.key} with", str(error)) from error
+            except (APIError, ValueError) as error:  # ValueError: a host's name that cannot be looked up
+                raise self._failed(request, f"did not answer {request.key}", _reason(error)) from error
+        raise AssertionError("the last time in silence is an error")
+
+    def _failed(self, request: Request, what: str, reason: str) -> ModelError:
+        return ModelError(
+            redacted(
+                f"{self.server.url} {what} ({printable(reason)}); see to the server and give the same command again: it goes on "
+                "from here",
+                self.server.secrets,
             )
-        except (APIError, ValueError) as error:  # ValueError: a body that is no JSON
-            raise ModelError(
-                f"{self.url} did not answer {request.key} ({_in_words(error)}); see to the server and give the same command "
-                "again: it goes on from here"
-            ) from error
-        try:
-            (choice,) = reply.choices
-            text, finish = choice.message.content or "", FINISHES[choice.finish_reason]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"{self.url} answered {request.key} with what is no finished answer ({str(reply)[:200]}); is it an "
-                "OpenAI-compatible server?"
-            ) from error
-        tokens = reply.usage.completion_tokens if reply.usage else 0  # 0: the server does not say
-        return Completion(request.key, text, sha256(prompt(request.instruction)), tokens, finish)
+        )
+
+    def _notice(self, failure: str) -> None:
+        """Says now and then that something fails and is tried again."""
+        if time.monotonic() - self._noticed >= SECONDS_BETWEEN_NOTICES:
+            self._noticed = time.monotonic()
+            say(redacted(f"{self.server.url}: {failure}; it is asked again", self.server.secrets))
 
 
 async def _next(answers: AsyncIterator[Completion]) -> Completion | None:
     return await anext(answers, None)
 
 
-def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip()[:200]}"
+def _reason(error: Exception) -> str:
+    """Why a request failed, in a line; of a redirect, where it points to."""
+    reply = getattr(error, "response", None)
+    if reply is not None and 300 <= reply.status_code < 400:
+        return (
+            f"it redirects to {reply.headers.get('location', 'nowhere')[:EXCERPT]}: give that address if you trust it"
+        )
+    return in_words(error)
 
 
 def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:
@@ -131,8 +173,4 @@ def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) 
     Raises:
         SettingError: no server was named, or not by a URL.
     """
-    if not placement.endpoint.startswith(("http://", "https://")):
-        raise SettingError(
-            f"generation.backend=endpoint needs a server's URL, not '{placement.endpoint}': qalign eval MODEL --endpoint http://localhost:8000/v1"
-        )
-    return Endpoint(decoding, placement)
+    return Endpoint(address(placement.endpoint), decoding, placement)

@@ -9,18 +9,28 @@ file begins with the settings it was made under.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ..errors import StageError
+import msgspec
+
+from ..errors import DataError, StageError
 from ..placement import Placement
 from ..progress import Bar
-from ..records import Prediction, Problem
+from ..records import Finish, Prediction, Problem, atomic_file, sha256
+from ..terminal import say
+from ..untrusted import parse_json, with_whole_pairs
 from .protocol import Backend, Completion, Request
 
 KEPT = "predictions.partial.jsonl"
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Answer = tuple[str, str, _Count, Finish]
+"""Text, hash of the prompt, tokens, why it ended."""
 
 
 def generate(
@@ -35,37 +45,63 @@ def generate(
     taken over.
 
     Raises:
-        StageError: a backend left a request out or answered one twice.
+        StageError: a backend left a request out, answered one twice or with what is no answer.
     """
     by_key = {f"{problem.language}/{problem.id}": problem for problem in problems}
     assert len(by_key) == len(problems), "problems have distinct language and id"
     # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script.
     ordered = sorted(by_key, key=lambda key: (-len(by_key[key].question.encode()), key))
     kept = scratch / KEPT
-    done, chunk_size = _taken_over(kept, {"settings": settings, "requests": ordered}, backend.chunk)
-    with Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar, kept.open("a", encoding="utf-8") as file:
+    done, chunk_size = _taken_over(kept, {"settings": settings, "requests": ordered}, backend.chunk, by_key)
+    mended = 0
+    with (
+        Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar,
+        kept.open("a", encoding="utf-8") as file,
+    ):
 
         def keep(answers: Sequence[Completion]) -> None:
             predictions = [_prediction(by_key[answer.key], answer) for answer in answers]
-            rows = [[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions]
-            file.write(json.dumps(rows) + "\n")
+            file.write(_kept_line(predictions))
             file.flush()
             done.update({f"{p.language}/{p.id}": p for p in predictions})
 
-        for chunk in _chunks(ordered, done, chunk_size):
-            answered: dict[str, Completion] = {}
-            for completion in backend.generate([Request(key, by_key[key].question) for key in chunk]):
-                if completion.key in answered:
-                    raise StageError(f"the backend answered {completion.key} twice")
-                answered[completion.key] = completion
-                if chunk_size is None:
-                    keep([completion])
-                bar.advance(1)
-            if missing := [key for key in chunk if key not in answered]:
-                raise StageError(f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}")
-            if chunk_size is not None:
-                keep([answered[key] for key in chunk])
+        try:
+            for chunk in _chunks(ordered, done, chunk_size):
+                answered: dict[str, Completion] = {}
+                for completion in backend.generate([Request(key, by_key[key].question) for key in chunk]):
+                    if completion.key in answered:
+                        raise StageError(f"the backend answered {completion.key} twice")
+                    answered[completion.key] = answer = _checked(completion, by_key)
+                    mended += answer is not completion
+                    if chunk_size is None:
+                        keep([answer])
+                    bar.advance(1)
+                if missing := [key for key in chunk if key not in answered]:
+                    raise StageError(
+                        f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}"
+                    )
+                if chunk_size is not None:
+                    keep([answered[key] for key in chunk])
+        finally:
+            if mended:
+                say(f"{title}: {mended:,} answers held half of a surrogate pair; U+FFFD stands in its place")
     return [done[key] for key in by_key]
+
+
+def _checked(answer: Completion, asked: Mapping[str, Problem]) -> Completion:
+    """The answer, with whole surrogate pairs; a new one if it had halves, which no file can hold.
+
+    Raises:
+        StageError: it is an answer to nothing that was asked, or is not made of what an answer is made of.
+    """
+    if answer.key not in asked:
+        raise StageError(f"the backend answered {str(answer.key)[:60]}, which was not asked")
+    try:
+        msgspec.convert([answer.text, answer.prompt_sha256, answer.tokens, answer.finish], _Answer)
+    except msgspec.ValidationError as error:
+        raise StageError(f"the backend answered {answer.key} with what is no answer ({error})") from error
+    text = with_whole_pairs(answer.text)
+    return answer if text == answer.text else replace(answer, text=text)
 
 
 def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | None) -> Iterator[Sequence[str]]:
@@ -80,33 +116,64 @@ def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | 
             yield chunk
 
 
-def _taken_over(kept: Path, asked: Mapping[str, Any], chunk: int | None) -> tuple[dict[str, Prediction], int | None]:
+def _taken_over(
+    kept: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Problem]
+) -> tuple[dict[str, Prediction], int | None]:
     """The answers of whole chunks of an earlier attempt, and the size of its chunks, which may have been chosen on a machine
-    with other memory; starts the file anew, with chunks of this size, if something else was asked."""
+    with other memory; starts the file anew, with chunks of this size, if something else was asked.
+
+    A line that is torn, damaged or no answers of one chunk is left out: its chunk is asked again.
+    """
+    lines = kept.read_bytes().splitlines(keepends=True) if kept.is_file() else []
+    size = _chunk_of(lines[0]) if lines else None
+    if not lines or lines[0] != _header(asked, size) or (size is None) != (chunk is None):
+        with atomic_file(kept) as temporary:
+            temporary.write_bytes(_header(asked, chunk))
+        return {}, chunk
     done: dict[str, Prediction] = {}
-    good = 0
-    if kept.is_file():
-        with kept.open("rb") as file:
-            header = file.readline()
-            size = _chunk_of(header)
-            if header == _header(asked, size):
-                chunk, good = size, len(header)
-                for line in file:
-                    try:
-                        rows = json.loads(line) if line.endswith(b"\n") else []
-                    except ValueError:
-                        break
-                    if not rows:
-                        break  # torn by a kill: this chunk is asked again
-                    for language, key, text, prompt_sha256, tokens, finish in rows:
-                        done[f"{language}/{key}"] = Prediction(key, language, text, prompt_sha256, tokens, finish)
-                    good += len(line)
-    if good:
-        with kept.open("r+b") as file:
-            file.truncate(good)
-    else:
-        kept.write_bytes(_header(asked, chunk))
-    return done, chunk
+    good = [lines[0]]
+    places = {key: place for place, key in enumerate(asked["requests"])}
+    for line in lines[1:]:
+        rows = _rows_of(line)
+        keys = [f"{language}/{key}" for language, key, *_ in rows]
+        place = places.get(keys[0]) if keys else None
+        chunk_of_line = _chunk_at(place, asked["requests"], size) if place is not None else []
+        if keys and keys == chunk_of_line and not done.keys() & set(keys):
+            good.append(line)
+            done |= {
+                key: _prediction(by_key[key], Completion(key, *row[2:])) for key, row in zip(keys, rows, strict=True)
+            }
+    if len(good) < len(lines):
+        if damaged := sum(line.endswith(b"\n") for line in lines) - len(good):  # a torn last line is an interruption
+            say(f"{kept}: {damaged} lines of kept answers are damaged; what they held is asked again")
+        with atomic_file(kept) as temporary:
+            temporary.write_bytes(b"".join(good))
+    return done, size
+
+
+def _chunk_at(place: int, ordered: Sequence[str], size: int | None) -> Sequence[str]:
+    """The keys that are kept in one line with the one at a place."""
+    if size is None:
+        return ordered[place : place + 1]
+    start = place // size * size
+    return ordered[start : start + size]
+
+
+def _kept_line(predictions: Sequence[Prediction]) -> str:
+    """A chunk's answers behind their hash, by which damage is noticed."""
+    rows = json.dumps([[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions])
+    return f"{sha256(rows)} {rows}\n"
+
+
+def _rows_of(line: bytes) -> list[tuple[str, str, str, str, int, Finish]]:
+    """The answers in a line of a kept file; none if the line is torn or damaged."""
+    digest, _, rows = line.rstrip(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or hashlib.sha256(rows).hexdigest().encode() != digest:
+        return []
+    try:
+        return msgspec.json.decode(rows, type=list[tuple[str, str, str, str, _Count, Finish]])
+    except msgspec.DecodeError:
+        return []
 
 
 def _header(asked: Mapping[str, Any], chunk: int | None) -> bytes:
@@ -116,9 +183,10 @@ def _header(asked: Mapping[str, Any], chunk: int | None) -> bytes:
 
 def _chunk_of(header: bytes) -> int | None:
     try:
-        return json.loads(header)["chunk"]  # type: ignore[no-any-return]
-    except (ValueError, KeyError, TypeError):
+        size = parse_json(header, "the header")["chunk"]
+    except (DataError, KeyError, TypeError):
         return None  # torn, or of an earlier version: no header that is asked for now
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _prediction(problem: Problem, answer: Completion) -> Prediction:

@@ -6,17 +6,24 @@ that the script lacks is an error. A text that ends in the character U+0000 coun
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from ..alignment.prompts import prompt
-from ..errors import ModelError
+from ..errors import DataError, ModelError
 from ..placement import Placement
 from ..records import sha256
+from ..untrusted import parse_json
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request
 
 SCRIPT = "script.json"
+
+
+class _Script(msgspec.Struct):
+    answers: dict[str, str]
+    otherwise: str | None = None
 
 
 class Scripted:
@@ -43,7 +50,8 @@ class Scripted:
 def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) -> Scripted:
     """The scripted model of a folder."""
     try:
-        script = json.loads((folder / SCRIPT).read_text(encoding="utf-8"))
-        return Scripted(dict(script["answers"]), script.get("otherwise"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        script = parse_json((folder / SCRIPT).read_bytes(), SCRIPT, half_pairs=True)
+        found = msgspec.convert(script, _Script)
+    except (OSError, DataError, msgspec.ValidationError) as error:
         raise ModelError(f"{folder}/{SCRIPT} is no script ({error}); see qalign/generation/scripted.py") from error
+    return Scripted(found.answers, found.otherwise)

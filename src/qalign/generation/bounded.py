@@ -1,0 +1,175 @@
+"""A client of servers that are not trusted: requests end in time, bodies in size, and a key goes to the one address given."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ..errors import SettingError
+from ..redaction import redacted, secrets_of_url
+from ..untrusted import printable
+
+MOST_BYTES = 32 * 2**20
+"""The largest body of a reply; an answer of 2,048 tokens takes a thousandth of it."""
+MOST_BYTES_OF_AN_ERROR = 2**16
+SECONDS_TO_CONNECT = 8.0
+EXAMPLE = "http://localhost:8000/v1"
+
+_PASSING = (408, 409, 429)
+_KEPT_HEADERS = ("content-type", "location", "retry-after")
+"""Headers of a reply that are listened to; a server does not decide by others how often it is asked."""
+
+
+class SilenceError(Exception):
+    """A reply was not whole in time."""
+
+
+class UnboundedError(Exception):
+    """A body is larger than any answer, or may be once it is unpacked."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is, and what it is shown: headers and query hold what was secret in its URL."""
+
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    query: dict[str, str] = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
+
+    @property
+    def secrets_in_text(self) -> set[str]:
+        """Those that no answer of a model holds by chance, as it may a word or a number."""
+        return {secret for secret in self.secrets if re.search(r"\d", secret) and re.search(r"[^\W\d_]", secret)}
+
+
+def address(given: str) -> Address:
+    """The server of a URL. A user and a password in it are sent as basic authentication, its query with every request.
+
+    Raises:
+        SettingError: it is no URL of a server, or the key of the environment is none.
+    """
+    parts = _checked(given)
+    key = (os.environ.get("OPENAI_API_KEY") or "none").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingError(
+            "OPENAI_API_KEY holds a character that no key has; set it again, on one line and without quotes"
+        )
+    headers = {"Authorization": f"Bearer {key}"}
+    if parts.username or parts.password:
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if len(dict(query)) < len(query):
+        raise _wrong(given, "a name stands twice in its query")
+    host = parts.netloc.rpartition("@")[2]
+    url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+    return Address(url, headers, dict(query), frozenset({*secrets_of_url(given), *({key} - {"none"})}))
+
+
+def _checked(given: str) -> Any:
+    if not given:
+        raise SettingError(f"generation.backend=endpoint needs a server's URL: qalign eval MODEL --endpoint {EXAMPLE}")
+    if re.search(r"\s", given) or printable(given) != given:
+        raise _wrong(given, "it holds a space or a control character")
+    try:
+        parts = urlsplit(given)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError as error:
+        reason = "its port is no number" if "port" in str(error).lower() else "its host is none"
+        raise _wrong(given, reason) from error
+    if parts.scheme not in ("http", "https"):
+        raise _wrong(given, "it does not begin with http:// or https://")
+    labels = host.removesuffix(".").split(".")
+    is_address = ":" in host and re.fullmatch(r"[0-9a-f:.]+(?:%\w+)?", host)
+    if not is_address and not all(re.fullmatch(r"[\w-]{1,63}", label) for label in labels):
+        raise _wrong(given, "it names no host")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise _wrong(given, "its port is none")
+    if parts.fragment:
+        raise _wrong(given, "what stands behind # is sent to no server")
+    return parts
+
+
+def _wrong(given: str, reason: str) -> SettingError:
+    shown = "" if set("@?#") & set(given) else f" '{redacted(given)}'"  # what may hold a password is not repeated
+    return SettingError(f"--endpoint{shown} is no URL of a server: {reason}; give one such as {EXAMPLE}")
+
+
+def open_client(server: Address, seconds: float, retries: int, tell: Callable[[str], None]) -> Any:
+    """A client of openai's library whose requests end.
+
+    Args:
+        server: where it is.
+        seconds: for a whole reply, its body included; a SilenceError is raised where it is not there by then.
+        retries: how often a request is sent again after a passing failure.
+        tell: is called with what failed in passing and is tried again.
+    """
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+
+    class Bounded(DefaultAsyncHttpxClient):
+        async def send(self, request: Any, **options: Any) -> Any:
+            try:
+                async with asyncio.timeout(seconds):
+                    reply = await super().send(request, **{**options, "stream": True, "follow_redirects": False})
+                    try:
+                        body = await _body(reply)
+                    finally:
+                        await reply.aclose()
+            except TimeoutError as error:
+                tell(f"no whole answer within {seconds:g} s")
+                raise SilenceError(f"no whole answer within {seconds:g} s") from error
+            except Exception as error:
+                tell(in_words(error))
+                raise
+            if reply.status_code in _PASSING or reply.status_code >= 500:
+                tell(f"status {reply.status_code}")
+            headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
+            return type(reply)(reply.status_code, headers=headers, content=body, request=request)
+
+    return AsyncOpenAI(
+        base_url=server.url,
+        api_key="none",  # the header below says who asks
+        default_headers={**server.headers, "Accept-Encoding": "identity"},
+        default_query=server.query,
+        max_retries=retries,
+        http_client=Bounded(timeout=Timeout(None, connect=SECONDS_TO_CONNECT)),
+        timeout=Timeout(None, connect=SECONDS_TO_CONNECT),
+    )
+
+
+async def _body(reply: Any) -> bytes:
+    """The body of a reply; of an error, its beginning."""
+    failed = reply.status_code >= 300
+    coding = reply.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        if failed:
+            return b""
+        raise UnboundedError(f"an answer in the coding '{printable(coding)[:20]}', which was not asked for")
+    parts, size, most = [], 0, MOST_BYTES_OF_AN_ERROR if failed else MOST_BYTES
+    async for part in reply.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            if failed:
+                break
+            raise UnboundedError(f"a body of more than {MOST_BYTES >> 20} MiB")
+    return b"".join(parts)[:most]
+
+
+def in_words(error: BaseException) -> str:
+    """An error of a library in a line, with the reason that it hides."""
+    reason, inner = str(error).strip(), _inner(error)
+    while inner is not None:
+        reason, inner = str(inner).strip() or reason, _inner(inner)
+    return f"{type(error).__name__}: {printable(' '.join(reason.split()))[:200]}"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,0 +1,91 @@
+"""What an OpenAI-compatible server sends back, checked for its shape before any of it counts as an answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+from ..errors import DataError, QAlignError
+from ..records import Finish
+from ..untrusted import parse_json, printable
+
+EXCERPT = 200
+"""Characters of a body that an error shows."""
+
+
+class NoAnswerError(QAlignError):
+    """A body holds no answer of a model; the message says what it holds instead."""
+
+
+class WithheldError(QAlignError):
+    """The server's filter withheld an answer: it is none of the model's, so it is never scored as one."""
+
+
+class _Part(msgspec.Struct):
+    type: Literal["text"]
+    text: str
+
+
+class _Message(msgspec.Struct):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[object] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str
+
+
+class _Usage(msgspec.Struct):
+    completion_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | None = None
+
+
+class _Reply(msgspec.Struct):
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1, max_length=1)]
+    usage: _Usage | None = None
+
+
+def read_reply(body: bytes) -> tuple[str, int, Finish]:
+    """The answer in the body of a reply: its text, its tokens (0 where the server does not say), and why it ended.
+
+    Halves of surrogate pairs stay in the text.
+
+    Raises:
+        NoAnswerError: the body is no JSON, has another shape, or holds something else than a text that has ended.
+        WithheldError: the server's filter kept the answer back.
+    """
+    try:
+        reply = msgspec.convert(parse_json(body, "the body", half_pairs=True), _Reply)
+    except (DataError, msgspec.ValidationError) as error:
+        raise NoAnswerError(f"{error}; the body is {excerpt(body)}") from error
+    choice = reply.choices[0]
+    if choice.finish_reason == "content_filter":
+        raise WithheldError("finish_reason is content_filter")
+    if choice.finish_reason not in get_args(Finish):
+        raise NoAnswerError(f"finish_reason is '{choice.finish_reason[:40]}', neither stop nor length")
+    finish: Finish = "length" if choice.finish_reason == "length" else "stop"
+    if choice.message.tool_calls:
+        raise NoAnswerError("a call of a tool, which was not offered")
+    tokens = (reply.usage.completion_tokens or 0) if reply.usage else 0
+    return _text(choice.message, finish), tokens, finish
+
+
+def _text(message: _Message, finish: Finish) -> str:
+    if isinstance(message.content, list):
+        return "".join(part.text for part in message.content)
+    if message.content is not None:
+        return message.content
+    # A model that was cut off while it reasoned, or said nothing behind its reasoning, has given an empty answer.
+    if finish == "length" or message.reasoning or message.reasoning_content:
+        return ""
+    raise NoAnswerError(f"no text, but a refusal: {message.refusal[:EXCERPT]}" if message.refusal else "no text")
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body, as one printable line."""
+    text = printable(" ".join(body[: 4 * EXCERPT].decode("utf-8", errors="replace").split()))
+    return text[:EXCERPT] or "empty"
