@@ -33,6 +33,8 @@ LEAVES = {
     "fingerprints": {"errors"},
     "differences": {"fingerprints"},
     "stage_record": {"errors", "fingerprints", "untrusted"},
+    "huggingface": {"errors", "untrusted"},
+    "revisions": {"errors", "huggingface", "records", "untrusted"},
     "schedule": set(),
     "placement": set(),
     "progress": {"terminal", "untrusted"},

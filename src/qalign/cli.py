@@ -85,15 +85,15 @@ def adopt_command(
 ) -> None:
     """Register a checkpoint made elsewhere as a finished stage, so that `run` measures it like one's own."""
     from . import pipeline
+    from .systems.bases import checkpoint
     from .systems.comparison import compare, training_stages
-    from .training.models import check_folder, download
+    from .training.models import check_folder
 
     chain = {s.name.removeprefix("train-"): s for s in training_stages(compare(study, [system])[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:
         raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")
-    name, _, revision = model.partition("@")
-    folder = Path(name) if Path(name).exists() or "/" not in name else download(name, revision or "main")
+    folder = checkpoint(model, study.runs)
     check_folder(folder)
     write(printable(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs)}"))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from qalign.corpora import Role, Source, Text
-from qalign.corpora.hub import resolve_revision
 from qalign.errors import DataError
 
 Find = Callable[..., Source]
@@ -205,64 +204,12 @@ def test_faults_of_a_clone(load: Load, clones: Path, tmp_path: Path) -> None:
         load("metamathqa", "english", ["en"], tmp_path)
 
 
-def test_the_revision_asked_for_is_used_and_a_recorded_one_is_kept(tmp_path: Path) -> None:
-    recorded = tmp_path / "revisions.json"
-    recorded.write_text('{"openai/gsm8k": "abc"}')
-    assert resolve_revision("openai/gsm8k", "v1", recorded) == "v1"
-    assert resolve_revision("openai/gsm8k", None, recorded) == "abc"
-    assert recorded.read_text() == '{"openai/gsm8k": "abc"}'
-
-
-def test_a_revision_that_is_found_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    class Info:
-        sha = "f" * 40
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda self, name: Info)
-    recorded = tmp_path / "state" / "revisions.json"
-    assert resolve_revision("b/b", None, recorded) == "f" * 40
-    Info.sha = "e" * 40
-    assert resolve_revision("a/a", None, recorded) == "e" * 40
-    assert resolve_revision("b/b", None, recorded) == "f" * 40
-    assert json.loads(recorded.read_text()) == {"a/a": "e" * 40, "b/b": "f" * 40}
-    assert [path.name for path in recorded.parent.iterdir()] == ["revisions.json"]
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"openai/gsm8k": 1}'])
-def test_a_broken_record_of_revisions(tmp_path: Path, content: str) -> None:
-    recorded = tmp_path / "revisions.json"
-    recorded.write_text(content)
-    with pytest.raises(DataError, match=r"revisions.json is no record of revisions \(.*\): remove it"):
-        resolve_revision("openai/gsm8k", None, recorded)
-
-
 def test_what_is_said_when_the_hub_cannot_be_reached(find: Find, load: Load) -> None:
-    with pytest.raises(DataError, match=r"^openai/gsm8k: no revision of it is known, and the hub cannot be reached"):
+    with pytest.raises(DataError, match=r"^openai/gsm8k: no commit of it is known, and the hub cannot be reached"):
         find("gsm8k", "english", ["en"])
-    with pytest.raises(DataError, match=r"^openai/gsm8k@abc main: the hub cannot be reached .*: go online, or give"):
-        load("gsm8k@abc", "english", ["en"])
-    with pytest.raises(DataError, match=r"^juletxara/mgsm@abc mgsm_bn.tsv: the hub cannot be reached "):
-        load("mgsm@abc", "test", ["bn"])
-
-
-def test_what_is_said_when_the_hub_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-
-    for kind, said in (
-        (GatedRepoError, r"conditions must be accepted at https://huggingface.co/datasets/a/b; then log in with"),
-        (RepositoryNotFoundError, r"the hub does not have it, or not for you: log in with `hf auth login`, or give"),
-        (RevisionNotFoundError, r"the hub has no such revision; ask for one that a/b has"),
-        (ImportError, r"install what reads it: pip install 'qalign\[data\]'"),
-    ):
-        # Made without their own constructors, which want a response of whichever network library is in use.
-        error = kind.__new__(kind, "refused")
-
-        def refuse(self: object, name: str, error: Exception = error) -> None:
-            raise error
-
-        monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", refuse)
-        with pytest.raises(DataError, match=said):
-            resolve_revision("a/b", None, tmp_path / "revisions.json")
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DataError, match=r"^openai/gsm8k@main: no commit of it is known, and the hub cannot be reached"):
+        find("gsm8k@main", "english", ["en"])
+    with pytest.raises(DataError, match=r"^openai/gsm8k@a{40}: the hub cannot be reached .*: go online, or give"):
+        load(f"gsm8k@{'a' * 40}", "english", ["en"])
+    with pytest.raises(DataError, match=r"^juletxara/mgsm@a{40}: the hub cannot be reached "):
+        load(f"mgsm@{'a' * 40}", "test", ["bn"])

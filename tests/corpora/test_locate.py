@@ -35,10 +35,11 @@ def test_local_files_come_before_a_clone_and_a_clone_before_the_hub(find: Find, 
     (data / "benchmarks/mgsm/bn.jsonl").write_text('{"question": "One?", "answer": 1}\n')
     files = find("mgsm", "test", ["bn"], data)
     assert (files.kind, files.path) == ("files", data / "benchmarks/mgsm")
-    hub = find("mgsm", "test", ["bn"], data, revision="abc")
+    commit = "0123456789abcdef" * 2 + "01234567"
+    hub = find("mgsm", "test", ["bn"], data, revision=commit)
     assert (hub.kind, hub.path) == ("hub", None)
-    assert hub == find("mgsm@abc", "test", ["bn"], data)
-    assert hub.identity() == {"corpus": "mgsm", "role": "test", "hub": "juletxara/mgsm", "revision": "abc"}
+    assert hub == find(f"mgsm@{commit}", "test", ["bn"], data)
+    assert hub.identity() == {"corpus": "mgsm", "role": "test", "hub": "juletxara/mgsm", "revision": commit}
     assert set(files.identity()) == set(clone.identity()) == {"corpus", "role", "sha256"}
     assert files.identity() != clone.identity()
 

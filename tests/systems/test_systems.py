@@ -433,11 +433,17 @@ def test_a_base_is_known_by_its_content(prepared: Prepared, tmp_path: Path) -> N
     assert base(str(prepared.base), runs).fingerprint == known
 
 
-def test_a_hub_base_at_a_revision_needs_no_network(tmp_path: Path) -> None:
-    one = base("owner/model@abc", tmp_path)
-    assert one.config == {"hub": "owner/model", "revision": "abc"}
-    (tmp_path / "revisions.json").write_text('{"model:owner/model": "abc"}')
+def test_a_hub_base_at_a_commit_needs_no_network(tmp_path: Path) -> None:
+    commit = "0123456789abcdef" * 2 + "01234567"
+    one = base(f"owner/model@{commit}", tmp_path)
+    assert one.config == {"hub": "owner/model", "revision": commit}
+    (tmp_path / "revisions.json").write_text(
+        f'{{"model:owner/model": "{commit}", "model:owner/model@a/b": "{commit}"}}'
+    )
     assert base("owner/model", tmp_path).fingerprint == one.fingerprint
+    assert base("owner/model@a/b", tmp_path).fingerprint == one.fingerprint, "a branch is known by its commit"
+    with pytest.raises(SettingError, match=r"'owner/model@' names no revision: give a branch, a tag or a commit"):
+        base("owner/model@", tmp_path)
     (tmp_path / "revisions.json").write_text("[1]")
     with pytest.raises(ModelError, match=r"revisions\.json is no record of revisions .*: remove it"):
         base("owner/model", tmp_path)

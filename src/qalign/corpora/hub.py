@@ -1,26 +1,31 @@
 """Reading a corpus in the layout it has on the hub: from the hub itself, or from a clone of it in a folder.
 
-No code of a dataset is ever run. A revision is what the user asks for, else what an earlier run recorded, else the
-newest, which is then recorded.
+No code of a dataset is ever run. What is on the hub is fetched whole, at one commit, and read from the cache as a clone
+is. (Asked for a name on the hub, the library `datasets` takes any commit that it has in its own cache when the hub fails.)
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import languages as language_table
 from ..errors import DataError
+from ..huggingface import Repository, fetch
 from ..languages import Language
-from ..records import write_json
+from ..untrusted import printable
 from . import framed
 from .files import INSTALL, Row, lines, one_line
 from .local import Found
 from .table import Hub, Role
 
 LOCAL = "give it as local files, by path or in a data folder (--data)"
+DATA_FILES = (
+    "*.parquet", "*.json", "*.jsonl", "*.csv", "*.tsv", "*.txt", "*.arrow", "*.gz", "*.bz2", "*.xz", "*.zst", "*.zip", "*.yaml",
+    "README.md",
+)  # fmt: skip
+"""What is fetched of a dataset: data, and the card that says which files make up a config. No scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +38,6 @@ class Place:
 
     def __str__(self) -> str:
         return str(self.clone) if self.clone else f"{self.hub.name}@{self.revision}"
-
-
-def resolve_revision(hub_name: str, asked: str | None, recorded_file: Path) -> str:
-    """The revision to read: the one asked for, else the recorded one, else the newest, which is then recorded.
-
-    Raises:
-        DataError: the record is broken, or the hub cannot be asked.
-    """
-    if asked:
-        return asked
-    recorded: dict[str, str] = {}
-    if recorded_file.is_file():
-        try:
-            recorded = json.loads(recorded_file.read_text(encoding="utf-8"))
-            if not all(isinstance(value, str) for value in recorded.values()):
-                raise ValueError("a revision is not a text")
-        except (OSError, ValueError, AttributeError) as error:
-            raise DataError(f"{recorded_file} is no record of revisions ({one_line(error)}): remove it") from error
-    if hub_name not in recorded:
-        try:
-            from huggingface_hub import HfApi
-
-            revision = HfApi().dataset_info(hub_name).sha
-        except Exception as error:  # any failure of the network or the hub is for the user to mend
-            raise DataError(f"{hub_name}: no revision of it is known, and {_why(error, hub_name)}") from error
-        if not revision:
-            raise DataError(f"{hub_name}: the hub states no revision; ask for one as NAME@REVISION")
-        recorded[hub_name] = revision
-        recorded_file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(recorded_file, dict(sorted(recorded.items())))
-    return recorded[hub_name]
 
 
 def found(
@@ -104,14 +78,13 @@ def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:
     """The rows of one config, its columns renamed to ours, the others left out."""
     hub = place.hub
     of_config = f" {config}" if config else ""
+    folder = _folder(place, DATA_FILES)
     try:
         import datasets
 
-        loaded = datasets.load_dataset(
-            str(place.clone) if place.clone else hub.name, config, split=hub.split, revision=place.revision
-        )
+        loaded = datasets.load_dataset(str(folder), config, split=hub.split)
     except Exception as error:  # whatever the library raises, the user is to know what to do
-        raise DataError(f"{place}{of_config}: {_why(error, hub.name)}") from error
+        raise DataError(f"{place}{of_config}: {_why(error)}") from error
     for theirs in hub.columns.values():
         if theirs not in loaded.column_names:
             raise DataError(
@@ -124,15 +97,9 @@ def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:
 
 def _tsv_rows(place: Place, name: str) -> Iterator[tuple[str, Row]]:
     """The rows of a file `question TAB answer`, without header and quotes."""
-    if place.clone:
-        path = place.clone / name
-    else:
-        try:
-            from huggingface_hub import hf_hub_download
-
-            path = Path(hf_hub_download(place.hub.name, name, repo_type="dataset", revision=place.revision))
-        except Exception as error:  # as above
-            raise DataError(f"{place} {name}: {_why(error, place.hub.name)}") from error
+    path = _folder(place, [name]) / name
+    if not path.is_file():
+        raise DataError(f"{place} has no {name}: leave the language out, or {LOCAL}")
     for where, line in lines(path):
         cells = line.split("\t")
         if len(cells) != 2:
@@ -140,25 +107,19 @@ def _tsv_rows(place: Place, name: str) -> Iterator[tuple[str, Row]]:
         yield where, {"question": cells[0], "answer": cells[1]}
 
 
-def _why(error: Exception, hub_name: str) -> str:
-    """What went wrong, and what to do, from the kinds of the exception and of its causes."""
-    kinds, one = set(), error
-    while one is not None:
-        kinds |= {kind.__name__ for kind in type(one).__mro__}
-        one = one.__cause__ or one.__context__  # type: ignore[assignment]
-    said = one_line(error)
-    if "ImportError" in kinds:
+def _folder(place: Place, patterns: Sequence[str]) -> Path:
+    """The folder of a clone, or of what the hub has at the revision."""
+    if place.clone:
+        return place.clone
+    assert place.revision is not None
+    return fetch(Repository("dataset", place.hub.name), place.revision, patterns)
+
+
+def _why(error: Exception) -> str:
+    """What kept a dataset from being read, and what to do."""
+    said = printable(one_line(error))
+    if isinstance(error, ImportError):
         return INSTALL
-    if "GatedRepoError" in kinds or "gated" in said:
-        page = f"https://huggingface.co/datasets/{hub_name}"
-        return f"its conditions must be accepted at {page}; then log in with `hf auth login`, or {LOCAL}"
-    if kinds & {"RevisionNotFoundError"}:
-        return f"the hub has no such revision; ask for one that {hub_name} has (NAME@REVISION)"
-    # Before "not found": a file that is neither fetched nor in the cache counts as both.
-    if kinds & {"OfflineModeIsEnabled", "LocalEntryNotFoundError", "ConnectionError", "TransportError"}:
-        return f"the hub cannot be reached ({said}): go online, or {LOCAL}"
-    if kinds & {"RepositoryNotFoundError", "DatasetNotFoundError", "EntryNotFoundError"}:
-        return f"the hub does not have it, or not for you: log in with `hf auth login`, or {LOCAL}"
     if "BuilderConfig" in said:
         return f"it has no such language ({said}): leave it out, or {LOCAL}"
     return f"it cannot be read ({said}): fetch it again, or {LOCAL}"

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DataError, SettingError, nearest
+from ..huggingface import Repository
+from ..revisions import resolve
 from . import local, world
-from .hub import resolve_revision
 from .table import CORPORA, PAIR_KINDS, Corpus, Role
 
 Kind = Literal["files", "clone", "hub", "world"]
@@ -54,11 +55,11 @@ def locate(
     revision: str | None,
     revisions: Path,
 ) -> Source:
-    """Finds a corpus by its name, as `name@revision`, or as the path of own data.
+    """Finds a corpus by its name (ours, or the hub's), as `name@revision`, or as the path of own data.
 
     A corpus of the world is made on the spot. Another named one is taken from the data folder if it is there (in the layout of
     its row, else as a clone under its name on the hub), else from the hub. If a revision is asked for, only the hub has it.
-    `revisions` is the file that records the revisions found. Nothing is downloaded; only the files of the `languages` are hashed.
+    `revisions` is the file that records the commits found. Nothing is downloaded; only the files of the `languages` are hashed.
 
     Raises:
         SettingError: there is no such corpus, it does not offer the role, or the languages do not fit the role.
@@ -67,9 +68,15 @@ def locate(
     check_languages(role, languages)
     if data is not None and not data.is_dir():
         raise DataError(f"there is no data folder {data}: check the path")
-    name, _, at = name_or_path.partition("@")
+    name, named, at = name_or_path.partition("@")
+    if name not in CORPORA and not Path(name_or_path).exists():
+        name = next((row.name for row in CORPORA.values() if row.hub and row.hub.name == name), name)
     if name not in CORPORA:
         return _own(name_or_path, role, languages, revision)
+    if named and not at:
+        raise SettingError(
+            f"'{name_or_path}' names no revision: give a branch, a tag or a commit behind the @, or {name} alone"
+        )
     corpus = CORPORA[name]
     if role not in corpus.roles:
         offering = ", ".join(row.name for row in CORPORA.values() if role in row.roles)
@@ -92,8 +99,8 @@ def locate(
         raise SettingError(
             f"{name} is not on the hub: give the folder that holds {corpus.local.get(role)} (--data), or its path"
         )
-    found = resolve_revision(corpus.hub.name, asked, revisions)
-    return Source(name, role, "hub", hub=corpus.hub.name, revision=found)
+    commit = resolve(Repository("dataset", corpus.hub.name), asked, revisions)
+    return Source(name, role, "hub", hub=corpus.hub.name, revision=commit)
 
 
 def check_languages(role: Role, languages: Sequence[str]) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from ..alignment.prompts import prompt
 from ..corpora import world
-from ..errors import ModelError, SettingError
+from ..errors import SettingError
 from ..fingerprints import file_sha256
 from ..generation.scripted import SCRIPT
+from ..huggingface import Repository
 from ..pipeline import Stage
 from ..records import write_json
+from ..revisions import FILE, resolve
 from ..stage_record import RECORD
 from ..training.config import SUMMARY
-from ..training.models import check_folder
+from ..training.models import check_folder, download
 from ..training.tiny import TinyConfig
 from .stages import fetch_base, make_tiny_base, name_served
 
@@ -59,10 +62,40 @@ def base_on_disk(folder: Path, runs: Path) -> Stage:
 
 
 def base_on_hub(name: str, runs: Path) -> Stage:
-    """A hub model at the revision asked for (`name@revision`), or the one found and then recorded."""
-    name, _, asked = name.partition("@")
-    revision = asked or _hub_revision(name, runs / "revisions.json")
-    return Stage("base", 1, {"hub": name, "revision": revision}, fetch_base)
+    """A hub model at the commit of the revision asked for (`name@revision`), else of the newest one."""
+    repository, commit = _on_hub(name, runs)
+    return Stage("base", 1, {"hub": repository.name, "revision": commit}, fetch_base)
+
+
+def checkpoint(name: str, runs: Path) -> Path:
+    """The folder of a finished model: a path, or a hub name, whose files are fetched.
+
+    Raises:
+        SettingError, ModelError: it is neither, or the hub does not have it.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    if not is_hub_name(name):
+        raise SettingError(f"'{name}' is no folder and no hub name (owner/name); give one of these")
+    repository, commit = _on_hub(name, runs)
+    return download(repository.name, commit)
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a name is `owner/name` or `owner/name@revision`; a revision may hold slashes."""
+    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@.*)?", name) is not None
+
+
+def _on_hub(name: str, runs: Path) -> tuple[Repository, str]:
+    """A hub model and the commit that is meant."""
+    owner_and_name, named, asked = name.partition("@")
+    if named and not asked:
+        raise SettingError(
+            f"'{name}' names no revision: give a branch, a tag or a commit behind the @, or {owner_and_name} alone"
+        )
+    repository = Repository("model", owner_and_name)
+    return repository, resolve(repository, asked or None, runs / FILE)
 
 
 def base_on_server(name: str, runs: Path) -> Stage:
@@ -83,7 +116,7 @@ def base(name: str, runs: Path) -> Stage:
     path = Path(name)
     if path.exists():
         return base_on_disk(path, runs)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    if is_hub_name(name):
         return base_on_hub(name, runs)
     raise SettingError(
         f"'{name}' is no folder and no hub name (owner/name); give one of these, or '{WORLD}', or '{TINY}'"
@@ -115,30 +148,3 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         known_hashes.parent.mkdir(parents=True, exist_ok=True)
         write_json(known_hashes, kept)
     return total.hexdigest()
-
-
-def _hub_revision(name: str, recorded: Path) -> str:
-    known: dict[str, str] = {}
-    if recorded.is_file():
-        try:
-            known = dict(json.loads(recorded.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{recorded} is no record of revisions ({error}): remove it") from error
-    key = f"model:{name}"
-    if key not in known:
-        try:
-            from huggingface_hub import HfApi
-
-            known[key] = str(HfApi().model_info(name).sha)
-        except ImportError as error:
-            raise ModelError(
-                f"{name} is on the hub, which needs huggingface-hub: pip install 'qalign[data]'"
-            ) from error
-        except Exception as error:  # the hub's client raises many kinds; all mean that the revision cannot be had
-            raise ModelError(
-                f"cannot ask the hub for the revision of {name} ({(str(error).splitlines() or [''])[0][:150]}); check the "
-                "name and the network, or give a folder, or name@revision of one in the cache"
-            ) from error
-        recorded.parent.mkdir(parents=True, exist_ok=True)
-        write_json(recorded, known)
-    return known[key]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, SettingError
+from ..huggingface import Repository, fetch
 from ..untrusted import parse_json, printable
 from .config import Adapter
 
@@ -51,20 +52,9 @@ def resolve(folder: Path) -> Path:
 
 
 def download(name: str, revision: str) -> Path:
-    """A hub model at a revision, from the cache or the hub: safetensors, tokenizer and configuration only."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = Path(
-            snapshot_download(
-                name, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
-            )
-        )
-    except Exception as error:  # the hub's client raises many kinds; all mean that the model cannot be had
-        raise ModelError(
-            f"cannot get {name} at {revision} from the hub ({_first_line(error)}); check the name and the network, log in with "
-            "`hf auth login` if it is gated, or give a folder"
-        ) from error
+    """A hub model at a commit, from the cache or the hub: safetensors, tokenizer and configuration only."""
+    patterns = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+    folder = fetch(Repository("model", name), revision, patterns)
     check_folder(folder)
     return folder
 

@@ -1,0 +1,77 @@
+"""The revisions of what is read from the hub: a branch or tag becomes a commit, which is recorded for later runs.
+
+A file `revisions.json` holds `owner/name` (a dataset) or `model:owner/name`, with `@REVISION` where one was asked for,
+and the commit that it stood for when it was first read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .errors import DataError
+from .huggingface import COMMIT, Repository, commit_of
+from .records import write_json
+from .untrusted import parse_json, printable
+
+FILE = "revisions.json"
+
+
+def resolve(repository: Repository, asked: str | None, record: Path) -> str:
+    """The commit to read. A full commit that is asked for is used as it is; else the recorded one; else the hub's, which
+    is then recorded.
+
+    Args:
+        asked: a branch, a tag or a commit; None for the newest.
+        record: the file of revisions.
+
+    Raises:
+        DataError, ModelError: the record is broken, or the hub does not know the revision.
+    """
+    if asked and COMMIT.fullmatch(asked.lower()):
+        return asked.lower()
+    key = ("model:" if repository.kind == "model" else "") + repository.name + (f"@{asked}" if asked else "")
+    try:
+        known = _read(record)
+        if key in known:
+            return known[key]
+        commit = commit_of(repository, asked)
+        return _add(key, commit, record)
+    except DataError as error:
+        raise repository.error(str(error)) from error
+
+
+def _add(key: str, commit: str, record: Path) -> str:
+    """Records a commit unless another run was first; returns the recorded one."""
+    from filelock import FileLock
+
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(record.with_name(f".{record.name}.lock")):
+        known = _read(record)
+        if key not in known:
+            known[key] = commit
+            write_json(record, dict(sorted(known.items())))
+        return known[key]
+
+
+def _read(record: Path) -> dict[str, str]:
+    """The recorded commits.
+
+    Raises:
+        DataError: the file is not a record of commits.
+    """
+    try:
+        content = record.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DataError(f"{record} cannot be read ({error.strerror}); see to it, or remove it") from error
+    known = parse_json(content, str(record))
+    if not isinstance(known, dict):
+        raise DataError(f"{record} is no record of revisions (a JSON object of names and commits): remove it")
+    for name, commit in known.items():
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+            raise DataError(
+                f"{record} is no record of revisions: '{printable(name)[:80]}' has {printable(str(commit))[:80]!r}, not a "
+                "commit (40 hexadecimal digits): remove its line"
+            )
+    return known
