@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import statistics
 import time
@@ -24,12 +23,14 @@ def machine() -> dict[str, Any]:
     """The machine and the versions that a figure was measured with."""
     import torch
 
+    from qalign.resources import cores, memory
+
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     return {
         "device": device,
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "memory_gib": round(memory() / 2**30),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "transformers", "accelerate", "tokenizers")},

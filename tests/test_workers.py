@@ -27,8 +27,11 @@ from qalign import pipeline
 from qalign.corpora.columns import InvalidRow
 from qalign.errors import DataError, ModelError, QAlignError, SettingError, StageError
 from qalign.pipeline import RECORD, Stage, Work
+from qalign.placement import Placement
 from qalign.progress import LINES, Bar
-from qalign.systems.workers import open_workers
+from qalign.resources import cores
+from qalign.systems import stages
+from qalign.systems.workers import gpu_groups, open_workers
 
 JOBS = 2
 LIMIT_SECONDS = 120.0
@@ -273,8 +276,83 @@ def test_every_error_for_a_user_crosses_from_a_worker() -> None:
 def test_workers_share_the_cores_and_write_lines(tmp_path: Path, workers: Executor) -> None:
     stage = Stage("surroundings", 1, {}, surroundings)
     run(tmp_path, workers, stage)
-    assert (stage.folder(tmp_path) / "out.txt").read_text() == f"{max(1, (os.cpu_count() or 1) // JOBS)} 1"
+    assert (stage.folder(tmp_path) / "out.txt").read_text() == f"{max(1, cores() // JOBS)} 1"
     assert LINES not in os.environ, "only in the workers"
+
+
+def on_gpus(board: Path, name: str) -> str:
+    """Tells which GPUs this process sees, and ends when it may."""
+    (board / f"{name}.begun").touch()
+    wait_for(f"leave for {name}", (board / f"{name}.may-end").exists)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_stages_at_once_are_on_gpus_of_their_own(board: Path) -> None:
+    with open_workers(3, ["3", "5"]) as pool:
+        assert pool is not None
+        running = {}
+
+        def begin(name: str) -> None:
+            running[name] = pool.submit(on_gpus, board, name)
+            wait_for(name, (board / f"{name}.begun").exists)
+
+        def end(name: str) -> str:
+            (board / f"{name}.may-end").touch()
+            return str(running.pop(name).result(LIMIT_SECONDS))
+
+        for name in ("first", "second", "shares"):
+            begin(name)
+        assert end("second") == "5"
+        begin("third")  # both others are on 3, and 5 is free
+        assert end("third") == "5"
+        assert end("first") == "3"
+        begin("fourth")
+        begin("fifth")
+        assert sorted([end("fourth"), end("fifth")]) == ["3", "5"]
+        assert end("shares") == "3"
+
+
+def test_a_gpu_is_free_as_soon_as_its_stage_is_done(board: Path) -> None:
+    (board / "held.may-end").touch()
+    with open_workers(2, ["0", "1"]) as pool:
+        assert pool is not None
+        long = pool.submit(on_gpus, board, "long")
+        for _ in range(20):
+            assert pool.submit(on_gpus, board, "held").result(LIMIT_SECONDS) == "1"
+        (board / "long.may-end").touch()
+        assert long.result(LIMIT_SECONDS) == "0"
+
+
+def test_stages_that_need_no_gpu_see_none(tmp_path: Path) -> None:
+    """They take none from those that do."""
+    with open_workers(2, ["0", "1"]) as pool:
+        assert pool is not None
+        work = Work({"served": "model"}, {}, tmp_path, tmp_path, {}, None)
+        pool.submit(stages.name_served, work).result(LIMIT_SECONDS)
+        assert (tmp_path / stages.SERVED).is_file()
+        assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(LIMIT_SECONDS) == "0"
+        assert len(pool.workers) == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("visible", "placement", "groups"),
+    [
+        ("0,1,2", Placement(jobs=2), ["0", "1", "2"]),
+        ("GPU-a,GPU-b", Placement(jobs=4, device="cuda"), ["GPU-a", "GPU-b"]),
+        ("2,3,5,7,8", Placement(jobs=2, processes=2), ["2,3", "5,7"]),
+        ("0,1", Placement(jobs=1), []),
+        ("0,1", Placement(jobs=2, device="cpu"), []),
+        ("0,1", Placement(jobs=2, launcher="accelerate launch"), []),
+        ("0", Placement(jobs=2), []),
+        ("", Placement(jobs=2), []),
+        ("0,1,2", Placement(jobs=2, processes=2), []),
+    ],
+)
+def test_the_visible_gpus_are_shared_out(
+    visible: str, placement: Placement, groups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu_groups(placement) == groups
 
 
 def test_one_job_needs_no_process_of_its_own() -> None:

@@ -306,7 +306,7 @@ def _finish(study: Study, comparison: list[Any], placement: Placement, output: P
 def _make(wanted: list[Stage], study: Study, placement: Placement) -> None:
     """Runs stages, with a line on stderr for each that begins and ends."""
     from . import pipeline
-    from .systems.workers import open_workers
+    from .systems.workers import gpu_groups, open_workers
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
 
@@ -314,7 +314,7 @@ def _make(wanted: list[Stage], study: Study, placement: Placement) -> None:
         if event in words and not placement.quiet:
             say(f"{words[event]}: {stage.folder_name}")
 
-    with open_workers(placement.jobs) as workers:
+    with open_workers(placement.jobs, gpu_groups(placement)) as workers:
         pipeline.run(wanted, study.runs, placement, tell, workers, placement.jobs)
 
 

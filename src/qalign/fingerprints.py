@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StageError
+from .resources import cores
 
 BLOCK = 8 * 2**20
 """Bytes that one thread hashes at a time."""
@@ -61,7 +62,7 @@ def block_sha256(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         blocks = -(-os.fstat(descriptor).st_size // BLOCK)
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
+        with ThreadPoolExecutor(min(cores(), 16)) as threads:
             return hashlib.sha256(b"".join(threads.map(hashed, range(blocks)))).hexdigest()
     finally:
         os.close(descriptor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 
 from .errors import QAlignError, SettingError, nearest
 from .placement import Placement
+from .resources import cores
 from .terminal import say
 from .untrusted import check_surrogates
 
@@ -29,7 +29,7 @@ CANNOT_WRITE = (
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
 
-JOBS = min(os.cpu_count() or 1, 4)
+JOBS = min(cores(), 4)
 """Stages at once where models are small and the device is a CPU: one a core, within reason."""
 
 Systems = Annotated[
@@ -153,7 +153,7 @@ def _placement(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
     launcher: Annotated[str, typer.Option(help="Command that starts training processes instead, on one node or many: 'accelerate launch --config_file FILE'.")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores, and each gets a GPU of its own where there are several.")] = 1,
     tokens_per_micro_batch: Annotated[int | None, typer.Option(min=1, help="Bound on the tokens of a micro-batch; what the device has room for by default.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts that are answered at once; by the device's memory by default.")] = None,
     activation_checkpointing: Annotated[bool | None, typer.Option(help="Less memory, a third more work; where memory asks for it by default.")] = None,

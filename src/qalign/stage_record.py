@@ -21,6 +21,7 @@ import msgspec
 
 from .errors import QAlignError, StageError
 from .fingerprints import SEAL, file_sha256, sealed, unsealed
+from .resources import cores
 from .untrusted import parse_json, printable
 
 RECORD = "stage.json"
@@ -87,7 +88,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """
     (folder / RECORD).unlink(missing_ok=True)
     paths = list(output_files(folder))
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as threads:
+    with ThreadPoolExecutor(min(cores(), 8)) as threads:
         entries = list(threads.map(_entry, paths))
     files = {_name(folder, path): entry for path, entry in zip(paths, entries, strict=True)}
     _write(folder / RECORD, sealed({**record, "files": files}))
@@ -203,7 +204,7 @@ def versions() -> dict[str, str]:
 
 def hardware() -> dict[str, Any]:
     """The machine that this process runs on, in the shape of `Hardware`."""
-    return {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()}
+    return {"machine": platform.machine(), "system": platform.system(), "cores": cores()}
 
 
 def files_of(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:

@@ -8,7 +8,6 @@ are dropped.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
+from ..resources import cores, memory
 from ..training.models import (
     check_device,
     check_length,
@@ -248,7 +248,7 @@ def loops_at_once(model: Any) -> int:
     """How many loops answer side by side: some for a small model on a CPU with several cores, else one; always the same on a
     machine."""
     small = sum(parameter.nbytes for parameter in model.parameters()) < SMALL
-    return min(LOOPS, os.cpu_count() or 1) if small and model.device.type == "cpu" else 1
+    return min(LOOPS, cores()) if small and model.device.type == "cpu" else 1
 
 
 def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
@@ -265,14 +265,12 @@ def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
 
 
 def device_memory(device: str) -> float:
-    """All the memory of a device, in bytes; where the system does not tell, that of a small one."""
+    """All the memory of a device, in bytes; of a CPU, what this process may use."""
     import torch
 
     if device == "cuda":
         return float(torch.cuda.get_device_properties(device).total_memory)
-    if hasattr(os, "sysconf"):
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return float(2**33)
+    return float(memory())
 
 
 def likeliest(logits: torch.Tensor) -> torch.Tensor:

@@ -153,3 +153,7 @@ def score_predictions(work: Work) -> None:
 def _languages(work: Work) -> dict[str, Language]:
     rows: Mapping[str, Mapping[str, Any]] = work.config["languages"]
     return {code: language_from(row, code) for code, row in rows.items()}
+
+
+WITHOUT_DEVICE = (read_corpus, make_examples, name_served, make_tiny_base, fetch_base, score_predictions)
+"""The functions that compute on no GPU; every other one, of a user's own recipe too, may."""

@@ -1,4 +1,8 @@
-"""Worker processes, so that several stages run at once: two trainings with one thread each are faster than one with two."""
+"""Worker processes, so that several stages run at once: two trainings with one thread each are faster than one with two.
+
+Where there are GPUs, each stage that computes on one gets a worker of its own GPUs: CUDA lets a process see those that
+`CUDA_VISIBLE_DEVICES` names when torch is imported, so a worker keeps its GPUs for life.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,16 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
 
+from ..placement import Placement
 from ..progress import LINES
+from ..resources import cores, cores_by_affinity, gpus
+from . import stages
 
 SECONDS_BETWEEN_LOOKS = 1.0
 INTERRUPTED = 130
@@ -52,16 +61,90 @@ class _Context(SpawnContext):
     Process = _Worker
 
 
-def open_workers(jobs: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
-    """So many processes that share the cores; None for one job, which needs no process of its own."""
+def open_workers(jobs: int, gpu_groups: Sequence[str] = ()) -> AbstractContextManager[Executor | None]:
+    """So many processes that share the cores; None for one job, which needs no process of its own.
+
+    Args:
+        jobs: how many stages run at once.
+        gpu_groups: the GPUs of one stage each, as `CUDA_VISIBLE_DEVICES` names them; none where all stages see the same.
+    """
     if jobs == 1:
+        if cores() < cores_by_affinity():  # torch knows the affinity, and nothing of control groups
+            os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
         return nullcontext()
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    return ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_begin, initargs=(threads, os.getpid()))
+    if gpu_groups:
+        return _WorkersOnGpus(jobs, gpu_groups)
+    return _pool(jobs, jobs, None)
 
 
-def _begin(threads: int, parent: int) -> None:
+def gpu_groups(placement: Placement) -> list[str]:
+    """The GPUs of the stages that run at once, a text for `CUDA_VISIBLE_DEVICES` each; empty where nothing is to be shared out.
+
+    A stage that trains in several processes gets a GPU for each. A launcher shares GPUs out itself.
+    """
+    if placement.jobs == 1 or placement.device not in ("auto", "cuda") or placement.launcher:
+        return []
+    visible, each = gpus(), placement.processes
+    groups = [",".join(visible[first : first + each]) for first in range(0, len(visible) - each + 1, each)]
+    return groups if len(groups) > 1 else []
+
+
+class _WorkersOnGpus(Executor):
+    """Workers of one process each, begun when they are needed. A stage gets an idle worker on the GPUs that the fewest other
+    stages compute on; one that needs no GPU gets a worker that sees none."""
+
+    NO_GPU = ""
+
+    def __init__(self, jobs: int, groups: Sequence[str]) -> None:
+        self.jobs, self.groups = jobs, groups
+        self.idle: dict[str, list[ProcessPoolExecutor]] = {group: [] for group in (*groups, self.NO_GPU)}
+        self.busy = dict.fromkeys(self.idle, 0)
+        self.workers: list[ProcessPoolExecutor] = []
+        self.lock = threading.Lock()
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """Starts a stage's function in a worker."""
+        with self.lock:
+            group = self.NO_GPU if function in stages.WITHOUT_DEVICE else min(self.groups, key=self.busy.__getitem__)
+            self.busy[group] += 1
+            if not self.idle[group]:
+                self.workers.append(_pool(1, self.jobs, group))
+                self.idle[group].append(self.workers[-1])
+            worker = self.idle[group].pop()
+        outcome: Future[Any] = Future()
+        running = worker.submit(function, *arguments, **named)
+        running.add_done_callback(lambda done: self._finish(done, outcome, group, worker))
+        return outcome
+
+    def _finish(self, done: Future[Any], outcome: Future[Any], group: str, worker: ProcessPoolExecutor) -> None:
+        """Frees the GPUs before anyone hears that the stage is done, and begins the next."""
+        with self.lock:
+            self.busy[group] -= 1
+            self.idle[group].append(worker)
+        if done.cancelled():
+            outcome.cancel()
+        elif (fault := done.exception()) is not None:
+            outcome.set_exception(fault)
+        else:
+            outcome.set_result(done.result())
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the workers."""
+        for worker in self.workers:
+            worker.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _pool(size: int, jobs: int, visible_gpus: str | None) -> ProcessPoolExecutor:
+    """Processes with their part of the cores, and the GPUs named (None: all)."""
+    threads = max(1, cores() // jobs)
+    arguments = (threads, os.getpid(), visible_gpus)
+    return ProcessPoolExecutor(size, mp_context=_Context(), initializer=_begin, initargs=arguments)
+
+
+def _begin(threads: int, parent: int, visible_gpus: str | None) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
+    if visible_gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus  # before torch is imported
     os.environ[LINES] = "1"
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, _interrupt_once)

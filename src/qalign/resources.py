@@ -1,0 +1,95 @@
+"""The cores, the memory and the GPUs that this process may use, which are often fewer than the machine has.
+
+Bounds come from the CPU affinity (`taskset`, Slurm), from control groups (containers, systemd), from Slurm's
+`SLURM_CPUS_PER_TASK`, and from `CUDA_VISIBLE_DEVICES`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+SMALL_MEMORY = 2**33
+"""Bytes that are assumed where the system does not tell."""
+GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Present where a GPU's driver is: NVIDIA's, that of WSL, AMD's."""
+
+
+def cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
+    """How many cores this process may use, at least one."""
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    by_slurm = [int(slurm)] if slurm.isdecimal() else []
+    return max(1, min([cores_by_affinity(), *by_slurm, *map(int, _quotas(cgroups, membership))]))
+
+
+def cores_by_affinity() -> int:
+    """How many cores the system lets this process run on; what its time is bounded to is not counted."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
+    """How many bytes of memory this process may use: the machine's, or the bound of its control group."""
+    machine = SMALL_MEMORY
+    if hasattr(os, "sysconf"):
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    names = ("memory.max", "memory.limit_in_bytes")
+    bounds = [int(text) for text in _settings("memory", names, cgroups, membership) if text.isdecimal()]
+    return min([machine, *(bound for bound in bounds if bound > 0)])
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        listed = [name.strip() for name in named.split(",")]
+        end = next((place for place, name in enumerate(listed) if name in ("", "-1", "NoDevFiles")), len(listed))
+        return list(dict.fromkeys(listed[:end]))  # CUDA too takes none behind one that does not exist
+    if not any(Path(driver).exists() for driver in GPU_DRIVERS):
+        return []  # importing torch takes seconds
+    try:
+        import torch
+    except ImportError:
+        return []
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
+    """Cores' worth of time that control groups bound this process to."""
+    for text in _settings("cpu", ("cpu.max",), cgroups, membership):
+        quota, _, period = text.partition(" ")
+        if quota.isdecimal() and period.isdecimal() and int(period) > 0:
+            yield int(quota) / int(period)
+    quotas = _settings("cpu", ("cpu.cfs_quota_us",), cgroups, membership)
+    periods = _settings("cpu", ("cpu.cfs_period_us",), cgroups, membership)
+    for quota, period in zip(quotas, periods, strict=False):
+        if quota.isdecimal() and period.isdecimal() and int(period) > 0:  # -1 is no bound
+            yield int(quota) / int(period)
+
+
+def _settings(controller: str, names: tuple[str, ...], cgroups: Path, membership: Path) -> Iterator[str]:
+    """The values of a setting in the control groups that this process is in, and in those around them.
+
+    A container often sees its own group as the top; then the top has the setting, and the path in `membership` leads nowhere.
+    """
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers and controller not in controllers.split(","):
+            continue
+        top = cgroups / controllers if controllers and (cgroups / controllers).is_dir() else cgroups
+        top = cgroups / controller if controllers and (cgroups / controller).is_dir() else top
+        group = top / path.strip("/")
+        around = (group, *group.parents)
+        for folder in around[: around.index(top) + 1] if ".." not in path else (top,):
+            for name in names:
+                try:
+                    yield (folder / name).read_text(encoding="utf-8").strip()
+                except (OSError, ValueError):
+                    continue
