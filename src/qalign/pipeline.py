@@ -310,7 +310,7 @@ def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_f
         "identity": stage.identity,
         "inputs": {name: needed.folder_name for name, needed in sorted(stage.inputs.items())},
         "adopted_from": adopted_from,
-        "command": [printable(word) for word in redacted_command(sys.argv)],
+        "command": redacted_command(sys.argv),
         "finished": time.time(),
         "seconds": seconds,
         "versions": versions(),

@@ -7,7 +7,6 @@ same and almost no token is padding. All of this follows from the lengths and th
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from array import array
@@ -23,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
 from ..records import Example, atomic_file, write_json
+from ..untrusted import parse_json
+from . import manifest
 from .config import TrainingConfig
 from .prefix import positions
 
@@ -73,15 +74,24 @@ class TokenizedExamples:
             with atomic_file(building / f"{name}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, getattr(self, name))
         write_json(building / COUNTS, {name: getattr(self, name) for name in COUNTED})
+        manifest.seal(building)
         building.rename(folder)
 
     @classmethod
     def load(cls, folder: Path) -> TokenizedExamples:
-        """What `save` wrote, the arrays mapped into memory: processes of one machine share them."""
+        """What `save` wrote, the arrays mapped into memory: processes of one machine share them.
+
+        Raises:
+            DataError: the folder holds something else.
+        """
         import numpy as np
 
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        return cls(**arrays, **json.loads((folder / COUNTS).read_text(encoding="utf-8")))
+        try:
+            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+            counts = parse_json((folder / COUNTS).read_bytes(), str(folder / COUNTS))
+            return cls(**arrays, **{name: counts[name] for name in COUNTED})
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} cannot be read as tokenized examples; remove it: rm -r {folder}") from error
 
     @property
     def lengths(self) -> list[int]:

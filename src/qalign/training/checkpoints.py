@@ -1,76 +1,138 @@
-"""Checkpoints of a training stage: complete or not there at all.
+"""Checkpoints of a training stage: complete or not there at all, and known by the hashes of their files.
 
-A checkpoint holds weights, optimiser, schedule and random state (written by accelerate, sharded where the model is) and
-the position in the data. It is written beside its place and renamed into it, so a kill at any moment leaves either the
-old one or the new one.
+A checkpoint holds the state (`training.state`), the metrics so far and the position in the data. It is written beside its
+place and renamed into it, so a kill at any moment leaves the earlier ones. The last two are kept: where the last was
+damaged, training goes on from the one before.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ..errors import ModelError
+import msgspec
+
+from ..errors import ModelError, QAlignError
+from ..records import atomic_file, write_json
+from ..stage_record import read_object, sync
+from ..untrusted import printable
+from . import manifest, state
 from .accelerator import is_sharded
+from .config import METRICS
 
 PROGRESS = "progress.json"
+KEPT = 2
+"""How many checkpoints are kept; while the next one is written there is one more."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-def latest(scratch: Path) -> Path | None:
-    """The last complete checkpoint of an interrupted stage."""
-    found = sorted(path.parent for path in scratch.glob(f"step-*/{PROGRESS}"))
-    return found[-1] if found else None
+class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the loop has counted, and what the checkpoint belongs to: `examples` is what the tokens are known by."""
+
+    step: Count
+    tokens: Count
+    supervised: Count
+    sharded: bool
+    examples: str
 
 
-def save(accelerator: Any, scratch: Path, step: int, progress: dict[str, Any]) -> None:
-    """Writes the state after `step` steps with what the loop has counted so far, and removes older checkpoints."""
-    place = scratch / f"step-{step:09d}"
+class Row(msgspec.Struct, frozen=True):
+    """What is looked at in a row of the metrics."""
+
+    step: Count
+    loss: float
+
+
+def latest(scratch: Path, examples: str) -> Path | None:
+    """The last checkpoint that is as it was written; None if there is none.
+
+    A damaged one is removed, with one line on stderr. One process calls this, before the others read.
+
+    Args:
+        scratch: the folder of checkpoints.
+        examples: what the tokens are known by that training goes on with.
+    """
+    faults = []
+    found = None
+    for checkpoint in sorted(scratch.glob("step-*"), reverse=True):
+        fault = manifest.fault(checkpoint) or _misfit(checkpoint, examples)
+        if fault is None:
+            found = checkpoint
+            break
+        faults.append(f"the checkpoint {checkpoint.name} was removed, for {fault}")
+        if checkpoint.is_symlink() or not checkpoint.is_dir():
+            checkpoint.unlink()
+        else:
+            shutil.rmtree(checkpoint)
+    if faults:
+        then = f"goes on from {found.name}" if found else "begins from the beginning"
+        print(printable(f"{'; '.join(faults)}; training {then}"), file=sys.stderr, flush=True)
+    return found
+
+
+def agreed(accelerator: Any, scratch: Path, examples: str) -> Path | None:
+    """The checkpoint that all ranks go on from: the first one looks for it."""
+    from accelerate.utils import broadcast_object_list
+
+    found = [latest(scratch, examples)] if accelerator.is_main_process else [None]
+    checkpoint: Path | None = broadcast_object_list(found)[0]
+    return checkpoint
+
+
+def save(accelerator: Any, model: Any, optimizer: Any, scratch: Path, progress: dict[str, int], examples: str) -> None:
+    """Writes the state with what the loop has counted so far, and removes all but the last checkpoints. All ranks call it."""
     building = scratch / "building"
     if accelerator.is_main_process:
         shutil.rmtree(building, ignore_errors=True)
-        shutil.rmtree(place, ignore_errors=True)
+        building.mkdir()
     accelerator.wait_for_everyone()
-    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns of tied embeddings at every checkpoint
-    accelerator.save_state(str(building), safe_serialization=True)
+    state.write(accelerator, model, optimizer, building)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        with (building / PROGRESS).open("w", encoding="utf-8") as file:
-            json.dump({"step": step, "sharded": is_sharded(accelerator), **progress}, file)
-        for path in building.rglob("*"):
-            if path.is_file():
-                _sync(path)
+        shutil.copyfile(scratch / METRICS, building / METRICS)
+        write_json(building / PROGRESS, {**progress, "sharded": is_sharded(accelerator), "examples": examples})
+        manifest.seal(building)
+        place = scratch / f"step-{progress['step']:09d}"
         building.rename(place)
-        _sync(scratch)
-        for older in scratch.glob("step-*"):
-            if older != place:
-                shutil.rmtree(older)
+        sync(scratch)
+        for older in sorted(scratch.glob("step-*"))[:-KEPT]:
+            shutil.rmtree(older)
     accelerator.wait_for_everyone()
 
 
-def load(accelerator: Any, checkpoint: Path) -> dict[str, Any]:
-    """Puts the state of a checkpoint back into what the accelerator prepared; returns what the loop had counted. The number
-    of processes may be another than the one that wrote it.
+def load(accelerator: Any, model: Any, optimizer: Any, checkpoint: Path) -> dict[str, int]:
+    """Puts the state of a checkpoint back; returns what the loop had counted. All ranks call it.
 
     Raises:
-        ModelError: it is of shards and the model is whole, or the other way round.
+        ModelError: it is of shards and the model is whole, or the other way round; or it cannot be read.
     """
-    progress = dict(json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8")))
-    if progress.pop("sharded", False) != is_sharded(accelerator):
+    progress = _progress(checkpoint)
+    if progress.sharded != is_sharded(accelerator):
         raise ModelError(
             f"{checkpoint} was written by a training that {'was not' if is_sharded(accelerator) else 'was'} sharded (FSDP); go "
             "on with a launcher of that kind, or remove that folder to begin again"
         )
-    accelerator.load_state(str(checkpoint))
-    return progress
+    state.read(accelerator, model, optimizer, checkpoint, progress.step)
+    if accelerator.is_main_process:  # what was reported after the checkpoint is forgotten
+        with atomic_file(checkpoint.parent / METRICS) as temporary:
+            shutil.copyfile(checkpoint / METRICS, temporary)
+    return {"step": progress.step, "tokens": progress.tokens, "supervised": progress.supervised}
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _misfit(checkpoint: Path, examples: str) -> str | None:
+    """Why training cannot go on from a checkpoint whose files are as they were written; None if it can."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        progress = _progress(checkpoint)
+        rows = msgspec.json.Decoder(Row).decode_lines((checkpoint / METRICS).read_bytes())
+    except (OSError, ValueError, QAlignError) as error:
+        return f"its progress or its metrics cannot be read: {error}"
+    if [row.step for row in rows] != list(range(1, progress.step + 1)):
+        return f"{METRICS} does not have a row for each of its {progress.step:,} steps"
+    return None if progress.examples == examples else "it belongs to other examples"
+
+
+def _progress(checkpoint: Path) -> Progress:
+    return msgspec.convert(read_object(checkpoint / PROGRESS), Progress)

@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..errors import ModelError, QAlignError, SettingError
-from ..placement import Placement
 from ..records import write_json
-from .config import Adapter, TrainingConfig
+from ..untrusted import parse_json
 from .loop import Job, finetune
 
 ERROR = "error.txt"
@@ -70,17 +71,13 @@ def job_to_json(job: Job) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(job), default=str))  # type: ignore[no-any-return]
 
 
-def job_from_json(values: dict[str, Any]) -> Job:
-    """The job that `job_to_json` wrote."""
-    config, placement = values["config"], values["placement"]
-    if config["adapter"] is not None:
-        modules = config["adapter"]["modules"]
-        config["adapter"] = Adapter(
-            **{**config["adapter"], "modules": modules if modules == "all-linear" else tuple(modules)}
-        )
-    placement = Placement(**{**placement, "runs": Path(placement["runs"]), "trackers": tuple(placement["trackers"])})
-    folders = {name: Path(values[name]) for name in ("model", "examples", "output", "scratch")}
-    return Job(title=values["title"], config=TrainingConfig(**config), placement=placement, **folders)
+def job_from_json(values: Any) -> Job:
+    """The job that `job_to_json` wrote.
+
+    Raises:
+        ValueError: a value is missing, or of another type.
+    """
+    return msgspec.convert(values, Job, dec_hook=lambda kind, value: kind(value))
 
 
 def _die_with_parent() -> None:
@@ -91,7 +88,7 @@ def _die_with_parent() -> None:
 
 
 def _main() -> None:
-    job = job_from_json(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    job = job_from_json(parse_json(Path(sys.argv[1]).read_bytes(), sys.argv[1]))
     try:
         finetune(job)
     except QAlignError as error:

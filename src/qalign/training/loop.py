@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError
 from ..placement import Placement
 from ..progress import Bar
-from ..records import Example, atomic_file, read_jsonl, write_json
-from . import checkpoints, prefix
+from ..records import Example, read_jsonl, write_json
+from ..untrusted import printable
+from . import checkpoints, manifest, prefix
 from .accelerator import is_sharded, keep_freed_memory, make_accelerator, reset
 from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from .config import METRICS, SUMMARY, TrainingConfig
@@ -39,7 +42,7 @@ from .models import (
     with_adapter,
     without_planned_attention,
 )
-from .optimizer import learning_rate_factor, make_optimizer
+from .optimizer import learning_rate_factor, make_optimizer, set_learning_rate
 
 if TYPE_CHECKING:
     import torch
@@ -101,20 +104,9 @@ def finetune(job: Job) -> None:
 
     loss = SupervisedLoss(model)
     total_steps = config.steps(len(data))
-    optimizer = make_optimizer(model, config)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate_factor(step, total_steps, config)
-    )
-    model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(schedule)
-
-    found = checkpoints.latest(job.scratch)
-    progress: dict[str, Any] = (
-        checkpoints.load(accelerator, found) if found else {"step": 0, "tokens": 0, "supervised": 0}
-    )
-    if accelerator.is_main_process:
-        _forget_after(job.scratch / METRICS, progress["step"])
-    progress = _steps(job, accelerator, model, optimizer, schedule, loss, data, progress, total_steps, pad)
+    model, optimizer = accelerator.prepare(model, make_optimizer(model, config))
+    progress = _resumed(job, accelerator, model, optimizer)
+    progress = _steps(job, accelerator, model, optimizer, loss, data, progress, total_steps, pad)
 
     loss.remove()
     accelerator.wait_for_everyone()
@@ -135,10 +127,27 @@ def finetune(job: Job) -> None:
 def _tokenized(job: Job, tokenizer: Any, accelerator: Any) -> TokenizedExamples:
     """The examples as tokens: made once, by the first process, and kept for the others and for a resume."""
     kept = job.scratch / TOKENS
-    if accelerator.is_main_process and not kept.is_dir():
-        tokenize(read_jsonl(job.examples, Example), tokenizer, job.config).save(kept)
+    if accelerator.is_main_process:
+        fault = manifest.fault(kept) if os.path.lexists(kept) else None
+        if fault is not None:
+            print(
+                printable(f"the tokenized examples in {kept} are made again, for {fault}"), file=sys.stderr, flush=True
+            )
+            kept.unlink() if kept.is_symlink() or not kept.is_dir() else shutil.rmtree(kept)
+        if not kept.is_dir():
+            tokenize(read_jsonl(job.examples, Example), tokenizer, job.config).save(kept)
     accelerator.wait_for_everyone()
     return TokenizedExamples.load(kept)
+
+
+def _resumed(job: Job, accelerator: Any, model: Any, optimizer: Any) -> dict[str, int]:
+    """Puts back the state of the last good checkpoint, if there is one; returns what was counted up to there."""
+    checkpoint = checkpoints.agreed(accelerator, job.scratch, manifest.digest(job.scratch / TOKENS))
+    if checkpoint is not None:
+        return checkpoints.load(accelerator, model, optimizer, checkpoint)
+    if accelerator.is_main_process:
+        (job.scratch / METRICS).unlink(missing_ok=True)
+    return {"step": 0, "tokens": 0, "supervised": 0}
 
 
 def _steps(
@@ -146,16 +155,16 @@ def _steps(
     accelerator: Any,
     model: Any,
     optimizer: Any,
-    schedule: Any,
     loss: SupervisedLoss,
     data: TokenizedExamples,
-    progress: dict[str, Any],
+    progress: dict[str, int],
     total_steps: int,
     pad: int,
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Runs the steps that are left; returns what was counted over all of them."""
     batches = GlobalBatches(len(data), job.config)
     lengths, supervised = data.lengths, data.supervised
+    examples = manifest.digest(job.scratch / TOKENS)
     pending: list[tuple[dict[str, Any], torch.Tensor, torch.Tensor]] = []
     saved_at = reported_at = time.monotonic()
     with Bar(
@@ -166,10 +175,10 @@ def _steps(
             step_supervised = sum(supervised[i] for i in indices)
             step_tokens = sum(lengths[i] for i in indices)
             rate = job.config.learning_rate * learning_rate_factor(step, total_steps, job.config)
+            set_learning_rate(optimizer, rate)
             step_loss, norm = one_step(
                 accelerator, model, optimizer, loss, data, lengths, indices, step_supervised, job, pad
             )
-            schedule.step()
             progress = {
                 "step": step + 1,
                 "tokens": progress["tokens"] + step_tokens,
@@ -183,7 +192,7 @@ def _steps(
                 bar.advance(len(pending), text)
                 pending, reported_at = [], now
                 if step + 1 < total_steps and _due(accelerator, now - saved_at, job.placement.seconds_per_checkpoint):
-                    checkpoints.save(accelerator, job.scratch, step + 1, progress)
+                    checkpoints.save(accelerator, model, optimizer, job.scratch, progress, examples)
                     saved_at = reported_at = time.monotonic()
     return progress
 
@@ -266,20 +275,6 @@ def _report(job: Job, accelerator: Any, pending: list[tuple[Any, Any, Any]], sec
         for row in rows:
             accelerator.log({name: row[name] for name in ("loss", "learning_rate", "gradient_norm")}, step=row["step"])
     return f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s"
-
-
-def _forget_after(metrics: Path, step: int) -> None:
-    """Drops what was reported after the checkpoint that training goes on from."""
-    kept = []
-    if metrics.is_file():
-        for line in metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except ValueError:
-                break  # the line that a kill tore
-    with atomic_file(metrics) as temporary:
-        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def _due(accelerator: Any, seconds: float, limit: float) -> bool:

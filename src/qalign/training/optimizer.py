@@ -33,6 +33,17 @@ def make_optimizer(model: Any, config: TrainingConfig) -> Any:
     return AdamW8bit(trained, **values)
 
 
+def set_learning_rate(optimizer: Any, rate: float) -> None:
+    """Sets the learning rate of the next step; it is a function of the step, so no checkpoint holds it."""
+    import torch
+
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):  # torchao keeps it so
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
     """Linear warm-up over `warmup_ratio` of the steps, then half a cosine down to zero; as transformers' schedule does."""
     warmup = math.ceil(total_steps * config.warmup_ratio)

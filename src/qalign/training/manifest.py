@@ -1,0 +1,78 @@
+"""The hashes of a folder's files, written when the folder is whole and compared before it is used.
+
+They tell damage (a cut, an empty or missing file, a flipped bit), not malice: whoever plants a file can write its hash
+too. What reads the files must be safe by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ..errors import QAlignError
+from ..fingerprints import block_sha256, sealed, unsealed
+from ..stage_record import read_object, sync
+
+MANIFEST = "manifest.json"
+
+Files = dict[str, tuple[Annotated[int, msgspec.Meta(ge=0)], Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]]]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Size (bytes) and `block_sha256` of each file at the top of a folder, by its name."""
+
+    files: Files
+
+
+def seal(folder: Path) -> None:
+    """Writes the manifest of a folder without folders; all of it is on the disk when this returns."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        sync(path)
+        files[path.name] = (path.stat().st_size, block_sha256(path))
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump(sealed({"files": files}), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    sync(folder)
+
+
+def fault(folder: Path) -> str | None:
+    """What is wrong with a folder that was sealed, in a few words; None if each file is as it was written.
+
+    Files that the manifest does not list are not looked at, and nothing reads them.
+    """
+    try:
+        if folder.is_symlink() or not folder.is_dir():
+            return "it is no folder"
+        manifest = msgspec.convert(unsealed(read_object(folder / MANIFEST)), Manifest)
+        for name, (size, digest) in manifest.files.items():
+            if (reason := _fault_of_file(folder, name, size, digest)) is not None:
+                return reason
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (OSError, ValueError, QAlignError) as error:
+        return f"{MANIFEST} cannot be read: {error}"
+    return None
+
+
+def digest(folder: Path) -> str:
+    """What a sealed folder is known by: the hash of its manifest."""
+    return str(read_object(folder / MANIFEST)["sha256"])
+
+
+def _fault_of_file(folder: Path, name: str, size: int, digest: str) -> str | None:
+    path = folder / name
+    if Path(name).name != name:
+        return f"{MANIFEST} lists {name}, which is not in the folder"
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        return f"{name} is no regular file"
+    if status.st_size != size:
+        return f"{name} has {status.st_size:,} bytes instead of {size:,}"
+    return None if block_sha256(path) == digest else f"{name} has another content than was written"
