@@ -237,7 +237,7 @@ def bad_gold(data: OwnData) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says", "failing"),
     [
-        (not_json, ("english.jsonl line 4 is no JSON", "mend the line"), "corpus-own-english"),
+        (not_json, ("english.jsonl line 4 is not valid JSON", "fix it"), "corpus-own-english"),
         (wrong_column, ("english.jsonl line 1: unknown column 'qestion': did you mean 'question'?",), "corpus-own-english"),
         (missing_column, ("english.jsonl line 1: the column 'answer' is missing",), "corpus-own-english"),
         (empty_file, ("english.jsonl is empty", "give a file with one row for each text"), None),
@@ -456,9 +456,7 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
         ({"finish": "tired"}, "line 1: finish is 'tired'; it must be 'stop' or 'length'"),
     ):
         assert_refused(qalign("score", write(tmp_path / "q.jsonl", [rows[0] | spoiled])), nowhere, says)
-    assert_refused(
-        qalign("score", write(tmp_path / "q.jsonl", rows * 2)), nowhere, "the id 1 (de) stands in the file twice"
-    )
+    assert_refused(qalign("score", write(tmp_path / "q.jsonl", rows * 2)), nowhere, "the id 1 (de) stands twice")
     assert_refused(qalign("report", "nope.json"), nowhere, "cannot read nope.json", "give the results.json of a run")
     assert_refused(qalign("report", file), nowhere, "p.jsonl", "results.json")
     assert_refused(

@@ -7,10 +7,13 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from .errors import DataError
 
@@ -118,13 +121,6 @@ def to_json(record: Any) -> str:
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
 
 
-def from_json(kind: type[Record], row: dict[str, Any]) -> Record:
-    """The record that a row of our own JSONL holds."""
-    if kind is Judgement:
-        row = {**row, "paper": Reading(**row["paper"]), "strict": Reading(**row["strict"])}
-    return kind(**row)
-
-
 def write_jsonl(path: Path, records: Iterable[Any]) -> int:
     """Writes records to `path`, whole or not at all; returns how many."""
     count = 0
@@ -139,15 +135,18 @@ def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
     """The records of one of our own JSONL files.
 
     Raises:
-        DataError: a line is not the JSON of such a record.
+        DataError: the file cannot be read, or a line is not the JSON of such a record.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield from_json(kind, json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise DataError(f"{path} line {number} is no {kind.__name__}: {error}") from error
+    decoder = msgspec.json.Decoder(kind)
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, start=1):  # noqa: B007 - the errors below name it
+                yield decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{path} line {number} is no {kind.__name__}: {error}; the file is damaged") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read after line {number}: {error}; the file is damaged") from error
 
 
 class atomic_file:

@@ -168,7 +168,7 @@ GOOD = '{"question": "Wie viele?", "question_en": "How many?"}\n'
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("de.jsonl", GOOD + "{'question': 1}\n", " line 2 is no JSON: Expecting property name"),
+        ("de.jsonl", GOOD + "{'question': 1}\n", " line 2 is not valid JSON: Expecting property name"),
         ("de.jsonl", GOOD + "[1]\n", " line 2 holds a JSON list: it must be an object"),
         ("de.jsonl", GOOD + "\n" + GOOD, " line 2 is empty: remove it"),
         ("de.jsonl", GOOD.encode() + b'{"question": "f\xfcnf"}\n', " line 2 is not UTF-8"),
@@ -189,7 +189,7 @@ GOOD = '{"question": "Wie viele?", "question_en": "How many?"}\n'
         ("de.jsonl", GOOD + '{"question": null, "question_en": "How?"}\n', " line 2: 'question' is null"),
         ("de.jsonl", GOOD + '{"question": 5, "question_en": "How?"}\n', " line 2: 'question' is of type int"),
         ("de.jsonl", GOOD + '{"question": "\\ud800", "question_en": "H"}\n',
-         " line 2: 'question' holds half of a character"),
+         " line 2 holds half of a surrogate pair (U+D800)"),
         ("de.jsonl", '{"id": 1.5, "question": "W", "question_en": "H"}\n', " line 1: 'id' is of type float"),
         ("de.jsonl", '{"id": null, "question": "W", "question_en": "H"}\n', " line 1: 'id' is null"),
         ("de.jsonl", '{"id": "", "question": "W", "question_en": "H"}\n', " line 1: 'id' is empty"),
@@ -212,7 +212,9 @@ def test_faults_of_a_file(tmp_path: Path, load: Load, name: str, content: str | 
         ('"0,5"', "'answer' is '0,5'; it must be a number"),
         ('"1,00,000"', "'answer' is '1,00,000'; it must be a number"),
         ('"nan"', "'answer' is 'nan'; it must be a number"),
-        ("NaN", "'answer' is 'nan'; it must be a number"),
+        ('"1e400"', "'answer' is '1e400'; it must be a number"),
+        (f'"{"9" * 5000}"', f"'answer' is '{'9' * 80}...'; it must be a number"),
+        ("[1]", "'answer' is of type list; it must be a text"),
         ("true", "'answer' is of type bool; it must be a text"),
         ("null", "'answer' is null"),
         ('""', "'answer' is empty"),
@@ -227,6 +229,12 @@ def test_a_final_number_that_is_none(tmp_path: Path, load: Load, answer: str, me
 def test_faults_of_parquet_name_the_row(tmp_path: Path, load: Load) -> None:
     write(tmp_path / "de.parquet", [{"text": "Ja", "text_en": "Yes"}, {"text": "Nein", "text_en": None}])
     check(load, tmp_path, "general", ["de"], f"{tmp_path}/de.parquet row 2: 'text_en' is null")
+
+
+def test_nan_is_no_json(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "de.jsonl"
+    path.write_text('{"question": "Wie viele?", "answer": NaN}\n')
+    check(load, path, "test", ["de"], f"{path} line 1 is not valid JSON: NaN is not a number in JSON")
 
 
 def test_faults_of_a_folder(tmp_path: Path, load: Load) -> None:

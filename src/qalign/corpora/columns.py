@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from ..errors import DataError, nearest
 from ..numbers import parse_gold
 from ..records import Document, Pair, Problem
+from ..untrusted import check_surrogates, printable
 from .table import PAIR_KINDS, Role
 
 
@@ -35,6 +37,10 @@ COLUMNS: Mapping[Role, Columns] = {
     "text":         Columns(("text",), ()),
 }
 # fmt: on
+
+
+LONGEST_ID = 200
+"""Characters that an id may have."""
 
 
 class InvalidRow(DataError):
@@ -67,30 +73,37 @@ def record(
     known = (*columns.needed, *columns.known, *ANYWHERE)
     for name in row:
         if name not in known:
-            raise DataError(f"{where}: unknown column '{name}': {nearest(name, known)} (see docs/data.md for {role})")
+            raise DataError(
+                f"{where}: unknown column '{printable(name[:80])}': {nearest(name, known)} (see docs/data.md for {role})"
+            )
     for name in columns.needed:
         if name not in row:
             raise DataError(f"{where}: the column '{name}' is missing; {role} need {' and '.join(columns.needed)}")
-    key = _id(row, where, ordinal)
+    key = identifier(row["id"], where) if "id" in row else str(ordinal)
     if role == "text":
-        return Document(key, language, _text(row, "text", where), source)
+        return Document(key, language, text_of(row, "text", where), source)
     first, second = columns.needed
     if role in PAIR_KINDS:
-        text, text_en = _text(row, first, where), _text(row, second, where)
+        text, text_en = text_of(row, first, where), text_of(row, second, where)
         return Pair(key, language, text, text_en, PAIR_KINDS[role], source)
-    question = _text(row, first, where)
+    question = text_of(row, first, where)
     if role == "test":
-        return Problem(key, language, question, None, _number(row, second, where), source)
-    answer = _text(row, second, where)
-    gold = final_number(answer) if row.get("gold") is None else _number(row, "gold", where)
+        return Problem(key, language, question, None, number(row, second, where), source)
+    answer = text_of(row, second, where)
+    gold = final_number(answer) if row.get("gold") is None else number(row, "gold", where)
     return Problem(key, language, question, answer, gold, source)
 
 
 def final_number(answer: str) -> str | None:
     """The number behind the last `####` of a worked answer, as it is written; None if there is none."""
+    text = final_line(answer)
+    return text if text is not None and is_number(text) else None
+
+
+def final_line(answer: str) -> str | None:
+    """The text behind the last `####` of a worked answer, up to the end of its line; None if there is none."""
     _, mark, end = answer.rpartition("####")
-    text = end.strip().split("\n")[0].strip()
-    return text if mark and is_number(text) else None
+    return end.strip().split("\n")[0].strip() if mark else None
 
 
 _COMMAS_BETWEEN_THOUSANDS = re.compile(r"[^,]*|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
@@ -105,43 +118,91 @@ def is_number(text: str) -> bool:
     return _COMMAS_BETWEEN_THOUSANDS.fullmatch(text) is not None and any(character.isdigit() for character in text)
 
 
-def _id(row: Mapping[str, Any], where: str, ordinal: int) -> str:
-    if "id" not in row:
-        return str(ordinal)
-    value = row["id"]
+def identifier(value: Any, where: str) -> str:
+    """The id that a cell holds: a text or a whole number.
+
+    Raises:
+        DataError: it is of another type, empty, longer than `LONGEST_ID`, or holds what is no text.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise DataError(f"{where}: 'id' is {_kind(value)}; it must be a text or a whole number")
-    if not str(value).strip():
-        raise DataError(f"{where}: 'id' is empty; fill it in, or leave out the column to count rows")
+    if isinstance(value, str):
+        if is_blank(value):
+            raise DataError(f"{where}: 'id' is empty; fill it in, or leave out the column to count rows")
+        check_surrogates(value, f"{where}: 'id'")
+        if any(unicodedata.category(character) == "Cc" for character in value):
+            raise DataError(f"{where}: 'id' is '{printable(value[:80])}'; it must hold no control characters")
+    if len(str(value)) > LONGEST_ID:
+        raise DataError(f"{where}: 'id' has {len(str(value)):,} characters, at most {LONGEST_ID}; give a shorter one")
     return str(value)
 
 
-def _text(row: Mapping[str, Any], name: str, where: str) -> str:
+def language_of(value: Any, where: str) -> str | None:
+    """The code that a cell `language` holds; None where it is null or empty, so that file or option may tell it.
+
+    Raises:
+        DataError: it is no text.
+    """
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{where}: 'language' is {_kind(value)}; it must be a code, such as bn")
+    return value or None
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: it is empty, or holds white space and invisible characters alone."""
+    return all(
+        character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Mn") or character in _BLANK
+        for character in text
+    )
+
+
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs without ink: fillers of Hangul, the empty pattern of Braille. (Marks alone, Mn, have nothing to stand on.)"""
+
+
+def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
+    """The text of a column.
+
+    Raises:
+        InvalidRow: it is null or shows nothing.
+        DataError: it is of another type, or holds half of a surrogate pair or a NUL character.
+    """
     value = row[name]
     if value is None:
         raise InvalidRow(where, f"'{name}' is null")
     if not isinstance(value, str):
         raise DataError(f"{where}: '{name}' is {_kind(value)}; it must be a text")
-    if not value.strip():
-        raise InvalidRow(where, f"'{name}' is empty")
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise DataError(f"{where}: '{name}' holds half of a character ({error.reason}); mend the text") from error
+    if is_blank(value):
+        raise InvalidRow(
+            where, f"'{name}' is empty" + (" (it holds invisible characters alone)" if value.strip() else "")
+        )
+    check_text(value, f"{where}: '{name}'")
     return value
 
 
-def _number(row: Mapping[str, Any], name: str, where: str) -> str:
-    """A final number as the corpus writes it; a number that a typed file holds is written without a needless `.0`."""
+def check_text(text: str, where: str) -> None:
+    """Raises DataError if a text cannot be written as UTF-8, or holds a NUL character."""
+    check_surrogates(text, where)
+    if "\0" in text:
+        raise DataError(f"{where} holds a NUL character; remove it")
+
+
+def number(row: Mapping[str, Any], name: str, where: str) -> str:
+    """A final number as the corpus writes it; a number that a typed file holds is written without a needless `.0`.
+
+    Raises:
+        InvalidRow: it is null or empty.
+        DataError: it is no number.
+    """
     value = row[name]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
-    text = _text({name: value}, name, where).strip()
+    text = text_of({name: value}, name, where).strip()
     if not is_number(text):
-        raise DataError(f"{where}: '{name}' is '{text}'; it must be a number in figures, such as 18, 2.5 or 1,200")
+        shown = printable(text[:80]) + ("..." if len(text) > 80 else "")
+        raise DataError(f"{where}: '{name}' is '{shown}'; it must be a number in figures, such as 18, 2.5 or 1,200")
     return text
 
 

@@ -1,22 +1,33 @@
 """Rows of a file: JSONL, CSV (both plain or gzip) and Parquet, each row with the place it stands at.
 
 The place is `FILE line N`, or `FILE row N` in Parquet, counted from 1. Nothing is skipped: what cannot be read is an
-error that names the place.
+error that names the place. A line and a cell have a longest size, so that a small gzip file cannot fill the memory.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..untrusted import parse_json, printable
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+
+LONGEST_LINE = 64 * 2**20
+"""Bytes that one line may have, and characters of one CSV cell; a thinking trace of 100,000 words has one hundredth of it."""
+
+_OTHER_ENCODINGS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"),
+)  # fmt: skip
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+PARQUET_ROWS = 4096
+"""Rows of a Parquet file that are held at once."""
 
 INSTALL = "install what reads it: pip install 'qalign[data]'"
 
@@ -49,20 +60,38 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
     """The lines of a text file, without their ends, each with its place.
 
     Raises:
-        DataError: the file is missing or broken, or a line is not UTF-8.
+        DataError: the file is missing or broken, a line is not UTF-8, holds a NUL byte or is longer than `LONGEST_LINE`.
     """
     check_exists(path)
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             # Only \n ends a line: text may hold the other characters that Unicode counts as line ends.
-            for number, line in enumerate(file, start=1):
+            while line := file.readline(LONGEST_LINE + 1):
+                number += 1
+                _check_bytes(line, path, number)
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield f"{path} line {number}", text.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} line {number} is not UTF-8 ({error.reason}): save the file as UTF-8") from error
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {one_line(error)}; fetch it again") from error
+
+
+def _check_bytes(line: bytes, path: Path, number: int) -> None:
+    """Raises DataError if a line is too long, or of a file that is no UTF-8 text at all."""
+    if len(line) > LONGEST_LINE:
+        raise DataError(
+            f"{path} line {number} is longer than {LONGEST_LINE // 2**20} MiB: is it one row a line, and not damaged?"
+        )
+    if number == 1:
+        for mark, encoding in _OTHER_ENCODINGS:
+            if line.startswith(mark):
+                raise DataError(f"{path} is {encoding}: save the file as UTF-8")
+    if b"\0" in line:
+        raise DataError(
+            f"{path} line {number} holds a NUL byte: save the file as UTF-8 text (is it UTF-16, or binary?)"
+        )
 
 
 def check_exists(path: Path) -> None:
@@ -75,7 +104,7 @@ def check_exists(path: Path) -> None:
 
 def one_line(error: BaseException) -> str:
     """What an exception says, on one line and not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."
 
 
@@ -83,33 +112,47 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
     for where, line in lines(path):
         if not line.strip():
             raise DataError(f"{where} is empty: remove it, each line must hold one JSON object")
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where} is no JSON: {one_line(error)}; mend the line") from error
+        row = parse_json(line, where)
         if not isinstance(row, dict):
             raise DataError(f"{where} holds a JSON {type(row).__name__}: it must be an object, {{column: value}}")
         yield where, row
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Row]]:
+    csv.field_size_limit(LONGEST_LINE)  # Python's own limit, 131,072 characters, is shorter than some answers.
     # The csv module wants the line ends back, to keep those inside quotes.
     reader = csv.reader((line + "\n" for _, line in lines(path)), strict=True)
     start = 1
     try:
-        header = next(reader, [])
-        if len(set(header)) < len(header):
-            raise DataError(f"{path} line 1 names a column twice: {', '.join(header)}; give each its own name")
+        header = next(reader, None)
+        if header is None:
+            return
+        _check_header(header, f"{path} line 1")
         start = reader.line_num + 1
         for cells in reader:
             where, start = f"{path} line {start}", reader.line_num + 1
             if len(cells) != len(header):
-                raise DataError(
-                    f"{where} has {len(cells)} cells, the header has {len(header)}: quote cells that hold commas"
-                )
+                has = f"has {len(cells)} cells, the header has {len(header)}" if cells else "is empty"
+                raise DataError(f"{where} {has}: {'quote cells that hold commas' if cells else 'remove the line'}")
             yield where, dict(zip(header, cells, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path} line {start} is no CSV: {one_line(error)}; mend the line") from error
+        what = "it holds a carriage return outside quotes" if "new-line character" in str(error) else one_line(error)
+        raise DataError(f"{path} line {start} is no CSV: {what}; mend the line") from error
+
+
+def _check_header(header: list[str], where: str) -> None:
+    """Raises DataError if the first line of a CSV file does not name each column once, with commas between them."""
+    if not any(name.strip() for name in header):
+        raise DataError(f"{where} is empty: it must name the columns")
+    written = ",".join(header)
+    for separator, name in _OTHER_SEPARATORS.items():
+        if written.count(separator) >= len(header):
+            raise DataError(f"{where}: the cells are separated by {name}; save the file with commas between them")
+    for place, name in enumerate(header, start=1):
+        if not name.strip():
+            raise DataError(f"{where}: column {place} has no name; name it, or remove it (pandas writes its index so)")
+    if len(set(header)) < len(header):
+        raise DataError(f"{where} names a column twice: {', '.join(map(printable, header))}; give each its own name")
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
@@ -122,9 +165,26 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                for row in batch.to_pylist():
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise DataError(
+                    f"{path} names a column twice: {', '.join(map(printable, names))}; give each its own name"
+                )
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                for row in _values(batch):
                     number += 1
                     yield f"{path} row {number}", row
-    except (pyarrow.ArrowException, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} row {number + 1} is not UTF-8 ({error.reason}): write the text as UTF-8") from error
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError) as error:
         raise DataError(f"{path} cannot be read after row {number}: {one_line(error)}; write it again") from error
+
+
+def _values(batch: Any) -> Iterator[Row]:
+    """The rows of a batch as plain values; where a value cannot be had, the rows before it come first."""
+    rows: Iterable[Row]
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):
+        rows = (batch.slice(place, 1).to_pylist()[0] for place in range(len(batch)))
+    yield from rows

@@ -5,6 +5,9 @@ A prompt is `... completes the request in {Language}. Please answer in {Language
 in a row says which problem it belongs to: an English row opens a problem, the rows up to the next one are its
 translations. That order is checked twice: no language comes twice in a problem, and the final numbers of a
 translation and of its English answer agree in all but a few.
+
+Final numbers are read as scoring reads numbers. The corpus writes them with units, signs, fractions, commas and native
+digits; a line that holds no number, or several, is not compared.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ..errors import DataError, nearest
-from ..languages import Language
-from .columns import final_number
+from ..languages import LANGUAGES, Language
+from ..numbers import find_numbers
+from .columns import final_line
 from .files import Row
 from .local import Found
 from .table import Role
@@ -82,7 +87,9 @@ def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
     return Rendition(where, codes[names[0]], question.strip(), answer.strip())
 
 
-def disagreements(groups: Iterable[Group], corpus: str, languages: Sequence[str]) -> list[str]:
+def disagreements(
+    groups: Iterable[Group], corpus: str, languages: Sequence[str], table: Mapping[str, Language]
+) -> list[str]:
     """Counts, by language, the answers whose final number is not that of the English answer; the notes to show.
 
     Raises:
@@ -91,21 +98,36 @@ def disagreements(groups: Iterable[Group], corpus: str, languages: Sequence[str]
     compared: dict[str, int] = {}
     differing: dict[str, int] = {}
     for group in groups:
-        english = final_number(group["en"].answer)
-        for language, rendition in group.items():
-            number = final_number(rendition.answer)
-            if language == "en" or language not in languages or english is None or number is None:
+        english = final_values(group["en"].answer, LANGUAGES["en"])
+        for code, rendition in group.items():
+            if code == "en" or code not in languages:
                 continue
-            compared[language] = compared.get(language, 0) + 1
-            differing[language] = differing.get(language, 0) + (_value(number) != _value(english))
-    for language, count in differing.items():
-        if count > MOST_DISAGREEING * compared[language]:
+            # A run's table says no more of a language than its name: the separators are those of the package's table.
+            values = final_values(rendition.answer, LANGUAGES.get(code, table[code]))
+            if english and values:
+                compared[code] = compared.get(code, 0) + 1
+                differing[code] = differing.get(code, 0) + english.isdisjoint(values)
+    for code, count in differing.items():
+        if count > MOST_DISAGREEING * compared[code]:
             raise DataError(
-                f"{corpus}: in {count} of {compared[language]} {language} answers the final number is not that of the "
+                f"{corpus}: in {count} of {compared[code]} {code} answers the final number is not that of the "
                 f"English answer in the same group, so the rows are not grouped by problem: {ADVICE}"
             )
-    told = ", ".join(f"{language} {differing[language]} of {compared[language]}" for language in differing)
+    told = ", ".join(f"{code} {differing[code]} of {compared[code]}" for code in differing)
     return [f"{corpus}: final numbers that differ from the English answer's: {told}"] if told else []
+
+
+def final_values(answer: str, language: Language) -> set[Fraction]:
+    """The values that the final line of an answer may have: read as its language writes numbers, and as English does.
+
+    Translations by a model keep English separators in many rows. The set is empty where the line is missing, or holds no
+    number or several.
+    """
+    line = final_line(answer)
+    if line is None:
+        return set()
+    readings = [find_numbers(line, reader) for reader in (language, LANGUAGES["en"])]
+    return {numbers[0].value for numbers in readings if len(numbers) == 1}
 
 
 def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iterator[Found]:
@@ -120,7 +142,3 @@ def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iter
                 "answers": {"answer": one.answer, "answer_en": english.answer},
             }.get(role, {"question": one.question, "answer": one.answer})
             yield Found(one.where, language, ordinal, row)
-
-
-def _value(number: str) -> float:
-    return float(number.replace(",", ""))

@@ -50,7 +50,7 @@ def found(
     """
     if place.hub.layout == "framed":
         groups = framed.grouped(_table_rows(place, None), table)
-        return framed.found(groups, role, languages), framed.disagreements(groups, corpus, languages)
+        return framed.found(groups, role, languages), framed.disagreements(groups, corpus, languages, table)
     return _by_language(place, languages, table), []
 
 
@@ -91,8 +91,12 @@ def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:
                 f"{place}{of_config} has no column '{theirs}', only {', '.join(loaded.column_names)}: its layout has "
                 f"changed; ask for an earlier revision (NAME@REVISION), or {LOCAL}"
             )
-    for number, row in enumerate(loaded, start=1):
-        yield f"{place}{of_config} row {number}", {ours: row[theirs] for ours, theirs in hub.columns.items()}
+    number = 0
+    try:
+        for number, row in enumerate(loaded, start=1):
+            yield f"{place}{of_config} row {number}", {ours: row[theirs] for ours, theirs in hub.columns.items()}
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{place}{of_config} row {number + 1} cannot be read ({one_line(error)}): {LOCAL}") from error
 
 
 def _tsv_rows(place: Place, name: str) -> Iterator[tuple[str, Row]]:

@@ -3,10 +3,14 @@
 - a folder with one file a language: `bn.jsonl`, `th.csv`, `sw.parquet`, ... (the languages asked for are read);
 - one file: of the one language asked for, or with a column `language`;
 - a folder with line-parallel text, as the published code keeps its questions: `bn-en/train.bn` beside `bn-en/train.en`.
+
+Nothing else in a folder is read, and what looks like data there is an error: a file of another ending (`fr.json`, `de.JSONL`), or
+whose name holds more than a code (`es.v2.jsonl`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -14,7 +18,8 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..languages import Language
-from .columns import COLUMNS
+from ..untrusted import printable
+from .columns import COLUMNS, language_of
 from .files import SUFFIXES, Row, lines, rows, suffix
 from .table import PAIR_KINDS, Role
 
@@ -45,8 +50,8 @@ def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
         DataError: nothing is there, a language is missing or there twice, a single file does not tell its language.
     """
     if path.is_file():
-        _, first = next(rows(path))
-        if "language" in first:
+        where, first = next(rows(path))
+        if language_of(first.get("language"), where) is not None:
             return [Part(None, (path,))]
         if len(languages) == 1:
             return [Part(languages[0], (path,))]
@@ -57,6 +62,9 @@ def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
     if not path.is_dir():
         raise DataError(f"there is no file or folder {path}: check the path")
     there = files_by_language(path, role)
+    asked = re.compile(rf"(?:{'|'.join(map(re.escape, languages))})(?![A-Za-z])", re.IGNORECASE)
+    if skipped := [name for name in unread(path, role) if asked.match(name)]:
+        raise DataError(_skipped(path, skipped))
     missing = [language for language in languages if language not in there]
     if missing:
         raise DataError(_missing(path, missing, there))
@@ -80,6 +88,39 @@ def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
     return there
 
 
+def unread(folder: Path, role: Role) -> list[str]:
+    """The names in a folder that are no layout of ours, in order.
+
+    Left out are hidden files, documents about the data (`README`, `LICENSE`), and the English side alone (`bn.en_only.jsonl`).
+    """
+    read = {
+        file.relative_to(folder).parts[0]
+        for found in files_by_language(folder, role).values()
+        for part in found
+        for file in part.files
+    }
+    half = {path.parent.name for path in folder.glob("*-en/train.en")}
+    return [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.name not in read | half
+        and not path.name.startswith(".")
+        and ".en_only." not in path.name
+        and not _DOCUMENT.match(path.name)
+    ]
+
+
+_DOCUMENT = re.compile(r"(?:readme|licen[cs]e|notice|citation|changelog|copying|authors)(?:[._-].*)?\Z", re.IGNORECASE)
+
+
+def _skipped(folder: Path, names: Sequence[str]) -> str:
+    shown = ", ".join(map(printable, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return (
+        f"{folder} holds what would not be read: {shown}; name data CODE{'|'.join(SUFFIXES)}, such as de.jsonl, and move the "
+        "rest out of the folder"
+    )
+
+
 def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:
     """The languages that own data are in: those of a folder's files, of a file's column `language`, or of its name.
 
@@ -88,12 +129,14 @@ def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple
     """
     if path.is_dir():
         there = tuple(files_by_language(path, role))
+        if skipped := unread(path, role):
+            raise DataError(_skipped(path, skipped))
         if not there:
             raise DataError(f"{path} holds no data; name its files by language: en{'|'.join(SUFFIXES)}")
         return there
-    codes = dict.fromkeys(row["language"] for _, row in rows(path) if isinstance(row.get("language"), str))
-    if codes:
-        return tuple(codes)
+    codes = dict.fromkeys(language_of(row.get("language"), where) for where, row in rows(path))
+    if stated := tuple(code for code in codes if code is not None):
+        return stated
     stem = path.name.removesuffix(suffix(path) or "")
     if stem not in table:
         raise DataError(
@@ -111,8 +154,8 @@ def read_part(part: Part, role: Role) -> Iterator[Found]:
     """
     found = _parallel(part, role) if len(part.files) == 2 else rows(part.files[0])
     for ordinal, (where, row) in enumerate(found):
-        language = row.get("language", part.language)
-        if not isinstance(language, str) or not language:
+        language = language_of(row.get("language"), where) or part.language
+        if language is None:
             raise DataError(f"{where}: 'language' is missing; it must be a code, such as bn")
         if part.language not in (None, language):
             raise DataError(f"{where}: 'language' is '{language}', the file's is '{part.language}'; make them agree")

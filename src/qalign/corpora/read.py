@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import DataError
-from ..languages import Language, language
+from ..languages import LANGUAGES, Language, language
 from ..records import Document, Pair, Problem
 from . import hub, local, world
 from .columns import InvalidRow, record
@@ -56,7 +56,8 @@ def read(
     check_languages(source.role, languages)
     for code in languages:
         language(code, table)
-    found, notes = _found(source, languages, table)
+    # The hub's layouts need English too, and name languages that were not asked for.
+    found, notes = _found(source, languages, {**LANGUAGES, **table})
     by_language, others, dropped = _records(source, found, languages, drop_invalid)
     counts = {code: len(records) for code, records in by_language.items()}
     _check_present(source, counts, others)
