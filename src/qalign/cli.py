@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -365,6 +366,7 @@ def _callback(
 
 def main() -> None:
     """The entry point of the command `qalign`."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # worker processes too look for libraries before the current folder
     terminal.prepare()
     with terminal.faults_in_words():
         raise SystemExit(app(standalone_mode=False) or 0)

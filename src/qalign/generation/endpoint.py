@@ -161,9 +161,8 @@ def _reason(error: Exception) -> str:
     """Why a request failed, in a line; of a redirect, where it points to."""
     reply = getattr(error, "response", None)
     if reply is not None and 300 <= reply.status_code < 400:
-        return (
-            f"it redirects to {reply.headers.get('location', 'nowhere')[:EXCERPT]}: give that address if you trust it"
-        )
+        location = reply.headers.get("location", "")[:EXCERPT]
+        return f"it redirects to '{location}'; give that address if you trust it"
     return in_words(error)
 
 

@@ -5,18 +5,19 @@ Figures are accuracies in percent, averages over the ten languages, by size of L
 
 from __future__ import annotations
 
-import importlib
-import sys
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from ..errors import SettingError, nearest
-from ..pipeline import Stage
+from ..own_code import OwnFunction, is_own, own_faults, own_function
+from ..pipeline import Stage, in_order
 from . import recipes
 from .study import Study
 
 Recipe = Callable[[Study], Stage]
+_NO_MODEL = ("corpus-", "examples-", "generate-", "score-")
+"""How stages begin that make no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +60,45 @@ SYSTEMS: Mapping[str, System] = {
 
 
 def find_system(name: str) -> System:
-    """A system of the table, or a recipe of one's own as `module:function` (the current folder is searched too).
+    """A system of the table, or a recipe of one's own as `module:function`, the module in the current folder or installed.
 
     Raises:
-        SettingError: there is no such system, module or function.
+        SettingError: there is no such system, module or function, or the module cannot be imported.
     """
     if name in SYSTEMS:
         return SYSTEMS[name]
     module_name, colon, function = name.partition(":")
     if not colon or not all(part.isidentifier() for part in (*module_name.split("."), function)):
         raise SettingError(f"unknown system '{name}': {nearest(name, SYSTEMS)} (or module:function of your own)")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        recipe = getattr(importlib.import_module(module_name), function)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise SettingError(
-            f"'{name}' cannot be imported ({error}); give module:function, the module in this folder"
-        ) from error
-    if not callable(recipe):
-        raise SettingError(f"'{name}' is not a function; a recipe takes a Study and returns its last training stage")
-    return System(name, name, recipe)
+    return System(name, name, own_function(name))
 
 
 def build(study: Study, name: str) -> Stage:
     """The last training stage of a system.
 
     Raises:
-        SettingError: the recipe did not return a stage.
+        SettingError: the recipe failed, or did not return a stage with a model.
     """
-    made = find_system(name).recipe(replace(study, system=name))
+    recipe, wanted = find_system(name).recipe, "return the last training stage"
+    if inspect.iscoroutinefunction(recipe) or inspect.isasyncgenfunction(recipe):
+        raise SettingError(f"the recipe '{name}' is an async function; make it a plain one")
+    made = (OwnFunction(recipe) if is_own(recipe) else recipe)(replace(study, system=name))
     if not isinstance(made, Stage):
-        raise SettingError(f"the recipe '{name}' returned {type(made).__name__}; return the last training stage")
-    return made
+        raise SettingError(f"the recipe '{name}' returned {type(made).__name__}; {wanted}")
+    if made.name.startswith(_NO_MODEL):
+        raise SettingError(f"the recipe '{name}' returned the stage {made.name}, which makes no model; {wanted}")
+    with own_faults(f"the recipe '{name}' returned a stage that cannot be made"):
+        in_order([made])  # takes all fingerprints: of a config that has none, or inputs that go round in a circle
+    return _with_own_faults(made, {})
+
+
+def _with_own_faults(stage: Stage, made: dict[str, Stage]) -> Stage:
+    """The stage, each function of a user's own in it and in what goes into it said as such when it fails."""
+    if stage.fingerprint not in made:
+        inputs = {name: _with_own_faults(inner, made) for name, inner in stage.inputs.items()}
+        function = (
+            OwnFunction(stage.function) if stage.function is not None and is_own(stage.function) else stage.function
+        )
+        same = function is stage.function and all(inputs[name] is inner for name, inner in stage.inputs.items())
+        made[stage.fingerprint] = stage if same else replace(stage, function=function, inputs=inputs)
+    return made[stage.fingerprint]

@@ -1,0 +1,112 @@
+"""Code of a user's own (`module:function`): found behind all libraries, and its mistakes said in one line."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import QAlignError, SettingError
+
+PACKAGE = Path(__file__).parent
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def own_function(name: str) -> Callable[..., Any]:
+    """The function that `module:function` names, the module in the current folder or installed.
+
+    The folder stands last among the places where modules are looked for, so that a file in it never takes the place of a
+    library. The modules of a user's own find each other there, in worker processes too.
+
+    Raises:
+        SettingError: there is no such module or function, or the module fails or ends the program when it is imported.
+    """
+    module_name, _, function = name.partition(":")
+    folder = str(Path.cwd())
+    while folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.append(folder)
+    importlib.invalidate_caches()  # the file may be younger than what was seen of the folder
+    with own_faults(f"'{name}' cannot be imported"):
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if f"{module_name}.".startswith(f"{error.name}."):  # not one that the module itself lacks
+                raise SettingError(
+                    f"'{name}' cannot be imported (there is no module '{error.name}'); give module:function, the module in "
+                    "this folder"
+                ) from error
+            raise
+    own, found = _file_of(module_name), getattr(module, "__file__", None)
+    if own is not None and (found is None or Path(found).resolve() != own.resolve()):
+        raise SettingError(
+            f"'{name}' cannot be imported: '{module_name}' is a library ({found or 'built in'}); rename {own}"
+        )
+    if not hasattr(module, function):
+        raise SettingError(
+            f"'{name}' cannot be imported: {found or module_name} has no '{function}'; give module:function"
+        )
+    made = getattr(module, function)
+    if not callable(made):
+        raise SettingError(f"'{name}' is not a function; a recipe takes a Study and returns its last training stage")
+    return made  # type: ignore[no-any-return]
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module in the current folder, if there is one."""
+    place = Path.cwd().joinpath(*module.split("."))
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """A function whose faults are said as those of a user's own; it can be sent to a worker process as the function can."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: Any) -> Any:
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        with own_faults(f"{getattr(self.function, '__module__', 'a module')}:{name} failed"):
+            return self.function(*arguments)
+
+
+def is_own(function: Callable[..., Any]) -> bool:
+    """Whether a function is not one of this package."""
+    return (getattr(function, "__module__", None) or "").partition(".")[0] != __package__
+
+
+@contextmanager
+def own_faults(what: str) -> Iterator[None]:
+    """Says where in a user's own code a fault arose; an interruption, a full disk and errors of ours pass through.
+
+    Raises:
+        SettingError: anything else was raised, `SystemExit` included.
+    """
+    try:
+        yield
+    except (QAlignError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise SettingError(f"{what}: {_place(error)}{type(error).__name__}: {reason or 'no word'}; mend it") from error
+
+
+def _place(error: BaseException) -> str:
+    """The file and line of a user's own where an error arose, the innermost; empty if there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename} line {error.lineno}: "
+    libraries = (PACKAGE, Path(sys.prefix), Path(sys.base_prefix), Path(traceback.__file__).parent)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith("<") and not any(
+            Path(frame.filename).is_relative_to(one) for one in libraries
+        ):
+            return f"{frame.filename} line {frame.lineno}: "
+    return ""
