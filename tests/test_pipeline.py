@@ -343,6 +343,16 @@ def test_an_error_of_a_library_that_means_a_full_disk_is_told_as_such(tmp_path: 
         run(tmp_path, stage("full", None, full))
 
 
+def test_a_file_that_ends_too_early_is_one_line(tmp_path: Path) -> None:
+    """The command line would say "Aborted!", as it does after Ctrl-C."""
+
+    def early(work: Work) -> None:
+        raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+
+    with pytest.raises(StageError, match=r"a file that is read ends too early \(Compressed file ended"):
+        run(tmp_path, stage("early", None, early))
+
+
 def test_a_file_over_the_size_limit_is_told_as_a_full_disk(tmp_path: Path) -> None:
     large = child(tmp_path, "large")
     out, err = large.communicate(timeout=30)

@@ -160,8 +160,11 @@ def run(
         _check_place(stage, runs)
     for stage in in_order(targets):
         if status(stage, runs) == "done":
-            if stage.given is None and (stage.folder(runs) / SCRATCH).is_dir():  # left by a kill at the very end
-                shutil.rmtree(stage.folder(runs) / SCRATCH, ignore_errors=True)
+            if (
+                stage.given is None and (stage.folder(runs) / SCRATCH).is_dir()
+            ):  # its run ends just now, or was killed there
+                with _lock(stage, runs, on_event):
+                    _remove_leftovers(stage.folder(runs))
             verify(stage, runs)
             on_event("done", stage)
 
@@ -358,6 +361,8 @@ def _machine_faults_in_one_line(folder: Path) -> Iterator[None]:
         yield
     except QAlignError:
         raise
+    except EOFError as error:  # which the command line takes for Ctrl-C
+        raise StageError(f"a file that is read ends too early ({error}); fetch or make it again") from error
     except BrokenExecutor as error:
         raise StageError("a worker process was killed, maybe for lack of memory; go on with fewer --jobs") from error
     except Exception as error:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
@@ -28,7 +28,7 @@ RECORD = "stage.json"
 SCRATCH = "scratch"
 RETURNED = "returned.json"
 """The file in `scratch` that says that the stage's function has returned: what is left is to record its output."""
-SMALL = 4 * 2**20
+SMALL = 64 * 2**20
 """Files up to this size (bytes) are hashed at each check; larger ones only where size or time changed."""
 PACKAGES = ("qalign", "torch", "transformers", "tokenizers", "accelerate", "peft", "datasets")
 LARGEST = 64 * 2**20
@@ -37,7 +37,6 @@ LARGEST = 64 * 2**20
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Shape = TypeVar("Shape")
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,8 +138,8 @@ def check_files(folder: Path, record: Record) -> None:
         raise StageError(f"{folder / added[0]} was added to a finished stage; move it away, or {remove}")
 
 
-def read_output(path: Path, shape: type[Shape]) -> Shape:
-    """A JSON file of a finished stage, checked for its shape.
+def read_output(path: Path, shape: Any) -> Any:
+    """The value of a JSON file of a finished stage, checked for its shape.
 
     Args:
         path: the file, at the top of the stage's folder.
@@ -150,12 +149,14 @@ def read_output(path: Path, shape: type[Shape]) -> Shape:
         StageError: it is not what the stage left.
     """
     try:
-        return msgspec.convert(read_object(path), shape)
+        value = read_object(path)
+        msgspec.convert(value, shape)
     except (OSError, ValueError, QAlignError) as error:
         raise StageError(
             f"{path} is not what its stage left ({_one_line(error)}); put it back, or remove the folder to make it again: "
             f"rm -r {path.parent}"
         ) from error
+    return value
 
 
 def write_returned(folder: Path, seconds: float) -> None:

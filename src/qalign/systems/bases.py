@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
+
 from ..alignment.prompts import prompt
 from ..corpora import world
-from ..errors import SettingError
-from ..fingerprints import file_sha256
+from ..errors import QAlignError, SettingError
+from ..fingerprints import file_sha256, sealed, unsealed
 from ..generation.scripted import SCRIPT
 from ..huggingface import Repository
 from ..pipeline import Stage
 from ..records import write_json
 from ..revisions import FILE, resolve
-from ..stage_record import RECORD
+from ..stage_record import RECORD, Sha256, read_object
 from ..training.config import SUMMARY
 from ..training.models import check_folder, download
 from ..training.tiny import TinyConfig
@@ -133,8 +134,8 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         and path.is_file()
     )
     try:
-        kept: dict[str, str] = dict(json.loads(known_hashes.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # a cache: what it lacks is computed again
+        kept = msgspec.convert(unsealed(read_object(known_hashes)), dict[str, Sha256])
+    except (OSError, ValueError, QAlignError):  # a cache: what it lacks is computed again
         kept = {}
     before = dict(kept)
     total = hashlib.sha256()
@@ -146,5 +147,5 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         total.update(f"{path.name}\0{kept[key]}\n".encode())
     if kept != before:
         known_hashes.parent.mkdir(parents=True, exist_ok=True)
-        write_json(known_hashes, kept)
+        write_json(known_hashes, sealed(kept))
     return total.hexdigest()

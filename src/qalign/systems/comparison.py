@@ -15,8 +15,7 @@ from ..reporting.findings import findings
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
 from ..stage_record import read_record
-from . import measured
-from .stages import COUNTS
+from . import measured, outputs
 from .study import Study
 from .table import build, find_system
 
@@ -92,7 +91,7 @@ def described(study: Study) -> dict[str, Any]:
 def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]:
     """The counts of what was read."""
     return [
-        {"folder": stage.folder_name, **measured.read_json(stage.folder(runs) / COUNTS)}
+        {"folder": stage.folder_name, **outputs.corpus_counts(stage.folder(runs))}
         for stage in in_order(scores_of(comparison))
         if stage.name.startswith("corpus-") and status(stage, runs) == "done"
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,8 @@ from ..evaluation.significance import compare_systems
 from ..pipeline import Stage, status
 from ..records import Judgement, Prediction, Problem, read_jsonl
 from ..stage_record import read_record
-from ..training.config import METRICS, SUMMARY
-from .stages import JUDGEMENTS, PREDICTIONS, RECORDS, SCORES
+from . import outputs
+from .stages import JUDGEMENTS, PREDICTIONS, RECORDS
 
 if TYPE_CHECKING:
     from .comparison import Evaluated
@@ -36,7 +35,7 @@ def judged(comparison: Sequence[Evaluated], runs: Path) -> Judged:
 def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """System -> benchmark -> language -> score, as plain values."""
     return {
-        system.name: {name: read_json(stage.folder(runs) / SCORES) for name, stage in system.scores.items()}
+        system.name: {name: outputs.scores(stage.folder(runs)) for name, stage in system.scores.items()}
         for system in comparison
     }
 
@@ -68,7 +67,7 @@ def trained(stage: Stage, runs: Path) -> dict[str, Any]:
     adopted = read_record(folder).adopted_from
     if adopted is not None:
         return {**known, "adopted_from": adopted}
-    summary = read_json(folder / SUMMARY)
+    summary = outputs.training_summary(folder)
     return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
 
 
@@ -76,17 +75,12 @@ def losses(chains: Mapping[str, Sequence[Stage]], runs: Path) -> dict[str, list[
     """System -> its training stages, each with the loss of every step; stages made elsewhere have none."""
     return {
         name: [
-            {"stage": stage.name.removeprefix("train-"), "folder": stage.folder_name, "points": _points(path)}
+            {"stage": stage.name.removeprefix("train-"), "folder": stage.folder_name, "points": points}
             for stage in chain
-            if (path := stage.folder(runs) / METRICS).is_file()
+            if (points := [[row.step, round(row.loss, 4)] for row in outputs.losses(stage.folder(runs))])
         ]
         for name, chain in chains.items()
     }
-
-
-def _points(path: Path) -> list[list[float]]:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [[row["step"], round(row["loss"], 4)] for row in rows]
 
 
 def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, Any]]:
@@ -113,8 +107,3 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, A
                     "end": one.strict.end, "outcome": one.outcome, "paper_right": one.paper.right,
                 }  # fmt: skip
         yield from problems.values()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds one object."""
-    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -13,7 +13,7 @@ from ..pipeline import Stage
 from ..training.config import TrainingConfig
 from ..training.memory import Memory, adapter_parameters, predict, shape_of
 from ..training.models import POINTER, parameters
-from .stages import COUNTS, MIXTURE
+from .outputs import corpus_counts, mixture
 
 UTF8_BYTES_PER_TOKEN = 3.5
 """Between English (about 4) and byte-level scripts (about 3); tokens are counted exactly when training begins."""
@@ -41,7 +41,7 @@ def _example_counts(
     exact = all(name in inputs for name in parts)
     for name, part in parts.items():
         if name in inputs:
-            held = json.loads((inputs[name] / COUNTS).read_text(encoding="utf-8"))["counts"]
+            held = corpus_counts(inputs[name])["counts"]
         else:
             held = _published(part)
         limit = config["examples_per_language"]
@@ -62,7 +62,7 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
     """Examples, tokens by language, steps, memory and disk of a training stage."""
     tokens: dict[str, float] = {}
     if "examples" in inputs:
-        rows = json.loads((inputs["examples"] / MIXTURE).read_text(encoding="utf-8"))
+        rows = mixture(inputs["examples"])
         counts = Counter[str]()
         for row in rows:
             counts[row["language"]] += row["examples"]
@@ -105,7 +105,7 @@ def _memory(folder: Path, held: int, config: TrainingConfig) -> Memory | None:
 def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:
     """Problems by language and the most tokens that an answer may have."""
     if "test" in inputs:
-        counts = json.loads((inputs["test"] / COUNTS).read_text(encoding="utf-8"))["kept"]
+        counts = corpus_counts(inputs["test"])["kept"]
     else:
         counts = _published(test)
         limit = test.config["problems_per_language"]

@@ -13,10 +13,10 @@ from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
 from ..pipeline import Stage
 from ..stage_record import read_record
-from ..training.config import SUMMARY, TrainingConfig
+from ..training.config import TrainingConfig
 from ..training.tiny import TinyConfig
 from .bases import tiny_base, tiny_parameters
-from .measured import read_json
+from .outputs import training_summary
 from .study import Study
 
 SHAPE = TinyConfig(
@@ -52,7 +52,7 @@ def world_base(study: Study) -> Stage:
 def card(stage: Stage, runs: Path) -> str:
     """The model card of a finished base, in Markdown: what it is, what it was trained on, and how to make it again."""
     folder = stage.folder(runs)
-    record, summary = read_record(folder), read_json(folder / SUMMARY)
+    record, summary = read_record(folder), training_summary(folder)
     shape, text = stage.inputs["model"].config["tiny"], stage.inputs["examples"].inputs["0"].config
     shares = sorted(summary["examples_by_language"].items(), key=lambda item: -item[1])
     config, parameters = summary["config"], tiny_parameters(TinyConfig(**shape))

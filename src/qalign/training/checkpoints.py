@@ -63,10 +63,7 @@ def latest(scratch: Path, examples: str) -> Path | None:
             found = checkpoint
             break
         faults.append(f"the checkpoint {checkpoint.name} was removed, for {fault}")
-        if checkpoint.is_symlink() or not checkpoint.is_dir():
-            checkpoint.unlink()
-        else:
-            shutil.rmtree(checkpoint)
+        _remove(checkpoint)
     if faults:
         then = f"goes on from {found.name}" if found else "begins from the beginning"
         print(printable(f"{'; '.join(faults)}; training {then}"), file=sys.stderr, flush=True)
@@ -99,7 +96,7 @@ def save(accelerator: Any, model: Any, optimizer: Any, scratch: Path, progress: 
         building.rename(place)
         sync(scratch)
         for older in sorted(scratch.glob("step-*"))[:-KEPT]:
-            shutil.rmtree(older)
+            _remove(older)
     accelerator.wait_for_everyone()
 
 
@@ -120,6 +117,13 @@ def load(accelerator: Any, model: Any, optimizer: Any, checkpoint: Path) -> dict
         with atomic_file(checkpoint.parent / METRICS) as temporary:
             shutil.copyfile(checkpoint / METRICS, temporary)
     return {"step": progress.step, "tokens": progress.tokens, "supervised": progress.supervised}
+
+
+def _remove(checkpoint: Path) -> None:
+    if checkpoint.is_symlink() or not checkpoint.is_dir():
+        checkpoint.unlink()
+    else:
+        shutil.rmtree(checkpoint)
 
 
 def _misfit(checkpoint: Path, examples: str) -> str | None:
