@@ -175,6 +175,18 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def usual_permissions(folder: Path) -> None:
+    """Gives the files of a folder the permissions of any new file (the umask's): libraries write some for the owner alone,
+    by way of temporary files."""
+    new = folder / f".{os.getpid()}.tmp"
+    new.touch()
+    mode = new.stat().st_mode & 0o777
+    new.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)
+
+
 def sha256(text: str) -> str:
     """The hash by which a prompt is known, hexadecimal."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

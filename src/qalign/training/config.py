@@ -42,7 +42,8 @@ class TrainingConfig:
     example, prompt and response together; `too_long` says what becomes of longer ones: "error", "drop" (left out and
     counted) or "cut" (the response loses its end, counted). `max_steps` ends training early; the schedule is that of
     the shorter run. `adapter` None is full fine-tuning. `optimizer` "adamw8bit" keeps AdamW's moments in 8 bits (arXiv
-    2110.02861): ten bytes a weight instead of sixteen, and not quite the same steps.
+    2110.02861): ten bytes a weight instead of sixteen, and not quite the same steps. `save_precision` is that of the saved
+    weights, from which the next stage starts: None is that of training. Checkpoints keep the float32 weights.
     """
 
     epochs: int = 3
@@ -61,6 +62,7 @@ class TrainingConfig:
     seed: int = 1234
     adapter: Adapter | None = None
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    save_precision: Literal["bfloat16", "float32"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "global_batch_size", "max_length", "learning_rate", "max_grad_norm"):
@@ -76,6 +78,11 @@ class TrainingConfig:
         for name in ("weight_decay", "adam_epsilon"):
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+
+    @property
+    def saved_precision(self) -> Literal["bfloat16", "float32"]:
+        """The precision of the saved weights."""
+        return self.save_precision or self.precision
 
     def steps(self, examples: int) -> int:
         """Optimiser steps for so many examples; the last batch of an epoch may be smaller."""

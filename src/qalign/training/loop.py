@@ -38,11 +38,11 @@ from .models import (
     load_tokenizer_as_saved,
     pad_id,
     resolve,
-    save,
     with_adapter,
     without_planned_attention,
 )
 from .optimizer import learning_rate_factor, make_optimizer, set_learning_rate
+from .saving import save
 
 if TYPE_CHECKING:
     import torch
@@ -117,7 +117,7 @@ def finetune(job: Job) -> None:
         trained = trained.merge_and_unload()
     whole = accelerator.get_state_dict(model) if is_sharded(accelerator) else None  # all ranks give their parts
     if accelerator.is_main_process:
-        save(trained, tokenizer, job.output, whole)
+        save(trained, tokenizer, job.output, config.saved_precision, whole)
         shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
         write_json(job.output / SUMMARY, _summary(job, data, progress))
     accelerator.end_training()

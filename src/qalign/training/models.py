@@ -149,13 +149,15 @@ def _check_special_ids(path: Path, embeddings: int) -> None:
 def load_model(folder: Path, dtype: Any) -> Any:
     """The causal language model of a folder in a given torch dtype. Safetensors only; never runs code from the folder.
 
+    Of the folder's generation config only the special tokens count: what is measured is plain greedy (or plain sampling).
+
     Raises:
         ModelError: it cannot be opened, or lacks weights (which transformers would draw at random).
     """
     import torch
     from transformers import AutoModelForCausalLM
 
-    with _no_bars():
+    with no_bars():
         try:
             model, info = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
@@ -170,7 +172,16 @@ def load_model(folder: Path, dtype: Any) -> Any:
         raise ModelError(
             f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
         )
+    found = model.generation_config
+    model.generation_config = greedy(found.eos_token_id, found.bos_token_id, found.pad_token_id)
     return model
+
+
+def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> Any:
+    """A transformers generation config that takes the likeliest token each time, and changes no logits."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(do_sample=False, eos_token_id=eos, bos_token_id=bos, pad_token_id=pad)
 
 
 def embeddings_of(model: Any) -> int:
@@ -256,22 +267,6 @@ def compile_blocks(model: Any, device: Any) -> None:
             module.compile(dynamic=True)
 
 
-def save(model: Any, tokenizer: Any, output: Path, weights: dict[str, Any] | None = None) -> None:
-    """An ordinary Hugging Face folder: safetensors, tokenizer with the chat template, generation config (greedy). `weights`
-    are the model's where it holds a part of them only."""
-    from ..alignment.prompts import end_of_sequence, set_chat_template
-
-    set_chat_template(tokenizer)
-    generation = model.generation_config
-    generation.do_sample, generation.temperature, generation.top_p, generation.top_k = False, None, None, None
-    generation.eos_token_id = end_of_sequence(tokenizer)
-    generation.bos_token_id = tokenizer.bos_token_id
-    generation.pad_token_id = pad_id(tokenizer, embeddings_of(model))
-    with _no_bars():
-        model.save_pretrained(output, state_dict=weights)
-        tokenizer.save_pretrained(output)
-
-
 def parameters(folder: Path) -> int | None:
     """How many parameters the safetensors of a folder hold, read from their headers; None if there are none."""
     files = sorted(folder.glob("*.safetensors"))
@@ -287,7 +282,7 @@ def parameters(folder: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Keeps transformers' own bars out of ours."""
     from transformers.utils import logging
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
-from .models import save
+from .saving import save
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
 SMALLEST_VOCABULARY = 256 + 3
