@@ -249,13 +249,15 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
 
 
 def _copy(source: Path, copy: Path) -> None:
-    """Copies a folder with what its links lead to, but for another stage's record and scratch."""
+    """Copies a folder with what its links lead to, but for another stage's record and scratch. Permissions are the umask's."""
 
     def own(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if Path(folder) == source and name in (RECORD, SCRATCH)]
 
     try:
-        shutil.copytree(source, copy, ignore=own)
+        shutil.copytree(source, copy, ignore=own, copy_function=shutil.copyfile)
+        for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+            folder.chmod(copy.parent.stat().st_mode)
     except shutil.Error as error:
         if any(os.strerror(number) in str(error) for number in _DISK_FULL):
             raise

@@ -341,6 +341,20 @@ def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make
     assert_close_runs(sharded.output, whole.output)
 
 
+@pytest.mark.slow
+def test_shards_are_saved_in_the_precision_that_was_chosen(make_job: Any) -> None:
+    """Tied weights are cast once: the folder has each tensor once, as of one process."""
+    config = {"max_steps": 1, "save_precision": "bfloat16"}
+    whole, sharded = make_job("whole", **config), make_job("sharded", on_shards(2), **config)
+    launch(whole)
+    launch(sharded)
+    found, expected = (load_file(job.output / "model.safetensors") for job in (sharded, whole))
+    assert {name: (tensor.dtype, tensor.shape) for name, tensor in found.items()} == {
+        name: (torch.bfloat16, tensor.shape) for name, tensor in expected.items()
+    }
+    assert (sharded.output / "config.json").read_text("utf-8") == (whole.output / "config.json").read_text("utf-8")
+
+
 def test_the_examples_of_launching_shard_as_the_test_does() -> None:
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
     from accelerate.utils.launch import prepare_multi_gpu_env

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from qalign.errors import DataError, ModelError
 from qalign.progress import Bar
 from qalign.records import Example
-from qalign.training import Adapter, TrainingConfig, loop
+from qalign.training import Adapter, TrainingConfig, checkpoints, loop
 from qalign.training.accelerator import make_accelerator, reset
 from qalign.training.batches import GlobalBatches, tokenize
 from qalign.training.launch import launch
@@ -163,12 +163,19 @@ def test_the_schedule_is_used(make_job: Any) -> None:
 
 
 def test_bfloat16_is_near_float32_and_keeps_float32_weights(make_job: Any) -> None:
-    exact, rounded = make_job("exact", max_steps=10), make_job("rounded", max_steps=10, precision="bfloat16")
+    exact = make_job("exact", max_steps=20)
+    rounded = make_job(
+        "rounded", {"seconds_per_checkpoint": 0.0}, max_steps=20, precision="bfloat16", save_precision="float32"
+    )
     launch(exact)
     launch(rounded)
     assert losses(rounded) == pytest.approx(losses(exact), abs=0.05)
     assert losses(rounded) != pytest.approx(losses(exact), abs=1e-6), "bfloat16 was not used"
-    assert {tensor.dtype for tensor in weights(rounded.output).values()} == {torch.float32}
+    checkpoint = checkpoints.latest(rounded.scratch)
+    assert checkpoint is not None
+    for folder in (rounded.output, checkpoint):
+        assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float32}
+        assert any((tensor != tensor.bfloat16()).any() for tensor in weights(folder).values())
 
 
 def test_the_next_stage_of_a_process_chooses_its_device(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import prompt, render, render_prompts, set_chat_template
 from qalign.errors import ModelError
+from qalign.generation.local import open_local
+from qalign.generation.protocol import DecodingConfig, Request
+from qalign.placement import Placement
 from qalign.records import Example
 from qalign.training import Adapter
 from qalign.training.launch import launch
@@ -72,6 +79,108 @@ def test_the_folder_opens_in_plain_transformers(trained: Path, base: Path, examp
     answers = [model.generate(**given, max_new_tokens=5).tolist() for _ in range(2)]
     assert answers[0] == answers[1]
     assert {path.name for path in trained.iterdir()} >= {"config.json", "metrics.jsonl", "training.json"}
+
+
+ODD = {
+    "repetition_penalty": 1.3, "num_beams": 4, "max_new_tokens": 3, "max_length": 20, "min_new_tokens": 2,
+    "suppress_tokens": [5], "begin_suppress_tokens": [6], "bad_words_ids": [[7]], "forced_bos_token_id": 8,
+    "forced_eos_token_id": 9, "no_repeat_ngram_size": 2, "guidance_scale": 1.5, "temperature": 0.3, "top_k": 5,
+    "do_sample": True, "sequence_bias": [[[10], 5.0]], "length_penalty": 2.0, "encoder_repetition_penalty": 1.2,
+    "cache_implementation": "static", "eta_cutoff": 0.1, "num_return_sequences": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(params=["generation_config.json", "config.json"])
+def odd_base(base: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A base whose folder asks for another decoding, in the file of today or in that of old."""
+    folder = Path(shutil.copytree(base, tmp_path / "odd"))
+    if request.param == "config.json":
+        (folder / "generation_config.json").unlink()
+    values = json.loads((folder / request.param).read_text(encoding="utf-8"))
+    tasks = {"task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}}
+    values |= ODD | (tasks if request.param == "config.json" else {})
+    (folder / request.param).write_text(json.dumps(values), encoding="utf-8")
+    return folder
+
+
+def test_nothing_of_the_bases_decoding_stays(odd_base: Path, base: Path, make_job: Any) -> None:
+    """The folder says plain greedy, in every file; transformers answers from it as the package does."""
+    job = dataclasses.replace(make_job(max_steps=1), model=odd_base)
+    launch(job)
+    settings = json.loads((job.output / "generation_config.json").read_text(encoding="utf-8"))
+    original = AutoTokenizer.from_pretrained(base)
+    assert settings.pop("transformers_version")
+    assert settings == {
+        "do_sample": False, "eos_token_id": original.eos_token_id, "bos_token_id": original.bos_token_id,
+        "pad_token_id": original.pad_token_id,
+    }  # fmt: skip
+    config = json.loads((job.output / "config.json").read_text(encoding="utf-8"))
+    assert not ODD.keys() & config.keys() and not config.get("task_specific_params")
+    assert_answers_are_greedy(job.output)
+
+
+def test_a_base_is_measured_plainly_whatever_its_folder_asks_for(odd_base: Path, base: Path) -> None:
+    ours = open_local(odd_base, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
+    plain = open_local(base, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
+    requests = [Request(str(place), text) for place, text in enumerate(INSTRUCTIONS)]
+    for way in ("_in_batches", "_one_by_one"):
+        prompts = render_prompts(INSTRUCTIONS, ours.tokenizer)
+        keys, extra = [request.key for request in requests], [False] if way == "_in_batches" else []
+        answers = [sorted(getattr(backend, way)(prompts, keys, *extra)) for backend in (ours, plain)]
+        assert answers[0] == answers[1] and all(len(ids) > 2 for _, ids, _ in answers[0])
+
+
+def assert_answers_are_greedy(folder: Path) -> None:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), load_tokenizer(folder)
+    backend = open_local(folder, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
+    for completion in backend.generate([Request(text, text) for text in INSTRUCTIONS]):
+        turns = [{"role": "user", "content": completion.key}]
+        given = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        said = model.generate(**given, max_new_tokens=12)[0, given["input_ids"].shape[1] :]
+        assert tokenizer.decode(said, skip_special_tokens=True) == completion.text
+
+
+@pytest.mark.parametrize(
+    ("config", "saved"),
+    [
+        ({"precision": "bfloat16"}, "bfloat16"),
+        ({"precision": "bfloat16", "save_precision": "float32"}, "float32"),
+        ({"precision": "float32", "save_precision": "bfloat16"}, "bfloat16"),
+        ({"precision": "float32"}, "float32"),
+        ({"precision": "bfloat16", "adapter": Adapter(rank=2)}, "bfloat16"),
+    ],
+)
+def test_weights_are_saved_in_the_precision_that_was_chosen(make_job: Any, config: Any, saved: str) -> None:
+    job = make_job(max_steps=1, **config)
+    launch(job)
+    weights = load_file(job.output / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {getattr(torch, saved)}
+    assert json.loads((job.output / "config.json").read_text(encoding="utf-8"))["dtype"] == saved
+    assert AutoModelForCausalLM.from_pretrained(job.output).dtype == getattr(torch, saved)
+    assert json.loads((job.output / "training.json").read_text(encoding="utf-8"))["config"]["save_precision"] == (
+        config.get("save_precision")
+    )
+
+
+def test_bfloat16_is_the_rounded_float32(make_job: Any) -> None:
+    jobs = [make_job(precision, max_steps=2, save_precision=precision) for precision in ("float32", "bfloat16")]
+    for job in jobs:
+        launch(job)
+    whole, rounded = (load_file(job.output / "model.safetensors") for job in jobs)
+    assert whole.keys() == rounded.keys()
+    assert all(torch.equal(whole[name].bfloat16(), rounded[name]) for name in whole)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_every_file_has_the_permissions_of_the_umask(make_job: Any, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        job = make_job(max_steps=1)
+        launch(job)
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in job.output.iterdir()}
+    assert "model.safetensors" in modes and set(modes.values()) == {oct(0o666 & ~mask)}
 
 
 def test_a_second_stage_starts_from_the_folder_of_the_first(make_job: Any) -> None:

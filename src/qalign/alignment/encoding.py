@@ -1,4 +1,5 @@
-"""Texts to token ids, as the library tokenizers gives them; many texts by gigatoken, which is several times as fast.
+"""Texts to token ids and back. Ids are those of the library tokenizers; many texts go by gigatoken, which is several times
+as fast.
 
 gigatoken is asked where nothing but the merges decides: LLaMA 2's and Mistral's kind of tokenizer, whose texts are neither
 normalised nor cut by what Unicode says of a character, of which the two libraries know different versions. Some of the texts
@@ -124,6 +125,12 @@ def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True
         return encoded
     _distrust(tokenizer)
     return slowly(texts)
+
+
+def decode(ids: Sequence[int], tokenizer: Any) -> str:
+    """The text of token ids without its special tokens, each space as the model wrote it: some tokenizers would clean up
+    "3 , 4" to "3, 4"."""
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _by_gigatoken(tokenizer: Any, texts: list[str], add_special_tokens: bool) -> list[Ids] | None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..alignment.encoding import decode
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
 from ..placement import Placement
 from ..records import Finish, sha256
@@ -85,7 +86,7 @@ class Local:
             for place, ids, finish in answers:
                 yield Completion(
                     keys[place],
-                    self.tokenizer.decode(ids, skip_special_tokens=True),
+                    decode(ids, self.tokenizer),
                     sha256(prompt(requests[place].instruction)),
                     len(ids),
                     finish,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..alignment.encoding import decode
 from ..alignment.prompts import prompt, render_prompts
 from ..errors import ModelError
 from ..placement import Placement
@@ -66,7 +67,7 @@ class Engine:
         ids = list(said.token_ids)
         if finish == "stop" and ids and ids[-1] in self.ends:
             ids.pop()
-        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        text = decode(ids, self.tokenizer)
         return Completion(request.key, text, sha256(prompt(request.instruction)), len(ids), finish)
 
 

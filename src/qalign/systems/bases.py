@@ -38,7 +38,7 @@ def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage], frames: Sequence
     else frames its examples."""
     return Stage(
         "base-tiny",
-        2,
+        3,
         {"tiny": asdict(config), "frame": [prompt(""), *frames]},
         make_tiny_base,
         dict(corpora),

@@ -123,7 +123,7 @@ class Study:
         config = self.settings.apply(self.system, stage, config)
         return Stage(
             f"train-{stage}",
-            1,
+            2,
             {"stage": stage, "training": _plain(config), "prompt": [PREFIX, SUFFIX]},
             stages.train,
             {"model": model, "examples": examples},
@@ -152,7 +152,7 @@ class Study:
         decoding = self.settings.apply(self.system, "generation", default)
         predictions = Stage(
             f"generate-{name}",
-            1,
+            2,
             {"decoding": _plain(decoding), "title": name, "prompt": [PREFIX, SUFFIX]},
             stages.predict,
             {"model": model, "test": corpus},

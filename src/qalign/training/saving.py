@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from ..alignment.prompts import end_of_sequence, set_chat_template
 from ..records import usual_permissions
 from .models import embeddings_of, greedy, no_bars, pad_id
 
+SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 Precision = Literal["bfloat16", "float32"]
 
 
@@ -27,26 +29,38 @@ def save(
 
     dtype = getattr(torch, precision)
     set_chat_template(tokenizer)
+    tokenizer.clean_up_tokenization_spaces = False  # answers are read as the model wrote them
     end = end_of_sequence(tokenizer)
     model.generation_config = greedy(end, tokenizer.bos_token_id, pad_id(tokenizer, embeddings_of(model)))
-    if hasattr(model.config, "task_specific_params"):  # an old place for sampling options, which pipelines read
-        model.config.task_specific_params = None
+    configs = [model.config, *(getattr(model.config, name) for name in model.config.sub_configs)]
+    for config in configs:
+        _remove_decoding(config)
     if weights is None:
         for parameter in model.parameters():
             parameter.data = _cast(parameter.data, dtype)
     else:
-        cast: dict[int, Any] = {}  # by place in memory: tied weights have two names, and stay one tensor
+        kept = {name for name, _ in model.named_parameters()}
         for name, _ in model.named_parameters(remove_duplicate=False):
-            if name in weights:
-                weight = weights.pop(name)
-                weights[name] = cast.setdefault(weight.data_ptr(), _cast(weight, dtype))
+            weight = weights.pop(name)
+            if name in kept:  # of tied weights, the first; the others would be written as well
+                weights[name] = _cast(weight, dtype)
     with no_bars():
         model.save_pretrained(output, state_dict=weights)
         tokenizer.save_pretrained(output)
-    for config in (model.config, *(getattr(model.config, name) for name in model.config.sub_configs)):
+    for config in configs:
         config.dtype = dtype
     model.config.save_pretrained(output)  # again: of FSDP shards transformers names the precision of training
     usual_permissions(output)
+
+
+def _remove_decoding(config: Any) -> None:
+    """Takes out of a model's configuration what older versions of transformers kept there of its decoding."""
+    from transformers import GenerationConfig
+
+    of_the_model = {*(field.name for field in dataclasses.fields(config)), *SPECIAL}
+    for name in {*vars(GenerationConfig()), "task_specific_params"} - of_the_model:
+        if name in vars(config):
+            delattr(config, name)
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:

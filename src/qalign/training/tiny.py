@@ -6,11 +6,13 @@ covered and nothing is unknown. It knows nothing; a short training teaches it th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..alignment.encoding import BYTES
 from ..errors import SettingError
 from .saving import save
 
@@ -62,7 +64,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     raw.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, BEGIN, END, *(f"<0x{byte:02X}>" for byte in range(256))],
+        special_tokens=[PAD, BEGIN, END, *BYTES],
         show_progress=False,
     )
     raw.train_from_iterator(texts, trainer)
@@ -70,8 +72,20 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         single=f"{BEGIN} $A", pair=f"{BEGIN} $A $B", special_tokens=[(BEGIN, raw.token_to_id(BEGIN))]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token=BEGIN, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
+        tokenizer_object=with_plain_bytes(raw), bos_token=BEGIN, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
     )
+
+
+def with_plain_bytes(raw: Any) -> Any:
+    """A tokenizer of the library tokenizers with its byte tokens as ordinary tokens, the same ids.
+
+    The trainer takes them as special tokens only, and decoding leaves special tokens out: `Giá` would become `Gi`.
+    """
+    from tokenizers import Tokenizer
+
+    described = json.loads(raw.to_str())
+    described["added_tokens"] = [token for token in described["added_tokens"] if token["content"] not in BYTES]
+    return Tokenizer.from_str(json.dumps(described))
 
 
 def make_tiny(texts: Iterable[str], config: TinyConfig, output: Path) -> None:
