@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import texts
 from transformers import AutoTokenizer
 
 from qalign.alignment.encoding import BYTES, FEWEST, decode, encode
@@ -47,7 +46,7 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     if request.param == "world":
         return load_tokenizer(WORLD_FOLDER)
     folder = tmp_path_factory.mktemp("tiny")
-    train_tokenizer(texts(), 600).save_pretrained(folder)
+    train_tokenizer(LANGUAGES * 4, 600).save_pretrained(folder)
     return load_tokenizer(folder)
 
 

@@ -72,7 +72,11 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         single=f"{BEGIN} $A", pair=f"{BEGIN} $A $B", special_tokens=[(BEGIN, raw.token_to_id(BEGIN))]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=with_plain_bytes(raw), bos_token=BEGIN, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
+        tokenizer_object=with_plain_bytes(raw),
+        bos_token=BEGIN,
+        eos_token=END,
+        pad_token=PAD,
+        clean_up_tokenization_spaces=False,
     )
 
 
