@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from qalign.errors import DataError
 from qalign.reporting.results import load, results, tables, write
 from qalign.reporting.tables import Table
+from qalign.untrusted import printable
 
 HOSTILE = "a|b & 50% \\x_{1} <script>*#$~^`[x](y)\n\x1b[31mred"
 
@@ -173,7 +175,41 @@ def test_another_file_is_no_results(text: str, tmp_path: Path) -> None:
 
 def test_csv_holds_every_cell_as_it_is() -> None:
     table = Table("t", ["system", "x"], [[HOSTILE, "1"]])
-    assert list(csv.reader(io.StringIO(table.csv()))) == [["system", "x"], [HOSTILE, "1"]]
+    assert list(csv.reader(io.StringIO(table.csv()))) == [["system", "x"], [printable(HOSTILE), "1"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["-3.1", "+2.0", "-", "-1,200", "12.5 ± 1.2", "-3.1 to 4.0", "-2.5 to -0.1", "5.0 -> -2.5", "a-b", "1=1"]
+)
+def test_figures_stay_figures_in_csv(text: str) -> None:
+    assert list(csv.reader(io.StringIO(Table("t", ["x"], [[text]]).csv()))) == [["x"], [text]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "'=1", '"=1', "\u201c=1", "\uff1d1", "\uff0b1",
+        "\uff0d1", "\uff201",
+        "-3.1;=1", "a;=1", "a; +cmd", "a|@x", "-1 +cmd|' /C calc'!A0", "--1", "+", "-x", "-3.1\n",
+        "-1 to =1", "+2.0=1", "\u00a0=1",
+    ],
+)  # fmt: skip
+def test_no_cell_of_a_csv_is_a_formula(text: str) -> None:
+    made = Table("t", ["x", text], [["a", text]]).csv()
+    (_, head), (_, cell) = csv.reader(io.StringIO(made))
+    for part in (*re.split("[;|]", head), *re.split("[;|]", cell)):
+        assert not re.match(r"[\s\"\u201c]*[=+@\uff1d\uff0b\uff0d\uff20-]", part), cell
+        assert "'" in part[:1] or not re.match(r"[\s'\"\u201c]*[=+@\uff1d\uff0b\uff0d\uff20-]", part), cell
+
+
+STEERS = "\x1b]52;c;eA==\x07 \x9b31m \u202egnp \udcff"
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv"])
+def test_no_form_of_a_table_steers_what_shows_it(form: str) -> None:
+    made = getattr(Table(STEERS, [STEERS], [[STEERS]], STEERS), form)()
+    assert printable(made.replace("\n", "")) == made.replace("\n", "")
+    made.encode("utf-8")
 
 
 def test_markdown_keeps_its_columns_whatever_is_in_a_cell() -> None:

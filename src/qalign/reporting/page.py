@@ -91,8 +91,10 @@ def policy(style: str, script: str) -> str:
 
 
 def _clean(value: Any) -> str:
-    """Text without control characters and half surrogate pairs, which HTML does not allow."""
-    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", str(value))
+    """Text without control characters and half surrogate pairs, which HTML does not allow, and without what turns the
+    direction of all text behind it."""
+    unsafe = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    return re.sub(unsafe, "\N{REPLACEMENT CHARACTER}", str(value))
 
 
 # --- what the template shows ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ..records import atomic_file, write_json
 from ..untrusted import parse_json
 from .findings import p_value
 from .schema import check
-from .tables import Table
+from .tables import Table, without_formula
 
 FORMAT = "qalign-results"
 VERSION = 1
@@ -273,7 +273,9 @@ def write(found: Mapping[str, Any], made: Sequence[Table], folder: Path) -> list
     files = {
         "results.md": "\n".join(table.markdown() for table in made),
         "results.tex": "\n".join(table.latex() for table in made),
-        "results.csv": "\n".join(f"# {' '.join(table.title.split())}\n{table.csv()}" for table in made),
+        "results.csv": "\n".join(
+            f"# {without_formula(' '.join(table.title.split()))}\n{table.csv()}" for table in made
+        ),
     }
     for name, text in files.items():
         with atomic_file(folder / name) as temporary:

@@ -9,10 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..untrusted import printable
+
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
 }  # fmt: skip
+
+_FIGURES = re.compile(r"-|[+-]?\d[\d,]*(?:\.\d+)?(?: (?:±|to|->) [+-]?\d[\d,]*(?:\.\d+)?)?")
+"""What our own cells hold that begins with a sign: a figure, a difference, an interval, or a dash for none."""
+_FORMULA = re.compile(r"(?:^|(?<=[;|]))(?=[\s'\"\u2018-\u201f]*[=+@\uff1d\uff0b\uff0d\uff20-])")
+"""The places before what may be a formula: a sign behind spaces and quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Table:
         head = r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}"
         body = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
         lines = [
-            f"% {' '.join(self.title.split())}",
+            f"% {_plain(self.title)}",
             head,
             r"\toprule",
             body[0],
@@ -49,12 +56,14 @@ class Table:
             r"\bottomrule",
             r"\end{tabular}",
         ]
-        return "\n".join([*lines, *([f"% {' '.join(self.note.split())}"] if self.note else []), ""])
+        return "\n".join([*lines, *([f"% {_plain(self.note)}"] if self.note else []), ""])
 
     def csv(self) -> str:
-        """Comma-separated values with the column heads first."""
+        """Comma-separated values with the column heads first; no cell of them is a formula to a spreadsheet."""
         out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows([self.columns, *self.rows])
+        csv.writer(out, lineterminator="\n").writerows(
+            [map(without_formula, row) for row in (self.columns, *self.rows)]
+        )
         return out.getvalue()
 
     def rich(self) -> Any:
@@ -79,14 +88,23 @@ def _bar(cells: Sequence[str]) -> str:
     return "| " + " | ".join(_markdown(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
+def without_formula(text: str) -> str:
+    """The text of a cell with an apostrophe before what a spreadsheet would compute; numbers and intervals stay as they are.
+
+    The rule is OWASP's ("CSV injection"), for spreadsheets that split cells at semicolons and tabs too.
+    """
+    text = printable(text)
+    return text if _FIGURES.fullmatch(text) else _FORMULA.sub("'", text)
+
+
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", " ".join(_plain(text).split()))
+    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", _plain(text))
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(_plain(text).split()))
+    return "".join(_LATEX.get(character, character) for character in _plain(text))
 
 
 def _plain(text: str) -> str:
-    """No control characters: what a model wrote may not steer a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    """One line without control characters: what a model wrote may not steer a terminal."""
+    return printable(" ".join(text.split()))
