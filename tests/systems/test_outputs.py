@@ -62,6 +62,12 @@ def test_what_a_stage_left_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     assert read(tmp_path) == value
 
 
+def test_own_data_has_no_published_counts(tmp_path: Path) -> None:
+    _, value = WHOLE["counts.json"]
+    (tmp_path / "counts.json").write_text(json.dumps({**value, "published": None}), encoding="utf-8")
+    assert outputs.corpus_counts(tmp_path)["published"] is None
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_no_stage_left_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     read, value = WHOLE[name]
@@ -69,7 +75,8 @@ def test_what_no_stage_left_is_refused_in_one_line(tmp_path: Path, name: str) ->
     rows = [value] if isinstance(value, dict) else value
     for key in rows[0]:
         texts += [
-            json.dumps([{**rows[0], key: wrong}] if rows is value else {**value, key: wrong}) for wrong in (None, [[]])
+            json.dumps([{**rows[0], key: wrong}] if rows is value else {**value, key: wrong})
+            for wrong in ([[]], {"a": [[]]})
         ]
     for text in texts:
         (tmp_path / name).write_bytes(text.encode("utf-8", "surrogatepass"))

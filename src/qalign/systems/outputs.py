@@ -23,7 +23,7 @@ class CorpusCounts(msgspec.Struct):
 
     corpus: str
     counts: Counts
-    published: Counts
+    published: Counts | None
     kept: Counts
     dropped: list[dict[str, str]]
     notes: list[str]
