@@ -23,6 +23,7 @@ FOLDERS = ("corpora", "alignment", "training", "generation", "evaluation", "repo
 # What all of them may import; each of these, only what is named beside it.
 LEAVES = {
     "languages": {"errors", "untrusted"},
+    "language_file": {"languages", "errors", "untrusted"},
     "numerals": {"languages"},
     "separators": {"languages"},
     "numbers": {"languages", "errors", "numerals", "separators"},

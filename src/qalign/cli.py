@@ -152,7 +152,7 @@ def score_command(
     from .evaluation.benchmarks import BENCHMARKS
     from .evaluation.external import score_file
     from .evaluation.scores import score
-    from .languages import load_languages
+    from .language_file import load_languages
     from .records import write_jsonl
     from .reporting.results import score_table
 
@@ -185,7 +185,7 @@ def check_command(
     runs: Annotated[Path, typer.Option(help="Where hub revisions are recorded.")] = Path("runs"),
 ) -> None:  # fmt: skip
     """Read a corpus as a run would, and show its counts by language."""
-    from .languages import load_languages
+    from .language_file import load_languages
     from .systems.checks import check
 
     for table in check(corpus, role, codes(languages), data, runs, load_languages(language_file), drop_invalid):

@@ -6,10 +6,8 @@ Codes are ISO 639-1 (ISO 639-3 for Flores), scripts ISO 15924; separators and gr
 from __future__ import annotations
 
 import dataclasses
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from .errors import SettingError, nearest
@@ -100,67 +98,6 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
             f"unknown language '{code}': {nearest(code, table)} (a further one is a row in a file: --language-file)"
         )
     return table[code]
-
-
-def load_languages(path: Path | None) -> dict[str, Language]:
-    """The table, with the rows of a TOML file added (`[[language]]`, fields as in `Language`; code and name are needed).
-
-    Raises:
-        SettingError: the file is missing or no TOML, a row lacks a field or has an unknown one.
-    """
-    table = dict(LANGUAGES)
-    if path is None:
-        return table
-    try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("language", [])
-    except OSError as error:
-        raise SettingError(f"cannot read the language file {path}: {error.strerror}; give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} is no TOML: {error}; see [[language]] in docs/data.md") from error
-    if not rows or not isinstance(rows, list):
-        raise SettingError(f"{path} has no [[language]] row; see docs/data.md")
-    for row in rows:
-        added = language_from(row, str(path))
-        table[added.code] = added
-    return table
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-_FITS: Mapping[str, Callable[[Any], bool]] = {
-    "zero": lambda value: value == "" or (_is_text(value) and len(value) == 1 and value.isdecimal()),
-    "decimal": lambda value: _is_text(value) and len(value) == 1,
-    "indian_groups": lambda value: isinstance(value, bool),
-    "myriads": lambda value: isinstance(value, bool),
-    "answer_markers": lambda value: isinstance(value, list | tuple) and all(_is_text(v) and v.strip() for v in value),
-    "scales": lambda value: isinstance(value, Mapping) and all(type(factor) is int for factor in value.values()),
-}
-_EXPECTED = {
-    "zero": "one digit, or empty",
-    "decimal": "one character",
-    "indian_groups": "true or false",
-    "myriads": "true or false",
-    "answer_markers": "a list of texts",
-    "scales": "a table from words to whole numbers",
-}
-
-
-def language_from(row: Mapping[str, Any], where: str) -> Language:
-    """The language that a mapping of field names describes (a row of a TOML file, or of a stage's config)."""
-    names = [f.name for f in dataclasses.fields(Language)]
-    for name in row:
-        if name not in names:
-            raise SettingError(f"{where}: a language has no field '{name}': {nearest(name, names)}")
-    for name in ("code", "name"):
-        if not isinstance(row.get(name), str) or not row[name]:
-            raise SettingError(f"{where}: a language row needs '{name}', a text")
-    for name, value in row.items():
-        if not _FITS.get(name, _is_text)(value):
-            expected = _EXPECTED.get(name, "a text")
-            raise SettingError(f"{where}: '{name}' of the language {row['code']} is {value!r}; it must be {expected}")
-    return Language(**{**row, "answer_markers": tuple(row.get("answer_markers", ()))})
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:

@@ -130,7 +130,8 @@ def _study(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.FIELD=VALUE", help="Change one value of a stage; may be repeated.")] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all stages and results.")] = Path("runs"),
 ) -> Study:  # fmt: skip
-    from .languages import STUDY, language, load_languages
+    from .language_file import load_languages
+    from .languages import STUDY, language
     from .systems import SCALES, SYSTEMS, Study
     from .systems.settings import parse_settings
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from qalign.corpora import CORPORA, Role, Source, Text, read
 from qalign.corpora.framed import final_values
 from qalign.errors import DataError
-from qalign.languages import LANGUAGES, STUDY, language_from, names_of
+from qalign.language_file import language_from
+from qalign.languages import LANGUAGES, STUDY, names_of
 
 Load = Callable[..., Text]
 Find = Callable[..., Source]

@@ -16,7 +16,8 @@ from ..corpora import Source, read
 from ..errors import DataError
 from ..evaluation.scores import judge, score
 from ..generation import DecodingConfig, generate, open_backend
-from ..languages import Language, language_from
+from ..language_file import language_from
+from ..languages import Language
 from ..pipeline import Work
 from ..records import Document, Example, Pair, Prediction, Problem, read_jsonl, write_json, write_jsonl
 from ..training.config import Adapter, TrainingConfig

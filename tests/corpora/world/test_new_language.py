@@ -20,7 +20,8 @@ from qalign.corpora.world.plots import Event, Story, work_out
 from qalign.corpora.world.sets import SIZES, stories
 from qalign.errors import SettingError
 from qalign.evaluation.extraction import paper, strict
-from qalign.languages import LANGUAGES, STUDY, Language, load_languages
+from qalign.language_file import load_languages
+from qalign.languages import LANGUAGES, STUDY, Language
 
 ROW = """
 [[language]]

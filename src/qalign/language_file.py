@@ -1,0 +1,178 @@
+"""Rows for further languages, from a TOML file: each field is checked before a number is read by it.
+
+A row of a known code changes the fields that it gives. English cannot be changed: all other languages are compared with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingError, nearest
+from .languages import LANGUAGES, Language
+from .untrusted import printable
+
+RESERVED = ("all", "average", "non_english")
+"""Names that stand in tables where codes of languages do."""
+
+LARGEST_FILE = 2**20
+"""Bytes that a language file may have."""
+
+_CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
+_NUMBER_MARKS = frozenset(".,' \u00a0\u202f")
+
+
+def load_languages(path: Path | None) -> dict[str, Language]:
+    """The table, with the rows of a TOML file added (`[[language]]`, fields as in `Language`; code and name are needed).
+
+    Raises:
+        SettingError: the file is missing or no TOML, a row lacks a field or has one that does not fit, a code or a name
+            stands twice or is taken.
+    """
+    table = dict(LANGUAGES)
+    if path is None:
+        return table
+    added: list[str] = []
+    for row in _rows(path):
+        code = row.get("code")
+        if code in added:
+            raise SettingError(f"{path}: the language '{printable(code)}' stands twice; keep one row")
+        known = dataclasses.asdict(table[code]) if isinstance(code, str) and code in table else {}
+        language = language_from({**known, **row} if "name" in row else row, str(path))
+        if language.code == "en":
+            raise SettingError(f"{path}: English ('en') cannot be changed; give the row another code")
+        for other in table.values():
+            if other.code != language.code and other.code.lower() == language.code.lower():
+                raise SettingError(
+                    f"{path}: the code '{language.code}' differs from '{other.code}' in its letters' case only"
+                )
+            if other.code != language.code and other.name.casefold() == language.name.casefold():
+                raise SettingError(
+                    f"{path}: '{language.code}' is named {language.name}, as '{other.code}' is; give it its own name"
+                )
+        table[language.code] = language
+        added.append(language.code)
+    return table
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The `[[language]]` tables of a TOML file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise SettingError(f"{path} is no file; give a TOML file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise SettingError(
+                f"{path} is larger than {LARGEST_FILE // 2**20} MiB; give a TOML file with rows of languages"
+            )
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingError(f"cannot read the language file {path}: {error.strerror}; give a TOML file") from error
+    except RecursionError as error:
+        raise SettingError(f"{path} is nested too deeply; see [[language]] in docs/data.md") from error
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        raise SettingError(
+            f"{path} is no TOML: {printable(str(error))[:200]}; see [[language]] in docs/data.md"
+        ) from error
+    rows = content.pop("language", None)
+    if content:
+        raise SettingError(
+            f"{path} holds '{printable(next(iter(content)))}', which is no [[language]] row; see docs/data.md"
+        )
+    if not isinstance(rows, list) or not rows:
+        raise SettingError(f"{path} has no [[language]] row; see docs/data.md")
+    for row in rows:
+        if not isinstance(row, dict):
+            raise SettingError(
+                f"{path}: 'language' holds {row!r:.80}; it must be [[language]] tables, see docs/data.md"
+            )
+    return rows
+
+
+def language_from(row: Mapping[str, Any], where: str) -> Language:
+    """The language that a mapping of field names describes (a row of a TOML file, or of a stage's config).
+
+    Raises:
+        SettingError: a field is unknown, missing or does not fit, or two fields contradict each other.
+    """
+    names = [f.name for f in dataclasses.fields(Language)]
+    for name in row:
+        if name not in names:
+            raise SettingError(f"{where}: a language has no field '{printable(name)[:80]}': {nearest(name, names)}")
+    for name in ("code", "name"):
+        if not isinstance(row.get(name), str) or not row[name]:
+            raise SettingError(f"{where}: a language row needs '{name}', a text")
+    if row["code"] in RESERVED or not _CODE.fullmatch(row["code"]):
+        raise SettingError(
+            f"{where}: '{printable(row['code'])[:80]}' is no code of a language; give one such as vi, yue or zh-Hant (not "
+            f"{', '.join(RESERVED)})"
+        )
+    for name, value in row.items():
+        fits, expected = _FIELDS[name]
+        if not fits(value):
+            raise SettingError(
+                f"{where}: '{name}' of the language {row['code']} is {value!r:.80}; it must be {expected}"
+            )
+    language = Language(**{**row, "answer_markers": tuple(row.get("answer_markers", ()))})
+    if language.decimal in language.groups:
+        raise SettingError(
+            f"{where}: the language {row['code']} has '{language.decimal}' both as 'decimal' and in 'groups'; state both fields"
+        )
+    return language
+
+
+def _is_line(value: Any) -> bool:
+    """Whether a value is a text of one line that shows something."""
+    return isinstance(value, str) and 0 < len(value) <= 200 and bool(value.strip()) and value.isprintable()
+
+
+def _is_zero(value: Any) -> bool:
+    return value == "" or (isinstance(value, str) and len(value) == 1 and unicodedata.decimal(value, None) == 0)
+
+
+def _are_scales(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    factors: dict[str, int] = {}
+    for word, factor in value.items():
+        if not _is_line(word) or any(character.isdigit() for character in word):
+            return False
+        if (
+            type(factor) is not int
+            or not 2 <= factor <= 10**18
+            or factors.setdefault(word.casefold(), factor) != factor
+        ):
+            return False
+    return True
+
+
+_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "code": (_is_line, "a text"),
+    "name": (_is_line, "a text of one line"),
+    "native_name": (lambda value: value == "" or _is_line(value), "a text of one line"),
+    "iso639_3": (
+        lambda value: isinstance(value, str) and re.fullmatch("([a-z]{3})?", value) is not None,
+        "three small letters",
+    ),
+    "script": (
+        lambda value: isinstance(value, str) and re.fullmatch("[A-Z][a-z]{3}", value) is not None,
+        "a code such as Latn",
+    ),
+    "zero": (_is_zero, "the digit for 0 of a script, or empty"),
+    "decimal": (
+        lambda value: isinstance(value, str) and value in (".", ","),
+        "'.' or ',' (the Arabic ones are read as these)",
+    ),
+    "groups": (
+        lambda value: isinstance(value, str) and set(value) <= _NUMBER_MARKS,
+        "characters out of . , ' and space (the Arabic ones are read as these)",
+    ),
+    "indian_groups": (lambda value: isinstance(value, bool), "true or false"),
+    "myriads": (lambda value: isinstance(value, bool), "true or false"),
+    "answer_markers": (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts"),
+    "scales": (_are_scales, "a table from words to whole numbers from 2 to 10^18, each word once and without digits"),
+}

@@ -1,0 +1,138 @@
+"""Rows of further languages: what fits is read, what does not is refused in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from qalign.errors import SettingError
+from qalign.evaluation.scores import AVERAGE, NON_ENGLISH
+from qalign.language_file import RESERVED, language_from, load_languages
+from qalign.languages import LANGUAGES, Language
+from qalign.numbers import find_numbers
+
+VI = '[[language]]\ncode = "vi"\nname = "Vietnamese"\n'
+
+
+def loaded(tmp_path: Path, text: str | bytes) -> dict[str, Language]:
+    path = tmp_path / "rows.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_languages(path)
+
+
+def test_every_field_is_read(tmp_path: Path) -> None:
+    text = VI + (
+        'native_name = "Tiếng Việt"\niso639_3 = "vie"\nscript = "Latn"\nzero = ""\ndecimal = ","\ngroups = "."\n'
+        'indian_groups = false\nmyriads = false\nanswer_markers = ["đáp án là"]\nscales = { "nghìn" = 1000, "tỷ" = 1000000000 }\n'
+    )
+    table = loaded(tmp_path, "\ufeff" + text)
+    assert {code: row for code, row in table.items() if code != "vi"} == LANGUAGES
+    assert table["vi"] == Language(
+        "vi", "Vietnamese", "Tiếng Việt", "vie", decimal=",", groups=".", answer_markers=("đáp án là",),
+        scales={"nghìn": 1000, "tỷ": 10**9},
+    )  # fmt: skip
+    assert [number.value for number in find_numbers("1.234,5 và 2 nghìn", table["vi"])] == [1234.5, 2000]
+
+
+def test_the_package_s_own_rows_fit() -> None:
+    for row in LANGUAGES.values():
+        assert language_from(dataclasses.asdict(row), "table") == row
+
+
+def test_a_known_code_changes_the_fields_that_are_given(tmp_path: Path) -> None:
+    german = loaded(tmp_path, '[[language]]\ncode = "de"\nname = "German"\nanswer_markers = ["ergebnis:"]\n')["de"]
+    assert german == dataclasses.replace(LANGUAGES["de"], answer_markers=("ergebnis:",))
+
+
+def test_the_names_in_tables_are_reserved() -> None:
+    assert {AVERAGE, NON_ENGLISH, "all"} == set(RESERVED)
+
+
+BROKEN = [
+    ("", "has no [[language]] row"),
+    ("language = []", "has no [[language]] row"),
+    ("language = 5", "has no [[language]] row"),
+    ('language = "vi"', "has no [[language]] row"),
+    ('[language]\ncode = "vi"\nname = "Vietnamese"\n', "has no [[language]] row"),
+    ("language=[1]", "'language' holds 1; it must be [[language]] tables"),
+    ("language=[[1]]", "'language' holds [1]; it must be"),
+    ("language=[{}]", "needs 'code', a text"),
+    ('[[languages]]\ncode = "vi"\nname = "Vietnamese"\n', "holds 'languages', which is no [[language]] row"),
+    (VI + "[other]\n", "holds 'other', which is no"),
+    ("[[language]", "is no TOML"),
+    (b"\xff\xfe[", "is no TOML"),
+    (VI + 'code = "vi"\n', "is no TOML"),
+    ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+    ("x = " + "9" * 5000, "is no TOML"),
+    ("x = 1\n" * 200_000, "larger than 1 MiB"),
+    (VI + VI, "the language 'vi' stands twice"),
+    (VI.replace("vi", "en"), "English ('en') cannot be changed"),
+    (VI.replace("Vietnamese", "German"), "'vi' is named German, as 'de' is"),
+    (VI.replace("Vietnamese", "english"), "'vi' is named english, as 'en' is"),
+    (VI + VI.replace('"vi"', '"vn"'), "'vn' is named Vietnamese, as 'vi' is"),
+    (VI.replace('"vi"', '"vi-VN"') + VI.replace('"vi"', '"vi-vn"').replace("ese", ""), "letters' case only"),
+    *((VI.replace("vi", code), "is no code of a language") for code in (
+        "average", "all", "non_english", "Vi", "v", "vi.jsonl", "../vi", "vi,id", "vi ", "v1", "việt", "vi-", "__proto__",
+        "constructor", "*",
+    )),
+    (VI.replace('"vi"', '""'), "needs 'code', a text"),
+    (VI.replace('"vi"', "5"), "needs 'code', a text"),
+    (VI.replace('"vi"', '["vi"]'), "needs 'code', a text"),
+    (VI.replace('"Vietnamese"', "2020-01-01"), "needs 'name', a text"),
+    (VI.replace('"Vietnamese"', '"  "'), "'name' of the language vi is '  '; it must be a text of one line"),
+    (VI.replace('"Vietnamese"', '"a\\nb"'), "'name' of the language vi is 'a\\nb'; it must be a text of one line"),
+    (VI.replace('"Vietnamese"', '"a\\u001Bb"'), "'name' of the language vi is 'a\\x1bb'; it must be"),
+    (VI.replace('"Vietnamese"', f'"{"a" * 300}"'), "it must be a text of one line"),
+    (VI + "names = 1\n", "no field 'names': did you mean 'name'?"),
+    (VI + '"\\u001B]0;" = 1\n', "no field '\\x1b]0;'"),
+    (VI + "native_name = 5\n", "'native_name' of the language vi is 5"),
+    (VI + 'iso639_3 = "vi"\n', "'iso639_3' of the language vi is 'vi'; it must be three small letters"),
+    (VI + 'script = "latin"\n', "it must be a code such as Latn"),
+    (VI + 'zero = "1"\n', "'zero' of the language vi is '1'; it must be the digit for 0"),
+    (VI + 'zero = "১"\n', "it must be the digit for 0"),
+    (VI + 'zero = "००"\n', "it must be the digit for 0"),
+    (VI + 'zero = "〇"\n', "it must be the digit for 0"),
+    (VI + "zero = 0\n", "it must be the digit for 0"),
+    (VI + 'decimal = ","\n', "has ',' both as 'decimal' and in 'groups'"),
+    (VI + 'groups = "."\n', "has '.' both as 'decimal' and in 'groups'"),
+    (VI + 'decimal = "5"\n', "it must be '.' or ','"),
+    (VI + 'decimal = "-"\n', "it must be '.' or ','"),
+    (VI + 'decimal = ""\n', "it must be '.' or ','"),
+    (VI + "decimal = 1.5\n", "it must be '.' or ','"),
+    (VI + 'groups = "0"\n', "it must be characters out of"),
+    (VI + 'groups = ",x"\n', "it must be characters out of"),
+    (VI + 'groups = [","]\n', "it must be characters out of"),
+    (VI + "indian_groups = 1\n", "it must be true or false"),
+    (VI + 'myriads = "false"\n', "it must be true or false"),
+    (VI + 'answer_markers = "đáp án"\n', "it must be a list of texts"),
+    (VI + 'answer_markers = [""]\n', "it must be a list of texts"),
+    (VI + 'answer_markers = ["\\u200B"]\n', "it must be a list of texts"),
+    (VI + "answer_markers = [1]\n", "it must be a list of texts"),
+    *((VI + f"scales = {scales}\n", "it must be a table from words to whole numbers") for scales in (
+        '{ "nghìn" = 0 }', '{ "nghìn" = -1000 }', '{ "nghìn" = 1 }', '{ "nghìn" = 1e3 }', '{ "nghìn" = true }', '{ "" = 1000 }',
+        '{ "1k" = 1000 }', '{ "nghìn" = 9999999999999999999 }', '["nghìn"]', '"nghìn"', '{ "tỷ" = 10, "Tỷ" = 100 }',
+        '{ "nghìn" = "1000" }', '{ a = { b = 1 } }',
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        loaded(tmp_path, text)
+    assert str(caught.value).startswith((str(tmp_path / "rows.toml"), f"cannot read the language file {tmp_path}"))
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_path_that_is_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/zero")):
+        with pytest.raises(SettingError, match="is no file; give a TOML file"):
+            load_languages(path)
+    with pytest.raises(SettingError, match=r"cannot read the language file .*: No such file"):
+        load_languages(tmp_path / "none.toml")
+    with pytest.raises(SettingError, match=r"cannot read the language file .*: File name too long"):
+        load_languages(tmp_path / ("a" * 5000))

@@ -1,0 +1,63 @@
+"""The JSONL of the package's own files: what was written is read again, and damage is one line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from qalign.errors import DataError
+from qalign.records import Judgement, Prediction, Problem, Reading, read_jsonl, to_json, write_jsonl
+
+PROBLEM = Problem("7", "th", "มีกี่ลูก?\u2028\x85", None, "18", "mgsm")
+READING = Reading("18", "18", 3, 5, "last", True)
+RECORDS = [
+    PROBLEM,
+    Prediction("7", "th", "18 👩\u200d👧", "ab", 12, "length"),
+    Judgement("7", "th", "18", "stop", "correct", READING, Reading(None, "", 0, 0, "none", False)),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_what_was_written_is_read_again(tmp_path: Path, record: Problem | Prediction | Judgement) -> None:
+    write_jsonl(tmp_path / "records.jsonl", [record, record])
+    assert list(read_jsonl(tmp_path / "records.jsonl", type(record))) == [record, record]
+
+
+LINE = to_json(PROBLEM)
+
+DAMAGED = [
+    (LINE[:-5], "line 2 is no Problem"),
+    ("", "line 2 is no Problem"),
+    ("[]", "line 2 is no Problem: Expected `object`"),
+    (LINE.replace('"18"', "18"), "Expected `str | null`, got `int` - at `$.gold`"),
+    (LINE.replace('"id"', '"idd"'), "missing required field `id`"),
+    (LINE.replace("mgsm", "m\\ud800x"), "line 2 is no Problem"),
+    ('{"x": ' + "[" * 100_000, "line 2 is no Problem"),
+    (LINE.encode().replace(b"mgsm", b"m\xffsm"), "line 2 is no Problem: 'utf-8' codec"),
+    (b"\0" * 40, "line 2 is no Problem"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), DAMAGED)
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_a_damaged_line_is_named(tmp_path: Path, line: str | bytes, message: str, suffix: str) -> None:
+    path = tmp_path / f"records{suffix}"
+    content = LINE.encode() + b"\n" + (line if isinstance(line, bytes) else line.encode()) + b"\n"
+    path.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    with pytest.raises(DataError) as caught:
+        list(read_jsonl(path, Problem))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).isprintable()
+
+
+def test_a_file_that_is_cut_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(LINE.encode() * 500)[:-9])
+    with pytest.raises(DataError, match=r"records.jsonl.gz cannot be read after line 0: .*; the file is damaged"):
+        list(read_jsonl(path, Problem))
+    path.write_bytes(b"no gzip")
+    with pytest.raises(DataError, match="Not a gzipped file"):
+        list(read_jsonl(path, Problem))
