@@ -6,7 +6,7 @@ VENV := .venv
 QALIGN := $(VENV)/bin/qalign
 READY := $(VENV)/.ready
 
-.PHONY: demo sample test lint setup clean
+.PHONY: demo sample test hostile lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -28,6 +28,9 @@ sample: $(READY)
 
 test: $(READY)
 	QALIGN_DATA="$(abspath $(DATA))" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+hostile: $(READY)
+	PYTHONPATH=tests $(VENV)/bin/python -m hostile --output "$(RUNS)/hostile" $(HOSTILE)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

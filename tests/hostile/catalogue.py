@@ -1,0 +1,20 @@
+"""All trials, by their ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import kills, reports, scoring, servers, settings
+from .trial import Trial
+
+KINDS = (scoring, reports, settings, servers, kills)
+
+
+def everything(fixtures: Path, seed: int = 1) -> dict[str, Trial]:
+    """The trials of all kinds; `fixtures` is the folder of valid inputs."""
+    found: dict[str, Trial] = {}
+    for module in KINDS:
+        for trial in module.trials(fixtures, seed):
+            assert trial.id not in found, f"two trials are named {trial.id}"
+            found[trial.id] = trial
+    return found
