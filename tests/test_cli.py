@@ -339,12 +339,22 @@ def test_a_base_that_is_not_whole(own_data: OwnData, runs: Path, tmp_path: Path,
     assert_refused(answer, tmp_path / "new", str(base), says)
 
 
-@pytest.mark.parametrize("spoiled", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_a_base_that_is_broken(own_data: OwnData, runs: Path, tmp_path: Path, spoiled: str) -> None:
+def test_a_base_whose_tokenizer_is_broken(own_data: OwnData, runs: Path, tmp_path: Path) -> None:
+    base = shutil.copytree(stage_folder(runs, "base-tiny"), tmp_path / "base")
+    (base / "tokenizer.json").write_text("{")
+    answer = run(tmp_path / "new", "monoreason", *without_tiny(options(own_data)), "--base", base)
+    assert_refused(answer, tmp_path / "new", str(base), "cannot be opened", failing="train-response-alignment")
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "says"),
+    [("config.json", "is not valid JSON"), ("model.safetensors", "is no whole safetensors file")],
+)
+def test_a_base_that_is_broken(own_data: OwnData, runs: Path, tmp_path: Path, spoiled: str, says: str) -> None:
     base = shutil.copytree(stage_folder(runs, "base-tiny"), tmp_path / "base")
     (base / spoiled).write_text("{")
     answer = run(tmp_path / "new", "monoreason", *without_tiny(options(own_data)), "--base", base)
-    assert_refused(answer, tmp_path / "new", str(base), "cannot be opened", failing="train-response-alignment")
+    assert_refused(answer, tmp_path / "new", str(base), says)
 
 
 def test_a_base_that_is_a_file(own_data: OwnData, tmp_path: Path) -> None:
@@ -679,6 +689,12 @@ def test_an_adopted_checkpoint_is_measured_like_ones_own(own_data: OwnData, runs
     )
     assert unknown.status == 2
     assert "did you mean 'multilingual-alignment'?" in unknown.err
+    weights = tmp_path / "elsewhere" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    broken = qalign("adopt", "sft", elsewhere, *options(own_data), "--runs", runs)
+    assert broken.status == 2
+    assert "is no whole safetensors file" in broken.err and len(broken.err.splitlines()) == 1
+    assert not list((runs / "stages").glob("train-sft*")) and not list((runs / "stages").glob("*.adopting"))
     nowhere = qalign("adopt", "sft", tmp_path / "nowhere", *options(own_data), "--runs", runs)
     assert nowhere.status == 2
     assert len(nowhere.err.splitlines()) == 1

@@ -517,6 +517,24 @@ def test_an_adopted_folder_is_a_finished_stage(tmp_path: Path) -> None:
         pipeline.adopt(stage("other"), tmp_path / "nowhere", tmp_path)
 
 
+def test_an_adopted_folder_has_the_permissions_of_any_new_one(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "inner").mkdir(parents=True)
+    for path in (source / "weights", source / "inner" / "tokens"):
+        path.write_text("x")
+        path.chmod(0o600)
+    (source / "inner").chmod(0o700)
+    source.chmod(0o500)
+    before = os.umask(0o022)
+    try:
+        folder = pipeline.adopt(stage("adopted"), source, tmp_path)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    assert {modes.pop("weights"), modes.pop("tokens"), modes.pop("stage.json")} == {0o644}
+    assert set(modes.values()) == {0o755}
+
+
 def test_adopting_a_finished_stage_takes_a_new_record(tmp_path: Path) -> None:
     """A folder that another run made holds a stage.json of its own, which says nothing about this stage."""
     run(tmp_path / "other", stage("model", {"value": 1}))

@@ -88,14 +88,14 @@ def adopt_command(
     from . import pipeline
     from .systems.bases import checkpoint
     from .systems.comparison import compare, training_stages
-    from .training.models import check_folder
+    from .training.models import check_model
 
     chain = {s.name.removeprefix("train-"): s for s in training_stages(compare(study, [system])[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:
         raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")
     folder = checkpoint(model, study.runs)
-    check_folder(folder)
+    check_model(folder)
     write(printable(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs)}"))
 
 

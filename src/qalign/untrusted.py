@@ -21,13 +21,14 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u
 belong to the spelling of several languages and stay."""
 
 
-def parse_json(text: str | bytes, where: str, half_pairs: bool = False) -> Any:
+def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite: bool = False) -> Any:
     """The value of a JSON text.
 
     Args:
         text: the JSON; bytes must be UTF-8.
         where: names the text in an error, such as `FILE line 3`.
         half_pairs: lets halves of surrogate pairs through, for one who replaces them (`with_whole_pairs`).
+        infinite: lets `Infinity` through, which configurations of models may hold.
 
     Raises:
         DataError: the text is not UTF-8 or not JSON, is nested deeper than `DEEPEST` levels, holds a key twice, `NaN`,
@@ -35,7 +36,8 @@ def parse_json(text: str | bytes, where: str, half_pairs: bool = False) -> Any:
     """
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        value = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite)
+        constant = _infinity if infinite else _refuse
+        value = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=constant, parse_float=_finite)
         if not half_pairs and (re.search(r"\\u[dD][89a-fA-F]", decoded) or _SURROGATE.search(decoded)):
             check_surrogates(json.dumps(value, ensure_ascii=False), where)
         if _depth(value) > DEEPEST:
@@ -79,6 +81,10 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not a number in JSON")
+
+
+def _infinity(name: str) -> float:
+    return float(name) if name != "NaN" else _refuse(name)
 
 
 def _finite(digits: str) -> float:

@@ -21,7 +21,8 @@ from ..records import write_json
 from ..revisions import FILE, resolve
 from ..stage_record import RECORD, Sha256, read_object
 from ..training.config import SUMMARY
-from ..training.models import check_folder, download
+from ..training.folders import check_folder
+from ..training.models import download
 from ..training.tiny import TinyConfig
 from .stages import fetch_base, make_tiny_base, name_served
 

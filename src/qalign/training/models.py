@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,33 +14,11 @@ from typing import Any
 
 from ..errors import ModelError, SettingError
 from ..huggingface import Repository, fetch
-from ..untrusted import parse_json, printable
+from ..untrusted import printable
 from .config import Adapter
+from .folders import check_finite, check_folder, check_values, read_settings, weight_files
 
 POINTER = "model.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
-
-
-def check_folder(folder: Path) -> None:
-    """Refuses what is no model folder; looks at names only.
-
-    Raises:
-        ModelError: a file that a model or its tokenizer needs is not there, or the weights are not safetensors.
-    """
-    if not folder.is_dir():
-        raise ModelError(f"{folder} is no folder; give a folder with a model, a hub name, or 'tiny'")
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json; give the folder of a transformers model")
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise ModelError(
-            f"{folder} has no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); save the model's tokenizer there: "
-            "tokenizer.save_pretrained(folder)"
-        )
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{folder} has no weights as .safetensors (other formats can run code when opened); convert them: "
-            "model.save_pretrained(folder, safe_serialization=True)"
-        )
 
 
 def resolve(folder: Path) -> Path:
@@ -130,11 +109,12 @@ def check_vocabulary(folder: Path) -> None:
             "(model.resize_token_embeddings) or remove the tokens, and save both again"
         )
     for name in ("config.json", "generation_config.json"):
-        _check_special_ids(folder / name, embeddings)
+        check_special_ids(folder / name, embeddings)
 
 
-def _check_special_ids(path: Path, embeddings: int) -> None:
-    values = parse_json(path.read_bytes(), str(path)) if path.is_file() else {}
+def check_special_ids(path: Path, embeddings: int) -> None:
+    """Refuses a configuration that names the beginning, end or padding by an id beyond the embeddings."""
+    values = read_settings(path)
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         ids = values.get(name)
         smallest = -1 if name == "pad_token_id" else 0  # the first LLaMA's way of saying that there is none
@@ -154,13 +134,46 @@ def load_model(folder: Path, dtype: Any) -> Any:
     Raises:
         ModelError: it cannot be opened, or lacks weights (which transformers would draw at random).
     """
+    model = _opened(folder, dtype)
+    for name, weight in model.state_dict().items():
+        check_finite(name, weight, folder)
+    found = model.generation_config
+    model.generation_config = greedy(found.eos_token_id, found.bos_token_id, found.pad_token_id)
+    return model
+
+
+def check_model(folder: Path) -> None:
+    """Opens a model folder to the last weight: its files, configuration, tokenizer, chat template, shapes and values.
+
+    Raises:
+        ModelError: something of it cannot be used.
+    """
+    import torch
+
+    check_folder(folder)
+    check_vocabulary(folder)
+    _check_template(folder)
+    _opened(folder, torch.bfloat16, device_map="meta")  # names and shapes alone, which takes no time
+    check_values(folder)
+
+
+def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
+    """The model as transformers opens it, once it is sure that it reads each weight of the folder, and has no other."""
     import torch
     from transformers import AutoModelForCausalLM
 
+    weight_files(folder)
+    _check_causal(folder)
     with no_bars():
         try:
             model, info = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+                folder,
+                dtype=dtype,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                local_files_only=True,
+                **options,
             )
         except torch.OutOfMemoryError:
             raise
@@ -172,9 +185,45 @@ def load_model(folder: Path, dtype: Any) -> Any:
         raise ModelError(
             f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
         )
-    found = model.generation_config
-    model.generation_config = greedy(found.eos_token_id, found.bos_token_id, found.pad_token_id)
+    if unknown := sorted(info["unexpected_keys"]):
+        raise ModelError(
+            f"the model in {folder} has {len(unknown)} weights that its architecture does not read, "
+            f"{printable(unknown[0])} among them; save the causal language model alone, with its config.json"
+        )
     return model
+
+
+def _check_causal(folder: Path) -> None:
+    """Refuses a model that was not saved as a causal language model: its head would be missing, or it sees what follows."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    config = load_config(folder)
+    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    endings = ("CausalLM", "LMHeadModel", "ForConditionalGeneration")
+    saved = list(config.architectures or ())
+    if config.is_encoder_decoder or (saved and not any(name in known or name.endswith(endings) for name in saved)):
+        raise ModelError(
+            f"the model in {folder} is no causal language model ({printable(', '.join(saved))[:100] or config.model_type}); "
+            "give one that continues a text"
+        )
+
+
+def _check_template(folder: Path) -> None:
+    """Refuses a chat template that cannot be parsed, or reaches for the insides of Python."""
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    templates = load_tokenizer(folder).chat_template or {}
+    for template in templates.values() if isinstance(templates, dict) else [templates]:
+        try:
+            _compile_jinja_template(template)
+        except Exception as error:  # jinja2 has many kinds
+            raise ModelError(
+                f"the chat template in {folder} cannot be parsed ({_first_line(error)}); mend it or remove it"
+            ) from error
+        if inner := re.search(r"__\w+__", template):
+            raise ModelError(
+                f"the chat template in {folder} reaches for {printable(inner[0])}, which no template needs; remove it"
+            )
 
 
 def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> Any:
@@ -294,4 +343,4 @@ def no_bars() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0][:200])

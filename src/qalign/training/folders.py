@@ -1,0 +1,124 @@
+"""A model folder before the model is opened: its files are there, whole, and of the kind that this package opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, ModelError
+from ..untrusted import parse_json, printable
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+ADAPTER = "adapter_config.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", INDEX)
+"""The JSON files of a model that are read whole; `tokenizer.json` is checked by the library that reads it."""
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses what is no model folder. Reads the settings and the headers of the weights, not the weights.
+
+    Raises:
+        ModelError: a file that a model or its tokenizer needs is missing, cut off or malformed, the weights are no
+            safetensors, or the folder is that of an adapter.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder; give a folder with a model, a hub name, or 'tiny'")
+    if (folder / ADAPTER).is_file():
+        raise ModelError(
+            f"{folder} holds an adapter ({ADAPTER}), not a model; merge it first: "
+            "peft's model.merge_and_unload(), then save_pretrained to a new folder"
+        )
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json; give the folder of a transformers model")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(
+            f"{folder} has no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); save the model's tokenizer there: "
+            "tokenizer.save_pretrained(folder)"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{folder} has no weights as .safetensors (other formats can run code when opened); convert them: "
+            "model.save_pretrained(folder, safe_serialization=True)"
+        )
+    for name in SETTINGS:
+        read_settings(folder / name)
+    weight_files(folder)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The values of a JSON file of a model; none if there is no such file.
+
+    Raises:
+        ModelError: it is not JSON, or no object.
+    """
+    try:
+        values = parse_json(path.read_bytes(), printable(str(path)), infinite=True) if path.is_file() else {}
+    except (DataError, OSError) as error:
+        raise ModelError(f"{printable(str(error))}, or fetch the model again") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} holds no JSON object; fetch or save the model again")
+    return values
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors that transformers reads: one, or those of the index. Each is whole, and has what the index says.
+
+    Raises:
+        ModelError: one is missing, cut off or malformed, or lacks a tensor.
+    """
+    if (folder / WEIGHTS).is_file():
+        _names(folder / WEIGHTS)
+        return [folder / WEIGHTS]
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"{folder} has neither {WEIGHTS} nor {INDEX}; fetch or save the model again")
+    places = read_settings(folder / INDEX).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise ModelError(f"{folder / INDEX} has no weight_map with a file for each tensor; fetch it again")
+    found = {}
+    for file in sorted(set(places.values())):
+        if Path(file).name != file or not (folder / file).is_file():
+            raise ModelError(f"{folder / INDEX} names {printable(file)}, which is not there; fetch it, or save again")
+        found[file] = _names(folder / file)
+    lost = [tensor for tensor, file in places.items() if tensor not in found[file]]
+    if lost:
+        raise ModelError(
+            f"{folder / places[lost[0]]} lacks {len(lost)} tensors that {INDEX} names, {printable(lost[0])} among them; "
+            "fetch or save the model again"
+        )
+    return [folder / file for file in found]
+
+
+def _names(path: Path) -> set[str]:
+    """The names of the tensors in a file, whose header and size the library safetensors checks."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return set(file.keys())
+    except Exception as error:  # the library raises kinds of its own, and those of the system
+        reason = printable((str(error) or type(error).__name__).splitlines()[0][:150])
+        raise ModelError(f"{path} is no whole safetensors file ({reason}); fetch or save the model again") from error
+
+
+def check_values(folder: Path) -> None:
+    """Reads all weights of a folder, one tensor at a time.
+
+    Raises:
+        ModelError: a tensor holds NaN or an infinite number.
+    """
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                check_finite(name, file.get_tensor(name), path)
+
+
+def check_finite(name: str, tensor: Any, where: Path) -> None:
+    """Raises ModelError if a torch tensor holds NaN or an infinite number. The sum tells in one pass, where it is finite."""
+    if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
+        raise ModelError(
+            f"the weights in {where} hold NaN or an infinite number, in {printable(name)}; they cannot be used: "
+            "train or fetch them again"
+        )
