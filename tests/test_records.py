@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from qalign.errors import DataError
-from qalign.records import Judgement, Prediction, Problem, Reading, read_jsonl, to_json, write_jsonl
+from qalign.records import Judgement, Prediction, Problem, Reading, read_jsonl, to_json, write_json, write_jsonl
 
 PROBLEM = Problem("7", "th", "มีกี่ลูก?\u2028\x85", None, "18", "mgsm")
 READING = Reading("18", "18", 3, 5, "last", True)
@@ -61,3 +62,16 @@ def test_a_file_that_is_cut_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no gzip")
     with pytest.raises(DataError, match="Not a gzipped file"):
         list(read_jsonl(path, Problem))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+def test_only_a_file_gives_its_place_to_a_file(kind: str, tmp_path: Path) -> None:
+    """A device would be replaced for good where one works as the administrator."""
+    place = tmp_path / "place"
+    place.mkdir() if kind == "folder" else os.mkfifo(tmp_path / "pipe" if kind == "link to a pipe" else place)
+    if kind == "link to a pipe":
+        place.symlink_to(tmp_path / "pipe")
+    before = place.lstat()
+    with pytest.raises(DataError, match="place is no file that can be written anew"):
+        write_json(place, {})
+    assert place.lstat() == before

@@ -150,9 +150,15 @@ def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
 
 
 class atomic_file:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
+    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not.
+
+    Raises:
+        DataError: something stands at `path` that is no file; a device, say, whose place a file would take for good.
+    """
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is no file that can be written anew; name a file")
         self.path = path
         self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
