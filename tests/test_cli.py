@@ -494,10 +494,10 @@ def test_a_file_where_a_folder_should_be(own_data: OwnData, runs: Path, tmp_path
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("zero = 3", "'zero' of the language vi is 3; it must be one digit, or empty"),
-        ('zero = "x"', "it must be one digit, or empty"),
-        ('decimal = ""', "it must be one character"),
-        ('groups = ["."]', "'groups' of the language vi is ['.']; it must be a text"),
+        ("zero = 3", "'zero' of the language vi is 3; it must be the digit for 0 of a script, or empty"),
+        ('zero = "x"', "it must be the digit for 0 of a script, or empty"),
+        ('decimal = ""', "it must be '.' or ','"),
+        ('groups = ["."]', "'groups' of the language vi is ['.']; it must be characters out of"),
         ('answer_markers = "x"', "it must be a list of texts"),
         ('answer_markers = ["x", ""]', "it must be a list of texts"),
         ('scales = {"nghìn" = "1000"}', "it must be a table from words to whole numbers"),
