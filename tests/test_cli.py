@@ -372,22 +372,6 @@ def without_tiny(words: list[str]) -> list[str]:
     return kept
 
 
-def test_an_example_over_the_length_limit(own_data: OwnData, tmp_path: Path) -> None:
-    limit = ["--set", "question-alignment.max_length=100", "--set", "question-alignment.too_long=error"]
-    answer = run(tmp_path, "qalign-mono", *options(own_data), *limit)
-    says = "12 examples are longer than max_length=100 tokens (de 6, sw 6; the longest has "
-    ways = "--set training.too_long=drop to leave them out, training.too_long=cut to cut their ends, or raise training.max_length"
-    assert_refused(answer, tmp_path, says, ways, failing="train-question-alignment")
-
-
-def test_nothing_left_under_the_length_limit(own_data: OwnData, tmp_path: Path) -> None:
-    answer = run(
-        tmp_path, "monoreason", *options(own_data), "--set", "training.max_length=20", "--set", "training.too_long=drop"
-    )
-    says = "no example is left to train on"
-    assert_refused(answer, tmp_path, says, "max_length=20", failing="train-response-alignment")
-
-
 def test_a_disk_that_fills_up_within_training(
     own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,9 +58,12 @@ def run_command(
 def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
     """Draw the tree of stages: what is done, what will run and how large it is. Starts nothing."""
     from .systems.comparison import compare
-    from .systems.plans import draw
+    from .systems.plans import draw, outlook
 
-    show(draw(compare(study, systems), study.runs))
+    comparison = compare(study, systems)
+    show(draw(comparison, study.runs))
+    for line in outlook(comparison, study.runs, placement):
+        show(line)
 
 
 @app.command("explain")
@@ -256,13 +259,13 @@ def reproduce_command(
 
     By default in the embedded world, on a CPU; with `--base` and `--scale paper`, the study itself.
     """
-    from .systems.comparison import curves, scores_of, table_of, targets, titles
+    from .systems.comparison import curves, scores_of, table_of, titles
     from .systems.measured import answers
     from .systems.reproduction import ALL, collect_all, reproduction
 
     made = reproduction(study, whole_numbers(seeds), system or ALL)
     everything = [system for _, systems in made.values() for system in systems]
-    _make(targets(everything, study.runs), study, placement)
+    _make(everything, study, placement)
     found = collect_all(made)
     first, comparison = next(iter(made.values()))
     folder = output or study.runs / "results" / _name(scores_of(everything))
@@ -288,10 +291,10 @@ def list_command() -> None:
 
 def _finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
     """Runs what a comparison lacks, then writes and prints its tables, figures and page."""
-    from .systems.comparison import collect, curves, scores_of, table_of, targets, titles
+    from .systems.comparison import collect, curves, scores_of, table_of, titles
     from .systems.measured import answers
 
-    _make(targets(comparison, study.runs), study, placement)
+    _make(comparison, study, placement)
     found = collect(study, comparison)
     folder = output or study.runs / "results" / _name(scores_of(comparison))
     _tell(
@@ -304,9 +307,12 @@ def _finish(study: Study, comparison: list[Any], placement: Placement, output: P
     )
 
 
-def _make(wanted: list[Stage], study: Study, placement: Placement) -> None:
-    """Runs stages, with a line on stderr for each that begins and ends."""
+def _make(comparison: list[Any], study: Study, placement: Placement) -> None:
+    """Runs what a comparison lacks, with a line on stderr for each stage that begins and ends. Bases and data come first; what
+    is then known to fail is refused before anything is trained."""
     from . import pipeline
+    from .systems import readiness
+    from .systems.comparison import before_training, targets
     from .systems.workers import gpu_groups, open_workers
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
@@ -315,8 +321,12 @@ def _make(wanted: list[Stage], study: Study, placement: Placement) -> None:
         if event in words and not placement.quiet:
             say(f"{words[event]}: {stage.folder_name}")
 
+    readiness.check(comparison, study.runs, placement)
     with open_workers(placement.jobs, gpu_groups(placement)) as workers:
-        pipeline.run(wanted, study.runs, placement, tell, workers, placement.jobs)
+        if front := before_training(comparison, study.runs):
+            pipeline.run(front, study.runs, placement, tell, workers, placement.jobs)
+            readiness.check(comparison, study.runs, placement)
+        pipeline.run(targets(comparison, study.runs), study.runs, placement, tell, workers, placement.jobs)
 
 
 def _name(stages: list[Stage]) -> str:

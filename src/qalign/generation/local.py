@@ -22,6 +22,7 @@ from ..resources import cores, memory
 from ..training.models import (
     check_device,
     check_length,
+    check_vocabulary,
     is_recurrent,
     load_model,
     load_tokenizer,
@@ -240,6 +241,7 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     check_device(device)
     without_planned_attention()
     folder = resolve(folder)
+    check_vocabulary(folder)
     model = load_model(folder, getattr(torch, decoding.precision)).to(device)
     rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, device_memory(device))
     return Local(model, load_tokenizer(folder), decoding, rows, loops_at_once(model))

@@ -19,6 +19,9 @@ from . import measured, outputs
 from .study import Study
 from .table import build, find_system
 
+BEFORE_TRAINING = ("base", "corpus-", "examples-")
+"""What the names of the stages begin with that stand before any training."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
@@ -51,9 +54,15 @@ def scores_of(comparison: Sequence[Evaluated]) -> list[Stage]:
 
 
 def targets(comparison: Sequence[Evaluated], runs: Path) -> list[Stage]:
-    """The same with all data that it needs in front, so that a fault in them shows before days of training."""
-    scores = scores_of(comparison)
-    return [*(stage for stage in needed(scores, runs) if stage.name.startswith(("corpus-", "examples-"))), *scores]
+    """The same with bases and data in front, so that a fault in them shows before days of training."""
+    return [*before_training(comparison, runs), *scores_of(comparison)]
+
+
+def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[Stage]:
+    """The bases and data that have still to be made: first a base that is fetched, for it may be refused; then data, and
+    what is made of them."""
+    front = [stage for stage in needed(scores_of(comparison), runs) if stage.name.startswith(BEFORE_TRAINING)]
+    return sorted(front, key=lambda stage: stage.name != "base" and 1 + (stage.name == "base-tiny"))
 
 
 def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:

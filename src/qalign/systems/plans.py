@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline import Stage, needed, status
+from ..placement import Placement
+from . import readiness
 from .comparison import Evaluated, scores_of
 
 _STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
@@ -28,6 +30,15 @@ def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
     done = sum(status(stage, runs) == "done" for stage in seen.values())
     summary = f"{done} stages are done, {len(needed(scores_of(comparison), runs))} will run. Nothing was started."
     return Group(*trees, Text(summary))
+
+
+def outlook(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> list[str]:
+    """Lines to stand under the tree: what the disk has to hold, and why a run would be refused."""
+    room = readiness.disk(needed(scores_of(comparison), runs), runs, placement)
+    faults = readiness.problems(comparison, runs, placement)
+    lines = [f"Disk: {room}."] if room else []
+    lines += [f"A run would be refused; {len(faults)} problem{'s' * (len(faults) > 1)}:"] if faults else []
+    return [*lines, *(f"- {fault}" for fault in faults)]
 
 
 def _grow(tree: Any, stage: Stage, runs: Path, seen: dict[str, Stage]) -> None:

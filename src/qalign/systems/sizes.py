@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..generation import DecodingConfig
-from ..pipeline import Stage
+from ..pipeline import Stage, status
 from ..training.config import TrainingConfig
 from ..training.memory import Memory, adapter_parameters, predict, shape_of
 from ..training.models import POINTER, parameters
@@ -84,10 +84,19 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
     if folder is not None and (held := _parameters(folder)):
         if (needed := _memory(folder, held, config)) is not None:
             words.append(
-                f"memory ~{_bytes(needed.fixed)} and {_bytes(1000 * needed.per_token)} per 1,000 tokens at once"
+                f"memory ~{in_bytes(needed.fixed)} and {in_bytes(1000 * needed.per_token)} per 1,000 tokens at once"
             )
-        words.append(f"disk ~{_bytes(held * 4)}")
+        words.append(f"disk ~{in_bytes(held * 4)}")
     return "; ".join(words)
+
+
+def steps(config: TrainingConfig, made: Stage, runs: Path) -> int | None:
+    """The steps of a training stage on the mixture `made`; None where the size of its corpus is not known."""
+    if status(made, runs) == "done":
+        rows = json.loads((made.folder(runs) / MIXTURE).read_text(encoding="utf-8"))
+        return config.steps(sum(row["examples"] for row in rows))
+    counts, _ = _example_counts(made.config, {}, made.inputs)
+    return config.steps(sum(counts.values())) if counts else None
 
 
 def _memory(folder: Path, held: int, config: TrainingConfig) -> Memory | None:
@@ -134,7 +143,7 @@ def _short(count: float) -> str:
     return f"{count:,.0f}" if count < 1e6 else f"{count / 1e6:,.1f}M"
 
 
-def _bytes(count: float) -> str:
+def in_bytes(count: float) -> str:
     """`27.3 GiB`, or less in the unit that suits."""
     name, size = next(((name, size) for name, size in UNITS.items() if count >= size), ("KiB", 2**10))
     return f"{count / size:,.1f} {name}"

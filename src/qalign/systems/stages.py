@@ -117,9 +117,6 @@ def train(work: Work) -> None:
     from ..training.launch import launch
     from ..training.loop import Job
 
-    config = dict(work.config["training"])
-    if config["adapter"] is not None:
-        config["adapter"] = Adapter(**config["adapter"])
     launch(
         Job(
             title=work.config["stage"],
@@ -127,10 +124,18 @@ def train(work: Work) -> None:
             examples=work.inputs["examples"] / EXAMPLES,
             output=work.output,
             scratch=work.scratch,
-            config=TrainingConfig(**config),
+            config=training_config(work.config),
             placement=work.placement,
         )
     )
+
+
+def training_config(config: Mapping[str, Any]) -> TrainingConfig:
+    """The hyper-parameters in the config of a training stage."""
+    values = dict(config["training"])
+    if values["adapter"] is not None:
+        values["adapter"] = Adapter(**values["adapter"])
+    return TrainingConfig(**values)
 
 
 def predict(work: Work) -> None:

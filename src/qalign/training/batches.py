@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..alignment.prompts import Rendered, render, render_texts
-from ..errors import DataError
 from ..records import Example, atomic_file, write_json
 from ..untrusted import parse_json
 from . import manifest
 from .config import TrainingConfig
+from .lengths import Lengths
 from .prefix import positions
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ class TokenizedExamples:
         return most
 
 
-def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig) -> TokenizedExamples:
-    """Renders examples once, in chunks, and applies the length limit.
+def tokenize(
+    examples: Iterable[Example], tokenizer: Any, config: TrainingConfig, stage: str = "training"
+) -> TokenizedExamples:
+    """Renders examples once, in chunks, and applies the length limit. `stage` is what `--set` calls their stage.
 
     Raises:
         DataError: there are no examples, or some exceed the limit and `too_long` is "error" (the message counts them by
@@ -145,11 +147,11 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
     tokens: Counter[str] = Counter()
     rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
-    longest = 0
+    all_lengths = Lengths()
     for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
         for example, rendered in zip(chunk, whole, strict=True):
             sequence = rendered.ids
-            longest = max(longest, len(sequence))
+            all_lengths.add(example.language, len(sequence), rendered.prompt_tokens)
             if len(sequence) > config.max_length:
                 # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
                 what = (
@@ -170,17 +172,7 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
             row["examples"] += 1
             row["tokens"] += len(sequence)
             row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
-    if outcome["error"]:
-        counts = ", ".join(f"{language} {count}" for language, count in sorted(outcome["error"].items()))
-        raise DataError(
-            f"{sum(outcome['error'].values())} examples are longer than max_length={config.max_length} tokens ({counts}; the "
-            f"longest has {longest}); give --set training.too_long=drop to leave them out, training.too_long=cut to cut their "
-            "ends, or raise training.max_length"
-        )
-    if not lengths:
-        raise DataError(
-            f"no example is left to train on ({longest} tokens is the longest, max_length={config.max_length})"
-        )
+    all_lengths.check(config, [stage])
     return TokenizedExamples(
         ids=np.asarray(ids),
         starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]),
@@ -190,6 +182,15 @@ def tokenize(examples: Iterable[Example], tokenizer: Any, config: TrainingConfig
         mixture=[{"source": source, "language": code, **counts} for (source, code), counts in sorted(rows.items())],
         too_long={what: dict(counts) for what, counts in outcome.items() if counts},
     )
+
+
+def measure(examples: Iterable[Example], tokenizer: Any) -> Lengths:
+    """The lengths of examples as `tokenize` sees them, whatever the limit."""
+    found = Lengths()
+    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
+        for example, rendered in zip(chunk, whole, strict=True):
+            found.add(example.language, len(rendered.ids), rendered.prompt_tokens)
+    return found
 
 
 def _rendered(chunk: list[Example], tokenizer: Any) -> list[Rendered]:

@@ -87,7 +87,7 @@ def finetune(job: Job) -> None:
     data = _tokenized(job, tokenizer, accelerator)
     pad = pad_id(tokenizer, embeddings_of(model))
     longest = max(data.lengths)
-    check_length(model, longest, "set training.max_length lower, with training.too_long=drop or cut")
+    check_length(model, longest, f"set {job.title}.max_length lower, with {job.title}.too_long=drop or cut")
     common = data.common_prefix
     drops = config.adapter is not None and config.adapter.dropout > 0  # each row draws its own
     if common >= prefix.FEWEST and not drops and prefix.share(model, longest):
@@ -135,7 +135,7 @@ def _tokenized(job: Job, tokenizer: Any, accelerator: Any) -> TokenizedExamples:
             )
             kept.unlink() if kept.is_symlink() or not kept.is_dir() else shutil.rmtree(kept)
         if not kept.is_dir():
-            tokenize(read_jsonl(job.examples, Example), tokenizer, job.config).save(kept)
+            tokenize(read_jsonl(job.examples, Example), tokenizer, job.config, job.title).save(kept)
     accelerator.wait_for_everyone()
     return TokenizedExamples.load(kept)
 

@@ -1,0 +1,93 @@
+"""How long the examples of a stage are, in tokens, and whether they stay within a limit: by language, before and in training."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DataError
+from .config import TrainingConfig
+
+
+@dataclass(slots=True)
+class Lengths:
+    """The tokens of examples, counted.
+
+    `examples` holds language -> tokens of an example, prompt and response -> number of such examples. `prompts` holds
+    tokens of a prompt -> number of such prompts.
+    """
+
+    examples: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    prompts: Counter[int] = field(default_factory=Counter)
+
+    def add(self, language: str, tokens: int, prompt_tokens: int) -> None:
+        """Counts one example."""
+        self.examples[language][tokens] += 1
+        self.prompts[prompt_tokens] += 1
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest example; 0 without examples."""
+        return max((tokens for counts in self.examples.values() for tokens in counts), default=0)
+
+    def trained(self, config: TrainingConfig) -> int:
+        """The tokens of the longest sequence that training sees under the limit of `config`; 0 if nothing is left."""
+        limit = config.max_length
+        whole = [tokens for counts in self.examples.values() for tokens in counts.elements() if tokens <= limit]
+        if config.too_long == "cut" and sum(tokens < limit for tokens in self.prompts.elements()) > len(whole):
+            return limit  # some are longer, and their prompts leave room for a response
+        return max(whole, default=0)
+
+    def check(self, config: TrainingConfig, stages: Sequence[str]) -> None:
+        """Refuses examples over the limit where `too_long` is "error", and a limit that leaves no example.
+
+        Args:
+            stages: what `--set` calls the stages that the examples are for.
+
+        Raises:
+            DataError: the message counts the examples by language and names the ways on.
+        """
+        limit = config.max_length
+        over = {
+            code: sum(n for tokens, n in counts.items() if tokens > limit) for code, counts in self.examples.items()
+        }
+        if config.too_long == "error" and (total := sum(over.values())):
+            counts = ", ".join(f"{code} {count}" for code, count in sorted(over.items()) if count)
+            raise DataError(
+                f"{_counted(total)} longer than max_length={limit} tokens ({counts}; the longest has {self.longest}); give "
+                f"{settings(stages, 'too_long=drop')} to leave {'it' if total == 1 else 'them'} out, "
+                f"{settings(stages, 'too_long=cut')} to cut {'its end' if total == 1 else 'their ends'}, or raise "
+                f"{stages[0]}.max_length"
+            )
+        if not self.trained(config):
+            raise DataError(
+                f"no example is left to train on ({self.longest} tokens is the longest, max_length={limit}); raise "
+                f"{stages[0]}.max_length"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        examples = {code: {str(n): count for n, count in counts.items()} for code, counts in self.examples.items()}
+        return {"examples": examples, "prompts": {str(n): count for n, count in self.prompts.items()}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Lengths:
+        """What `as_dict` gave."""
+        made = cls(prompts=_counter(values["prompts"]))
+        made.examples.update({code: _counter(counts) for code, counts in values["examples"].items()})
+        return made
+
+
+def settings(stages: Sequence[str], value: str) -> str:
+    """A value for some stages, as the command line takes it."""
+    return " ".join(f"--set {stage}.{value}" for stage in stages)
+
+
+def _counted(total: int) -> str:
+    return "1 example is" if total == 1 else f"{total} examples are"
+
+
+def _counter(counts: Mapping[str, int]) -> Counter[int]:
+    return Counter({int(tokens): int(count) for tokens, count in counts.items()})
