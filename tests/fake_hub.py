@@ -1,7 +1,8 @@
 """A hub on this machine, for tests of all that asks the hub: repositories with commits and branches, and faults on demand.
 
-It answers what `huggingface_hub` asks: a repository at a revision, its tree, and its files (HEAD, GET, ranges). Commands
-that use it are run in a process of their own, because the library reads the hub's address when it is imported.
+It answers what `huggingface_hub` asks: a repository at a revision, whether it is open to a token, its tree, and its files
+(HEAD, GET, ranges). Commands that use it are run in a process of their own, because the library reads the hub's address
+when it is imported.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+)(?:/(.*))?)?")
+ACCESS = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)/auth-check")
 FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 TOKENS = {"hf_granted": True, "hf_other": False}
 """Tokens that the hub knows, and whether gated repositories are open to them."""
@@ -150,6 +152,8 @@ class Handler(BaseHTTPRequestHandler):
             self._in_repository(
                 kind, match[2], match[3], lambda commit, files: self._file(commit, files, match[4]), True
             )
+        elif match := ACCESS.fullmatch(path):
+            self._in_repository(match[1], match[2], "main", lambda commit, files: self._json({}), True)
         elif match := API.fullmatch(path):
             kind, name, what, revision, _ = match.groups()
             act = self._tree if what == "tree" else lambda commit, files: self._info(kind, name, commit)

@@ -126,6 +126,31 @@ def fetch(repository: Repository, commit: str, patterns: Sequence[str]) -> Path:
         raise repository.error(f"{printable(repository.name)}@{commit}: {why(error, repository)}") from error
 
 
+def cached_folder(repository: Repository, commit: str) -> Path | None:
+    """The folder of the files that were fetched at a commit; None if there is none."""
+    folder = _cache(repository)
+    snapshot = folder / "snapshots" / commit if folder else None
+    return snapshot if snapshot is not None and snapshot.is_dir() else None
+
+
+def refusal(repository: Repository, commit: str) -> str | None:
+    """Why files at a commit could not be fetched; None if they could be, or are in the cache. Asks the hub once.
+
+    A fault that may have passed when the files are fetched is none.
+    """
+    if cached_folder(repository, commit) is not None:
+        return None
+    try:
+        from huggingface_hub import HfApi
+
+        _set_client()
+        HfApi().auth_check(repository.name, repo_type=repository.kind)
+    except Exception as error:  # the hub's client raises many kinds
+        said = _kinds(error) & {"ImportError", "GatedRepoError", "RepositoryNotFoundError"} or is_unreachable(error)
+        return why(error, repository) if said and _status(error) not in PASSING else None
+    return None
+
+
 def why(error: BaseException, repository: Repository) -> str:
     """What is the matter, and what to do, in a sentence: from the error and its causes."""
     kinds, said = _kinds(error), printable(_one_line(error))

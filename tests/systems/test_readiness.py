@@ -13,6 +13,7 @@ import pytest
 from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
+from fake_hub import fake_hub
 from own_data import ROWS, OwnData, texts, write
 from qalign.alignment.prompts import prompt
 from qalign.cli import app
@@ -292,3 +293,44 @@ def test_a_model_that_the_disk_cannot_hold(own_data: OwnData, tmp_path: Path) ->
     assert not (runs / "stages").exists()
     planned = qalign("plan", "qalign-mono", *options(own_data), *huge, "--runs", runs)
     assert planned.status == 0 and "Disk: models take " in planned.out and "- too little room" in planned.out
+
+
+# --- the hub ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_gated_model_is_found_before_data_are_read(base: Path, own_data: OwnData, tmp_path: Path) -> None:
+    words = [*options(own_data, "owner/small"), "--runs", tmp_path / "runs"]
+    with fake_hub(tmp_path) as hub:
+        hub.push_folder("models/owner/small", base, gated=True)
+        done = hub.qalign("run", "monoreason", *words)
+        answer = Answer(done.returncode, done.stdout, done.stderr)
+        assert "owner/small: its conditions must be accepted at https://huggingface.co/owner/small" in answer.refusal
+        assert not (tmp_path / "runs" / "stages").exists()
+        planned = hub.qalign("plan", "monoreason", *words)
+        assert planned.returncode == 0 and "- owner/small: its conditions must be accepted at " in planned.stdout
+        trained = hub.qalign("run", "monoreason", *words, "--device", "cpu", HF_TOKEN="hf_granted")
+        assert trained.returncode == 0, trained.stderr
+        started = [line.split()[1] for line in trained.stderr.splitlines() if line.startswith("start: ")]
+        assert started[0].startswith("base-"), "what may be refused comes first"
+        hub.asked.clear()
+        again = hub.qalign("plan", "monoreason", *words, "--set", "training.learning_rate=0.1")
+        assert "refused" not in again.stdout, "what is in the cache is enough"
+        assert hub.asked == []
+
+
+def test_a_gated_corpus_is_found_before_the_base_is_fetched(base: Path, own_data: OwnData, tmp_path: Path) -> None:
+    words = [*options(own_data, "owner/small"), "--english", "gsm8k", "--runs", tmp_path / "runs"]
+    with fake_hub(tmp_path) as hub:
+        hub.push_folder("models/owner/small", base)
+        hub.push("datasets/openai/gsm8k", {"README.md": ""}, gated=True)
+        done = hub.qalign("run", "monoreason", *words)
+        answer = Answer(done.returncode, done.stdout, done.stderr)
+        assert "openai/gsm8k: its conditions must be accepted at " in answer.refusal
+        assert not (tmp_path / "runs" / "stages").exists()
+        assert not [asked for asked in hub.asked if "/resolve/" in asked], "nothing was fetched"
+        offline = hub.qalign("plan", "monoreason", *words, HF_HUB_OFFLINE="1")
+        assert offline.returncode == 0
+        for name in ("owner/small", "openai/gsm8k"):
+            assert (
+                f"- {name}: the hub cannot be reached (HF_HUB_OFFLINE is set) and the cache lacks it" in offline.stdout
+            )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError, ModelError, QAlignError
 from ..generation import DecodingConfig
+from ..huggingface import Repository, cached_folder
 from ..pipeline import Stage, status
 from ..records import Example, Problem, read_jsonl, write_json
 from ..stage_record import read_record
@@ -93,18 +94,9 @@ def origin(model: Stage, runs: Path) -> Path | None:
     if model.name.startswith("train-") and not (folder and read_record(folder).adopted_from):
         return origin(model.inputs["model"], runs) or folder
     if folder is not None and (folder / POINTER).is_file():
-        folder = _in_cache(folder / POINTER)
+        named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))
+        folder = cached_folder(Repository("model", named["hub"]), named["revision"])
     return folder if folder is not None and (folder / "config.json").is_file() else None
-
-
-def _in_cache(pointer: Path) -> Path | None:
-    from huggingface_hub import snapshot_download
-
-    named = json.loads(pointer.read_text(encoding="utf-8"))
-    try:
-        return Path(snapshot_download(named["hub"], revision=named["revision"], local_files_only=True))
-    except OSError:  # it was removed from the cache: its stage fetches it again
-        return None
 
 
 def _fault(stage: Stage, model: Path, names: Sequence[str], runs: Path) -> QAlignError | None:

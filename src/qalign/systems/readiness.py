@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..corpora import CORPORA, Source
 from ..corpora.local import parts
-from ..errors import DataError, ModelError, QAlignError, SettingError, StageError
+from ..errors import ModelError, QAlignError, SettingError, StageError
+from ..huggingface import Repository, refusal
 from ..pipeline import Stage, needed
 from ..placement import Placement
 from ..training.loop import STEPS_PER_REPORT
@@ -135,36 +136,16 @@ def _packages(stage: Stage, placement: Placement) -> Iterator[str]:
 
 
 def _not_to_be_had(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
-    """Models and corpora of the hub that it does not give to this user. Without an answer of the hub nothing is said."""
+    """Models and corpora that are neither in the cache nor to be had from the hub."""
     for stage in waiting:
         if stage.name == "base":
-            name, kind = stage.config["hub"], "model"
-        elif stage.name.startswith("corpus-") and stage.local["source"].kind == "hub":
-            name, kind = stage.local["source"].hub, "dataset"
+            repository, commit = Repository("model", stage.config["hub"]), stage.config["revision"]
+        elif stage.name.startswith("corpus-") and (source := stage.local["source"]).kind == "hub":
+            repository, commit = Repository("dataset", source.hub), source.revision
         else:
             continue
-        fault = _refusal(name, kind)
-        if fault is not None:
-            yield ModelError(fault) if kind == "model" else DataError(fault)
-
-
-def _refusal(name: str, kind: str) -> str | None:
-    """Why the hub refuses a repository; None if it does not, or cannot be asked."""
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-    except ImportError:
-        return None
-    page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
-    try:
-        HfApi().auth_check(name, repo_type=kind)
-    except GatedRepoError:
-        return f"{name}: its conditions must be accepted at {page}; then log in with `hf auth login`"
-    except RepositoryNotFoundError:
-        return f"{name}: the hub does not have it, or not for you; check the name, or log in with `hf auth login`"
-    except Exception:  # no network: what is in the cache is enough, and what is not is fetched first
-        return None
-    return None
+        if (reason := refusal(repository, commit)) is not None:
+            yield repository.error(f"{repository.name}: {reason}")
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
