@@ -83,7 +83,12 @@ def problems(comparison: Sequence[Evaluated], runs: Path, placement: Placement) 
         found += misfits(comparison, {stage.fingerprint for stage in waiting}, runs)
     room = disk(waiting, runs, placement)
     if room is not None and room.most > room.free:
-        found.append(StageError(f"too little room in {runs}: {room}; free some, or choose another folder with --runs"))
+        found.append(
+            StageError(
+                f"too little room in {runs}: {room}; free some, choose another folder with --runs, or do without checkpoints: "
+                "--seconds-per-checkpoint inf"
+            )
+        )
     return list({str(error): error for error in found}.values())
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..alignment.prompts import Rendered, render, render_texts
+from ..errors import DataError
 from ..records import Example, atomic_file, write_json
 from ..untrusted import parse_json
 from . import manifest
