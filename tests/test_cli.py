@@ -377,7 +377,7 @@ def test_a_disk_that_fills_up_within_training(
 ) -> None:
     import qalign.training.loop
 
-    def full(model: Any, tokenizer: Any, output: Path, weights: object) -> None:
+    def full(model: Any, tokenizer: Any, output: Path, *rest: object) -> None:
         (output / "config.json").write_text("{")
         raise OSError(28, os.strerror(28), str(output / "model.safetensors"))
 

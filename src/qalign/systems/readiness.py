@@ -167,7 +167,7 @@ def disk(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Disk | N
         if count is None:
             continue
         config = training_config(stage.config)
-        weights = count * (2 if config.precision == "bfloat16" else FLOAT32)
+        weights = count * sizes.BYTES_SAVED[config.saved_precision]
         steps = sizes.steps(config, stage.inputs["examples"], runs)
         at_once = weights
         if steps is not None and steps > STEPS_PER_REPORT and placement.seconds_per_checkpoint < math.inf:

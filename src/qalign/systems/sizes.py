@@ -19,6 +19,8 @@ UTF8_BYTES_PER_TOKEN = 3.5
 """Between English (about 4) and byte-level scripts (about 3); tokens are counted exactly when training begins."""
 UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 PROMPT_TOKENS = 40
+BYTES_SAVED = {"bfloat16": 2, "float32": 4}
+"""Of a model's folder, a weight."""
 
 
 def corpus(published: Mapping[str, int]) -> str:
@@ -86,15 +88,14 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
             words.append(
                 f"memory ~{in_bytes(needed.fixed)} and {in_bytes(1000 * needed.per_token)} per 1,000 tokens at once"
             )
-        words.append(f"disk ~{in_bytes(held * 4)}")
+        words.append(f"disk ~{in_bytes(held * BYTES_SAVED[config.saved_precision])}")
     return "; ".join(words)
 
 
 def steps(config: TrainingConfig, made: Stage, runs: Path) -> int | None:
     """The steps of a training stage on the mixture `made`; None where the size of its corpus is not known."""
     if status(made, runs) == "done":
-        rows = json.loads((made.folder(runs) / MIXTURE).read_text(encoding="utf-8"))
-        return config.steps(sum(row["examples"] for row in rows))
+        return config.steps(sum(row["examples"] for row in mixture(made.folder(runs))))
     counts, _ = _example_counts(made.config, {}, made.inputs)
     return config.steps(sum(counts.values())) if counts else None
 
