@@ -227,12 +227,14 @@ def test_a_pad_token_without_an_embedding_trains(base: Path, own_data: OwnData, 
     assert answer.status == 0, answer.err
 
 
-@pytest.mark.parametrize("spoilt", ["config.json", "tokenizer.json"])
-def test_a_base_that_cannot_be_opened(base: Path, own_data: OwnData, tmp_path: Path, spoilt: str) -> None:
+@pytest.mark.parametrize(
+    ("spoilt", "says"), [("config.json", "is not valid JSON"), ("tokenizer.json", "cannot be opened")]
+)
+def test_a_base_that_cannot_be_opened(base: Path, own_data: OwnData, tmp_path: Path, spoilt: str, says: str) -> None:
     broken = Path(shutil.copytree(base, tmp_path / "broken"))
     (broken / spoilt).write_text("{")
     answer = run(tmp_path / "runs", "monoreason", *options(own_data, broken))
-    assert "cannot be opened" in answer.refusal
+    assert says in answer.refusal
     assert not (tmp_path / "runs" / "stages").exists()
 
 

@@ -20,10 +20,10 @@ from ..huggingface import Repository, cached_folder
 from ..pipeline import Stage, status
 from ..records import Example, Problem, read_jsonl, write_json
 from ..stage_record import read_record
+from ..training.folders import TOKENIZER_FILES
 from ..training.lengths import Lengths, settings
 from ..training.models import (
     POINTER,
-    TOKENIZER_FILES,
     check_special_ids,
     check_vocabulary,
     load_config,
