@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import time
@@ -150,6 +151,12 @@ def quoting(reply: Reply) -> None:
     reply.send({"error": {"message": f"Incorrect API key provided: {key}."}}, 401)
 
 
+@functools.cache
+def _bomb() -> bytes:
+    """Half a gigabyte of spaces, compressed piece by piece."""
+    return b"".join(gzip.compress(b" " * 2**24, 1) for _ in range(2)) * 16
+
+
 CHOICE = ("choices", 0)
 CONTENT = (*CHOICE, "message", "content")
 
@@ -198,11 +205,8 @@ FAULTS: dict[str, Fault] = {
     "content-number": changed(CONTENT, "5"),
     "content-float": changed(CONTENT, "5.5"),
     "content-true": changed(CONTENT, "true"),
-    "content-parts": changed(CONTENT, '[{"type": "text", "text": "The answer is 7."}]'),
     "content-object": changed(CONTENT, '{"text": "7"}'),
     "content-nan": changed(CONTENT, "NaN"),
-    "content-surrogate": changed(CONTENT, '"\\ud800 the answer is 7"'),
-    "content-low-surrogate": changed(CONTENT, '"the answer is 7 \\udfff"'),
     "finish-missing": without(*CHOICE, "finish_reason"),
     "finish-null": changed((*CHOICE, "finish_reason"), "null"),
     "finish-unknown": changed((*CHOICE, "finish_reason"), '"because"'),
@@ -212,8 +216,8 @@ FAULTS: dict[str, Fault] = {
     "finish-escapes": changed((*CHOICE, "finish_reason"), '"\\u001b[31mstop"'),
     "drip-spaces": drip(b" ", 0.3),
     "drip-digits": drip(b"1", 0.01),
-    "endless": drip(b" " * 2**20, 0.0),
-    "endless-gzip": encoded(lambda data: gzip.compress(b" " * 2**29), Content_Encoding="gzip"),
+    "endless": drip(b" " * 2**20, 0.02),
+    "endless-gzip": encoded(lambda data: _bomb(), Content_Encoding="gzip"),
     "not-gzip": encoded(lambda data: data, Content_Encoding="gzip"),
     "unknown-encoding": encoded(lambda data: gzip.compress(data), Content_Encoding="br"),
     "no-http": raw(b"SSH-2.0-OpenSSH_9.0\r\n"),
@@ -251,6 +255,9 @@ ODD: dict[str, Fault] = {
     "wrong-type": encoded(lambda data: data, Content_Type="text/html"),
     "charset": encoded(lambda data: data, Content_Type="application/json; charset=latin-1"),
     "choices-two": changed(("choices",), '[{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}, {}]'),
+    "content-parts": changed(CONTENT, '[{"type": "text", "text": "The answer is 7."}]'),
+    "content-surrogate": changed(CONTENT, '"\\ud800 the answer is 7"'),
+    "content-low-surrogate": changed(CONTENT, '"the answer is 7 \\udfff"'),
     "content-null": changed(CONTENT, "null"),
     "content-missing": without(*CONTENT),
     "content-nul": changed(CONTENT, '"The answer\\u0000 is 7."'),

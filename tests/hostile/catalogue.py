@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import kills, reports, scoring, servers, settings
+from . import corpora, folders, kills, languages, reports, scoring, servers, settings, terminals
 from .trial import Trial
 
-KINDS = (scoring, reports, settings, servers, kills)
+KINDS = (scoring, corpora, languages, reports, settings, folders, terminals, servers, kills)
 
 
 def everything(fixtures: Path, seed: int = 1) -> dict[str, Trial]:

@@ -45,6 +45,10 @@ def build(folder: Path) -> None:
     model = next(building.glob("trained/stages/train-response-*"))
     shutil.copytree(model, building / "model", ignore=shutil.ignore_patterns("stage.json", "training.json", "*.jsonl"))
     write_script(building / "scripted", building / "own" / "test")
+    from .folders import EVAL
+
+    command(building, *EVAL[:-5], "--runs", "asked", "--output", "asked-results")
+    shutil.copy(next(building.glob("asked/stages/generate-*/predictions.jsonl")), building / "answers.jsonl")
     undisturbed(building)
     building.rename(folder)
 

@@ -133,7 +133,7 @@ def csv_trials(table: bytes) -> Iterator[Trial]:
     header = table.split(b"\r\n")[0]
     for delimiter in ";\t|":
         data = as_csv(ROWS, delimiter)
-        words = {";": ("semicolon", "';'"), "\t": ("tab", "'\\t'"), "|": ("|", "column", "response")}[delimiter]
+        words = {";": ("semicolon", "';'"), "\t": ("tab", "'\\t'"), "|": ("|", "bar", "response")}[delimiter]
         yield trial(f"score-csv/delimiter-{ord(delimiter)}", named("p.csv", data), words, right)
     for name, data, words in (
         ("header-only", header + b"\r\n", ("empty", "no row")),

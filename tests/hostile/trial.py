@@ -140,12 +140,17 @@ def fault_of_refusal(result: Result, words: Sequence[str]) -> str | None:
     """What is wrong with a refusal: its status, its form, or that it does not name the matter."""
     if result.status != USER_ERROR:
         return f"exit {result.status} instead of {USER_ERROR}; stderr ends {result.stderr[-200:]!r}"
-    lines = [line for line in result.stderr.splitlines() if not line.startswith(("start: ", "go on: ", "done: "))]
+    lines = [line for line in result.stderr.splitlines() if not _is_progress(line)]
     if len(lines) != 1 or not lines[0].startswith("qalign: error: "):
         return f"not one line that begins with 'qalign: error: ': {result.stderr[-300:]!r}"
     if words and not any(word.casefold() in lines[0].casefold() for word in words):
         return f"names none of {', '.join(words)}: {lines[0][:300]}"
     return None
+
+
+def _is_progress(line: str) -> bool:
+    """Whether a line tells how a run gets on: stages, bars, and requests that are sent again."""
+    return line.startswith(("start: ", "go on: ", "done: ", "  ")) or line.endswith("it is asked again")
 
 
 def last_line(text: str) -> str:
