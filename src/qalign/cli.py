@@ -17,6 +17,7 @@ from .untrusted import printable
 
 if TYPE_CHECKING:
     from .pipeline import Stage
+    from .reporting.titles import Titles
     from .systems import Study
 
 TOY_PLACEMENT: dict[str, Any] = {"tokens_per_micro_batch": 512, "seconds_per_checkpoint": 60.0, "trackers": ()}
@@ -117,8 +118,10 @@ def eval_command(
     from dataclasses import replace
 
     from .generation.bounded import address
+    from .systems import SYSTEMS
     from .systems.bases import base_on_server
     from .systems.comparison import Evaluated
+    from .systems.names import model_name
     from .systems.settings import parse_settings
 
     study = replace(study, base_name=model)
@@ -133,8 +136,8 @@ def eval_command(
         placement = replace(placement, endpoint=endpoint, served_model=model, **of_server)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
     checkpoint = base_on_server(model, study.runs) if endpoint is not None else study.base
-    name = Path(model).resolve().name if Path(model).exists() else model
-    comparison = [Evaluated(name, checkpoint, study.scored(checkpoint))]
+    names = [name for row in SYSTEMS.values() for name in (row.name, row.title)]
+    comparison = [Evaluated(model_name(model, names), checkpoint, study.scored(checkpoint))]
     study.settings.check_all_used()
     _finish(study, comparison, placement, output)
 
@@ -243,7 +246,7 @@ def reproduce_command(
     system: Annotated[
         list[str] | None, typer.Option(help="A system of the study; may be repeated. All by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(hidden=True)] = 0,  # each of `seeds` takes its place
+    seed: Annotated[int | None, typer.Option(hidden=True)] = None,
     base: Annotated[
         str, typer.Option(help="The model to start from: 'world', a folder, a hub name, or 'tiny'.")
     ] = "world",
@@ -263,12 +266,14 @@ def reproduce_command(
     from .systems.measured import answers
     from .systems.reproduction import ALL, collect_all, reproduction
 
+    if seed is not None:
+        raise SettingError(f"reproduce trains under several seeds: give --seeds {seed} instead of --seed {seed}")
     made = reproduction(study, whole_numbers(seeds), system or ALL)
     everything = [system for _, systems in made.values() for system in systems]
     _make(everything, study, placement)
     found = collect_all(made)
     first, comparison = next(iter(made.values()))
-    folder = output or study.runs / "results" / _name(scores_of(everything))
+    folder = output or study.runs / "results" / _name("reproduce", list(made), scores_of(everything))
     _tell(
         found,
         table_of(found, comparison),
@@ -296,7 +301,7 @@ def _finish(study: Study, comparison: list[Any], placement: Placement, output: P
 
     _make(comparison, study, placement)
     found = collect(study, comparison)
-    folder = output or study.runs / "results" / _name(scores_of(comparison))
+    folder = output or study.runs / "results" / _name("run", [str(study.seed)], scores_of(comparison))
     _tell(
         found,
         table_of(found, comparison),
@@ -329,16 +334,15 @@ def _make(comparison: list[Any], study: Study, placement: Placement) -> None:
         pipeline.run(targets(comparison, study.runs), study.runs, placement, tell, workers, placement.jobs)
 
 
-def _name(stages: list[Stage]) -> str:
-    """The name of the folder of results of some stages."""
+def _name(kind: str, seeds: list[str], stages: list[Stage]) -> str:
+    """The name of the folder of results of some stages: `run` and `reproduce` under one seed have other results of the same."""
     import hashlib
 
-    return hashlib.sha256("".join(stage.fingerprint for stage in stages).encode()).hexdigest()[:8]
+    told = "".join([kind, ",".join(seeds), *(stage.fingerprint for stage in stages)])
+    return f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
-def _tell(
-    found: dict[str, Any], made: list[Any], names: dict[str, str], curves: Any, answers: Any, folder: Path
-) -> None:
+def _tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, answers: Any, folder: Path) -> None:
     """Writes results, tables, figures and page; prints the tables and the findings."""
     from .reporting.results import write
 

@@ -10,21 +10,23 @@ from typing import Any
 
 from qalign.languages import STUDY
 from qalign.reporting.results import results
+from qalign.reporting.titles import Titles
 
-TITLES = {
-    "mgsm": "mGSM",
-    "msvamp": "mSVAMP",
-    "sft": "SFT",
-    "monoreason": "MonoReason (MetaMath)",
-    "multireason": "MultiReason (MathOctopus)",
-    "qalign-mono": "QAlign (monolingual)",
-    "qalign-mixed": "QAlign (mixed)",
-    "qalign-en-x-questions": "QAlign, En->X questions",
-    "qalign-x-en-answers": "QAlign, X->En answers",
-    "qalign-en-x-answers": "QAlign, En->X answers",
-    "qalign-general": "QAlign, X->En general-domain",
-}
-SYSTEMS = [name for name in TITLES if name not in ("mgsm", "msvamp")]
+TITLES = Titles(
+    {
+        "sft": "SFT",
+        "monoreason": "MonoReason (MetaMath)",
+        "multireason": "MultiReason (MathOctopus)",
+        "qalign-mono": "QAlign (monolingual)",
+        "qalign-mixed": "QAlign (mixed)",
+        "qalign-en-x-questions": "QAlign, En->X questions",
+        "qalign-x-en-answers": "QAlign, X->En answers",
+        "qalign-en-x-answers": "QAlign, En->X answers",
+        "qalign-general": "QAlign, X->En general-domain",
+    },
+    {"mgsm": "mGSM", "msvamp": "mSVAMP"},
+)
+SYSTEMS = list(TITLES.systems)
 # How good a system is in English, and what a language of rank 0 (the hardest) to 9 loses.
 SKILL = dict(
     zip(

@@ -14,6 +14,7 @@ import synthetic
 
 from qalign.reporting import figures
 from qalign.reporting.figures import bars, heat_map, losses, printable, write_figures
+from qalign.reporting.titles import Titles
 
 HOSTILE = "_$x_1$ \\frac{a}{b} <b>&amp;\n\x1b[31m"
 
@@ -71,7 +72,7 @@ def test_names_are_no_formulas_and_no_paths(tmp_path: Path) -> None:
         files = write_figures(found, {HOSTILE: [{"stage": HOSTILE, "folder": "f", "points": [[1, 2.0]]}]}, tmp_path)
     assert len({path.name for path in files}) == 6, "two benchmarks and the losses"
     assert {path.parent for path in files} == {tmp_path}
-    figure = bars(found, name, {})
+    figure = bars(found, name, Titles())
     texts = {text.get_text() for text in figure.legends[0].get_texts()}
     assert texts == {"_$x_1$ \\frac{a}{b} <b>&amp; [31m"}
     assert not any(text.get_parse_math() for text in figure.legends[0].get_texts())
@@ -104,11 +105,11 @@ def test_the_matrix_is_in_the_order_of_the_study(found: dict[str, object]) -> No
     }  # fmt: skip
     codes, values = figures._ordered(turned)
     assert (codes, values) == (row["languages"], row["matrix"])
-    assert len(heat_map(found, "mgsm", {}).axes) == 3, "two systems and the scale"
+    assert len(heat_map(found, "mgsm", Titles()).axes) == 3, "two systems and the scale"
 
 
 def test_losses_have_a_panel_a_stage_and_two_lines_a_curve(found: dict[str, object]) -> None:
-    panels = losses(short_curves(), found, {}).axes
+    panels = losses(short_curves(), found, Titles()).axes
     assert [len(axes.lines) for axes in panels] == [2, 4]
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from qalign.reporting.findings import comparison, findings, p_text
+from qalign.reporting.titles import Titles
 
-TITLES = {"mgsm": "mGSM", "qalign-mono": "QAlign", "monoreason": "MonoReason", "multireason": "MultiReason"}
+TITLES = Titles({"qalign-mono": "QAlign", "monoreason": "MonoReason", "multireason": "MultiReason"}, {"mgsm": "mGSM"})
 STRICT = {"qalign-mono": (60.0, 71.0), "monoreason": (40.0, 70.0), "multireason": (50.0, 55.0)}
 
 

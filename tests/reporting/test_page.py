@@ -17,6 +17,7 @@ from qalign.reporting.charts import bar_chart, gap_chart, whiskers
 from qalign.reporting.explorer import explorer_data, language_tag, safe_json
 from qalign.reporting.page import render_page, write_page
 from qalign.reporting.results import results
+from qalign.reporting.titles import Titles
 from qalign.reporting.view import curves_by_stage, interval, nice_ticks, smoothed, thinned
 
 HOSTILE = "</script><script>alert(1)</script></td></table>{{ 7 * 7 }}{% raw %}\u2028\u2029\"'`&amp;<!--\x00\x1b[31m\ud800\u202e"
@@ -57,14 +58,14 @@ def hostile_names(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_nothing_that_others_wrote_is_read_as_markup() -> None:
     given = list(synthetic.answers(2))
-    plain = Reader(render_page(synthetic.found(given), {}, synthetic.curves(), given))
+    plain = Reader(render_page(synthetic.found(given), Titles(), synthetic.curves(), given))
     spoiled = [
         {**hostile(entry), "answers": {name + HOSTILE: row for name, row in hostile(entry["answers"]).items()}}
         for entry in given
     ]
     found = hostile_names(hostile(synthetic.found(given)))
     curves = {name + HOSTILE: hostile(stages) for name, stages in synthetic.curves().items()}
-    page = render_page(found, {}, curves, spoiled)
+    page = render_page(found, Titles(), curves, spoiled)
     read = Reader(page)
 
     assert [tag for tag, _ in read.tags].count("script") == 2
@@ -127,19 +128,19 @@ def test_published_figures_stand_beside_the_published_benchmark_alone(whole: str
     assert "29.7" in Reader(whole).text()
     found = synthetic.found(list(synthetic.answers(2)))
     found["systems"] = {name: {"own": rows["mgsm"]} for name, rows in found["systems"].items()}
-    assert "29.7" not in Reader(render_page(found, {}, {}, [])).text()
+    assert "29.7" not in Reader(render_page(found, Titles(), {}, [])).text()
 
 
 def test_nothing_but_the_results_is_needed() -> None:
     row = {"n": 4, "paper": 25.0, "strict": 50.0, "correct": 2, "wrong": 1, "unanswered": 1, "cut_off": 0,
            "standard_error": 1.25, "standard_error_paper": 2.0}  # fmt: skip
     found = results({"base": "tiny", "seed": 1}, {"mine": {"own": {"en": row, "average": row}}}, {"mine": []}, {})
-    read = Reader(render_page(found, {}))
+    read = Reader(render_page(found, Titles()))
     ids = {attributes.get("id") for _, attributes in read.tags}
     assert {"results", "by-language", "explorer"} <= ids
     assert not {"claims", "consistency", "comparisons"} & ids
     assert "Nothing has been measured" not in read.text()
-    assert "Nothing has been measured" in Reader(render_page(results({}, {}, {}, {}), {})).text()
+    assert "Nothing has been measured" in Reader(render_page(results({}, {}, {}, {}), Titles())).text()
 
 
 def test_text_in_a_language_says_which(whole: str) -> None:
@@ -154,7 +155,7 @@ def test_places_in_an_answer_are_counted_as_the_script_counts() -> None:
     entry = {"benchmark": "own", "id": 7, "language": "en", "gold": "42", "question": "?", "answers": {
         "mine": {"text": text, "value": "42", "start": text.index("42"), "end": text.index("42") + 2, "outcome": "correct",
                  "paper_right": True}, "gone": None}}  # fmt: skip
-    data = explorer_data(results({}, {}, {}, {}), {}, [entry])
+    data = explorer_data(results({}, {}, {}, {}), Titles(), [entry])
     ((_, key, ((_, gold, _, (answer, gone)),)),) = data["problems"]
     assert (key, gold, gone) == ("7", "42", None)
     text16 = text.encode("utf-16-le")
@@ -169,13 +170,13 @@ def test_json_holds_what_it_was_given() -> None:
 def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "out" / "index.html"
     found = synthetic.found(list(synthetic.answers(1)))
-    write_page(found, {}, None, synthetic.answers(1), path)
+    write_page(found, Titles(), None, synthetic.answers(1), path)
     before = path.read_bytes()
     with pytest.raises(KeyError):
-        write_page({}, {}, None, [], path)
+        write_page({}, Titles(), None, [], path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
-    write_page(found, {}, None, synthetic.answers(1), path)
+    write_page(found, Titles(), None, synthetic.answers(1), path)
     assert path.read_bytes() == before, "the same results make the same page"
 
 

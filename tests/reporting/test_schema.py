@@ -16,6 +16,7 @@ from qalign.cli import app
 from qalign.errors import DataError
 from qalign.reporting.results import load, tables
 from qalign.reporting.schema import check
+from qalign.reporting.titles import Titles
 
 GOOD = json.loads(json.dumps(synthetic.found(list(synthetic.answers(problems=3)))))
 WRONG: list[Any] = [None, "text", -1, 101.5, True, [], {}, [[1]], {"a": {}}, float("nan")]
@@ -66,7 +67,7 @@ def test_every_value_of_another_type_is_refused_or_printed() -> None:
                 refused += 1
                 lines.add(str(error).count("\n"))
                 continue
-            for table in tables(results, {}):  # what is taken can be printed
+            for table in tables(results, Titles()):  # what is taken can be printed
                 table.markdown()
     assert tried > 5000
     assert refused > 0.7 * tried

@@ -14,6 +14,7 @@ from rich.console import Console
 from qalign.errors import DataError
 from qalign.reporting.results import load, results, tables, write
 from qalign.reporting.tables import Table
+from qalign.reporting.titles import Titles
 from qalign.untrusted import printable
 
 HOSTILE = "a|b & 50% \\x_{1} <script>*#$~^`[x](y)\n\x1b[31mred"
@@ -45,7 +46,7 @@ def found() -> dict[str, object]:
 
 
 def test_results_stand_beside_the_published_ones(found: dict[str, object]) -> None:
-    made = tables(found, {"mgsm": "mGSM"})[0]
+    made = tables(found, Titles(benchmarks={"mgsm": "mGSM"}))[0]
     assert {row[1] for row in made.rows} == {"mGSM"}
     rows = {row[0]: dict(zip(made.columns, row, strict=True)) for row in made.rows}
     assert rows["sft"]["bn"] == "10.0"
@@ -56,14 +57,14 @@ def test_results_stand_beside_the_published_ones(found: dict[str, object]) -> No
 
 
 def test_the_training_table_names_what_was_cut_and_what_was_adopted(found: dict[str, object]) -> None:
-    training = tables(found, {})[1]
+    training = tables(found, Titles())[1]
     assert training.rows[0] == ["sft: response-alignment", "1,000", "20,000", "5,000", "8", "5.000 -> 2.500", "4 cut"]
     assert training.rows[1][0] == "mine: response-alignment (adopted)"
     assert all(len(row) == len(training.columns) for row in training.rows)
 
 
 def test_results_are_written_and_read_again(found: dict[str, object], tmp_path: Path) -> None:
-    files = write(found, tables(found, {}), tmp_path / "out")
+    files = write(found, tables(found, Titles()), tmp_path / "out")
     assert {path.name for path in files} == {"results.json", "results.md", "results.tex", "results.csv"}
     assert load(tmp_path / "out" / "results.json") == json.loads(json.dumps(found))
     assert not list(tmp_path.rglob("*.tmp"))
@@ -106,7 +107,7 @@ def compared(found: dict[str, object]) -> dict[str, object]:
     return {**found, "consistency": {"sft": {"mgsm": whole}, "mine": {"mgsm": alone}}, "comparisons": rows, "notes": []}
 
 
-TITLES = {"mgsm": "mGSM", "sft": "SFT"}
+TITLES = Titles({"sft": "SFT"}, {"mgsm": "mGSM"})
 
 
 def table_named(found: dict[str, object], title: str) -> Table:
@@ -161,7 +162,7 @@ def test_tables_follow_each_other_and_are_left_out_where_there_is_nothing(compar
 
 
 def test_problems_are_counted_once_whatever_the_number_of_seeds(found: dict[str, object]) -> None:
-    assert "40 problems a language" in tables(found, {})[0].note
+    assert "40 problems a language" in tables(found, Titles())[0].note
     assert "20 problems a language" in tables({**found, "seeds": {"1": {}, "2": {}}}, {})[0].note
 
 

@@ -11,9 +11,10 @@ from scipy import stats
 
 from qalign.evaluation.significance import holm, pooled
 from qalign.records import Judgement, Reading
+from qalign.reporting.titles import Titles
 from qalign.systems.claims import CLAIMS, verdicts
 
-TITLES = {"mgsm": "mGSM", "monoreason": "MonoReason", "multireason": "MultiReason", "sft": "SFT"}
+TITLES = Titles({"monoreason": "MonoReason", "multireason": "MultiReason", "sft": "SFT"}, {"mgsm": "mGSM"})
 EACH, ENGLISH, MULTIREASON, SFT, ALIGNMENTS, AGREEMENT, MIXED = (claim.text for claim in CLAIMS)
 Judged = list[Judgement]
 

@@ -18,6 +18,7 @@ from qalign.evaluation.consistency import consistency
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH, score
 from qalign.records import Judgement, Reading
 from qalign.reporting.results import load, tables
+from qalign.reporting.titles import Titles
 from qalign.systems import SCALES, Study, reproduction
 from qalign.systems.measured import statistics
 from qalign.systems.reproduction import collect_all
@@ -250,7 +251,7 @@ def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[st
         "QAlign (monolingual) answers 68.8% of the problems right and MonoReason (MetaMath) 31.2%, a difference of +37.5 "
         in (collected["findings"][1])
     )
-    assert tables(collected, {})[0].rows[0][2:5] == ["12.5", "50.0", "87.5"]
+    assert tables(collected, Titles())[0].rows[0][2:5] == ["12.5", "50.0", "87.5"]
 
 
 def test_one_seed_gives_what_a_run_gives(

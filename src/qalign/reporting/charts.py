@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from .titles import Titles
 from .view import (
     Curve,
-    group_name,
     interval,
     languages_of,
     nice_ticks,
@@ -75,7 +75,7 @@ class BarChart:
     divider: float | None
 
 
-def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> BarChart:
+def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> BarChart:
     """The languages of a benchmark, then the average where there is more than one."""
     systems, slots = systems_of(found, benchmark), slots_of(found)
     rows = {name: found["systems"][name][benchmark] for name in systems}
@@ -96,13 +96,13 @@ def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str
         for place, name in enumerate(there):
             low, high = interval(rows[name][code])
             value = rows[name][code]["strict"]
-            title = f"{titles.get(name, name)}, {group_name(code, titles)}: {value:.1f}% ({low:.1f} to {high:.1f})"
+            title = f"{titles.system(name)}, {titles.group(code)}: {value:.1f}% ({low:.1f} to {high:.1f})"
             bars.append(
                 Bar(slots[name], round(x + place * bar, 1), round(bar - 1, 1), y(value), y(high), y(low), title)
             )
         width = max(len(there) * bar, 30.0)
         label = "all" if code == AVERAGE else code
-        marks.append(Tick(round(x + width / 2, 1), label, group_name(code, titles)))
+        marks.append(Tick(round(x + width / 2, 1), label, titles.group(code)))
         x += width + gap
     return BarChart(
         round(x - gap / 2, 1), height, left, base, [Tick(y(t), f"{t:g}") for t in ticks], marks, bars, divider
@@ -138,7 +138,7 @@ class GapChart:
     rows: Sequence[Gap]
 
 
-def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> GapChart:
+def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> GapChart:
     """One row a system, in the order of the results; of a system that was measured in English only, its average."""
     rows = {name: found["systems"][name][benchmark] for name in systems_of(found, benchmark)}
     left, right, step, top = 216.0, 700.0, 32.0, 30.0
@@ -155,7 +155,7 @@ def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str
         low, high = interval(shown[name])
         difference = f"{english['strict'] - others:.1f}" if english and NON_ENGLISH in row else "–"
         figures = [f"{others:.1f}", f"{english['strict']:.1f}" if english else "–", difference]
-        title = titles.get(name, name)
+        title = titles.system(name)
         made.append(
             Gap(
                 slot=slots[name],
@@ -199,7 +199,7 @@ class LossChart:
     lines: Sequence[Line]
 
 
-def loss_chart(stage: str, curves: Sequence[Curve], slots: Mapping[str, int], titles: Mapping[str, str]) -> LossChart:
+def loss_chart(stage: str, curves: Sequence[Curve], slots: Mapping[str, int], titles: Titles) -> LossChart:
     """Loss over steps. A stage that systems share is one line, in the colour of the first of them."""
     width, height, left, top = 520.0, 260.0, 46.0, 12.0
     base = height - 34
@@ -211,14 +211,14 @@ def loss_chart(stage: str, curves: Sequence[Curve], slots: Mapping[str, int], ti
     y = Scale(y_ticks[0], y_ticks[-1], base, top)
     lines = []
     for curve in curves:
-        label = ", ".join(titles.get(name, name) for name in curve.systems)
+        label = ", ".join(titles.system(name) for name in curve.systems)
         title = (
             f"{label}: loss {curve.points[0][1]:.3f} to {curve.points[-1][1]:.3f} in {curve.points[-1][0]:,.0f} steps"
         )
         paths = [_path(thinned(points, POINTS_PER_CURVE), x, y) for points in (curve.points, smoothed(curve.points))]
         lines.append(Line(slots.get(curve.systems[0], 0), paths[0], paths[1], label, title))
     return LossChart(
-        stage_name(stage, titles), width, height, left, base,
+        stage_name(stage), width, height, left, base,
         [Tick(x(t), f"{t:,g}") for t in x_ticks if t <= max(steps)], [Tick(y(t), f"{t:g}") for t in y_ticks], lines,
     )  # fmt: skip
 

@@ -10,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from ..languages import LANGUAGES
-from .view import in_order, language_name, slots_of
+from .titles import Titles
+from .view import in_order, slots_of
 
 OUTCOMES = ("correct", "wrong", "unanswered", "cut_off")
 
@@ -19,7 +20,7 @@ Answers = Iterable[Mapping[str, Any]]
 `value` (what was read), `start` and `end` (where, in characters), `outcome`, `paper_right`."""
 
 
-def explorer_data(found: Mapping[str, Any], titles: Mapping[str, str], answers: Answers) -> dict[str, Any]:
+def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) -> dict[str, Any]:
     """The answers by problem, as arrays: names are said once, and thirty-six thousand answers stay small.
 
     A problem is [benchmark, id, languages]; a language is [language, gold, question, answers]; an answer, one a system
@@ -36,9 +37,9 @@ def explorer_data(found: Mapping[str, Any], titles: Mapping[str, str], answers: 
     slots = slots_of(found)
     places = {code: place for place, code in enumerate(languages)}
     return {
-        "benchmarks": [[name, titles.get(name, name)] for name in benchmarks],
+        "benchmarks": [[name, titles.benchmark(name)] for name in benchmarks],
         "languages": [_language_row(code, titles) for code in languages],
-        "systems": [[name, titles.get(name, name), slots.get(name, 0)] for name in systems],
+        "systems": [[name, titles.system(name), slots.get(name, 0)] for name in systems],
         "problems": [
             [
                 benchmarks.index(benchmark),
@@ -58,10 +59,10 @@ def explorer_data(found: Mapping[str, Any], titles: Mapping[str, str], answers: 
     }
 
 
-def _language_row(code: str, titles: Mapping[str, str]) -> list[Any]:
+def _language_row(code: str, titles: Titles) -> list[Any]:
     """Code, English name, own name, tag, and whether it is written in Latin letters."""
     row = LANGUAGES.get(code)
-    name = language_name(code, titles)
+    name = titles.language(code)
     return [code, name, row.native_name if row else "", language_tag(code), row is None or row.script == "Latn"]
 
 

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluation.scores import AVERAGE
 from ..records import atomic_file
+from .titles import Titles
 from .view import (
     PALETTE,
     Curves,
     benchmarks_of,
     curves_by_stage,
-    for_people,
-    group_name,
     in_order,
     languages_of,
     slots_of,
@@ -54,16 +53,14 @@ _SETTINGS: Any = {
 }  # fmt: skip
 
 
-def write_figures(
-    found: Mapping[str, Any], curves: Curves, folder: Path, titles: Mapping[str, str] | None = None
-) -> list[Path]:
+def write_figures(found: Mapping[str, Any], curves: Curves, folder: Path, titles: Titles | None = None) -> list[Path]:
     """Writes every figure that `results.json` and the curves allow as PNG and SVG; returns the files.
 
     `titles` are names for people of systems and benchmarks.
     """
     import matplotlib
 
-    names = for_people(titles or {})
+    names = (titles or Titles()).with_arrows()
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     with matplotlib.rc_context():
@@ -78,7 +75,7 @@ def write_figures(
     return written
 
 
-def bars(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> Figure:
+def bars(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
     """Accuracy by language: a group a language and one for the average, a bar a system, with its standard error."""
     from matplotlib.figure import Figure
 
@@ -103,17 +100,17 @@ def bars(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) ->
         )
     if len(languages) > 1:
         axes.axvline(len(languages) - 0.5, color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
-    _label_x(axes, range(len(groups)), [f"{'all' if g == AVERAGE else g}\n{group_name(g, titles)}" for g in groups])
+    _label_x(axes, range(len(groups)), [f"{'all' if g == AVERAGE else g}\n{titles.group(g)}" for g in groups])
     axes.set_xlim(-0.55, len(groups) - 0.45)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("accuracy, percent (± standard error)")
     _grid(axes)
-    axes.set_title(printable(titles.get(benchmark, benchmark)), loc="left", fontweight="bold", parse_math=False)
-    _legend(figure, [(titles.get(name, name), slots[name]) for name in systems])
+    axes.set_title(printable(titles.benchmark(benchmark)), loc="left", fontweight="bold", parse_math=False)
+    _legend(figure, [(titles.system(name), slots[name]) for name in systems])
     return _with_fonts(figure)
 
 
-def heat_map(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> Figure:
+def heat_map(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
     """How often each system gives the same answer in two languages: a matrix a system, all on one scale."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -140,17 +137,17 @@ def heat_map(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]
         axes.set_yticks(range(len(codes)), [printable(code) for code in codes], parse_math=False)
         axes.tick_params(length=0, labelsize=7.5)
         axes.spines[:].set_visible(False)
-        title = printable(titles.get(systems[place], systems[place]))
+        title = printable(titles.system(systems[place]))
         axes.set_title(title, loc="left", fontsize=9, fontweight="bold", parse_math=False)
     assert image is not None
     bar = figure.colorbar(image, ax=list(grid.flat), shrink=0.5, aspect=30, pad=0.01)
     bar.set_label("same answer, percent of problems")
     bar.outline.set_visible(False)
-    figure.suptitle(printable(titles.get(benchmark, benchmark)), x=0.01, ha="left", fontweight="bold", parse_math=False)
+    figure.suptitle(printable(titles.benchmark(benchmark)), x=0.01, ha="left", fontweight="bold", parse_math=False)
     return _with_fonts(figure)
 
 
-def losses(curves: Curves, found: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
+def losses(curves: Curves, found: Mapping[str, Any], titles: Titles) -> Figure:
     """Loss per supervised token over steps, a panel a kind of stage and a line a stage, smoothed over the faint raw line."""
     from matplotlib.figure import Figure
 
@@ -165,8 +162,8 @@ def losses(curves: Curves, found: Mapping[str, Any], titles: Mapping[str, str]) 
             color, dashes = PALETTE[slot % len(PALETTE)], "-" if slot < len(PALETTE) else "--"
             axes.plot(*zip(*curve.points, strict=True), color=color, linewidth=0.6, alpha=0.3)
             axes.plot(*zip(*smoothed(curve.points), strict=True), color=color, linewidth=1.6, linestyle=dashes)
-            entries.append((", ".join(titles.get(name, name) for name in curve.systems), slot))
-        axes.set_title(printable(stage_name(stage, titles)), loc="left", fontweight="bold", parse_math=False)
+            entries.append((", ".join(titles.system(name) for name in curve.systems), slot))
+        axes.set_title(printable(stage_name(stage)), loc="left", fontweight="bold", parse_math=False)
         axes.set_xlabel("step")
         axes.set_ylabel("loss per supervised token")
         axes.set_xlim(left=0)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..evaluation.scores import NON_ENGLISH
+from .titles import Titles
 
 METHOD = "qalign-mono"
 BESIDE = ("monoreason", "multireason")
 """The system of the study, and those that it is measured against first."""
 
 
-def findings(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
+def findings(found: Mapping[str, Any], titles: Titles) -> list[str]:
     """One sentence for each benchmark and pair: QAlign beside MonoReason and MultiReason where they are there, else the
     first two systems."""
     systems = list(found["systems"])
@@ -22,16 +23,16 @@ def findings(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
     return [sentence for sentence in told if sentence]
 
 
-def _finding(found: Mapping[str, Any], titles: Mapping[str, str], benchmark: str, a: str, b: str) -> str:
+def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, a: str, b: str) -> str:
     others, english = (comparison(found, benchmark, group, a, b) for group in (NON_ENGLISH, "en"))
     if others is None:
         return ""
     scores = [found["systems"][name][benchmark] for name in (a, b)]
-    at = titles.get(benchmark, benchmark)
+    at = titles.benchmark(benchmark)
     count = sum(code not in ("en", "average", NON_ENGLISH) for code in scores[0])
     text = (
-        f"{at}: over the {count} languages other than English {titles.get(a, a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% "
-        f"of the problems right and {titles.get(b, b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
+        f"{at}: over the {count} languages other than English {titles.system(a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% "
+        f"of the problems right and {titles.system(b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
         f"{difference_text(others)}"
     )
     return f"{text}; in English {english['difference']:+.1f} points." if english else f"{text}."

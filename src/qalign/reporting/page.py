@@ -21,16 +21,14 @@ from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
 from .findings import p_value
 from .results import SIZES
+from .titles import Titles
 from .view import (
     Curves,
     benchmarks_of,
     curves_by_stage,
-    for_people,
-    group_name,
     in_order,
     interval,
     interval_paper,
-    language_name,
     languages_of,
     published_of,
     slots_of,
@@ -42,9 +40,7 @@ SIGNIFICANT = 0.05
 HEAT_STEPS = 20
 
 
-def render_page(
-    found: Mapping[str, Any], titles: Mapping[str, str], curves: Curves | None = None, answers: Answers = ()
-) -> str:
+def render_page(found: Mapping[str, Any], titles: Titles, curves: Curves | None = None, answers: Answers = ()) -> str:
     """The page. `found` is `results.json`; its keys `findings`, `claims`, `consistency`, `comparisons` and `notes`
     may be lacking.
 
@@ -54,7 +50,7 @@ def render_page(
     from markupsafe import Markup
 
     style, script = _source("page.css"), _source("page.js")
-    titles = for_people(titles)
+    titles = titles.with_arrows()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clean"] = _clean
     page = environment.from_string(_source("page.html.jinja")).render(
@@ -67,9 +63,7 @@ def render_page(
     return page if page.endswith("\n") else page + "\n"
 
 
-def write_page(
-    found: Mapping[str, Any], titles: Mapping[str, str], curves: Curves | None, answers: Answers, path: Path
-) -> None:
+def write_page(found: Mapping[str, Any], titles: Titles, curves: Curves | None, answers: Answers, path: Path) -> None:
     """Writes the page to `path`, whole or not at all."""
     page = render_page(found, titles, curves, answers)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +94,7 @@ def _clean(value: Any) -> str:
 # --- what the template shows ------------------------------------------------------------------------------------------
 
 
-def view_of(found: Mapping[str, Any], titles: Mapping[str, str], curves: Curves) -> dict[str, Any]:
+def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[str, Any]:
     """All that the template writes down, as plain values and the geometry of the charts."""
     slots = slots_of(found)
     return {
@@ -108,27 +102,27 @@ def view_of(found: Mapping[str, Any], titles: Mapping[str, str], curves: Curves)
         "findings": found.get("findings", ()),
         "notes": found.get("notes", ()),
         "claims": found.get("claims", ()),
-        "systems": [(name, titles.get(name, name), slot) for name, slot in slots.items()],
+        "systems": [(name, titles.system(name), slot) for name, slot in slots.items()],
         "benchmarks": [_benchmark(found, benchmark, titles) for benchmark in benchmarks_of(found)],
         "losses": [loss_chart(stage, lines, slots, titles) for stage, lines in curves_by_stage(curves).items()],
         "training": _training(found, titles),
         "mixtures": _mixtures(found, titles),
         "corpora": found.get("corpora", ()),
-        "language_name": lambda code: language_name(code, titles),
+        "language_name": titles.language,
         "language_tag": language_tag,
         "outcomes": OUTCOMES,
         "whisker_width": WHISKER_WIDTH,
     }
 
 
-def _benchmark(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> dict[str, Any]:
+def _benchmark(found: Mapping[str, Any], benchmark: str, titles: Titles) -> dict[str, Any]:
     languages = languages_of(found, benchmark)
     names = systems_of(found, benchmark)
     seeds = len(found.get("seeds", ())) or 1  # `n` counts the answers under all of them
     return {
         "name": benchmark,
-        "title": titles.get(benchmark, benchmark),
-        "languages": [(code, language_name(code, titles)) for code in languages],
+        "title": titles.benchmark(benchmark),
+        "languages": [(code, titles.language(code)) for code in languages],
         "problems": _range(found["systems"][name][benchmark][code]["n"] // seeds for name in names for code in languages
                            if code in found["systems"][name][benchmark]),
         "results": _results(found, benchmark, names, languages, titles),
@@ -145,7 +139,7 @@ def _range(counts: Iterable[int]) -> str:
 
 
 def _results(
-    found: Mapping[str, Any], benchmark: str, names: Sequence[str], languages: Sequence[str], titles: Mapping[str, str]
+    found: Mapping[str, Any], benchmark: str, names: Sequence[str], languages: Sequence[str], titles: Titles
 ) -> dict[str, Any]:
     """The table of accuracies: columns, and rows of cells (value, low, high, whether it is the highest of its column)."""
     rows = {name: found["systems"][name][benchmark] for name in names}
@@ -162,7 +156,7 @@ def _results(
         counts = [average[outcome] for outcome in OUTCOMES]
         made.append(
             {
-                "title": titles.get(name, name),
+                "title": titles.system(name),
                 "slot": slots[name],
                 "cells": [
                     (row[g]["strict"], *interval(row[g]), len(rows) > 1 and row[g]["strict"] == best[g])
@@ -178,11 +172,11 @@ def _results(
                 "n": average["n"],
             }
         )
-    return {"columns": [(g, group_name(g, titles)) for g in groups], "published": published, "rows": made}
+    return {"columns": [(g, titles.group(g)) for g in groups], "published": published, "rows": made}
 
 
 def _consistency(
-    found: Mapping[str, Any], benchmark: str, names: Sequence[str], titles: Mapping[str, str]
+    found: Mapping[str, Any], benchmark: str, names: Sequence[str], titles: Titles
 ) -> list[dict[str, Any]]:
     """Of each system: its agreement with English, and the matrices between languages as (value, step of the heat)."""
     made = []
@@ -195,12 +189,12 @@ def _consistency(
         order = [codes.index(code) for code in in_order(codes)]
         made.append(
             {
-                "title": titles.get(name, name),
+                "title": titles.system(name),
                 "slot": slots_of(found)[name],
                 "mean": _agreement(mean) if mean else None,
                 "kept": mean.get("agree_given_english_right") if mean else None,
                 "with_english": {code: _agreement(row) for code, row in found_here.get("with_english", {}).items()},
-                "languages": [(codes[i], language_name(codes[i], titles)) for i in order],
+                "languages": [(codes[i], titles.language(codes[i])) for i in order],
                 "matrices": [
                     (kind, [[_heat(matrix[i][j]) for j in order] for i in order])
                     for kind, key in (("agree", "matrix"), ("correct", "matrix_correct"))
@@ -219,7 +213,7 @@ def _heat(value: float | None) -> tuple[float, int] | None:
     return None if value is None else (value, max(0, min(HEAT_STEPS, round(value / 100 * HEAT_STEPS))))
 
 
-def _comparisons(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, str]) -> list[dict[str, Any]]:
+def _comparisons(found: Mapping[str, Any], benchmark: str, titles: Titles) -> list[dict[str, Any]]:
     """The comparisons by group (average, non-English, then languages), each in words and with its place on a line."""
     here = [row for row in found.get("comparisons", ()) if row["benchmark"] == benchmark]
     lines = dict(zip(map(id, here), whiskers(here), strict=True))
@@ -227,15 +221,15 @@ def _comparisons(found: Mapping[str, Any], benchmark: str, titles: Mapping[str, 
     first = [group for group in (AVERAGE, NON_ENGLISH) if group in groups]
     return [
         {
-            "group": group_name(group, titles),
+            "group": titles.group(group),
             "open": group in first,
             "rows": [
                 {
                     "only_a": None,
                     "only_b": None,
                     **row,
-                    "a": titles.get(row["a"], row["a"]),
-                    "b": titles.get(row["b"], row["b"]),
+                    "a": titles.system(row["a"]),
+                    "b": titles.system(row["b"]),
                     "p": p_value(row["p"]),
                     "p_adjusted": p_value(row["p_adjusted"]),
                     "verdict": _verdict(row),
@@ -255,12 +249,12 @@ def _verdict(row: Mapping[str, Any]) -> str:
     return "a" if row["difference"] > 0 else "b"
 
 
-def _training(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+def _training(found: Mapping[str, Any], titles: Titles) -> list[dict[str, Any]]:
     """The training stages of each system; of a stage that stood before, with whom it is shared."""
     first: dict[str, str] = {}
     made = []
     for name, stages in found.get("trained_on", {}).items():
-        title = titles.get(name, name)
+        title = titles.system(name)
         rows = []
         for stage in stages:
             shared = first.setdefault(stage["folder"], title)
@@ -272,7 +266,7 @@ def _training(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[dict[
             rows.append(
                 {
                     **stage,
-                    "title": stage_name(stage["stage"], titles),
+                    "title": stage_name(stage["stage"]),
                     "shared": shared if shared != title else "",
                     "too_long": too_long,
                     "known": "steps" in stage,
@@ -283,17 +277,17 @@ def _training(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[dict[
     return made
 
 
-def _mixtures(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+def _mixtures(found: Mapping[str, Any], titles: Titles) -> list[dict[str, Any]]:
     """What one epoch of each stage holds; a stage that systems share stands once."""
     stages: dict[str, Mapping[str, Any]] = {}
     users: dict[str, list[str]] = {}
     for name, chained in found.get("trained_on", {}).items():
         for stage in chained:
             stages.setdefault(stage["folder"], stage)
-            users.setdefault(stage["folder"], []).append(titles.get(name, name))
+            users.setdefault(stage["folder"], []).append(titles.system(name))
     return [
         {
-            "stage": stage_name(stage["stage"], titles),
+            "stage": stage_name(stage["stage"]),
             "folder": folder,
             "systems": users[folder],
             "rows": stage["mixture"],

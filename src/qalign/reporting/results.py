@@ -14,6 +14,7 @@ from ..untrusted import parse_json
 from .findings import p_value
 from .schema import check
 from .tables import Table, without_formula
+from .titles import Titles
 
 FORMAT = "qalign-results"
 VERSION = 1
@@ -45,7 +46,7 @@ def results(
     }
 
 
-def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
+def tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
     """The table of results beside the published ones, then what the systems were trained on and what was read.
 
     `titles` are names for people of systems and benchmarks.
@@ -64,7 +65,7 @@ def tables(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[Table]:
     return made
 
 
-def _results_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+def _results_table(found: Mapping[str, Any], titles: Titles) -> Table:
     systems: Mapping[str, Mapping[str, Mapping[str, Any]]] = found["systems"]
     benchmarks = list(dict.fromkeys(benchmark for scores in systems.values() for benchmark in scores))
     rows = [(b, name, scores[b]) for b in benchmarks for name, scores in systems.items() if b in scores]
@@ -86,7 +87,7 @@ def _results_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table
     body = []
     for benchmark, name, row in rows:
         average = row[AVERAGE]
-        cells = [titles.get(name, name), titles.get(benchmark, benchmark)]
+        cells = [titles.system(name), titles.benchmark(benchmark)]
         cells += [f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages]
         cells += [f"{average['strict']:.1f} ± {average['standard_error']:.1f}"]
         cells += [f"{row[NON_ENGLISH]['strict']:.1f}" if NON_ENGLISH in row else "-", f"{average['paper']:.1f}"]
@@ -104,13 +105,13 @@ def _results_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table
     return Table("Results", columns, body, note)
 
 
-def _comparisons_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+def _comparisons_table(found: Mapping[str, Any], titles: Titles) -> Table:
     """Differences between systems, over the languages other than English and in English."""
     names = {NON_ENGLISH: "non-English", "en": "English", AVERAGE: "all languages"}
     body = [
         [
-            f"{titles.get(row['a'], row['a'])} - {titles.get(row['b'], row['b'])}",
-            titles.get(row["benchmark"], row["benchmark"]),
+            f"{titles.system(row['a'])} - {titles.system(row['b'])}",
+            titles.benchmark(row["benchmark"]),
             names[row["group"]],
             f"{row['difference']:+.1f}",
             f"{row['low']:.1f} to {row['high']:.1f}",
@@ -130,15 +131,15 @@ def _comparisons_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> T
     )
 
 
-def _consistency_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+def _consistency_table(found: Mapping[str, Any], titles: Titles) -> Table:
     """How far answers agree with those to the same problem in English."""
     rows = [(name, b, found_) for name, by in found["consistency"].items() for b, found_ in by.items()]
     codes = [code for code in STUDY if any(code in row["with_english"] for _, _, row in rows)]
     codes += [code for code in dict.fromkeys(c for _, _, row in rows for c in row["with_english"]) if code not in codes]
     body = [
         [
-            titles.get(name, name),
-            titles.get(benchmark, benchmark),
+            titles.system(name),
+            titles.benchmark(benchmark),
             *(f"{row['with_english'][code]['agree']:.1f}" if code in row["with_english"] else "-" for code in codes),
             f"{row['mean_with_english']['agree']:.1f} ± {row['mean_with_english']['standard_error']:.1f}",
         ]
@@ -154,10 +155,10 @@ def _claims_table(found: Mapping[str, Any]) -> Table:
     return Table("The claims of the study, here", ["claim", "verdict", "evidence"], body)
 
 
-def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Table:
+def _training_table(found: Mapping[str, Any], titles: Titles) -> Table:
     body = [
         [
-            f"{titles.get(name, name)}: {stage['stage']}",
+            f"{titles.system(name)}: {stage['stage']}",
             f"{stage['examples']:,}",
             f"{stage['tokens']:,}",
             f"{stage['supervised_tokens']:,}",
@@ -167,7 +168,7 @@ def _training_table(found: Mapping[str, Any], titles: Mapping[str, str]) -> Tabl
         ]
         if "steps" in stage
         else [
-            f"{titles.get(name, name)}: {stage['stage']} ({'adopted' if 'adopted_from' in stage else 'removed'})",
+            f"{titles.system(name)}: {stage['stage']} ({'adopted' if 'adopted_from' in stage else 'removed'})",
             *["-"] * 6,
         ]
         for name, stages in found["trained_on"].items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
-from ..languages import LANGUAGES, STUDY
+from ..languages import STUDY
 
 Curves = Mapping[str, Sequence[Mapping[str, Any]]]
 """System -> its training stages, each with `stage`, `folder` and `points` (step, loss); a shared stage has one folder."""
@@ -46,25 +46,9 @@ def in_order(codes: Iterable[str]) -> list[str]:
     return [*(code for code in STUDY if code in there), *(code for code in there if code not in STUDY)]
 
 
-def for_people(titles: Mapping[str, str]) -> dict[str, str]:
-    """Titles with an arrow that no line is broken in."""
-    return {name: title.replace("->", "\N{RIGHTWARDS ARROW}") for name, title in titles.items()}
-
-
-def language_name(code: str, titles: Mapping[str, str]) -> str:
-    """The name of a language for people: the one given, or the table's, or its code."""
-    row = LANGUAGES.get(code)
-    return titles.get(code) or (row.name if row else code)
-
-
-def group_name(group: str, titles: Mapping[str, str]) -> str:
-    """The name of what a score is over: `average`, `non_english`, or a language."""
-    return {AVERAGE: "Average", NON_ENGLISH: "Non-English"}.get(group) or language_name(group, titles)
-
-
-def stage_name(stage: str, titles: Mapping[str, str]) -> str:
-    """The name of a training stage for people: the one given, or its own in plain words."""
-    return titles.get(stage) or (stage[:1].upper() + stage[1:]).replace("-", " ")
+def stage_name(stage: str) -> str:
+    """The name of a training stage in plain words."""
+    return (stage[:1].upper() + stage[1:]).replace("-", " ")
 
 
 def interval(score: Mapping[str, Any]) -> tuple[float, float]:

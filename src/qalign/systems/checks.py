@@ -13,6 +13,7 @@ from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
 from ..reporting.tables import Table
+from ..reporting.titles import Titles
 from .scales import SCALES
 from .table import SYSTEMS
 
@@ -54,9 +55,11 @@ def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[
     return tuple(code for code in known if role in ("multilingual", "test") or code != "en")
 
 
-def titles() -> dict[str, str]:
+def titles() -> Titles:
     """Names for people of systems and benchmarks."""
-    return {**{row.name: row.title for row in SYSTEMS.values()}, **{row.name: row.title for row in BENCHMARKS.values()}}
+    return Titles(
+        {row.name: row.title for row in SYSTEMS.values()}, {row.name: row.title for row in BENCHMARKS.values()}
+    )
 
 
 def overview() -> list[Table]:

@@ -15,6 +15,7 @@ from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Pooled, holm, pooled
 from ..records import Judgement
 from ..reporting.findings import p_text
+from ..reporting.titles import Titles
 
 LEVEL = 0.05
 ENGLISH_LOSS = 3.0
@@ -60,7 +61,7 @@ class _Test:
     found: Pooled
 
 
-def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[dict[str, Any]]:
     """Each claim on each benchmark, with the verdict and the evidence; claims on systems that were not run are left out."""
     tested = [
         (claim, benchmark, _tests(claim, runs, titles))
@@ -74,7 +75,7 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Mapping[str, str]) -
         ps = [next(adjusted) for _ in tests]
         made.append(
             {
-                "claim": f"{claim.text} ({titles.get(benchmark, benchmark)})",
+                "claim": f"{claim.text} ({titles.benchmark(benchmark)})",
                 "benchmark": benchmark,
                 "verdict": _verdict(claim, tests, ps),
                 "evidence": "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True)),
@@ -97,7 +98,7 @@ def _testable(claim: Claim, runs: Runs) -> bool:
     return ("en" in there or not of_english) and (there != {"en"} or not of_others)
 
 
-def _tests(claim: Claim, runs: Runs, titles: Mapping[str, str]) -> list[_Test]:
+def _tests(claim: Claim, runs: Runs, titles: Titles) -> list[_Test]:
     there = list(dict.fromkeys(one.language for one in next(iter(runs.values()))[claim.first]))
     others = [code for code in there if code != "en"]
     groups = {
@@ -107,7 +108,7 @@ def _tests(claim: Claim, runs: Runs, titles: Mapping[str, str]) -> list[_Test]:
     }[claim.languages]
     return [
         _Test(
-            " ".join(part for part in (code, f"beside {titles.get(other, other)}" * (len(claim.others) > 1)) if part),
+            " ".join(part for part in (code, f"beside {titles.system(other)}" * (len(claim.others) > 1)) if part),
             pooled(_of(runs, claim.first, claim.agreement), _of(runs, other, claim.agreement), codes),
         )
         for other in claim.others

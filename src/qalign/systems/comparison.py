@@ -14,6 +14,7 @@ from ..redaction import redacted_command
 from ..reporting.findings import findings
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
+from ..reporting.titles import Titles
 from ..stage_record import read_record
 from . import measured, outputs
 from .study import Study
@@ -116,12 +117,12 @@ def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict
     return measured.losses({s.name: training_stages(s.model, study.runs) for s in comparison}, study.runs)
 
 
-def titles(comparison: Sequence[Evaluated] = ()) -> dict[str, str]:
-    """Names for people: of the benchmarks, and of the systems of a comparison."""
-    return {
-        **{row.name: row.title for row in BENCHMARKS.values()},
-        **{system.name: system.title for system in comparison if system.title},
-    }
+def titles(comparison: Sequence[Evaluated] = ()) -> Titles:
+    """Names for people of the benchmarks, and of the systems of a comparison."""
+    return Titles(
+        systems={system.name: system.title for system in comparison if system.title},
+        benchmarks={row.name: row.title for row in BENCHMARKS.values()},
+    )
 
 
 def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:

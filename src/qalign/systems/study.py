@@ -25,6 +25,7 @@ from ..training.config import TrainingConfig
 from ..training.tiny import TinyConfig
 from . import sizes, stages
 from .bases import TINY, base, tiny_base
+from .names import test_set_name
 from .scales import DataConfig, Scale
 from .settings import Settings
 
@@ -134,12 +135,13 @@ class Study:
 
     def scored(self, model: Stage) -> dict[str, Stage]:
         """The stages that measure a model: scores by name of the benchmark; an own test set has the name of its folder
-        or file."""
+        or file, marked where a benchmark has it."""
         made: dict[str, Stage] = {}
         for test in self.tests or self.scale.benchmarks:
-            name = test if test in BENCHMARKS else Path(test).resolve().name.partition(".")[0]
+            name = test_set_name(test)
             if name in made:
-                raise SettingError(f"two test sets are named '{name}'; rename the folder or file of one")
+                advice = "ask for it once" if test in BENCHMARKS else "rename the folder or file of one"
+                raise SettingError(f"two test sets are named '{name}'; {advice}")
             made[name] = self._scored(test, model)
         return made
 

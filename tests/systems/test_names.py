@@ -1,0 +1,136 @@
+"""Own test sets and models whose names are those of the study: never shown as what they are not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from own_data import OwnData
+from qalign.cli import _name, app
+from qalign.errors import SettingError
+from qalign.evaluation.benchmarks import BENCHMARKS
+from qalign.pipeline import Stage
+from qalign.reporting.titles import Titles
+from qalign.systems import SCALES, SYSTEMS, Study
+from qalign.systems.checks import titles
+from qalign.systems.names import model_name, test_set_name
+
+# The imported name begins as a test's does.
+set_name, taken = test_set_name, [name for row in SYSTEMS.values() for name in (row.name, row.title)]
+del test_set_name
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("mgsm", "own:mgsm"),
+        ("MGSM", "own:MGSM"),
+        ("mSVAMP", "own:mSVAMP"),
+        ("World, in domain", "own:World, in domain"),
+        ("monoreason", "monoreason"),
+        ("sw", "sw"),
+        ("school.v2", "school.v2"),
+        ("red\x1b[31m", "red\\x1b[31m"),
+        ("bad\udcff", "bad\\udcff"),
+    ],
+)
+def test_an_own_test_set_is_no_benchmark(folder: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    assert set_name(str(tmp_path / folder)) == name
+    assert name not in BENCHMARKS
+    for row in SYSTEMS.values():
+        assert name not in row.published
+    assert titles().benchmark(name) == name
+
+
+def test_a_file_is_named_without_its_ending(tmp_path: Path) -> None:
+    (tmp_path / "mgsm.jsonl.gz").touch()
+    assert set_name(str(tmp_path / "mgsm.jsonl.gz")) == "own:mgsm"
+    assert [set_name(name) for name in BENCHMARKS] == list(BENCHMARKS)
+
+
+def test_a_model_is_no_system(tmp_path: Path) -> None:
+    for folder in ("monoreason", "SFT", "mgsm"):
+        (tmp_path / folder).mkdir()
+    names = [model_name(str(tmp_path / folder), taken) for folder in ("monoreason", "SFT", "mgsm")]
+    assert names == ["model:monoreason", "model:SFT", "mgsm"]
+    assert model_name("sft", taken) == "model:sft", "as a server may call it"
+    assert model_name("owner/sft", taken) == "owner/sft"
+    assert [titles().system(name) for name in names] == names
+
+
+def test_kinds_do_not_share_titles() -> None:
+    names = Titles({"sw": "A system"}, {"sft": "A benchmark"}, {"xx": "A language"})
+    assert (names.system("sft"), names.benchmark("sw"), names.language("sw")) == ("sft", "sw", "Swahili")
+    assert (names.system("xx"), names.group("xx"), names.group("average")) == ("xx", "A language", "Average")
+
+
+def test_two_test_sets_of_one_name(tmp_path: Path) -> None:
+    tests = [tmp_path / "a" / "mgsm", tmp_path / "b" / "mgsm"]
+    for folder in tests:
+        folder.mkdir(parents=True)
+        (folder / "en.jsonl").write_text(
+            '{"id": "1", "question": "Ann has 2 pens and buys 3. How many?", "answer": "5"}\n'
+        )
+    model = Stage("base", 1, {}, None, given=tmp_path)
+
+    def scored(*given: str) -> list[str]:
+        return list(Study("tiny", SCALES["sample"], tmp_path, tests=given).scored(model))
+
+    with pytest.raises(SettingError, match="two test sets are named 'own:mgsm'; rename the folder or file of one"):
+        scored(*map(str, tests))
+    with pytest.raises(SettingError, match="two test sets are named 'world-mgsm'; ask for it once"):
+        scored("world-mgsm", "world-mgsm")
+    assert scored("world-mgsm", str(tests[0])) == ["world-mgsm", "own:mgsm"]
+
+
+def qalign(*words: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_nothing_published_stands_beside_ones_own(own_data: OwnData, tmp_path: Path) -> None:
+    model, test = tmp_path / "monoreason", tmp_path / "mgsm"
+    model.mkdir()
+    (model / "script.json").write_text('{"answers": {}, "otherwise": "The answer is 5."}')
+    shutil.copytree(own_data.test, test)
+    words = ("--scale", "sample", "--set", "generation.backend=scripted", "--runs", tmp_path / "runs", "--quiet")
+    code, out, said = qalign("eval", model, "--test", test, "--test-languages", "en,sw", *words)
+    assert code == 0, said
+    (written,) = (tmp_path / "runs/results").iterdir()
+    assert written.name.startswith("run-")
+    assert json.loads((written / "results.json").read_text())["systems"].keys() == {"model:monoreason"}
+    _, again, _ = qalign("report", written / "results.json")
+    page = (written / "index.html").read_text()
+    for text in (out, again, page):
+        assert "own:mgsm" in text
+        assert "model:monoreason" in text
+        assert "mGSM" not in text.replace("mGSM and mSVAMP", "")
+        assert "MetaMath" not in text
+
+
+def test_results_of_run_and_reproduce_lie_apart() -> None:
+    stages = [Stage("score-mgsm", 1, {}, None)]
+    names = {
+        _name("run", ["1234"], stages),
+        _name("reproduce", ["1234"], stages),
+        _name("run", ["5"], stages),
+        _name("reproduce", ["1234", "5"], stages),
+        _name("run", ["1234"], []),
+    }
+    assert len(names) == 5
+    assert {name.partition("-")[0] for name in names} == {"run", "reproduce"}
+
+
+@pytest.mark.parametrize("seed", ["7", "0"])
+def test_reproduce_takes_seeds_and_no_seed(seed: str, tmp_path: Path) -> None:
+    code, out, said = qalign("reproduce", "--seed", seed, "--runs", tmp_path / "runs")
+    assert (code, out) == (2, "")
+    assert (
+        said == f"qalign: error: reproduce trains under several seeds: give --seeds {seed} instead of --seed {seed}\n"
+    )
+    assert not (tmp_path / "runs").exists()
