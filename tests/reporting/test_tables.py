@@ -163,7 +163,7 @@ def test_tables_follow_each_other_and_are_left_out_where_there_is_nothing(compar
 
 def test_problems_are_counted_once_whatever_the_number_of_seeds(found: dict[str, object]) -> None:
     assert "40 problems a language" in tables(found, Titles())[0].note
-    assert "20 problems a language" in tables({**found, "seeds": {"1": {}, "2": {}}}, {})[0].note
+    assert "20 problems a language" in tables({**found, "seeds": {"1": {}, "2": {}}}, Titles())[0].note
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "qalign-results", "version": 99}'])
