@@ -162,6 +162,29 @@ def test_weights_are_saved_in_the_precision_that_was_chosen(make_job: Any, confi
     )
 
 
+def test_the_folder_reads_answers_without_clean_up(base: Path, tmp_path: Path, make_job: Any) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "cleans"))
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings |= {
+        "clean_up_tokenization_spaces": True,
+        "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    job = dataclasses.replace(make_job(max_steps=1), model=folder)
+    launch(job)
+    tokenizer = AutoTokenizer.from_pretrained(job.output)
+    assert tokenizer.decode(tokenizer("3 , 4 .")["input_ids"], skip_special_tokens=True) == "3 , 4 ."
+
+
+def test_a_base_with_too_many_tokens_does_not_train(base: Path, tmp_path: Path, make_job: Any) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "tokens"))
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(["apples"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="1 tokens beyond the model's"):
+        launch(dataclasses.replace(make_job(max_steps=1), model=folder))
+
+
 def test_bfloat16_is_the_rounded_float32(make_job: Any) -> None:
     jobs = [make_job(precision, max_steps=2, save_precision=precision) for precision in ("float32", "bfloat16")]
     for job in jobs:
@@ -175,12 +198,14 @@ def test_bfloat16_is_the_rounded_float32(make_job: Any) -> None:
 def test_every_file_has_the_permissions_of_the_umask(make_job: Any, mask: int) -> None:
     before = os.umask(mask)
     try:
-        job = make_job(max_steps=1)
+        job = make_job(placement={"seconds_per_checkpoint": 0.0}, max_steps=11)
         launch(job)
     finally:
         os.umask(before)
-    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in job.output.iterdir()}
-    assert "model.safetensors" in modes and set(modes.values()) == {oct(0o666 & ~mask)}
+    checkpoint = max(job.scratch.glob("step-*"))
+    for folder in (job.output, checkpoint):
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in folder.rglob("*") if path.is_file()}
+        assert "model.safetensors" in modes and set(modes.values()) == {oct(0o666 & ~mask)}
 
 
 def test_a_second_stage_starts_from_the_folder_of_the_first(make_job: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import ModelError, QAlignError
-from ..records import atomic_file, write_json
+from ..records import atomic_file, usual_permissions, write_json
 from ..stage_record import read_object, sync
 from ..untrusted import printable
 from . import manifest, state
@@ -91,6 +91,7 @@ def save(accelerator: Any, model: Any, optimizer: Any, scratch: Path, progress: 
     if accelerator.is_main_process:
         shutil.copyfile(scratch / METRICS, building / METRICS)
         write_json(building / PROGRESS, {**progress, "sharded": is_sharded(accelerator), "examples": examples})
+        usual_permissions(building)
         manifest.seal(building)
         place = scratch / f"step-{progress['step']:09d}"
         building.rename(place)

@@ -32,6 +32,7 @@ from .loss import SupervisedLoss
 from .memory import ON_CPU, settle
 from .models import (
     check_length,
+    check_vocabulary,
     compile_blocks,
     embeddings_of,
     load_model,
@@ -82,6 +83,7 @@ def finetune(job: Job) -> None:
     accelerator = make_accelerator(job.config, job.placement, job.output, job.scratch)
     set_seed(config.seed)
     folder = resolve(job.model)
+    check_vocabulary(folder)
     tokenizer = load_tokenizer_as_saved(folder)
     model = load_model(folder, torch.float32)  # first: a base that cannot be opened leaves nothing behind
     data = _tokenized(job, tokenizer, accelerator)
