@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from qalign.errors import DataError
-from qalign.records import Judgement, Prediction, Problem, Reading, read_jsonl, to_json, write_json, write_jsonl
+from qalign.records import (
+    Judgement,
+    Prediction,
+    Problem,
+    Reading,
+    read_jsonl,
+    read_rows,
+    to_json,
+    write_json,
+    write_jsonl,
+)
 
 PROBLEM = Problem("7", "th", "มีกี่ลูก?\u2028\x85", None, "18", "mgsm")
 READING = Reading("18", "18", 3, 5, "last", True)
@@ -75,3 +85,12 @@ def test_only_a_file_gives_its_place_to_a_file(kind: str, tmp_path: Path) -> Non
     with pytest.raises(DataError, match="place is no file that can be written anew"):
         write_json(place, {})
     assert place.lstat() == before
+
+
+def test_rows_are_plain_values(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    write_jsonl(path, RECORDS[:2])
+    assert [row["id"] for row in read_rows(path)] == ["7", "7"]
+    path.write_text("[1]\n")
+    with pytest.raises(DataError, match=r"line 1 is no record: Expected `object`, got `array`"):
+        list(read_rows(path))

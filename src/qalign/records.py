@@ -137,14 +137,27 @@ def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
     Raises:
         DataError: the file cannot be read, or a line is not the JSON of such a record.
     """
-    decoder = msgspec.json.Decoder(kind)
+    yield from _decoded(path, msgspec.json.Decoder(kind), kind.__name__)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of one of our own JSONL files as plain values, of whatever records they are.
+
+    Raises:
+        DataError: the file cannot be read, or a line is no JSON object.
+    """
+    yield from _decoded(path, msgspec.json.Decoder(dict[str, Any]), "record")
+
+
+def _decoded(path: Path, decoder: msgspec.json.Decoder[Any], kind: str) -> Iterator[Any]:
+    """The lines of a JSONL file, decoded; `kind` names in an error what a line should be."""
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):  # noqa: B007 - the errors below name it
                 yield decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path} line {number} is no {kind.__name__}: {error}; the file is damaged") from error
+        raise DataError(f"{path} line {number} is no {kind}: {error}; the file is damaged") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {error}; the file is damaged") from error
 

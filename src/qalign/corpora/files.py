@@ -21,9 +21,17 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 LONGEST_LINE = 64 * 2**20
 """Bytes that one line may have, and characters of one CSV cell; a thinking trace of 100,000 words has one hundredth of it."""
 
-_OTHER_ENCODINGS = (
-    (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"),
-)  # fmt: skip
+_OTHER_KINDS = (
+    (b"\xff\xfe\x00\x00", "UTF-32: save the file as UTF-8"),
+    (b"\x00\x00\xfe\xff", "UTF-32: save the file as UTF-8"),
+    (b"\xff\xfe", "UTF-16: save the file as UTF-8"),
+    (b"\xfe\xff", "UTF-16: save the file as UTF-8"),
+    (b"\x1f\x8b", "gzip: let its name end in .gz"),
+    (b"PAR1", "Parquet: let its name end in .parquet"),
+    (b"PK\x03\x04", "a zip archive or an Excel file: unpack it, or save it as CSV"),
+)
+"""The first bytes of files that are no UTF-8 text, and what to do with them."""
+
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 PARQUET_ROWS = 4096
@@ -85,9 +93,9 @@ def _check_bytes(line: bytes, path: Path, number: int) -> None:
             f"{path} line {number} is longer than {LONGEST_LINE // 2**20} MiB: is it one row a line, and not damaged?"
         )
     if number == 1:
-        for mark, encoding in _OTHER_ENCODINGS:
+        for mark, kind in _OTHER_KINDS:
             if line.startswith(mark):
-                raise DataError(f"{path} is {encoding}: save the file as UTF-8")
+                raise DataError(f"{path} is {kind}")
     if b"\0" in line:
         raise DataError(
             f"{path} line {number} holds a NUL byte: save the file as UTF-8 text (is it UTF-16, or binary?)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..generation import DecodingConfig, generate, open_backend
 from ..language_file import language_from
 from ..languages import Language
 from ..pipeline import Work
-from ..records import Document, Example, Pair, Prediction, Problem, read_jsonl, write_json, write_jsonl
+from ..records import Document, Example, Pair, Prediction, Problem, read_jsonl, read_rows, write_json, write_jsonl
 from ..training.config import Adapter, TrainingConfig
 from ..training.models import POINTER, download
 
@@ -95,8 +94,7 @@ def _texts(work: Work) -> Iterator[str]:
     """Of each corpus as much in one language as in any other, or the scarce ones would be cut into letters (the usual cure,
     arXiv 1901.07291, section 3.1)."""
     for name in sorted(work.inputs):
-        with (work.inputs[name] / RECORDS).open(encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
+        rows = list(read_rows(work.inputs[name] / RECORDS))
         left = dict.fromkeys({row["language"] for row in rows}, min(Counter(row["language"] for row in rows).values()))
         for row in rows:
             if left[row["language"]] > 0:
