@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingError, nearest
-from .languages import LANGUAGES, Language
+from .languages import LANGUAGES, PHRASES, Language
 from .untrusted import printable
 
 RESERVED = ("all", "average", "non_english")
@@ -117,7 +117,7 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
             raise SettingError(
                 f"{where}: '{name}' of the language {row['code']} is {value!r:.80}; it must be {expected}"
             )
-    language = Language(**{**row, "answer_markers": tuple(row.get("answer_markers", ()))})
+    language = Language(**{**row, **{name: tuple(row.get(name, ())) for name in PHRASES}})
     if language.decimal in language.groups:
         raise SettingError(
             f"{where}: the language {row['code']} has '{language.decimal}' both as 'decimal' and in 'groups'; state both fields"
@@ -134,7 +134,7 @@ def _is_zero(value: Any) -> bool:
     return value == "" or (isinstance(value, str) and len(value) == 1 and unicodedata.decimal(value, None) == 0)
 
 
-def _are_scales(value: Any) -> bool:
+def _are_scales(value: Any, least: int = 2) -> bool:
     if not isinstance(value, Mapping):
         return False
     factors: dict[str, int] = {}
@@ -143,7 +143,7 @@ def _are_scales(value: Any) -> bool:
             return False
         if (
             type(factor) is not int
-            or not 2 <= factor <= 10**18
+            or not least <= factor <= 10**18
             or factors.setdefault(word.casefold(), factor) != factor
         ):
             return False
@@ -173,6 +173,15 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "indian_groups": (lambda value: isinstance(value, bool), "true or false"),
     "myriads": (lambda value: isinstance(value, bool), "true or false"),
-    "answer_markers": (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts"),
-    "scales": (_are_scales, "a table from words to whole numbers from 2 to 10^18, each word once and without digits"),
+    **dict.fromkeys(
+        PHRASES, (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts")
+    ),
+    **dict.fromkeys(
+        ("scales", "leading_scales"),
+        (_are_scales, "a table from words to whole numbers from 2 to 10^18, each word once and without digits"),
+    ),
+    "number_words": (
+        lambda value: _are_scales(value, least=1),
+        "a table from words to whole numbers from 1 to 10^18, each word once and without digits",
+    ),
 }

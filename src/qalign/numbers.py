@@ -16,11 +16,12 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
+from .compounds import LONGEST_BETWEEN, clock_minutes, half_end, joins_a_fraction, parts_of_a_unit
 from .errors import DataError
 from .languages import LANGUAGES, Language
-from .numerals import NUMERAL, numeral_value, with_units
+from .numerals import NUMERAL, numeral_value, spoken_expression, spoken_value, with_units
 from .separators import GROUP_SPACE, Value, decimal_value, split_run
 
 
@@ -29,7 +30,8 @@ class Number:
     """A number at characters `start` to `end` of a text. `50%` has the value 50 and `percent`.
 
     `numeral` says that it is written in the numerals of Chinese alone (十八), which words contain too (一般): a reader
-    prefers the numbers in digits.
+    prefers the numbers in digits. `parts` is the number of smaller units that a quantity in two units was written with:
+    `2 hours 30 minutes` has the value 2.5 and 60 parts, so 150 minutes are the same.
     """
 
     value: Fraction
@@ -37,6 +39,7 @@ class Number:
     end: int
     percent: bool
     numeral: bool = False
+    parts: int = 0
 
 
 _MAX_BITS = 1200  # of a power; larger ones are no answers
@@ -44,11 +47,13 @@ _WINDOW = 16  # How far before a number its sign, currency or percent word can r
 
 
 class _Plain(dict[int, int]):
-    """`str.translate` table, one character for one: decimal digits of any script become ASCII, others stay."""
+    """`str.translate` table, one character for one: decimal digits of any script become ASCII, others stay. It fills
+    itself with the characters that it meets."""
 
     def __missing__(self, code: int) -> int:
         digit = unicodedata.decimal(chr(code), None)
-        return code if digit is None else ord("0") + digit
+        self[code] = code if digit is None else ord("0") + digit
+        return self[code]
 
 
 _PLAIN = _Plain(
@@ -75,9 +80,19 @@ _CURRENCY = re.compile(
 )
 _NAMED = re.compile(r"(?:\^\{?-?|[^\W_]_\{?|[A-Za-zÀ-ÖØ-öø-ԯ])\Z")
 _COMMAND_OR_TIMES = re.compile(r"(?:\\[A-Za-z]+|[0-9)] ?[xXхХ])\Z")
+# `al menos` and `au moins` are "at least", `plus ou moins` and 正负 "about".
+_NO_MINUS = "".join(
+    rf"(?<!\b{word})"
+    for word in (
+        "al ", "lo ", "ao ", "pelo ", "cuando ", "cuanto ", "o ", "ou ", "u ", "au ", "du ", "le ", "plus ", "plus-", "más ",
+        "mas ", "mais ", "or ", "oder ", "плюс ", "плюс-", "или ",
+    )
+)  # fmt: skip
 _MINUS = re.compile(
-    r"(?:(?P<spaced>(?<=[=(≈])- |(?<=[=(≈] )- )|(?P<tight>-)|负|負|マイナス ?|(?<!ยาง)ลบ ?"
-    r"|(?<![^\W\d_])(?:minus|moins|menos|минус) )\Z", re.IGNORECASE)  # fmt: skip
+    r"(?:(?P<spaced>(?<=[=(≈])- |(?<=[=(≈] )- )|(?P<tight>(?<!\+/)-)|(?<![正胜勝抱])[负負]|(?<!プラス)マイナス ?"
+    r"|(?<!ยาง)(?<!บวก)(?<!หรือ)ลบ ?"
+    rf"|(?<![^\W\d_]){_NO_MINUS}(?:minus|moins|menos|минус) )\Z", re.IGNORECASE)  # fmt: skip
+_BEFORE_A_NUMBER = frozenset("-负負スบsSсС$€£¥₹৳฿₽₩.kKhMDRPYNBTFX")  # how signs, their words and currencies end
 _OPERAND = re.compile(r"(?:[0-9)\]}%²³½¼¾-]|[0-9] ?[$€£¥₹৳฿₽]|[0-9][^\W\d_]{1,3})\Z")
 _PERCENT_BEFORE = re.compile(r"(?:(?<![0-9])(?<![0-9] )%|asilimia )\Z", re.IGNORECASE)
 _PERCENT = re.compile(
@@ -88,18 +103,21 @@ _OVER = re.compile(r"/([0-9]+(?:[.,][0-9]+)*)(?![.,]?[0-9]|/[0-9]|[\^⁰¹²³�
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)(?!\w)")
 _POWER = r"(?:\^(?:\{ ?(-?[0-9]+) ?\}|(-?[0-9]+))|(⁻?[⁰¹²³⁴-⁹]+))"
 _RAISED = re.compile(_POWER)
+_RAISING = frozenset("^⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_EXPONENTIAL = frozenset("eE ×x*·хX\\")
 _TIMES_TEN = re.compile(rf" ?(?:[×x*·хX]|\\times|\\cdot) ?10{_POWER}")
 
 
 @cache
-def _starts(groups: str, myriads: bool) -> re.Pattern[str]:
+def _starts(groups: str, myriads: bool, spoken: str) -> re.Pattern[str]:
     """What can begin a number. Each alternative is read in one pass, so that a hostile text costs linear time."""
     spaces_and_quotes = "".join(mark for mark in " '" if mark in groups)
     run = rf"[0-9]+(?:(?:[.,，{GROUP_SPACE}{spaces_and_quotes}]|\{{,\}}|,\\!|\\,)[0-9]+)*"
     argument = r" {0,2}\{ {0,2}(-?[0-9][0-9.,]{0,40}) {0,2}\}"
     han = rf"|(?P<han>{NUMERAL})" if myriads else ""
+    words = rf"|(?P<spoken>{spoken})" if spoken else ""
     return re.compile(
-        rf"(?P<run>{run})|(?P<latex>\\[dt]?frac(?:{argument}{argument}|([0-9])([0-9])))|(?P<vulgar>[{''.join(_VULGAR)}]){han}"
+        rf"(?P<run>{run})|(?P<latex>\\[dt]?frac(?:{argument}{argument}|([0-9])([0-9])))|(?P<vulgar>[{''.join(_VULGAR)}]){han}{words}"
     )
 
 
@@ -114,7 +132,7 @@ def _scale_words(words: tuple[str, ...]) -> re.Pattern[str]:
 def find_numbers(text: str, language: Language) -> list[Number]:
     """The numbers of a text, in order; spans index `text` as given and include sign and percent sign."""
     plain = text.translate(_PLAIN)
-    starts = _starts(language.groups, language.myriads)
+    starts = _starts(language.groups, language.myriads, spoken_expression(language))
     found: list[Number] = []
     position = 0
     while match := starts.search(plain, position):
@@ -127,11 +145,57 @@ def find_numbers(text: str, language: Language) -> list[Number]:
             over, under = (_only(part, language) for part in match.groups()[2:6] if part is not None)
             if over is not None and under:
                 _add(found, plain, Number(over / under, start, position, False))
+        elif match.lastgroup == "spoken":
+            _add(found, plain, Number(spoken_value(match["spoken"], language), start, position, False))
         else:
             value = numeral_value(plain, start, position, language)
             if value is not None:
                 _add(found, plain, Number(value, start, position, percent=False, numeral=True))
-    return found
+    return _joined(found, plain)
+
+
+def _joined(found: list[Number], plain: str) -> list[Number]:
+    """The numbers, those that are parts of one quantity joined: `2 and 2/3`, `2 hours 20 minutes`."""
+    joined: list[Number] = []
+    for number in found:
+        if joined and number.start < joined[-1].end:
+            continue  # the minutes of 2h30
+        last = joined[-1] if joined else None
+        if last is not None and number.start - last.end <= LONGEST_BETWEEN and (whole := _pair(last, number, plain)):
+            joined[-1] = whole
+            continue
+        if number.value.denominator == 1 and not number.percent:
+            if half := half_end(plain, number.end):
+                number = replace(number, value=_further(number.value, Fraction(1, 2)), end=half)
+            elif (clock := clock_minutes(plain, number.end)) and not plain[number.end - 1].isalpha():
+                value = _further(number.value, Fraction(clock[0], 60))
+                number = replace(number, value=value, end=clock[1], parts=60)
+        joined.append(number)
+    return joined
+
+
+def _pair(last: Number, number: Number, plain: str) -> Number | None:
+    """The one quantity that two neighbouring numbers are the parts of, if they are."""
+    between, written = plain[last.end : number.start], plain[number.start : number.end]
+    if last.value.denominator != 1 or last.percent or number.percent or number.value <= 0 or "\n" in between:
+        return None
+    if number.value < 1:
+        over = "/" in written or "分" in written or not written[0].isdigit()
+        if over and plain[last.end - 1].isalnum() and joins_a_fraction(between):
+            numeral = last.numeral and number.numeral
+            return replace(last, value=_further(last.value, number.value), end=number.end, numeral=numeral)
+        return None
+    before = plain[max(0, last.start - _WINDOW) : last.start]
+    found = parts_of_a_unit(before, between, plain[number.end : number.end + LONGEST_BETWEEN])
+    if found is None or number.value >= found[0]:
+        return None
+    value = _further(last.value, number.value / found[0])
+    return replace(last, value=value, end=number.end + found[1], parts=found[0])
+
+
+def _further(whole: Fraction, rest: Fraction) -> Fraction:
+    """A whole number and what stands behind it: away from zero, so that -1 1/2 is -1.5."""
+    return whole + (rest if whole >= 0 else -rest)
 
 
 def _read_run(plain: str, run: str, offset: int, language: Language, found: list[Number]) -> int:
@@ -140,7 +204,11 @@ def _read_run(plain: str, run: str, offset: int, language: Language, found: list
     pieces = list(split_run(run, offset, language))
     for index, (value, start, end) in enumerate(pieces):
         before = plain[max(0, start - _WINDOW) : start]
-        named = _NAMED.search(before) and not (_CURRENCY.search(before) or _COMMAND_OR_TIMES.search(before))
+        named = (
+            before[-1:] != " "
+            and _NAMED.search(before)
+            and not (_CURRENCY.search(before) or _COMMAND_OR_TIMES.search(before))
+        )
         if run.isdigit() and before.endswith(".") and (before[-2:-1] or " ") in f" =($-:{{\n{GROUP_SPACE}":
             value, start = decimal_value("0", run), start - 1
         percent = False
@@ -153,12 +221,16 @@ def _read_run(plain: str, run: str, offset: int, language: Language, found: list
 
 def _read_tail(plain: str, value: Value, start: int, end: int, language: Language) -> tuple[Value, int, bool]:
     """Reads on after a number: denominator, exponent, scale, percent sign. Returns its value, end, and `percent`."""
-    if raised := _RAISED.match(plain, end):
+    following = plain[end : end + 1]  # Most numbers end here: a look at one character saves most of the searches.
+    if (following in _RAISING) and (raised := _RAISED.match(plain, end)):
         value, end = _power(value, raised), raised.end()
-    date = re.match("[0-9]/", plain[max(0, start - 2) : start])
-    if (over := _OVER.match(plain, end)) and not date and (under := _only(over[1], language)):
-        value, end = _times(value, 1 / under), over.end()
-    if exponent := _EXPONENT.match(plain, end) or _TIMES_TEN.match(plain, end):
+    if plain.startswith("/", end) and (over := _OVER.match(plain, end)):
+        date = re.match("[0-9]/", plain[max(0, start - 2) : start])
+        if not date and (under := _only(over[1], language)):
+            value, end = _times(value, 1 / under), over.end()
+    if plain[end : end + 1] in _EXPONENTIAL and (
+        exponent := _EXPONENT.match(plain, end) or _TIMES_TEN.match(plain, end)
+    ):
         value, end = _times(value, _power(Fraction(10), exponent)), exponent.end()
     if language.myriads and value is not None:
         value, end = with_units(value, plain, end, language)
@@ -174,7 +246,7 @@ def _add(found: list[Number], plain: str, number: Number) -> None:
     """Adds a number with its sign, or joins it to the one before: `1 1/2`, `3½`, 三分之二, 百分之五十."""
     value, start, end = number.value, number.start, number.end
     before = plain[max(0, start - _WINDOW) : start]
-    percent = number.percent or bool(_PERCENT_BEFORE.search(before))
+    percent = number.percent or (before.endswith(("%", "a ", "A ")) and bool(_PERCENT_BEFORE.search(before)))
     if sign := _sign_length(before):
         value, start = -value, start - sign
     elif found and start - found[-1].end <= 4:
@@ -187,13 +259,15 @@ def _add(found: list[Number], plain: str, number: Number) -> None:
         whole_before = last.value.denominator == 1 and not last.percent and plain[last.end - 1].isdigit()
         written_over = "/" in plain[start:end] or not plain[start].isdigit()  # and not as a decimal such as 0.5
         if 0 < value < 1 and written_over and whole_before and between in ("", " ", GROUP_SPACE) and not percent:
-            found[-1] = replace(last, value=last.value + (value if last.value >= 0 else -value), end=end)
+            found[-1] = replace(last, value=_further(last.value, value), end=end)
             return
     found.append(Number(value, start, end, percent, number.numeral))
 
 
 def _sign_length(before: str) -> int:
     """How many characters of `before`, the text that leads to a number, are its minus sign and what stands between."""
+    if before.rstrip(" ")[-1:] not in _BEFORE_A_NUMBER:
+        return 0
     currency = _CURRENCY.search(before)
     body = before[: currency.start()] if currency else before
     minus = _MINUS.search(body)
@@ -227,6 +301,7 @@ def _times(value: Value, factor: Value) -> Value:
     return None if value is None or factor is None else value * factor
 
 
+@lru_cache(maxsize=10_000)  # the same problems are judged for every model
 def parse_gold(text: str) -> Fraction:
     """The number a benchmark gives as the answer, such as `18`, `5.5`, `-3` or `1,080` (English conventions).
 

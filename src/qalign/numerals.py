@@ -1,9 +1,10 @@
-"""The numerals of Chinese, which Japanese writes too: 十八, 两千五, 二〇二〇, and units behind digits (1万5千)."""
+"""Numbers in words: numerals of Chinese and Japanese (十八, 两千五, 1万5千), and scales before numbers (elfu 5, elfu mbili)."""
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import cache
 
 from .languages import Language
 
@@ -21,7 +22,7 @@ _TOKEN = re.compile(rf"[0-9,]+|[{_D}{_U}]")
 # Words that contain a numeral, here in angle brackets, and mean no number.
 _WORD = re.compile(
     "[唯统統同单單逐专專]<一>|(?<!分)之<一>|<一>[共些起样樣定直般旦切致步边邊方緒番部度]|<十>分(?![之の钟鐘])"
-    "|<(?:[万萬亿億兆]|万一)>|[0-9]<[百千]>"
+    "|<(?:[万萬亿億兆]|万一)>|[0-9]<[百千]>|<零>[0-9]"
 )
 
 
@@ -46,6 +47,38 @@ def with_units(value: Fraction, plain: str, end: int, language: Language) -> tup
     if mixed is None:
         return value, end
     return _sum([value, *(_token(token) for token in _TOKEN.findall(mixed[1]))], language), mixed.end()
+
+
+def spoken_expression(language: Language) -> str:
+    """An expression for numbers that begin with a scale word, such as elfu 5 na mia 3; empty where a language has none."""
+    return _spoken(tuple(language.leading_scales), tuple(language.number_words)) if language.leading_scales else ""
+
+
+@cache
+def _spoken(scales: tuple[str, ...], words: tuple[str, ...]) -> str:
+    word = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    scale = "|".join(map(re.escape, sorted(scales, key=len, reverse=True)))
+    count = r"(?:[0-9]{1,3}(?:\.[0-9]{1,9})?(?![.,]?[0-9])" + (
+        rf"|(?:{word})(?: na (?:{word}))?(?!\w))" if word else ")"
+    )
+    rest = r" na (?:[0-9]{3}(?![.,]?[0-9])" + (rf"|(?:{word})(?: na (?:{word}))?(?!\w))" if word else ")")
+    return rf"(?i:(?<!\w)(?:{scale}) {count}(?:(?: na)? (?:{scale}) {count}){{0,4}}(?:{rest})?)"
+
+
+def spoken_value(written: str, language: Language) -> Fraction:
+    """The value of a text that fits `spoken_expression`."""
+    scales = {scale.casefold(): factor for scale, factor in language.leading_scales.items()}
+    words = {word.casefold(): value for word, value in language.number_words.items()}
+    total, factor, count = Fraction(0), 1, Fraction(0)
+    for word in written.casefold().replace(",", " ").split():
+        if word in scales:
+            total, factor, count = total + factor * count, scales[word], Fraction(0)
+        elif word != "na":
+            value = Fraction(words[word]) if word in words else Fraction(word)
+            if count and value >= count:  # elfu mbili na hamsini: 2,050
+                total, factor, count = total + factor * count, 1, Fraction(0)
+            count += value
+    return total + factor * count
 
 
 def _token(token: str) -> Fraction | str:

@@ -11,14 +11,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
-from functools import cache
-from operator import itemgetter
 
-from ..languages import LANGUAGES, Language
-from ..numbers import Number, find_numbers, parse_gold, plain_number
+from ..languages import Language
+from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
+from .announced import Answer, announced, answer_of, preferred
+from .announcements import Announcement, announcements
+from .conventions import text_numbers
+from .equations import equations, holds_an_unknown
+from .passages import answer_span, own_questions, run_on
+
+RULES_VERSION = 2
+"""The version of the two rules: raised with every change that may change a reading, so that old scores are not reused."""
 
 TOLERANCE = Fraction(1, 1000)
 """How far from the gold number a right answer may be, as published."""
@@ -55,26 +61,23 @@ def _last_digits(text: str) -> tuple[str | None, int, int]:
 def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     r"""The reading of a person who knows the language.
 
-    The last announcement that a number follows decides: `####`, `\boxed{}`, or an answer phrase of the language or of
-    English. In its sentence, the number after the last `=` (or `≈`) is meant, else the first. Without an announcement
-    it is the last number of the text; an answer that was cut off gets no such guess, for its last number is a step on
-    the way. Digits come before the numerals of Chinese. 50% is right where gold is 50 and where it is 0.5.
+    The answer is what stands behind all thinking and before a next question of the model's own. In it, the last
+    announcement with a number decides: `####`, `\boxed{}`, or an answer phrase of the language or of English. An
+    announcement that there is no answer is no answer. Without an announcement it is the last number of the text; an
+    answer that was cut off gets no such guess, for its last number is a step on the way. Expressions with an unknown
+    are no numbers. 50% is right where gold is 50 and where it is 0.5, and 2 hours 30 minutes where it is 2.5 and 150.
 
     Raises:
         DataError: `gold` is no number.
     """
     target = parse_gold(gold)
-    numbers = find_numbers(text, language)
-    if finish == "length":  # a number at the very end of a text that was cut off may lack its last digits
-        numbers = [number for number in numbers if number.end < len(text)]
-    number, by = _announced(text, numbers, language)
-    if number is None and finish != "length":
-        number, by = _preferred(numbers, last=True), "last-number"
+    number, by = _answer(text, language, finish)
     if number is None:
         return Reading(None, "", 0, 0, "none", False)
-    right = abs(number.value - target) < TOLERANCE or (number.percent and abs(number.value / 100 - target) < TOLERANCE)
-    value = plain_number(number.value)
-    return Reading(value, text[number.start : number.end], number.start, number.end, by, right)
+    # 50% is 50 and 0.5, 2 hours 30 minutes are 2.5 hours and 150 minutes.
+    values = (number.value, number.value / (100 if number.percent else 1), number.value * (number.parts or 1))
+    right = any(abs(value - target) < TOLERANCE for value in values)
+    return Reading(plain_number(number.value), text[number.start : number.end], number.start, number.end, by, right)
 
 
 def outcome(strict: Reading, finish: Finish) -> Outcome:
@@ -86,60 +89,40 @@ def outcome(strict: Reading, finish: Finish) -> Outcome:
     return "unanswered" if strict.value is None else "wrong"
 
 
-# A full stop ends a sentence only before a space, and not behind Rs. or approx.; inside a number no space follows it.
-_SENTENCE_END = re.compile(r"[。！？!?।॥৷\n]|(?<!\bRs)(?<!\bTk)(?<!\bca)(?<!approx)\.(?=[\s*)”»]|$)")
-_BLANK = re.compile(r"[\s*_:：]*")
+def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | None, str]:
+    """The number that a text gives as its answer, and how it was found."""
+    begin, end = answer_span(text)
+    numbers = [number for number in text_numbers(text, language) if begin <= number.start and number.end <= end]
+    if finish == "length":  # a number at the very end of a text that was cut off may lack its last digits
+        numbers = [number for number in numbers if number.end < len(text)]
+    found = announcements(text, language, begin, end)
+    results = equations(text, numbers)
+    if questions := own_questions(text, begin, end, language):
+        starts = [number.start for number in numbers]
+        with_number = [a.begin for a in found if bisect_left(starts, a.begin) < bisect_left(starts, a.end)]
+        calculated = next((e.right.end for e in results if e.left is not None), None)
+        end = run_on(text, questions, with_number, calculated) or end
+        numbers = [number for number in numbers if number.end <= end]
+        found = [replace(a, end=min(a.end, end)) for a in found if a.begin < end]
+        results = [equation for equation in results if equation.right.end <= end]
+    answer = answer_of(text, numbers, results, language.no_answer, end)
+    for index in reversed(range(len(found))):
+        said = announced(answer, found[index])
+        if said is not None:
+            number = said.number and (_in_percent(answer, said.number, found[:index]) or said.number)
+            return number, f"marker:{found[index].by}"
+    last = preferred(numbers, last=True) if numbers and finish != "length" else None
+    if last is None or holds_an_unknown(text, last):
+        return None, "none"
+    return last, "last-number"
 
 
-def _announced(text: str, numbers: list[Number], language: Language) -> tuple[Number | None, str]:
-    """The number of the last announcement that has one, and which kind of announcement it is."""
-    starts = [number.start for number in numbers]
-    ends = [match.start() for match in _SENTENCE_END.finditer(text)]
-    equals = [match.start() for match in re.finditer("[=＝≈]", text)]
-    for begin, end, by in sorted(_announcements(text, language), key=itemgetter(0), reverse=True):
-        first = bisect_left(starts, begin)
-        if end is None:
-            begin = _BLANK.match(text, begin).end()  # type: ignore[union-attr]
-            at = bisect_left(ends, begin)
-            end = ends[at] if at < len(ends) else len(text)
-        within = numbers[first : bisect_left(starts, end)]
-        at = bisect_left(equals, end) - 1
-        if at >= 0 and equals[at] >= begin and (after := [number for number in within if number.start > equals[at]]):
-            within = after
-        if number := _preferred(within, last=False):
-            return number, f"marker:{by}"
-    return None, "none"
-
-
-def _announcements(text: str, language: Language) -> Iterator[tuple[int, int | None, str]]:
-    """Where the text behind each announcement begins, where it ends (None: with its sentence), and its kind."""
-    for match in re.finditer("####", text):
-        yield match.end(), None, "####"
-    for match in _phrases(language.answer_markers).finditer(text):
-        yield match.end(), None, "phrase"
-    opened: list[tuple[int, bool]] = []
-    for match in re.finditer(r"\\boxed\s?\{|\\?[{}]", text):
-        if match[0].startswith("\\boxed") or match[0] == "{":
-            opened.append((match.end(), len(match[0]) > 1))
-        elif match[0] == "}" and opened:
-            begin, boxed = opened.pop()
-            if boxed:
-                yield begin, match.start(), "boxed"
-
-
-@cache
-def _phrases(markers: tuple[str, ...]) -> re.Pattern[str]:
-    """The phrases that announce an answer, in any case, with any space, and with a colon of any width."""
-
-    def pattern(marker: str) -> str:
-        words = r"\s+".join(re.escape(word) for word in marker.rstrip(":").split())
-        return (r"(?<!\w)" if marker[0] < "\u0e00" else "") + words + (r"[\s*_]*[:：]" if marker[-1] == ":" else "")
-
-    known = {marker.casefold(): marker for marker in (*markers, *LANGUAGES["en"].answer_markers)}
-    return re.compile("|".join(pattern(marker) for marker in sorted(known, key=len, reverse=True)), re.IGNORECASE)
-
-
-def _preferred(numbers: list[Number], *, last: bool) -> Number | None:
-    """The first or last number, of those in digits if there are any."""
-    digits = [number for number in numbers if not number.numeral] or numbers
-    return digits[-1 if last else 0] if digits else None
+def _in_percent(answer: Answer, number: Number, earlier: list[Announcement]) -> Number | None:
+    """The same quantity in percent (25% for 1/4), if it was announced before: it stands for both."""
+    if number.percent or not any(other.percent for other in answer.numbers):
+        return None
+    for announcement in reversed(earlier):
+        said = announced(answer, announcement)
+        if said and said.number and said.number.percent and said.number.value == 100 * number.value:
+            return said.number
+    return None

@@ -18,6 +18,7 @@ from ..corpora.local import languages_of
 from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
+from ..evaluation.extraction import RULES_VERSION
 from ..generation import DecodingConfig
 from ..languages import LANGUAGES, STUDY, Language, as_rows, names_of
 from ..pipeline import Stage
@@ -161,7 +162,8 @@ class Study:
             size=lambda inputs: sizes.generation(decoding, inputs, corpus),
         )
         config = {"languages": as_rows(corpus.config["languages"], self.table)}
-        return Stage(f"score-{name}", 1, config, stages.score_predictions, {"predictions": predictions, "test": corpus})
+        inputs = {"predictions": predictions, "test": corpus}
+        return Stage(f"score-{name}", RULES_VERSION, config, stages.score_predictions, inputs)
 
     def _test(self, test: str) -> Stage:
         if test in BENCHMARKS:

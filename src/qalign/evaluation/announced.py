@@ -1,0 +1,118 @@
+"""The number that an announcement gives: the sentence may hold an equation, a condition, or that there is no answer."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from ..numbers import Number
+from .announcements import Announcement, denial
+from .equations import Equation, holds_an_unknown, is_expression
+
+_EQUALS = re.compile("[=＝≈]")
+_MOST_NUMBERS = 50  # of one sentence are looked at
+_REACH = 200  # characters behind an announcement within which it is taken back
+# What may stand between an announcement and its number for the number to follow directly.
+_DIRECTLY = re.compile(
+    r"[\s*_:：=≈~±$€£¥₹৳฿₽#\\(（\[{`\"'“”„«»「『-]*"
+    r"(?:(?:about|approximately|exactly|just|only|at least|at most|circa|ca\.|etwa|ungefähr|genau|mindestens|environ"
+    r"|exactement|au moins|unos|unas|aproximadamente|exactamente|al menos|por lo menos|más o menos|alrededor de"
+    r"|примерно|около|ровно|至少|大约|约|約|恰好|ちょうど|およそ|ประมาณ|প্রায়|takriban|kama|angalau)[\s*_:$€£]*)?"
+    r"(?:US|R)?[$€£¥₹৳฿₽\\{(\[\s*_]*",
+    re.IGNORECASE,
+)
+# An aside behind the result: 7 (3 + 4 = 7), or a reason.
+_ASIDE = re.compile(r"[(（\[,;，；、]|\b(?:because|since|as|da|denn|weil|car|puisque|porque|ya que|так как)\b")
+_NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer's text and what was found in it, in order."""
+
+    text: str
+    numbers: list[Number]
+    starts: list[int]
+    equations: list[Equation]
+    equals: list[int]
+    no_answer: re.Pattern[str]
+
+
+def answer_of(
+    text: str, numbers: list[Number], equations: list[Equation], no_answer: tuple[str, ...], end: int
+) -> Answer:
+    """The answer in a text that ends at `end`, with its numbers and equations."""
+    equals = [match.start() for match in _EQUALS.finditer(text, 0, end)]
+    return Answer(text, numbers, [number.start for number in numbers], equations, equals, denial(no_answer))
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What an announcement says: a number, or (None) that there is no answer or one with an unknown."""
+
+    number: Number | None
+
+
+def announced(answer: Answer, announcement: Announcement) -> Announced | None:
+    """What an announcement says; None where it says nothing, as a heading of the way to the answer."""
+    text, begin, end = answer.text, announcement.begin, announcement.end
+    goes_on = bool(answer.equations) and answer.equations[-1].at >= end
+    first = bisect_left(answer.starts, begin)
+    within = answer.numbers[first : min(bisect_left(answer.starts, end), first + _MOST_NUMBERS)]
+    near = bool(within) and within[0].start - begin <= _REACH
+    directly = near and _DIRECTLY.fullmatch(text, begin, within[0].start) is not None
+    denied = announcement.denies or (
+        not directly and answer.no_answer.search(text, begin, min(end, begin + _REACH)) is not None
+    )
+    if denied:
+        return None if goes_on else Announced(None)
+    if not within:
+        return None
+    if announcement.by == "####" and not directly and _NUMBERS_A_LINE.match(text, within[0].end):
+        return None  # a heading: #### Step 2:
+    calculated_before = bool(answer.equations) and answer.equations[0].at < begin
+    if announcement.heads and not directly and goes_on and not calculated_before:
+        return None  # Answer: She has 16 eggs and eats 3. 16 - 3 = 13 ...
+    number = _number(answer, announcement, within, directly)
+    return Announced(None if holds_an_unknown(text, number) else number)
+
+
+def _number(answer: Answer, announcement: Announcement, within: list[Number], directly: bool) -> Number:
+    """The number that is meant among those of an announcement."""
+    first = preferred(within, last=False)
+    low, high = bisect_left(answer.equals, announcement.begin), bisect_left(answer.equals, announcement.end)
+    if low < high:
+        return _of_equation(answer, answer.equals[low:high][-_MOST_NUMBERS:], first, announcement.end, directly)
+    if announcement.by == "phrase" and (announcement.heads or not directly):
+        # Not the condition before it (in 10 years he is 109), but what was calculated.
+        before = bisect_left([equation.at for equation in answer.equations[-_MOST_NUMBERS:]], announcement.begin)
+        for equation in reversed(answer.equations[-_MOST_NUMBERS:][:before]):
+            if not is_expression(answer.text, equation.right):
+                same = [number for number in within if number.value == equation.right.value]
+                return same[0] if same else first
+    return first
+
+
+def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, directly: bool) -> Number:
+    """The result in a sentence with equals signs: behind the last of them that no expression follows."""
+    text = answer.text
+    alone = first.start < equals[0] and not is_expression(text, first)
+    if directly and alone and _ASIDE.search(text, first.end, equals[0]):
+        return first
+    latest: Number | None = None
+    for at in reversed(equals):
+        side = answer.numbers[bisect_left(answer.starts, at) : bisect_left(answer.starts, end)][:_MOST_NUMBERS]
+        end = at
+        if side:
+            number = preferred(side, last=False)
+            if not is_expression(text, number):
+                return number
+            latest = latest or number
+    return first if alone else latest or first
+
+
+def preferred(numbers: list[Number], *, last: bool) -> Number:
+    """The first or last number, of those in digits if there are any. There is at least one."""
+    digits = [number for number in numbers if not number.numeral] or numbers
+    return digits[-1 if last else 0]

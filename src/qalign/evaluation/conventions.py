@@ -1,0 +1,90 @@
+"""Which of two conventions a text writes its numbers in: `1,250` and `1.250` mean different things in each.
+
+A language decides (English groups thousands with the comma, German with the point), unless the text itself shows the
+opposite: by an equation that holds only so, by other numbers that can be read one way only, by a currency sign before
+such a number, or by being in English. Models that were trained on English write English numbers in every language.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ..languages import Language
+from ..numbers import Number, find_numbers
+from .equations import equations
+
+# Numbers that each convention reads in its own way.
+_AMBIGUOUS = {
+    mark: re.compile(rf"(?<![\d.,])(?<!\d[ \u00a0\u202f])[1-9১-৯๑-๙１-９]\d{{0,2}}[{mark}]\d{{3}}(?!\d|[.,]\d)")
+    for mark in ",."
+}
+_ALONE = r"(?![\d.,]?\d)"
+_DECIMAL_COMMA = re.compile(
+    rf"(?<![\d.,])(?:\d+,(?:\d\d?|\d{{4,}})|0,\d+|\d{{4,}},\d{{3}}|\d{{1,3}}(?:\.\d{{3}})+,\d+){_ALONE}"
+)
+_DECIMAL_POINT = re.compile(
+    rf"(?<![\d.,])(?:\d+\.(?:\d\d?|\d{{4,}})|0\.\d+|\d{{4,}}\.\d{{3}}|\d{{1,3}}(?:,\d{{3}})+\.\d+){_ALONE}(?! ?(?:Uhr|h)\b)"
+)
+_COMMAS_GROUP = re.compile(rf"(?<![\d.,])[1-9]\d{{0,2}}(?:(?:,\d{{3}}){{2,}}|,000){_ALONE}")
+_POINTS_GROUP = re.compile(rf"(?<![\d.,])[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}{_ALONE}")
+_CURRENCY_BEFORE = re.compile(r"[$€£¥₹৳฿₽＄]\s?[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+# Words of English that no other language of the table has.
+_ENGLISH = frozenset(
+    {
+        "the",
+        "of",
+        "is",
+        "are",
+        "and",
+        "answer",
+        "each",
+        "she",
+        "they",
+        "there",
+        "first",
+        "then",
+        "with",
+        "which",
+        "makes",
+    }
+    | {"have", "from", "that", "this", "together", "earns", "bought", "sold", "costs", "left", "how", "many", "much"}
+    | {"therefore", "thus", "since", "we", "it", "its", "his", "their"}
+)
+
+
+def text_numbers(text: str, language: Language) -> list[Number]:
+    """The numbers of an answer, in the convention that the answer itself shows; else in the language's."""
+    own = find_numbers(text, language)
+    if language.decimal not in _AMBIGUOUS or not _AMBIGUOUS[language.decimal].search(text):
+        return own
+    other = find_numbers(text, _opposite(language))
+    return other if _shows_the_opposite(text, own, other, language) else own
+
+
+def _opposite(language: Language) -> Language:
+    """The language with comma and point exchanged."""
+    spaces = "".join(mark for mark in language.groups if mark not in ".,")
+    return replace(language, decimal="," if language.decimal == "." else ".", groups=language.decimal + spaces)
+
+
+def _shows_the_opposite(text: str, own: list[Number], other: list[Number], language: Language) -> bool:
+    """Whether a text with ambiguous numbers shows that they are not written in the language's convention."""
+    holds = {equation.at: equation.holds for equation in equations(text, own)}
+    opposite = {equation.at: equation.holds for equation in equations(text, other)}
+    only_own = any(held and not opposite.get(at, False) for at, held in holds.items())
+    only_other = any(held and not holds.get(at, False) for at, held in opposite.items())
+    if only_own != only_other:
+        return only_other
+    comma = bool(_DECIMAL_COMMA.search(text) or _POINTS_GROUP.search(text))
+    point = bool(_DECIMAL_POINT.search(text) or _COMMAS_GROUP.search(text))
+    if comma != point:
+        return point if language.decimal == "," else comma
+    return language.decimal == "," and bool(_CURRENCY_BEFORE.search(text) or _is_english(text))
+
+
+def _is_english(text: str) -> bool:
+    """Whether at least a fifth of the words of a text are words of English alone."""
+    words = _WORD.findall(text[:10_000].lower())
+    return 5 * sum(word in _ENGLISH for word in words) >= len(words) > 0
