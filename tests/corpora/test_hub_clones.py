@@ -148,3 +148,9 @@ def test_a_clone_with_real_oddities(load: Load, tmp_path: Path, clones: Path) ->
         "gsm8kinstruct: final numbers that differ from the English answer's: "
         + ", ".join(f"{code} 0 of 6" for code in X)
     ]
+
+
+@pytest.mark.parametrize(("name", "role"), [("gsm8kinstruct", "questions"), ("flores", "general")])
+def test_english_need_not_be_among_the_languages_of_a_stage(clones: Path, find: Find, name: str, role: Role) -> None:
+    rows = {code: language_from(row, code) for code, row in names_of(["bn"], LANGUAGES).items()}
+    assert read(find(name, role, ["bn"], clones), ["bn"], rows).counts["bn"] > 1
