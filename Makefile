@@ -24,13 +24,21 @@ demo: $(READY)
 sample: $(READY)
 	@test -d "$(DATA)/train" || { echo "make sample: no data at '$(DATA)'; give the folder with DATA=... (its layout: docs/data.md)" >&2; exit 2; }
 	$(QALIGN) run monoreason qalign-mono --base tiny --scale sample --data "$(DATA)" --runs "$(RUNS)" \
-	  --languages de,es,fr,ja,ru,sw,zh --tokens-per-micro-batch 2048
+	  --languages de,es,fr,ja,ru,sw,zh --tokens-per-micro-batch 2048 $(OPTIONS)
 
 test: $(READY)
 	QALIGN_DATA="$(abspath $(DATA))" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 hostile: $(READY)
 	PYTHONPATH=tests $(VENV)/bin/python -m hostile --output "$(RUNS)/hostile" $(HOSTILE)
+
+# What the documents name and the tests do not run: the sample with fewer steps and problems, and the world's corpora.
+documents: $(READY)
+	rm -rf build/documents
+	$(QALIGN) world write build/documents/world --languages sw
+	@if test -d "$(DATA)/train"; then $(MAKE) sample RUNS=build/documents/runs \
+	  OPTIONS="--set training.max_steps=2 --set data.problems_per_language=2 --set generation.max_new_tokens=16"; \
+	else echo "make documents: no data at '$(DATA)', so the sample is not run" >&2; fi
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,243 @@
+"""The commands of README and docs do what they say: each is run here, small, or stands below with the reason why not.
+
+A new command without a row fails. Commands share one folder of runs, so that a stage is made once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from own_data import OwnData, write_own_data
+from qalign.cli import app
+from qalign.systems import SCALES
+from qalign.systems.scales import DataConfig
+from qalign.training.tiny import TinyConfig, make_tiny
+from test_house_rules import DOCUMENTS, code_blocks, spoken
+
+REPOSITORY = Path(__file__).parents[1]
+
+RUN = (
+    "qalign adopt SYSTEM CHECKPOINT",
+    "qalign check --drop-invalid",
+    "qalign check gsm8kinstruct --role questions",
+    "qalign check world-gsm8kinstruct --role questions",
+    "qalign demo",
+    "qalign eval MODEL",
+    "qalign explain SYSTEM... --base MODEL",
+    "qalign list",
+    "qalign plan SYSTEM... --base MODEL",
+    "qalign report RESULTS.json --format latex",
+    "qalign reproduce",
+    "qalign run SYSTEM... --base MODEL",
+    "qalign run my_module:my_system",
+    "qalign run qalign-mono --base PATH --questions DIR --english FILE --languages vi,id --language-file FILE --test DIR",
+    "qalign run qalign-mono --base PATH --set question-alignment.adapter=on --set response-alignment.adapter.rank=64",
+    "qalign run qalign-mono --base PATH --set response-alignment.learning_rate=1e-5 "
+    "--set qalign-mono.response-alignment.epochs=2",
+    "qalign run qalign-mono qalign-mixed --base world --scale toy --test world-development "
+    "--set response-alignment.max_steps=450 --seed 1",
+    "qalign score FILE --language sw",
+    "qalign world show --languages en,sw",
+    "qalign world show --languages en,sw,ja --count 2",
+)
+"""Run below, with small inputs in the place of MODEL, PATH and the like."""
+
+NOT_HERE = {
+    "make test": "this is it",
+    "make lint": ".ci/run calls it",
+    "make documents": ".ci/run calls it",
+    "make hostile": "up to an hour; the tests hold a sample of it",
+    'make hostile HOSTILE="--only ID"': "for a fault that `make hostile` found",
+    "make demo": "a quarter of an hour; it is `qalign demo`, which is run below at a smaller scale",
+    "make sample": ".ci/run calls it, with fewer steps and problems (make documents)",
+    "qalign world write DIR": "minutes; .ci/run calls it (make documents)",
+    "qalign world base DIR": "trains for an hour",
+    "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",
+    "qalign plan qalign-mono monoreason --base meta-llama/Llama-2-7b-hf": "asks the hub",
+    "qalign run qalign-mono monoreason --base meta-llama/Llama-2-7b-hf": "the hub, a GPU, days",
+    'qalign run qalign-mono --base PATH --launcher "accelerate launch --config_file examples/fsdp2.yaml"': "several GPUs; "
+    "tests/training/test_exact_step.py trains on shards of a CPU",
+    "pip install '.[all]'": "the network",
+    "pip install 'qalign[8bit]'": "the network",
+    "pip install 'qalign[report]'": "the network",
+    "pip install -e '.[bench]' -c constraints.txt": "the network",
+    "python bench/generation.py --data FOLDER": "measures for hours",
+    "python bench/growth.py": "measures for hours",
+    "python bench/gpu.py": "a GPU",
+    "python bench/gpu.py --shape 13b --optimizer adamw8bit --package-only --steps 2": "a GPU",
+    "python bench/preparation.py --data FOLDER": "measures for hours",
+    "python bench/preparation.py --data FOLDER --growth": "measures for hours",
+    "python bench/processes.py --data FOLDER": "measures for hours",
+    "python bench/training.py --data FOLDER --litgpt PYTHON": "another package, hours",
+    "python bench/training.py --data FOLDER --profile": "measures for hours",
+}
+
+
+def commands(document: Path) -> Iterator[str]:
+    """The commands of a document, in code blocks and in sentences; a verb alone in a sentence is no more than its name."""
+    lines = {line for block in code_blocks(document) for line in re.sub(r"\\\n\s*", " ", block).splitlines()}
+    whole = {" ".join(re.sub(r"(^|\s)#.*", "", line).split()) for line in lines}
+    for said in spoken(document):
+        command = " ".join(said.split())
+        names_a_verb = re.fullmatch(r"qalign \S+", command) and command not in whole
+        if re.match(r"(?:qalign|make|pip|python) \S", command) and not names_a_verb:
+            yield command
+
+
+def test_every_command_of_the_documents_has_a_row() -> None:
+    found = {command for document in [*DOCUMENTS, REPOSITORY / "CONTRIBUTING.md"] for command in commands(document)}
+    assert found - {*RUN, *NOT_HERE} == set(), "new: say in this file how it is run"
+    assert {*RUN, *NOT_HERE} - found == set(), "gone: take it out of this file"
+    assert not set(RUN) & set(NOT_HERE)
+
+
+def test_ci_calls_what_is_not_run_here() -> None:
+    called = re.findall(r"^make (\S+)$", (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert called == ["lint", "test", "documents"]
+
+
+# --- running them -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the commands are given: a folder of runs, a small base, data in languages of two kinds, files of results."""
+
+    runs: Path
+    base: Path
+    data: OwnData
+    further: OwnData
+    language_file: Path
+    corpora: Path
+    answers: Path
+
+
+LANGUAGE_FILE = """
+[[language]]
+code = "vi"
+name = "Vietnamese"
+
+[[language]]
+code = "id"
+name = "Indonesian"
+"""
+LIMITS = ["--set", "generation.max_new_tokens=4", "--set", "data.problems_per_language=2"]
+ONE_STEP = ["--set", "training.max_steps=1"]
+MACHINE = ["--device", "cpu", "--tracker", "none"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("documents")
+    shape = TinyConfig(vocabulary=300, hidden_size=32, layers=1, heads=2, intermediate_size=64)
+    make_tiny(["Anna has 3 apples.", "Below is an instruction."], shape, folder / "base")
+    (folder / "languages.toml").write_text(LANGUAGE_FILE, encoding="utf-8")
+    answer = {"id": "1", "response": "Jibu ni 7.", "gold": 7}
+    (folder / "answers.jsonl").write_text(json.dumps(answer) + "\n", encoding="utf-8")
+    # As many rows as the corpus has: fewer would be taken for a file that was cut off.
+    rows = [json.dumps({"id": n, "question": f"{n}?", "question_en": f"{n}?"}) + "\n" for n in range(7473)]
+    questions = folder / "corpora" / "train" / "gsm8kinstruct" / "questions"
+    questions.mkdir(parents=True)
+    for code in ("bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es"):
+        with gzip.open(questions / f"{code}.jsonl.gz", "wt", compresslevel=1) as file:
+            file.writelines(rows)
+    data, further = (
+        write_own_data(folder / name, codes) for name, codes in (("data", ("de", "sw")), ("further", ("vi", "id")))
+    )
+    return Place(
+        folder / "runs",
+        folder / "base",
+        data,
+        further,
+        folder / "languages.toml",
+        folder / "corpora",
+        folder / "answers.jsonl",
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy scale, smaller: the same stages in seconds."""
+    toy = SCALES["toy"]
+    data = DataConfig(examples_per_language=8, english_examples=16, problems_per_language=2)
+    stages = {name: replace(config, max_steps=1) for name, config in toy.stages.items()}
+    smaller = replace(toy, data=data, training=replace(toy.training, max_steps=1), stages=stages, max_new_tokens=4)
+    monkeypatch.setitem(SCALES, "toy", smaller)  # type: ignore[index]
+
+
+def words_of(command: str, place: Place) -> list[str]:
+    """The words of a command with what is there in the place of its placeholders, and behind them what makes it small."""
+    study = [*place.data.options("questions", "english", "multilingual", "test"), "--languages", "de,sw"]
+    small = ["--scale", "sample", *LIMITS, *MACHINE, "--runs", str(place.runs)]
+    by_option = {
+        "--base": place.base, "--questions": place.further.questions, "--english": place.further.english,
+        "--test": place.further.test, "--language-file": place.language_file,
+    }  # fmt: skip
+    words: list[str] = []
+    for word in shlex.split(command)[1:]:
+        if word in ("PATH", "DIR", "FILE", "MODEL") and words[-1] in by_option:
+            words.append(str(by_option[words[-1]]))
+        elif word == "SYSTEM...":
+            words += ["monoreason", "qalign-mono"]
+        else:
+            there = {"SYSTEM": "monoreason", "CHECKPOINT": place.base, "MODEL": place.base, "FILE": place.answers}
+            words.append(str(there.get(word, word)))
+    verb = words[0]
+    if verb in ("run", "plan", "explain") and "toy" not in words:
+        return [*words, *small, *ONE_STEP, *(study if "--questions" not in words else [])]
+    if verb == "run":
+        return [*words, "--set", "response-alignment.max_steps=1", *MACHINE, "--runs", str(place.runs)]
+    if verb == "reproduce":
+        return [*words, "--seeds", "1", "--runs", str(place.runs), *MACHINE]
+    if verb == "demo":
+        return [*words, "--runs", str(place.runs)]
+    if verb == "adopt":
+        return [
+            *words,
+            *study,
+            "--scale",
+            "sample",
+            "--base",
+            str(place.base),
+            "--runs",
+            str(place.runs.with_name("others")),
+        ]
+    if verb == "eval":
+        return [*words, "--test", str(place.data.test), *small]
+    if verb == "check":
+        if words[1] == "--drop-invalid":
+            words[1:1] = [str(place.data.english), "--role", "english"]
+        return [*words, "--data", str(place.corpora), "--runs", str(place.runs)]
+    if verb == "report":
+        return [verb, str(next(place.runs.glob("results/*/results.json"))), *words[2:]]
+    return words
+
+
+@pytest.mark.parametrize("command", sorted(RUN, key=lambda command: "report" in command))
+def test_a_command_of_the_documents_runs(
+    command: str, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = words_of(command, place)
+    if "my_module:my_system" in command:
+        (block,) = [block for block in code_blocks(REPOSITORY / "README.md") if block.startswith("def my_system")]
+        # The corpora that it names are on the hub; in their place stand two files.
+        for name, path in {"gsm8k": place.data.english, "metamathqa": place.data.supervised}.items():
+            block = block.replace(f'"{name}"', repr(str(path)))
+        (tmp_path / "my_module.py").write_text(block, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+    if command == "qalign report RESULTS.json --format latex" and not list(place.runs.glob("results/*/results.json")):
+        assert CliRunner().invoke(app, words_of("qalign eval MODEL", place)).exit_code == 0
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip()
+    shutil.rmtree(place.runs.with_name("others"), ignore_errors=True)
