@@ -66,7 +66,8 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
             yield line_trial(f"id-{name}", fixtures, role, rows, odd, ("id", *JSON_WORDS))
         for name, raw in WRONG_LANGUAGE.items():
             odd = dumps({**rows[PLACE], "language": None}, ("language",), raw)
-            yield line_trial(f"language-{name}", fixtures, role, rows, odd, ("language",))
+            accepted = same(fixtures, role) if name == "empty" else None  # not given
+            yield line_trial(f"language-{name}", fixtures, role, rows, odd, ("language",), accepted)
         yield line_trial("unknown-column", fixtures, role, rows, dumps({**rows[PLACE], "qestion": "x"}), ("qestion",))
         steering = dumps({**rows[PLACE], "q\x1b]52;c;eA==\x07": "x"})
         yield line_trial("steering-column", fixtures, role, rows, steering, ("column",))
@@ -84,7 +85,13 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
 
 
 def line_trial(
-    name: str, fixtures: Path, role: str, rows: list[dict[str, Any]], line: str, words: Sequence[str]
+    name: str,
+    fixtures: Path,
+    role: str,
+    rows: list[dict[str, Any]],
+    line: str,
+    words: Sequence[str],
+    accepted: Check | None = None,
 ) -> Trial:
     """One line of a file is wrong."""
 
@@ -94,7 +101,7 @@ def line_trial(
         data = "".join(text + "\n" for text in texts)
         (folder / "own" / ROLES[role][0]).write_bytes(data.encode("utf-8", "surrogatepass"))
 
-    return trial(f"check-{role}/{name}", fixtures, role, change, words)
+    return trial(f"check-{role}/{name}", fixtures, role, change, words, accepted)
 
 
 def file_trials(fixtures: Path, role: str, file: str, rows: list[dict[str, Any]]) -> Iterator[Trial]:

@@ -6,6 +6,7 @@ a number of answers that are kept, or a time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -169,10 +170,9 @@ def kept(folder: Path) -> list[list[Any]]:
         return chunks  # a stage has just been finished
     for text in texts:
         for line in text.split(b"\n")[1:-1]:
-            try:
-                chunks.append(json.loads(line))
-            except ValueError:
-                break
+            with contextlib.suppress(ValueError):  # a torn line
+                rows, _ = json.JSONDecoder().raw_decode(line[max(0, line.find(b"[[")) :].decode("utf-8", "replace"))
+                chunks.append(rows)
     return chunks
 
 
@@ -203,6 +203,8 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
             by = signal.SIGKILL if number % 4 else signal.SIGINT
             moments = [when_kept(draw.randint(1, 8), by), when_kept(draw.randint(8, 22), by)]
             yield disturbed(f"kills-endpoint/kept-{number}", fixtures, "endpoint", moments, by)
+    for number in range(6):
+        yield with_workers(f"kills-jobs/parent-{number}", fixtures, measured["training"]["seconds"])
     for number in range(48):
         how = ("cut", "empty", "remove", "flip")[number % 4]
         yield damaged(f"damages-checkpoint/{how}-{number // 4}", fixtures, "training", how, number // 4, "**/*", 2)
@@ -237,6 +239,21 @@ def disturbed(name: str, fixtures: Path, pipeline: str, moments: Sequence[Callab
             or asked_again(folder, fixtures, answered)
             or same_results(folder, result, fixtures, pipeline)
         )
+
+    return Trial(name, run)
+
+
+def with_workers(name: str, fixtures: Path, seconds: float) -> Trial:
+    """The training pipeline with two workers, killed without them: they end by themselves, and it goes on at once."""
+
+    def run(folder: Path, draw: random.Random) -> Run:
+        words = (*words_of(fixtures, "training", folder), "--jobs", "2")
+        command = (sys.executable, "-m", "qalign")
+        result = yield Call(words, real=command, killed_after=draw.uniform(1, 6 + 2 * seconds), seconds=180)
+        if fault := fault_of_end(result, signal.SIGKILL):
+            return fault
+        result = yield Call(words, real=command, seconds=180)
+        return mishap(result) or same_results(folder, result, fixtures, "training")
 
     return Trial(name, run)
 

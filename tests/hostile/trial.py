@@ -44,7 +44,7 @@ class Call:
     """A command: the words behind `qalign`, and what is around it.
 
     `prepare` runs in the child before the command: a kill that waits, say. `real` starts a Python of its own, for trials
-    of what lies between a process and its terminal.
+    of what lies between a process and its terminal. `killed_after` kills it after so many seconds, and nothing it started.
     """
 
     words: Sequence[str]
@@ -52,7 +52,7 @@ class Call:
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] | None = None
     real: Sequence[str] = ()
-    group_killed_after: float | None = None
+    killed_after: float | None = None
 
 
 @dataclass(frozen=True)

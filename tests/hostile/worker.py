@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -88,6 +89,7 @@ def start(call: Call, folder: Path, output: Path) -> Child:
 def _become(call: Call, folder: Path, output: Path) -> None:
     """Turns a fork into the command, as a shell would have started it. Does not return."""
     os.setsid()
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with this process
     atexit._clear()  # what this process would tidy up at its end is not the command's
     for stream, path in ((0, Path(os.devnull)), (1, output / "stdout"), (2, output / "stderr")):
         handle = os.open(path, os.O_RDONLY if stream == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -121,10 +123,10 @@ def _become(call: Call, folder: Path, output: Path) -> None:
 def overdue(child: Child) -> bool:
     """Ends a command that is past its time; whether it was."""
     waited = time.monotonic() - child.started
-    limit = child.call.group_killed_after
+    limit = child.call.killed_after
     if limit is not None and waited > limit and not child.killed:
         child.killed = True
-        os.killpg(child.process, signal.SIGKILL)
+        os.kill(child.process, signal.SIGKILL)
     elif waited > child.call.seconds:
         os.killpg(child.process, signal.SIGKILL)
         return True
@@ -136,8 +138,9 @@ def finish(child: Child, hung: bool) -> Result:
     seconds = time.monotonic() - child.started
     _, status, usage = os.wait4(child.process, 0)
     os.close(child.handle)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.process, signal.SIGKILL)
+    if not child.killed:  # what it started then has to end by itself
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.process, signal.SIGKILL)
     texts = [(child.output / name).read_bytes().decode("utf-8", "surrogateescape") for name in ("stdout", "stderr")]
     return Result(
         os.waitstatus_to_exitcode(status), texts[0], texts[1], seconds, hung, usage.ru_maxrss // 1024
