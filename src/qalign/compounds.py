@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _AND = "(?:and|und|et|y|e|и|na|with|plus|&|и ещё|又|零|と|และ|กับ|เศษ|এবং|ও|পূর্ণ|cel[aey]|цел(?:ая|ых|ые)(?: и)?)"
-_BETWEEN_WHOLE_AND_FRACTION = re.compile(rf" ?{_AND} ?", re.IGNORECASE)
+_BETWEEN_WHOLE_AND_FRACTION = re.compile(rf" ?{_AND} ?\$?", re.IGNORECASE)
 _HALF = re.compile(
     r"(?: [^\W\d_]{1,10})? (?:and (?:a|one) half|und (?:ein(?:e|en)? )?halb(?:e[nrs]?)?|et demie?|y medi[oa]"
     r"|с половиной|na nusu)(?!\w)"
@@ -60,7 +60,11 @@ _LEADING = tuple(
         ("dola|shilingi|euro", "senti", 100),
     )
 )
-_HOURS_OF_A_CLOCK = re.compile(r" ?h ?([0-5]?[0-9])(?![0-9]|[.,][0-9])(?: ?m(?:in)?(?![A-Za-z]))?")
+_HOURS_OF_A_CLOCK = re.compile(
+    r" ?h ?([0-5]?[0-9])(?![0-9]|[.,][0-9])(?: ?m(?:in)?(?![A-Za-z]))?"
+    rf"|:([0-5][0-9])(?![0-9:]) ?(?:{_HOURS})(?![A-Za-z])",
+    re.IGNORECASE,
+)
 
 _ANY_LARGER = re.compile(rf" ?(?:{'|'.join(larger for larger, _, _ in _UNITS)})[^0-9=+*/()-]*", re.IGNORECASE)
 
@@ -82,7 +86,7 @@ def half_end(plain: str, end: int) -> int | None:
 def clock_minutes(plain: str, end: int) -> tuple[int, int] | None:
     """The minutes of `2h30`, whose hours end at `end`, and where they end."""
     minutes = _HOURS_OF_A_CLOCK.match(plain, end)
-    return (int(minutes[1]), minutes.end()) if minutes else None
+    return (int(minutes[1] or minutes[2]), minutes.end()) if minutes else None
 
 
 def parts_of_a_unit(before: str, between: str, after: str) -> tuple[int, int] | None:

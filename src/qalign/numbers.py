@@ -84,8 +84,8 @@ _COMMAND_OR_TIMES = re.compile(r"(?:\\[A-Za-z]+|[0-9)] ?[xXхХ])\Z")
 _NO_MINUS = "".join(
     rf"(?<!\b{word})"
     for word in (
-        "al ", "lo ", "ao ", "pelo ", "cuando ", "cuanto ", "o ", "ou ", "u ", "au ", "du ", "le ", "plus ", "plus-", "más ",
-        "mas ", "mais ", "or ", "oder ", "плюс ", "плюс-", "или ",
+        "al ", "lo ", "como ", "ao ", "pelo ", "cuando ", "cuanto ", "o ", "ou ", "u ", "au ", "du ", "le ", "plus ",
+        "plus-", "plus/", "más ", "mas ", "mais ", "or ", "oder ", "плюс ", "плюс-", "или ",
     )
 )  # fmt: skip
 _MINUS = re.compile(

@@ -60,7 +60,12 @@ def text_numbers(text: str, language: Language) -> list[Number]:
     if language.decimal not in _AMBIGUOUS or not _AMBIGUOUS[language.decimal].search(text):
         return own
     other = find_numbers(text, _opposite(language))
-    return other if _shows_the_opposite(text, own, other, language) else own
+    if _shows_the_opposite(text, own, other, language):
+        return other
+    if "." in language.groups:  # 50 * 1.150 = 57,500 has both
+        both = find_numbers(text, replace(language, groups="," + language.groups))
+        return both if _holds_only_so(text, own, both) else own
+    return own
 
 
 def _opposite(language: Language) -> Language:
@@ -71,10 +76,7 @@ def _opposite(language: Language) -> Language:
 
 def _shows_the_opposite(text: str, own: list[Number], other: list[Number], language: Language) -> bool:
     """Whether a text with ambiguous numbers shows that they are not written in the language's convention."""
-    holds = {equation.at: equation.holds for equation in equations(text, own)}
-    opposite = {equation.at: equation.holds for equation in equations(text, other)}
-    only_own = any(held and not opposite.get(at, False) for at, held in holds.items())
-    only_other = any(held and not holds.get(at, False) for at, held in opposite.items())
+    only_own, only_other = _holds_only_so(text, other, own), _holds_only_so(text, own, other)
     if only_own != only_other:
         return only_other
     comma = bool(_DECIMAL_COMMA.search(text) or _POINTS_GROUP.search(text))
@@ -82,6 +84,12 @@ def _shows_the_opposite(text: str, own: list[Number], other: list[Number], langu
     if comma != point:
         return point if language.decimal == "," else comma
     return language.decimal == "," and bool(_CURRENCY_BEFORE.search(text) or _is_english(text))
+
+
+def _holds_only_so(text: str, numbers: list[Number], others: list[Number]) -> bool:
+    """Whether an equation holds with the second reading of the numbers and with the first does not."""
+    holding = {equation.at for equation in equations(text, numbers) if equation.holds}
+    return any(equation.holds and equation.at not in holding for equation in equations(text, others))
 
 
 def _is_english(text: str) -> bool:

@@ -29,7 +29,7 @@ _UNKNOWN_AFTER = re.compile(
     rf"\s*(?:{_TIMES_OR_MINUS}|/(?=\s*[xyznk]))\s*[(（]?[0-9.]*\s?{_LETTER}(?![^\W_]|')"  # 160 - x
     rf"|\s?{_LETTER}\s*[-−–+＋*×·÷]\s*[(（]?[\w$]"  # 3t + 3.5
     r"|\s*[×÷]\s*[^\W\d_]{2}|\s\+\s[^\W\d_]{2,}(?![^\n]{0,20}\d)"  # 3 × price
-    r"|[xyz]\s*\}"
+    rf"|[xyzn]\s*(?:[.。,;)\]}}$]|\Z)|\s?[(（]\s*{_LETTER}\s*[-−+]"  # 5x, 2(x + 3)
 )
 _UNKNOWN_BEFORE = re.compile(
     rf"(?<![^\W\d_]){_LETTER}\s*(?:{_TIMES_OR_MINUS}|/)\s*[(（$€£\\]*\Z"  # x + 5
