@@ -89,13 +89,16 @@ def outcome(strict: Reading, finish: Finish) -> Outcome:
     return "unanswered" if strict.value is None else "wrong"
 
 
+_MOST_ANNOUNCEMENTS = 500  # are looked at, the last of a text: a model that repeats itself makes thousands
+
+
 def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | None, str]:
     """The number that a text gives as its answer, and how it was found."""
     begin, end = answer_span(text)
     numbers = [number for number in text_numbers(text, language) if begin <= number.start and number.end <= end]
     if finish == "length":  # a number at the very end of a text that was cut off may lack its last digits
         numbers = [number for number in numbers if number.end < len(text)]
-    found = announcements(text, language, begin, end)
+    found = announcements(text, language, begin, end)[-_MOST_ANNOUNCEMENTS:]
     results = equations(text, numbers)
     if questions := own_questions(text, begin, end, language):
         starts = [number.start for number in numbers]
