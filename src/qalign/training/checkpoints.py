@@ -113,7 +113,7 @@ def load(accelerator: Any, model: Any, optimizer: Any, checkpoint: Path) -> dict
             f"{checkpoint} was written by a training that {'was not' if is_sharded(accelerator) else 'was'} sharded (FSDP); go "
             "on with a launcher of that kind, or remove that folder to begin again"
         )
-    state.read(accelerator, model, optimizer, checkpoint, progress.step)
+    state.read(accelerator, model, optimizer, checkpoint)
     if accelerator.is_main_process:  # what was reported after the checkpoint is forgotten
         with atomic_file(checkpoint.parent / METRICS) as temporary:
             shutil.copyfile(checkpoint / METRICS, temporary)

@@ -50,8 +50,7 @@ def fault(folder: Path) -> str | None:
     try:
         if folder.is_symlink() or not folder.is_dir():
             return "it is no folder"
-        manifest = msgspec.convert(unsealed(read_object(folder / MANIFEST)), Manifest)
-        for name, (size, digest) in manifest.files.items():
+        for name, (size, digest) in _read(folder).files.items():
             if (reason := _fault_of_file(folder, name, size, digest)) is not None:
                 return reason
     except FileNotFoundError as error:
@@ -64,6 +63,15 @@ def fault(folder: Path) -> str | None:
 def digest(folder: Path) -> str:
     """What a sealed folder is known by: the hash of its manifest."""
     return str(read_object(folder / MANIFEST)["sha256"])
+
+
+def names(folder: Path) -> list[str]:
+    """The names of the files of a sealed folder."""
+    return list(_read(folder).files)
+
+
+def _read(folder: Path) -> Manifest:
+    return msgspec.convert(unsealed(read_object(folder / MANIFEST)), Manifest)
 
 
 def _fault_of_file(folder: Path, name: str, size: int, digest: str) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ModelError
 from ..untrusted import printable
 from .accelerator import is_sharded
+from .manifest import names
 
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.bin"
 BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
@@ -39,8 +40,8 @@ def write(accelerator: Any, model: Any, optimizer: Any, folder: Path) -> None:
         torch.save(optimizer.state_dict(), folder / OPTIMIZER)
 
 
-def read(accelerator: Any, model: Any, optimizer: Any, folder: Path, step: int) -> None:
-    """Puts the state after `step` steps back. The number of ranks may be another than wrote it.
+def read(accelerator: Any, model: Any, optimizer: Any, folder: Path) -> None:
+    """Puts the state back. The number of ranks may be another than wrote it.
 
     Raises:
         ModelError: the files are not those of this model and optimizer.
@@ -52,7 +53,7 @@ def read(accelerator: Any, model: Any, optimizer: Any, folder: Path, step: int) 
     module = accelerator.unwrap_model(model)
     try:
         if is_sharded(accelerator):
-            _read_shards(module, optimizer, folder, step)
+            _read_shards(module, optimizer, folder)
         else:
             state = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True)
             load_model(module, str(folder / MODEL))
@@ -92,14 +93,16 @@ def _set_random_states(states: dict[str, Any], device: Any) -> None:
 
 
 def _tensors(module: Any, optimizer: Any) -> Iterator[tuple[str, Any]]:
-    """All tensors of a sharded training by name: parameters, the model's other state, and AdamW's two averages."""
+    """All tensors of a sharded training by name: parameters, the model's other state, and the optimizer's.
+
+    A parameter that never had a gradient, such as an expert's, has no state in the optimizer.
+    """
     parameters = dict(module.named_parameters())
     yield from parameters.items()
     persistent = module.state_dict().keys()
     yield from ((name, tensor) for name, tensor in module.named_buffers() if name in persistent)
     for name, parameter in parameters.items():
-        for key in ("exp_avg", "exp_avg_sq"):
-            yield f"{key}:{name}", optimizer.state[parameter][key]
+        yield from ((f"{key}:{name}", tensor) for key, tensor in optimizer.state.get(parameter, {}).items())
 
 
 def _pieces(tensors: Iterator[tuple[str, Any]], rank: int) -> Iterator[tuple[str, tuple[int, Any]]]:
@@ -132,27 +135,26 @@ def _first_row(tensor: Any, copies: bool = False) -> int | None:
     return start
 
 
-def _read_shards(module: Any, optimizer: Any, folder: Path, step: int) -> None:
+def _read_shards(module: Any, optimizer: Any, folder: Path) -> None:
     """Copies this rank's rows of each tensor from the files of all ranks that wrote."""
     import torch
     from safetensors import safe_open
 
-    state = optimizer.state_dict()
-    for place, parameter in enumerate(dict(module.named_parameters()).values()):
-        empty = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
-        state["state"][place] = {"step": torch.tensor(float(step)), **empty}
-    optimizer.load_state_dict(state)
+    paths = [folder / name for name in names(folder) if name.startswith("shard-")]
     with ExitStack() as stack, torch.no_grad():
-        files = [
-            stack.enter_context(safe_open(path, framework="pt")) for path in sorted(folder.glob("shard-*.safetensors"))
-        ]
-        held = [(file, set(file.keys()), file.metadata() or {}) for file in files]
+        files = [stack.enter_context(safe_open(path, framework="pt")) for path in paths]
+        pieces: dict[str, list[tuple[int, Any]]] = {}
+        for file in files:
+            for name, start in (file.metadata() or {}).items():
+                pieces.setdefault(name, []).append((int(start), file.get_slice(name)))
+        state = optimizer.state_dict()
+        for place, (name, parameter) in enumerate(module.named_parameters()):
+            if f"step:{name}" in pieces:
+                averages = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
+                state["state"][place] = {"step": torch.zeros(()), **averages}
+        optimizer.load_state_dict(state)
         for name, tensor in _tensors(module, optimizer):
-            _fill(
-                name,
-                tensor,
-                [(int(starts[name]), file.get_slice(name)) for file, names, starts in held if name in names],
-            )
+            _fill(name, tensor, pieces[name])
 
 
 def _fill(name: str, tensor: Any, pieces: list[tuple[int, Any]]) -> None:
@@ -161,12 +163,12 @@ def _fill(name: str, tensor: Any, pieces: list[tuple[int, Any]]) -> None:
 
     sharded = isinstance(tensor, DTensor)
     local, first = (tensor.to_local(), _first_row(tensor, copies=True) or 0) if sharded else (tensor, 0)
+    if not local.dim():
+        local.copy_(pieces[0][1][...])
+        return
     copied = 0
     for start, piece in pieces:
         shape = piece.get_shape()
-        if not local.dim():
-            local.copy_(piece[...])
-            return
         if shape[1:] != list(local.shape[1:]):
             raise ValueError(f"{name} has the shape {shape} there, {list(tensor.shape)} here")
         low, high = max(start, first), min(start + shape[0], first + len(local))
