@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import corpora, folders, kills, languages, reports, scoring, servers, settings, terminals
+from . import (
+    corpora,
+    damages,
+    kills,
+    languages,
+    models,
+    recipes,
+    records,
+    reports,
+    scoring,
+    servers,
+    settings,
+    terminals,
+)
 from .trial import Trial
 
-KINDS = (scoring, corpora, languages, reports, settings, folders, terminals, servers, kills)
+KINDS = (scoring, corpora, languages, reports, settings, models, recipes, records, terminals, servers, kills, damages)
 
 
 def everything(fixtures: Path, seed: int = 1) -> dict[str, Trial]:

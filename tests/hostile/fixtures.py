@@ -45,7 +45,7 @@ def build(folder: Path) -> None:
     model = next(building.glob("trained/stages/train-response-*"))
     shutil.copytree(model, building / "model", ignore=shutil.ignore_patterns("stage.json", "training.json", "*.jsonl"))
     write_script(building / "scripted", building / "own" / "test")
-    from .folders import EVAL
+    from .models import EVAL
 
     command(building, *EVAL[:-5], "--runs", "asked", "--output", "asked-results")
     shutil.copy(next(building.glob("asked/stages/generate-*/predictions.jsonl")), building / "answers.jsonl")
@@ -59,11 +59,11 @@ def undisturbed(building: Path) -> None:
 
     found = {}
     server = f"{os.environ['HOSTILE_SERVER']}/well/undisturbed/v1"
-    for name, pipeline in pipelines(server).items():
+    for name, words in pipelines(server).items():
         place = building / "undisturbed" / name
         place.mkdir(parents=True)
         link(building, place)
-        seconds = command(place, *pipeline.words, prepare=counted(place / "count"))
+        seconds = command(place, *words, prepare=counted(place / "count"))
         events = int((place / "count").read_text())
         found[name] = {"outcome": outcome_of(place), "events": events, "seconds": seconds}
     (building / "undisturbed.json").write_text(json.dumps(found, indent=1))

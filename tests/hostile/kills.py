@@ -16,32 +16,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .fixtures import COMMON, SMALL, eval_words, own
-from .trial import Call, Outcome, Result, Run, Trial, fault_of_refusal, mishap
+from .trial import Call, Outcome, Result, Run, Trial, mishap
 
 CHECKPOINT = re.compile(r"(train-[a-z-]+-[0-9a-f]{8}).*step-\d+$")
 KEPT = "predictions.partial.jsonl"
-EVENTS = "events.jsonl"
 INTERRUPTED = 130
 
 # What differs between undisturbed runs: times, speeds, and who made a folder where.
 _NOT_COMPARED = ("stage.json", "metrics.jsonl")
 
 
-@dataclass(frozen=True)
-class Pipeline:
-    """A run that is disturbed: its command, and how long it takes undisturbed."""
-
-    name: str
-    words: tuple[str, ...]
-
-
-def pipelines(server: str) -> dict[str, Pipeline]:
-    """The runs that are disturbed, on the own data and the scripted model of their folder."""
+def pipelines(server: str) -> dict[str, tuple[str, ...]]:
+    """The commands of the runs that are disturbed, on the own data and the scripted model of their folder."""
     place = "own"
     training = (
         "run", "qalign-mono", "--base", "tiny", *COMMON, *SMALL, *own(place, "questions", "english", "test"),
@@ -55,8 +45,7 @@ def pipelines(server: str) -> dict[str, Pipeline]:
         "--runs", "runs", "--output", "results",
     )  # fmt: skip
     scripted = (*eval_words("scripted"), "--runs", "runs", "--output", "results")
-    found = (Pipeline("training", training), Pipeline("endpoint", endpoint), Pipeline("scripted", scripted))
-    return {pipeline.name: pipeline for pipeline in found}
+    return {"training": training, "endpoint": endpoint, "scripted": scripted}
 
 
 def outcome_of(folder: Path) -> dict[str, str]:
@@ -205,15 +194,6 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
             yield disturbed(f"kills-endpoint/kept-{number}", fixtures, "endpoint", moments, by)
     for number in range(6):
         yield with_workers(f"kills-jobs/parent-{number}", fixtures, measured["training"]["seconds"])
-    for number in range(48):
-        how = ("cut", "empty", "remove", "flip")[number % 4]
-        yield damaged(f"damages-checkpoint/{how}-{number // 4}", fixtures, "training", how, number // 4, "**/*", 2)
-    for number in range(16):
-        how = ("cut", "empty", "remove", "flip")[number % 4]
-        yield damaged(f"damages-kept/{how}-{number // 4}", fixtures, "endpoint", how, number // 4, f"**/{KEPT}", None)
-    for number in range(24):
-        how = ("cut", "empty", "remove", "flip")[number % 4]
-        yield finished_damaged(f"damages-finished/{how}-{number // 4}", fixtures, how, number // 4)
 
 
 def disturbed(name: str, fixtures: Path, pipeline: str, moments: Sequence[Callable[[], None]], by: int) -> Trial:
@@ -258,79 +238,11 @@ def with_workers(name: str, fixtures: Path, seconds: float) -> Trial:
     return Trial(name, run)
 
 
-def damaged(
-    name: str, fixtures: Path, pipeline: str, how: str, which: int, pattern: str, checkpoint: int | None
-) -> Trial:
-    """A pipeline that is killed, one file of what it left is damaged, and it goes on."""
-
-    def run(folder: Path, draw: random.Random) -> Run:
-        words = words_of(fixtures, pipeline, folder)
-        moment = at_checkpoint(checkpoint, signal.SIGKILL) if checkpoint else when_kept(8, signal.SIGKILL)
-        result = yield Call(words, prepare=moment)
-        if result.status != -signal.SIGKILL:
-            return Outcome(
-                "refused badly", f"THE TRIAL ITSELF FAILED: it ended with {result.status}, {result.stderr[-300:]!r}"
-            )
-        files = sorted(p for p in folder.glob(f"runs/stages/*.partial/{pattern}") if p.is_file())
-        files += sorted(p for p in folder.glob(f"runs/stages/*.scratch/{pattern}") if p.is_file())
-        if not files:
-            return Outcome("answers lost", "the kill left nothing to go on from")
-        path = files[which % len(files)]
-        damage(path, how, draw)
-        result = yield Call(words)
-        if result.status == 2 and not mishap(result):
-            fault = fault_of_refusal(result, (path.name, path.parent.name, "checkpoint"))
-            return Outcome("refused badly", f"{path}: {fault}") if fault else Outcome("refused rightly")
-        outcome = mishap(result) or same_results(folder, result, fixtures, pipeline)
-        return Outcome(outcome.verdict, f"{how} {path.relative_to(folder)}: {outcome.why}")
-
-    return Trial(name, run)
-
-
-def finished_damaged(name: str, fixtures: Path, how: str, which: int) -> Trial:
-    """A file of a finished stage is damaged; a later stage is removed, and the run has to make it again."""
-
-    def run(folder: Path, draw: random.Random) -> Run:
-        import shutil
-
-        shutil.copytree(fixtures / "undisturbed" / "training" / "runs", folder / "runs")
-        files = sorted(
-            p for p in folder.glob("runs/stages/*/*") if p.is_file() and not p.parent.name.startswith((".", "score"))
-        )
-        path = files[(which * 7 + ("cut", "empty", "remove", "flip").index(how) * 3) % len(files)]
-        damage(path, how, draw)
-        shutil.rmtree(next(folder.glob("runs/stages/score-*")))
-        result = yield Call(words_of(fixtures, "training", folder))
-        if outcome := mishap(result):
-            return Outcome(outcome.verdict, f"{how} {path.relative_to(folder)}: {outcome.why}")
-        if result.status == 2:
-            fault = fault_of_refusal(result, (path.parent.name,))
-            return Outcome("refused badly", f"{path}: {fault}") if fault else Outcome("refused rightly")
-        outcome = same_results(folder, result, fixtures, "training")
-        return Outcome(outcome.verdict, f"{how} {path.relative_to(folder)}: {outcome.why}")
-
-    return Trial(name, run)
-
-
-def damage(path: Path, how: str, draw: random.Random) -> None:
-    """Cuts, empties or removes a file, or flips one bit of it."""
-    data = path.read_bytes()
-    if how == "remove":
-        path.unlink()
-    elif how == "empty" or not data:
-        path.write_bytes(b"")
-    elif how == "cut":
-        path.write_bytes(data[: draw.randrange(len(data))])
-    else:
-        place = draw.randrange(len(data))
-        path.write_bytes(data[:place] + bytes((data[place] ^ 1 << draw.randrange(8),)) + data[place + 1 :])
-
-
 def words_of(fixtures: Path, pipeline: str, folder: Path) -> tuple[str, ...]:
     """The command of a pipeline; a server is told the trial by its URL."""
     link(fixtures, folder)
     server = f"{os.environ.get('HOSTILE_SERVER', '')}/well/{trial_of(folder)}/v1"
-    return pipelines(server)[pipeline].words
+    return pipelines(server)[pipeline]
 
 
 def link(fixtures: Path, folder: Path) -> None:

@@ -13,6 +13,7 @@ Path = tuple[str | int, ...]
 _RAW = "@@raw@@"
 
 DEEP = "[" * 20000 + "]" * 20000
+DEEP_OBJECT = '{"a":' * 20000 + "1" + "}" * 20000
 
 # Never right, whatever a value should be: JSON text, and what a refusal may call it.
 NEVER_RIGHT = {
@@ -136,12 +137,6 @@ GZIP_FAULTS: dict[str, tuple[Bytes, bool | None]] = {
     "twice": (lambda b: gzip.compress(gzip.compress(b)), False),
     "wrong-method": (lambda b: (z := gzip.compress(b))[:2] + b"\x07" + z[3:], False),
 }  # fmt: skip
-
-
-def flipped(data: bytes, bit: int) -> bytes:
-    """The bytes with one bit flipped."""
-    place = bit // 8
-    return data[:place] + bytes((data[place] ^ (1 << bit % 8),)) + data[place + 1 :]
 
 
 STEERING_NAMES = (

@@ -34,7 +34,7 @@ def words_for(folder: Path, fixtures: Path, behaviour: str, address: str | None 
     """The evaluation of a served model, with short patience."""
     link(fixtures, folder)
     url = f"{address or os.environ['HOSTILE_SERVER']}/{behaviour}/{trial_of(folder)}/v1"
-    return (*pipelines(url)["endpoint"].words, "--seconds-per-request", "4")
+    return (*pipelines(url)["endpoint"], "--seconds-per-request", "4")
 
 
 def failing(name: str, fixtures: Path) -> Trial:

@@ -1,4 +1,4 @@
-"""Model folders, scripts and recipes that are damaged or odd, and the small files that runs keep and read again."""
+"""Model folders that are damaged or odd, in `eval` and `adopt`; and scripts of the scripted model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .fixtures import COMMON, eval_words, own
-from .kills import link, outcome_of
-from .mutations import JSON_WORDS, NEVER_RIGHT, at, dumps, places, removed, wrong_for
+from .kills import link
+from .mutations import DEEP_OBJECT, JSON_WORDS, at, dumps, places, wrong_for
 from .settings import PLAN
-from .trial import Call, Check, Result, Run, Trial, judged, mishap
+from .trial import Call, Check, Run, Trial, judged
 
 EVAL = (
     "eval",
@@ -35,15 +35,10 @@ MOST_OF_CONFIG, MOST_OF_TOKENIZER = 60, 40
 
 
 def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
-    """All trials of folders."""
+    """All trials of models and scripts."""
     draw = random.Random(seed)
     yield from model_trials(fixtures, draw)
     yield from script_trials(fixtures, draw)
-    yield from recipe_trials(fixtures)
-    yield from record_trials(fixtures, draw)
-
-
-# --- models -----------------------------------------------------------------------------------------------------------
 
 
 def model_trials(fixtures: Path, draw: random.Random) -> Iterator[Trial]:
@@ -238,9 +233,6 @@ def same_answers(folder: Path, fixtures: Path) -> str | None:
     return None if found == [expected] else "other answers than those of the valid model"
 
 
-# --- scripts ----------------------------------------------------------------------------------------------------------
-
-
 def script_trials(fixtures: Path, draw: random.Random) -> Iterator[Trial]:
     valid = json.loads((fixtures / "scripted" / "script.json").read_text())
     first = next(iter(valid["answers"]))
@@ -257,9 +249,6 @@ def script_trials(fixtures: Path, draw: random.Random) -> Iterator[Trial]:
         yield script_trial(name, fixtures, text)
 
 
-DEEP_OBJECT = '{"a":' * 20000 + "1" + "}" * 20000
-
-
 def script_trial(name: str, fixtures: Path, text: str) -> Trial:
     def run(folder: Path, draw: random.Random) -> Run:
         link(fixtures, folder)
@@ -269,163 +258,3 @@ def script_trial(name: str, fixtures: Path, text: str) -> Trial:
         return judged(result, refused=("script", "answer", *JSON_WORDS), accepted=None)
 
     return Trial(f"scripts/{name}", run)
-
-
-# --- recipes ----------------------------------------------------------------------------------------------------------
-
-RECIPE = "from qalign.systems.recipes import monoreason\n\n\ndef mine(study):\n    {body}\n"
-RECIPES = {
-    "exit": "import sys; sys.exit(0)", "exit-none": "import sys; sys.exit()", "exit-text": "raise SystemExit('x\\x1b[31m')", "exit-5": "raise SystemExit(5)",
-    "raise": "raise ValueError('a\\nb')", "raise-escape": "raise ValueError('\\x1b]52;c;eA==\\x07')", "assert": "assert False", "key": "{}['x']",
-    "recursion": "return mine(study)", "none": "return None", "number": "return 5", "text": "return 'monoreason'", "list": "return [monoreason(study)]",
-    "class": "return Exception", "generator": "yield monoreason(study)", "no-such-name": "return nosuch(study)", "attribute": "return study.nosuch()",
-    "wrong-call": "return study.train()", "wrong-stage": "return study.train('', None, None)", "corpus": "return study.english_answers()", "interrupt": "raise KeyboardInterrupt",
-    "memory": "raise MemoryError", "base-exception": "raise BaseException('x')", "os-error": "open('nowhere')", "exit-in-thread": "import _thread; raise _thread.error('x')",
-    "coroutine": "import asyncio; return asyncio.sleep(0)", "study": "return study", "warn": "import warnings; warnings.warn('x'); return 5",
-}  # fmt: skip
-MODULES = {
-    "syntax": "def mine(study:\n", "indent": "def mine(study):\nreturn 5\n", "nul": "x = '\0'\n", "empty": "", "no-function": "mine = 5\n", "exit-on-import": "import sys; sys.exit(0)\n",
-    "raise-on-import": "raise ValueError('x\\ny')\n", "missing-import": "import nosuchmodule\n", "latin-1": "# \xe9\nx = 'é'\n", "no-arguments": "def mine():\n    return 5\n", "escape-in-syntax": "def mine(\x1b[31m\n",
-    "class": "class mine:\n    pass\n", "circular": "import mine_module\nmine_module.mine\n", "binary": "\x7fELF\x02",
-}  # fmt: skip
-SHADOWS = (
-    "numbers",
-    "json",
-    "random",
-    "typing",
-    "torch",
-    "filelock",
-    "rich",
-    "types",
-    "dataclasses",
-    "msgspec",
-    "errors",
-    "platform",
-    "site",
-    "string",
-)
-
-
-def recipe_trials(fixtures: Path) -> Iterator[Trial]:
-    for name, body in RECIPES.items():
-        yield recipe_trial(name, fixtures, {"mine_module.py": RECIPE.format(body=body)}, ("",))
-    for name, text in MODULES.items():
-        yield recipe_trial(f"module-{name}", fixtures, {"mine_module.py": text}, ("",))
-    good = RECIPE.format(body="return monoreason(study)")
-    yield recipe_trial("good", fixtures, {"mine_module.py": good}, None)
-    for name in SHADOWS:
-        files = {
-            "mine_module.py": good,
-            f"{name}.py": "raise RuntimeError('a file beside a recipe took the place of a library')\n",
-        }
-        yield recipe_trial(f"shadow-{name}", fixtures, files, None)
-
-
-def recipe_trial(name: str, fixtures: Path, files: dict[str, str], refused: Sequence[str] | None) -> Trial:
-    def run(folder: Path, draw: random.Random) -> Run:
-        link(fixtures, folder)
-        for file, text in files.items():
-            (folder / file).write_bytes(text.encode("latin-1" if "latin" in name else "utf-8"))
-        result = yield Call(("plan", "mine_module:mine", *PLAN[2:]))
-        accepted = None if refused is not None else _planned
-        return judged(result, refused=refused, accepted=accepted)
-
-    return Trial(f"recipes/{name}", run)
-
-
-def _planned(result: Result) -> str | None:
-    return None if "train-response-alignment" in result.stdout else f"no plan: {result.stdout[-300:]}"
-
-
-# --- what runs keep and read again ------------------------------------------------------------------------------------
-
-
-def record_trials(fixtures: Path, draw: random.Random) -> Iterator[Trial]:
-    """Every value of the small files of a finished run, of another type: refused, or of no effect."""
-    source = fixtures / "undisturbed" / "scripted" / "runs"
-    for path in sorted(source.glob("stages/*/*.json")):
-        valid = json.loads(path.read_text(encoding="utf-8"))
-        every = [place for place in places(valid) if len(place) < 4]
-        short = f"{path.parent.name.rsplit('-', 1)[0]}-{path.stem}"
-        for number, place in enumerate(draw.sample(every, min(18, len(every)))):
-            name = draw.choice(sorted(wrong_for(at(valid, place))))
-            text = dumps(valid, place, wrong_for(at(valid, place))[name])
-            yield record_trial(f"{short}-{number}-{name}", fixtures, path, text)
-        for number, place in enumerate(draw.sample(every, min(6, len(every)))):
-            yield record_trial(f"{short}-without-{number}", fixtures, path, dumps(removed(valid, place)))
-        for name, text in {
-            "empty": "",
-            "half": dumps(valid)[:60],
-            "list": "[]",
-            "null": "null",
-            "deep": DEEP_OBJECT,
-            "object": "{}",
-            "text": '"x"',
-        }.items():
-            yield record_trial(f"{short}-{name}", fixtures, path, text)
-    for name, text in {
-        **{f"value-{kind}": f'{{"model:x/y": {raw}}}' for kind, raw in {"null": "null", "number": "5", "list": "[]", "object": "{}", **NEVER_RIGHT}.items()},
-        "empty": "", "list": "[]", "null": "null", "half": '{"a', "number": "5", "text": '"x"', "deep": DEEP_OBJECT, "pairs": '[["a", "b"]]', "nul": "\0",
-    }.items():  # fmt: skip
-        for file in ("revisions.json", "hashes.json"):
-            yield cache_trial(f"{file.removesuffix('.json')}-{name}", fixtures, file, text)
-
-
-def record_trial(name: str, fixtures: Path, path: Path, text: str) -> Trial:
-    """A file of a finished stage is another; a later stage has to be made again, or explained."""
-    relative = path.relative_to(fixtures / "undisturbed" / "scripted")
-
-    def run(folder: Path, draw: random.Random) -> Run:
-        link(fixtures, folder)
-        shutil.copytree(fixtures / "undisturbed" / "scripted" / "runs", folder / "runs")
-        (folder / relative).write_text(text, encoding="utf-8")
-        words = [*eval_words("scripted"), "--runs", "runs", "--output", "results", "--quiet"]
-        if draw.random() < 0.3:
-            changed = ["explain", "monoreason", *PLAN[2:], "--runs", "runs"]
-            result = yield Call(changed)
-            if outcome := mishap(result):
-                return outcome
-        result = yield Call(words)
-        return judged(
-            result, refused=(relative.parent.name, relative.name), accepted=lambda r: _same_run(folder, fixtures)
-        )
-
-    return Trial(f"records/{name}", run)
-
-
-def _same_run(folder: Path, fixtures: Path) -> str | None:
-    expected = json.loads((fixtures / "undisturbed.json").read_text())["scripted"]["outcome"]
-    found = outcome_of(folder)
-    differing = sorted(name for name in {**expected, **found} if expected.get(name) != found.get(name))
-    return f"{len(differing)} files: {', '.join(differing[:4])}" if differing else None
-
-
-def cache_trial(name: str, fixtures: Path, file: str, text: str) -> Trial:
-    """A file of what was looked up before is damaged: refused, or looked up again."""
-
-    def run(folder: Path, draw: random.Random) -> Run:
-        link(fixtures, folder)
-        (folder / "runs").mkdir()
-        (folder / "runs" / file).write_text(text, encoding="utf-8")
-        if file == "hashes.json":
-            result = yield Call(EVAL)
-            return judged(result, refused=(file,), accepted=lambda r: same_answers(folder, fixtures))
-        result = yield Call(
-            (
-                "plan",
-                "monoreason",
-                "--base",
-                "x/y",
-                "--scale",
-                "sample",
-                "--english",
-                "own/english.jsonl",
-                "--test",
-                "own/test",
-                "--runs",
-                "runs",
-            )
-        )
-        return judged(result, refused=(file, "x/y"))
-
-    return Trial(f"records/{name}", run)
