@@ -156,3 +156,33 @@ def test_a_bar_in_a_terminal_shows_a_title_as_text() -> None:
     code = f"from qalign.progress import Bar\nwith Bar({OSC!r} + '[/bold]', 1) as bar: bar.advance(1, '[/x]')"
     written = in_a_terminal(code)
     assert "\\x1b]52;c;cm0gLXJmIH4=\\x07[/bold]" in written and "\x1b]" not in written
+
+
+@pytest.mark.parametrize("raised", ["raise", "import typer; raise typer.Abort"])
+def test_an_interruption_outside_of_a_command_is_one_line(raised: str) -> None:
+    """Ctrl-C reaches Python while arguments are read too; there click has a word of its own for it."""
+    program = (
+        "from qalign import cli, terminal\n"
+        "def app(standalone_mode):\n"
+        "    try:\n"
+        "        raise KeyboardInterrupt\n"
+        f"    except KeyboardInterrupt:\n        {raised}\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr, done.stdout) == (130, "qalign: interrupted\n", "")
+
+
+def test_a_fault_of_the_system_that_nobody_told_of_is_escaped_too() -> None:
+    program = (
+        "from qalign import cli\n"
+        "def app(standalone_mode):\n"
+        "    raise OSError(5555, 'strange', 'a\\x1b]52;c;x\\x07')\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert b"\x1b" not in done.stderr
+    assert b"strange" in done.stderr

@@ -15,13 +15,13 @@ import typer
 from .errors import QAlignError, SettingError, nearest
 from .placement import Placement
 from .resources import cores
-from .terminal import say
+from .terminal import INTERRUPTED, say
 from .untrusted import check_surrogates
 
 if TYPE_CHECKING:
     from .systems import Study
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR = 2
 CANNOT_WRITE = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
     errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ELOOP,

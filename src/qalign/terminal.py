@@ -13,12 +13,14 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from .errors import QAlignError
 from .redaction import redacted
 from .untrusted import printable
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
 BROKEN_PIPE = 141
 """The exit status when a reader such as `head` has gone: what a shell reports of a program that SIGPIPE ended."""
 WIDTH = 200
@@ -57,20 +59,28 @@ def faults_in_words() -> Iterator[None]:
     except QAlignError as error:
         say(f"qalign: error: {error}")
         raise SystemExit(2) from error
-    except OSError as error:  # help, say, for which there is no room; a fault in a command has been told of
-        if error.errno not in (errno.ENOSPC, errno.EIO):
-            raise
-        _discard(sys.stdout)
-        say(f"qalign: error: cannot write to standard output ({error.strerror}); send it elsewhere")
-        raise SystemExit(2) from error
+    except KeyboardInterrupt:  # before a command began, or after it ended
+        _say_interrupted()
     except Exception as error:
+        if type(error).__name__ == "Abort" and isinstance(error.__context__, KeyboardInterrupt):  # click's word for it
+            _say_interrupted()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
+            # Help, say, for which there is no room; a fault in a command has been told of.
+            _discard(sys.stdout)
+            say(f"qalign: error: cannot write to standard output ({error.strerror}); send it elsewhere")
+            raise SystemExit(2) from error
         if not hasattr(error, "format_message"):  # what the library of the command line finds wrong with one has it
             _say_lines(traceback.format_exc())
             raise SystemExit(1) from None
         usage = io.StringIO()
-        error.show(file=usage)  # type: ignore[attr-defined]
+        error.show(file=usage)
         _say_lines(usage.getvalue())
         raise SystemExit(getattr(error, "exit_code", 2)) from None
+
+
+def _say_interrupted() -> NoReturn:
+    say("qalign: interrupted")
+    raise SystemExit(INTERRUPTED) from None
 
 
 def show(*things: Any) -> None:
