@@ -73,7 +73,7 @@ def faults_in_words() -> Iterator[None]:
             _say_lines(traceback.format_exc())
             raise SystemExit(1) from None
         usage = io.StringIO()
-        error.show(file=usage)
+        error.show(file=usage)  # type: ignore[attr-defined]
         _say_lines(usage.getvalue())
         raise SystemExit(getattr(error, "exit_code", 2)) from None
 
