@@ -16,9 +16,8 @@ RECIPES = {
     "raise": "raise ValueError('a\\nb')", "raise-escape": "raise ValueError('\\x1b]52;c;eA==\\x07')", "assert": "assert False", "key": "{}['x']",
     "recursion": "return mine(study)", "none": "return None", "number": "return 5", "text": "return 'monoreason'", "list": "return [monoreason(study)]",
     "class": "return Exception", "generator": "yield monoreason(study)", "no-such-name": "return nosuch(study)", "attribute": "return study.nosuch()",
-    "wrong-call": "return study.train()", "wrong-stage": "return study.train('', None, None)", "corpus": "return study.english_answers()", "interrupt": "raise KeyboardInterrupt",
-    "memory": "raise MemoryError", "base-exception": "raise BaseException('x')", "os-error": "open('nowhere')", "exit-in-thread": "import _thread; raise _thread.error('x')",
-    "coroutine": "import asyncio; return asyncio.sleep(0)", "study": "return study", "warn": "import warnings; warnings.warn('x'); return 5",
+    "wrong-call": "return study.train()", "wrong-stage": "return study.train('', None, None)", "corpus": "return study.english_answers()",
+    "memory": "raise MemoryError", "base-exception": "raise BaseException('x')", "os-error": "open('nowhere')", "exit-in-thread": "import _thread; raise _thread.error('x')", "study": "return study",
 }  # fmt: skip
 MODULES = {
     "syntax": "def mine(study:\n", "indent": "def mine(study):\nreturn 5\n", "nul": "x = '\0'\n", "empty": "", "no-function": "mine = 5\n", "exit-on-import": "import sys; sys.exit(0)\n",

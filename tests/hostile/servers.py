@@ -10,7 +10,7 @@ from pathlib import Path
 from .behaviours import FAULTS, ODD, SECRET
 from .kills import asked_again, asked_and_kept, link, log_of, pipelines, same_results, trial_of
 from .reports import anything
-from .trial import Call, Check, Outcome, Result, Run, Trial, judged, mishap
+from .trial import Call, Check, Outcome, Run, Trial, judged, mishap, said
 
 SECONDS = 300.0
 REPAIRED = ("content-parts", "content-surrogate", "content-low-surrogate")
@@ -92,12 +92,6 @@ def odd(name: str, fixtures: Path) -> Trial:
         return mishap(result) or (outcome if result.status == 0 else Outcome("answers lost", result.stderr[-300:]))
 
     return Trial(f"servers/{name}", run, waits=True)
-
-
-def said(result: Result) -> str | None:
-    """Whether a text that was repaired is spoken of."""
-    lines = [line for line in result.stderr.splitlines() if not line.startswith(("start: ", "done: ", "  "))]
-    return None if lines else "it was repaired, or read as something else, without a word"
 
 
 def missing(fixtures: Path) -> Trial:

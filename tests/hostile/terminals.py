@@ -84,11 +84,11 @@ def named(name: str, fixtures: Path, odd: str) -> Iterator[Trial]:
 
     def broken(folder: Path, draw: random.Random) -> Run:
         (folder / f"{odd}.jsonl").write_bytes(b"{")
-        return judged((yield Call(["score", "--", f"{odd}.jsonl"])), refused=("line 1",))
+        return judged((yield Call(["score", "--", f"{odd}.jsonl"])), refused=("line 1", "argument"))
 
     def report(folder: Path, draw: random.Random) -> Run:
         (folder / odd).write_bytes(b"{")
-        return judged((yield Call(["report", "--", odd])), refused=("JSON",))
+        return judged((yield Call(["report", "--", odd])), refused=("JSON", "argument"))
 
     def corpus(folder: Path, draw: random.Random) -> Run:
         shutil.copytree(fixtures / "own" / "test", folder / f"{odd}d")

@@ -148,6 +148,12 @@ def fault_of_refusal(result: Result, words: Sequence[str]) -> str | None:
     return None
 
 
+def said(result: Result) -> str | None:
+    """Whether something that was repaired is spoken of."""
+    lines = [line for line in result.stderr.splitlines() if not _is_progress(line)]
+    return None if lines else "it was repaired, or read as something else, without a word"
+
+
 def _is_progress(line: str) -> bool:
     """Whether a line tells how a run gets on: stages, bars, and requests that are sent again."""
     return line.startswith(("start: ", "go on: ", "done: ", "  ")) or line.endswith("it is asked again")
