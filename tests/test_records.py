@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from qalign.records import (
     Prediction,
     Problem,
     Reading,
+    atomic_file,
     read_jsonl,
     read_rows,
     to_json,
@@ -94,3 +98,19 @@ def test_rows_are_plain_values(tmp_path: Path) -> None:
     path.write_text("[1]\n")
     with pytest.raises(DataError, match=r"line 1 is no record: Expected `object`, got `array`"):
         list(read_rows(path))
+
+
+def test_what_a_killed_process_left_beside_a_file_is_removed_by_the_next(tmp_path: Path) -> None:
+    """A writer that is killed leaves its temporary file; those of writers that live are left alone."""
+    program = (
+        "import os, signal, sys; from pathlib import Path; from qalign.records import atomic_file\n"
+        "with atomic_file(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "results.json"
+    subprocess.run([sys.executable, "-c", program, str(path)], timeout=60)
+    assert len(list(tmp_path.iterdir())) == 1
+    alive = atomic_file(path).temporary.with_name(f".results.json.{platform.node()}.{os.getppid()}.tmp")
+    alive.write_text("half")
+    write_json(path, {"a": 1})
+    assert {file.name for file in tmp_path.iterdir()} == {"results.json", alive.name}

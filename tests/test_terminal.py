@@ -186,3 +186,40 @@ def test_a_fault_of_the_system_that_nobody_told_of_is_escaped_too() -> None:
     assert done.returncode == 1
     assert b"\x1b" not in done.stderr
     assert b"strange" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("run monoreason --seed x", "--seed"),
+        ("run monoreason --sead 3", "--sead"),
+        ("run", "systems"),
+        ("nothing", "nothing"),
+        ("run monoreason --questions ''", "questions"),
+        ("run monoreason --english ''", "english"),
+        ("run monoreason --test ''", "test"),
+        ("run ''", "systems"),
+        ("reproduce --seeds " + "9" * 5000, "seeds"),
+        ("world write w --languages xx", "xx"),
+        ("world write /proc/x", "/proc/x"),
+        ("score own/th.jsonl --language th --judgements own/th.jsonl", "judgements"),
+        ("score own/th.jsonl --language th --judgements own/../own/th.jsonl", "judgements"),
+        ("plan monoreason --base tiny --scale toy --set tiny.embedding_std=-1", "embedding_std"),
+        ("plan monoreason --base tiny --scale toy --set data.max_repetition=-1", "max_repetition"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_writes_nothing(line: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "th.jsonl").write_text('{"id": "1", "response": "1", "gold": "1"}\n')
+    done = shell(f"cd {tmp_path} && {COMMAND} {line}")
+    assert done.returncode == 2
+    message = done.stderr.decode()
+    assert message.startswith("qalign: error: ")
+    assert message.count("\n") == 1
+    assert words in message
+    assert done.stdout == b""
+    assert [path.name for path in tmp_path.rglob("*")] == ["own", "th.jsonl"]
+
+
+def test_no_arguments_show_the_help() -> None:
+    assert b"qalign demo" in shell(f"{COMMAND} 2>&1").stdout

@@ -162,6 +162,8 @@ def score_command(
     from .records import write_jsonl
     from .reporting.results import score_table
 
+    if judgements is not None and judgements.exists() and file.exists() and judgements.samefile(file):
+        raise SettingError(f"--judgements {judgements} is the file that is scored; name another, or it would be lost")
     table = load_languages(language_file)
     problems = None
     if benchmark is not None:

@@ -54,7 +54,7 @@ def errors() -> Iterator[None]:
         say(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")
         raise SystemExit(USER_ERROR) from error
     except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+        if error.errno not in CANNOT_WRITE and error.filename is None:
             raise
         say(f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again")
         raise SystemExit(USER_ERROR) from error
@@ -66,16 +66,19 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
         with errors():
-            _check_text(arguments)
+            _check_text(arguments, inspect.signature(command).parameters)
             command(**arguments)
 
     return wrapped
 
 
-def _check_text(arguments: Mapping[str, Any]) -> None:
-    """Raises DataError for an argument that has no UTF-8: it would stand in files that are written after days of work."""
-    for value in arguments.values():
+def _check_text(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Raises an error for an empty argument, and for one that has no UTF-8: it would stand in files written after days."""
+    for name, value in arguments.items():
         for text in value if isinstance(value, list) else [value]:
+            if text == "" and parameters[name].default != "":
+                option = name.strip("_").replace("_", "-")
+                raise SettingError(f"'{option}' is empty; give it a value, or leave it out")
             if isinstance(text, str | Path):
                 check_surrogates(str(text), f"the argument '{text}'")
 
@@ -98,7 +101,7 @@ def with_study(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapped(**arguments: Any) -> None:
         with errors():
-            _check_text(arguments)
+            _check_text(arguments, signature.parameters)
             built = {
                 name: function(**{key: arguments[key] for key in inspect.signature(function).parameters})
                 for name, function in (("study", _study), ("placement", _placement))
@@ -192,6 +195,6 @@ def whole_numbers(text: str) -> list[int]:
         SettingError: one is no whole number from 0 to 2^32 - 1.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and int(part) < 2**32 for part in parts):
+    if not parts or not all(part.isdecimal() and len(part) <= 10 and int(part) < 2**32 for part in parts):
         raise SettingError(f"'{text}' is no list of seeds; give whole numbers with commas, such as 101,102,103")
     return list(dict.fromkeys(map(int, parts)))

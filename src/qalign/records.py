@@ -7,13 +7,12 @@ import gzip
 import hashlib
 import json
 import os
+import platform
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-
-import msgspec
 
 from .errors import DataError
 
@@ -137,7 +136,7 @@ def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
     Raises:
         DataError: the file cannot be read, or a line is not the JSON of such a record.
     """
-    yield from _decoded(path, msgspec.json.Decoder(kind), kind.__name__)
+    yield from _decoded(path, kind, kind.__name__)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -146,11 +145,14 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: the file cannot be read, or a line is no JSON object.
     """
-    yield from _decoded(path, msgspec.json.Decoder(dict[str, Any]), "record")
+    yield from _decoded(path, dict[str, Any], "record")
 
 
-def _decoded(path: Path, decoder: msgspec.json.Decoder[Any], kind: str) -> Iterator[Any]:
+def _decoded(path: Path, shape: Any, kind: str) -> Iterator[Any]:
     """The lines of a JSONL file, decoded; `kind` names in an error what a line should be."""
+    import msgspec  # here: the world's sets are made by the standard library alone
+
+    decoder = msgspec.json.Decoder(shape)
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -173,9 +175,10 @@ class atomic_file:
         if path.exists() and not path.is_file():
             raise DataError(f"{path} is no file that can be written anew; name a file")
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
 
     def __enter__(self) -> Path:
+        self._remove_abandoned()
         return self.temporary
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -186,6 +189,19 @@ class atomic_file:
                 os.replace(self.temporary, self.path)
         finally:
             self.temporary.unlink(missing_ok=True)
+
+    def _remove_abandoned(self) -> None:
+        """Removes the temporary files that processes of this machine left when they were killed."""
+        prefix = f".{self.path.name}.{platform.node()}."
+        for name in os.listdir(self.path.parent) if self.path.parent.is_dir() else ():
+            number = name.removeprefix(prefix).removesuffix(".tmp")
+            if name.startswith(prefix) and name.endswith(".tmp") and number.isdecimal():
+                try:
+                    os.kill(int(number), 0)
+                except ProcessLookupError:
+                    self.path.with_name(name).unlink(missing_ok=True)
+                except (OSError, OverflowError):  # another user's process, or no number of one
+                    continue
 
 
 def write_json(path: Path, value: Any) -> None:

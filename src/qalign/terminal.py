@@ -72,9 +72,12 @@ def faults_in_words() -> Iterator[None]:
         if not hasattr(error, "format_message"):  # what the library of the command line finds wrong with one has it
             _say_lines(traceback.format_exc())
             raise SystemExit(1) from None
-        usage = io.StringIO()
-        error.show(file=usage)  # type: ignore[attr-defined]
-        _say_lines(usage.getvalue())
+        if type(error).__name__ == "NoArgsIsHelpError":  # no error: the help, as asked for by giving nothing
+            _say_lines(error.format_message())
+        else:
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context is not None else "qalign"
+            say(f"qalign: error: {' '.join(error.format_message().split())} See `{path} --help`.")
         raise SystemExit(getattr(error, "exit_code", 2)) from None
 
 

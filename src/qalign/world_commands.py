@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .errors import SettingError
+from .errors import SettingError, nearest
 from .options import JOBS, Names, codes, guarded
 from .placement import Placement
 from .terminal import say, write
@@ -60,7 +60,12 @@ def write_command(
 
     from .corpora import CORPORA
     from .corpora.world import rows
+    from .languages import STUDY
     from .records import atomic_file
+
+    for code in codes(languages) or ():
+        if code not in STUDY:
+            raise SettingError(f"the world has no language '{code}': {nearest(code, STUDY)}")
 
     def lines(name: str, role: str, chosen: list[str]) -> Iterator[tuple[str, str]]:
         for code, row in rows(name, role, chosen):

@@ -242,6 +242,39 @@ def test_a_model_that_is_not_what_its_folder_says_is_refused(copied: Path, spoil
             load_model(copied, torch.float32)
 
 
+def test_tensors_that_older_versions_saved_beside_the_weights_are_fine(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(8)
+    weights["model.layers.0.attention.masked_bias"] = torch.tensor(-1e4)
+    weights["model.layers.0.attention.bias"] = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    check_model(copied)
+    load_model(copied, torch.float32)
+
+
+def test_weights_stored_as_whole_numbers_are_refused(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    name = next(name for name in weights if name.endswith("q_proj.weight"))
+    save_file({**weights, name: weights[name].to(torch.int32)}, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"1 weights as whole numbers \(I32\), .*q_proj.weight"):
+        check_folder(copied)
+
+
+@pytest.mark.parametrize("named", [[{}], {"a": 1}, "LlamaForCausalLM", [3]])
+def test_architectures_of_another_form_are_refused(copied: Path, named: Any) -> None:
+    change(copied / "config.json", architectures=named)
+    with pytest.raises(ModelError):
+        load_model(copied, torch.float32)
+
+
+def test_a_refusal_comes_without_a_report_of_the_library(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    weights = load_file(copied / "model.safetensors")
+    save_file({**weights, "extra.weight": torch.ones(2)}, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="architecture does not read"):
+        load_model(copied, torch.float32)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_weights_in_parts_and_an_infinite_setting_are_fine(copied: Path) -> None:
     in_parts(copied)
     path = copied / "config.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import msgspec
 
@@ -22,13 +22,8 @@ class WithheldError(QAlignError):
     """The server's filter withheld an answer: it is none of the model's, so it is never scored as one."""
 
 
-class _Part(msgspec.Struct):
-    type: Literal["text"]
-    text: str
-
-
 class _Message(msgspec.Struct):
-    content: str | list[_Part] | None = None
+    content: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
@@ -75,8 +70,6 @@ def read_reply(body: bytes) -> tuple[str, int, Finish]:
 
 
 def _text(message: _Message, finish: Finish) -> str:
-    if isinstance(message.content, list):
-        return "".join(part.text for part in message.content)
     if message.content is not None:
         return message.content
     # A model that was cut off while it reasoned, or said nothing behind its reasoning, has given an empty answer.

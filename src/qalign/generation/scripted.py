@@ -15,13 +15,13 @@ from ..alignment.prompts import prompt
 from ..errors import DataError, ModelError
 from ..placement import Placement
 from ..records import sha256
-from ..untrusted import parse_json
+from ..untrusted import check_surrogates, parse_json
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request
 
 SCRIPT = "script.json"
 
 
-class _Script(msgspec.Struct):
+class _Script(msgspec.Struct, forbid_unknown_fields=True):
     answers: dict[str, str]
     otherwise: str | None = None
 
@@ -51,7 +51,9 @@ def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) 
     """The scripted model of a folder."""
     try:
         script = parse_json((folder / SCRIPT).read_bytes(), SCRIPT, half_pairs=True)
+        for instruction in script["answers"]:
+            check_surrogates(instruction, "an instruction")
         found = msgspec.convert(script, _Script)
-    except (OSError, DataError, msgspec.ValidationError) as error:
+    except (OSError, DataError, LookupError, TypeError, msgspec.ValidationError) as error:
         raise ModelError(f"{folder}/{SCRIPT} is no script ({error}); see qalign/generation/scripted.py") from error
     return Scripted(found.answers, found.otherwise)

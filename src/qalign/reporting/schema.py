@@ -59,7 +59,7 @@ class Trained(msgspec.Struct):
     first_loss: Loss
     last_loss: Loss
     too_long: dict[Literal["drop", "cut"], dict[str, Count]]
-    mixture: list[Mixed] = []
+    mixture: list[Mixed]
     examples_by_language: dict[str, Count] = {}
 
 

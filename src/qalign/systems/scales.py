@@ -59,6 +59,8 @@ class DataConfig:
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise SettingError(f"{name} is {count}; give 1 or more, or none for all")
+        if self.max_repetition < 1:
+            raise SettingError(f"max_repetition is {self.max_repetition:g}; give 1 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,15 +90,26 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _names(path: Path) -> set[str]:
-    """The names of the tensors in a file, whose header and size the library safetensors checks."""
+    """The names of the tensors in a file, whose header and size the library safetensors checks.
+
+    Raises:
+        ModelError: it is no whole file of that kind, or a weight is stored as whole numbers without a word on how.
+    """
     from safetensors import safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return set(file.keys())
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except Exception as error:  # the library raises kinds of its own, and those of the system
         reason = printable((str(error) or type(error).__name__).splitlines()[0][:150])
         raise ModelError(f"{path} is no whole safetensors file ({reason}); fetch or save the model again") from error
+    whole = [name for name, kind in kinds.items() if name.endswith(".weight") and kind[0] in "IUB" and kind != "BF16"]
+    if whole and "quantization_config" not in read_settings(path.parent / "config.json"):
+        raise ModelError(
+            f"{path} stores {len(whole)} weights as whole numbers ({kinds[whole[0]]}), {printable(whole[0])} among them, and "
+            "config.json has no quantization_config; save the model again"
+        )
+    return set(kinds)
 
 
 def check_values(folder: Path) -> None:

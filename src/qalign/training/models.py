@@ -19,6 +19,8 @@ from .config import Adapter
 from .folders import check_finite, check_folder, check_values, read_settings, weight_files
 
 POINTER = "model.json"
+OLD_BUFFERS = ("attn.bias", "attention.bias", "masked_bias", "rotary_emb.inv_freq", "position_ids")
+"""Endings of tensors that older versions of transformers saved beside the weights; they follow from the configuration."""
 
 
 def resolve(folder: Path) -> Path:
@@ -185,7 +187,7 @@ def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
         raise ModelError(
             f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
         )
-    if unknown := sorted(info["unexpected_keys"]):
+    if unknown := sorted(name for name in info["unexpected_keys"] if not name.endswith(OLD_BUFFERS)):
         raise ModelError(
             f"the model in {folder} has {len(unknown)} weights that its architecture does not read, "
             f"{printable(unknown[0])} among them; save the causal language model alone, with its config.json"
@@ -200,7 +202,7 @@ def _check_causal(folder: Path) -> None:
     config = load_config(folder)
     known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     endings = ("CausalLM", "LMHeadModel", "ForConditionalGeneration")
-    saved = list(config.architectures or ())
+    saved = list(map(str, config.architectures or ())) if isinstance(config.architectures, list | None) else ["?"]
     if config.is_encoder_decoder or (saved and not any(name in known or name.endswith(endings) for name in saved)):
         raise ModelError(
             f"the model in {folder} is no causal language model ({printable(', '.join(saved))[:100] or config.model_type}); "
@@ -332,14 +334,17 @@ def parameters(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def no_bars() -> Iterator[None]:
-    """Keeps transformers' own bars out of ours."""
+    """Keeps transformers' own bars out of ours, and its reports on a model's tensors: what matters of them is an error."""
     from transformers.utils import logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.enable_progress_bar()
+        logging.set_verbosity(verbosity)
 
 
 def _first_line(error: BaseException) -> str:

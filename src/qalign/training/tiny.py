@@ -47,6 +47,9 @@ class TinyConfig:
             raise SettingError(
                 f"hidden_size {self.hidden_size} of the tiny base does not give its {self.heads} heads an even width each"
             )
+        for name in ("embedding_std", "residual_std"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name} of the tiny base is {getattr(self, name)}; it must be 0 or more")
         if self.vocabulary < SMALLEST_VOCABULARY:
             raise SettingError(
                 f"vocabulary of the tiny base is {self.vocabulary}; bytes alone need {SMALLEST_VOCABULARY}"
