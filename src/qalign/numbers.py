@@ -21,7 +21,7 @@ from functools import cache, lru_cache
 from .compounds import LONGEST_BETWEEN, clock_minutes, half_end, joins_a_fraction, parts_of_a_unit
 from .errors import DataError
 from .languages import LANGUAGES, Language
-from .numerals import NUMERAL, numeral_value, spoken_expression, spoken_value, with_units
+from .numerals import NUMERAL, begins_a_number, numeral_value, spoken_expression, spoken_value, with_units
 from .separators import GROUP_SPACE, Value, decimal_value, split_run
 
 
@@ -84,7 +84,7 @@ _COMMAND_OR_TIMES = re.compile(r"(?:\\[A-Za-z]+|[0-9)] ?[xXхХ])\Z")
 _NO_MINUS = "".join(
     rf"(?<!\b{word})"
     for word in (
-        "al ", "lo ", "como ", "ao ", "pelo ", "cuando ", "cuanto ", "o ", "ou ", "u ", "au ", "du ", "le ", "plus ",
+        "al ", "lo ", "como ", "ao ", "pelo ", "cuando ", "cuanto ", "o ", "ou ", "u ", "ni ", "au ", "du ", "le ", "plus ",
         "plus-", "plus/", "más ", "mas ", "mais ", "or ", "oder ", "плюс ", "плюс-", "или ",
     )
 )  # fmt: skip
@@ -234,7 +234,8 @@ def _read_tail(plain: str, value: Value, start: int, end: int, language: Languag
         value, end = _times(value, _power(Fraction(10), exponent)), exponent.end()
     if language.myriads and value is not None:
         value, end = with_units(value, plain, end, language)
-    if language.scales and (scale := _scale_words(tuple(language.scales)).match(plain, end)):
+    scale = _scale_words(tuple(language.scales)).match(plain, end) if language.scales else None
+    if scale and not begins_a_number(plain, scale.start(1), language):  # not the elfu of 5 elfu 3
         # Found as it was matched: ignoring case, a pattern takes ı and İ for i, and casefold does not.
         factors = (f for word, f in language.scales.items() if re.fullmatch(re.escape(word), scale[1], re.IGNORECASE))
         value, end = _times(value, Fraction(next(factors))), scale.end()

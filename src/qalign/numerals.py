@@ -54,6 +54,12 @@ def spoken_expression(language: Language) -> str:
     return _spoken(tuple(language.leading_scales), tuple(language.number_words)) if language.leading_scales else ""
 
 
+def begins_a_number(plain: str, position: int, language: Language) -> bool:
+    """Whether a scale word at a position belongs to the number behind it, in a language that has such numbers."""
+    expression = spoken_expression(language)
+    return bool(expression) and re.compile(expression).match(plain, position) is not None
+
+
 @cache
 def _spoken(scales: tuple[str, ...], words: tuple[str, ...]) -> str:
     word = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import islice
 
 from ..numbers import Number
-from .announcements import Announcement, denial
+from .announcements import SENTENCE_END, Announcement, denial
 from .equations import Equation, holds_an_unknown, is_expression
 
 _EQUALS = re.compile("[=＝≈]")
 _MOST_NUMBERS = 50  # of one sentence are looked at
+_LONGEST_REFUSAL = 1000  # characters behind the last number
 _REACH = 200  # characters behind an announcement within which it is taken back
 # What may stand between an announcement and its number for the number to follow directly.
 _DIRECTLY = re.compile(
@@ -24,6 +26,22 @@ _DIRECTLY = re.compile(
 )
 # An aside behind the result: 7 (3 + 4 = 7), or a reason.
 _ASIDE = re.compile(r"[(（\[,;，；、]|\b(?:because|since|as|da|denn|weil|car|puisque|porque|ya que|так как)\b")
+# A refusal that stands in a sentence of its own, or behind a comma and a but. Thai ends its sentences with spaces.
+_CLAUSE_END = re.compile(
+    rf"{SENTENCE_END}|[,，、;] ?(?:but|aber|jedoch|mais|pero|но|lakini|但|可是|不过|কিন্তু)|が、"
+    r"|(?<=[\u0e00-\u0e4f]) (?=[\u0e00-\u0e4f])"
+)
+# It is about knowing: that it is impossible to rent half a bus is no refusal.
+_KNOWING = re.compile(
+    r"determin|calculat|comput|\bknow|answer|\bsolv|solution|\bfind\b|\bfound\b|figure|\btell|informati|\bdata\b"
+    r"|bestimm|berechn|beantwort|antwort|ermittel|lösung|lösbar|\bwissen|\bsagen|herausf|bekannt"
+    r"|détermin|calcul|répon|solution|savoir|connaître|connu|trouver|определ|вычисл|рассчит|узнать|найти|сказать|ответ"
+    r"|решени|данных|информац|известн|saber|respond|respuesta|solución|resolver|encontrar|conocid|conoce|informaci"
+    r"|kujua|kujulikana|julikani|kubain|kuhesab|kupat|jibu|suluhisho|taarifa|habari"
+    r"|确定|確定|求|计算|計算|知|得出|答|判断|判斷|解|信息|条件|分か|わか|特定|決|情報"
+    r"|ระบุ|หา|คำนวณ|กำหนด|ทราบ|ตอบ|บอก|สรุป|ข้อมูล|নির্ধারণ|নির্ণয়|বলা|বের|গণনা|উত্তর|সমাধান|তথ্য|জানা|অজানা",
+    re.IGNORECASE,
+)
 _NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
 
 
@@ -110,6 +128,18 @@ def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, dir
                 return number
             latest = latest or number
     return first if alone else latest or first
+
+
+def refuses(answer: Answer, last: Number, end: int) -> bool:
+    """Whether an answer ends, behind its last number, in a sentence that says that there is no answer."""
+    clause = _CLAUSE_END.search(answer.text, last.end, end)
+    if clause is None:
+        return False
+    begin = max(clause.start(), end - _LONGEST_REFUSAL)
+    return any(
+        _KNOWING.search(answer.text, max(begin, denial.start() - _REACH), min(end, denial.end() + _REACH))
+        for denial in islice(answer.no_answer.finditer(answer.text, begin, end), _MOST_NUMBERS)
+    )
 
 
 def preferred(numbers: list[Number], *, last: bool) -> Number:

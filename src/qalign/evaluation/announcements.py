@@ -26,7 +26,8 @@ class Announcement:
 
 
 # A full stop ends a sentence only before a space, and not behind Rs. or approx.; inside a number no space follows it.
-_SENTENCE_END = re.compile(r"[。！？!?।॥৷\n]|(?<!\bRs)(?<!\bTk)(?<!\bca)(?<!approx)\.(?=[\s*)”»]|$)")
+SENTENCE_END = r"[。！？!?।॥৷\n]|(?<!\bRs)(?<!\bTk)(?<!\bca)(?<!approx)\.(?=[\s*)”»]|$)"
+_SENTENCE_END = re.compile(SENTENCE_END)
 _HASHES = re.compile("####(?!#)")
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s?\{|\\?[{}]")
 _BLANK = re.compile(r"[\s*_:：]*")

@@ -29,6 +29,11 @@ _DECIMAL_POINT = re.compile(
 _COMMAS_GROUP = re.compile(rf"(?<![\d.,])[1-9]\d{{0,2}}(?:(?:,\d{{3}}){{2,}}|,000){_ALONE}")
 _POINTS_GROUP = re.compile(rf"(?<![\d.,])[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}{_ALONE}")
 _CURRENCY_BEFORE = re.compile(r"[$€£¥₹৳฿₽＄]\s?[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")
+# Prices have two decimal places, or (of petrol) three of which the last is no 0.
+_CURRENCY_BEHIND = re.compile(
+    r"(?<![\d.,])[1-9]\d{0,2},\d\d0\s?(?:[$€£¥₽]|(?:US-?)?(?:dollars?|d[oó]lar(?:es)?|euros?|pesos|доллар|рубл|руб\.))",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # Words of English that no other language of the table has.
 _ENGLISH = frozenset(
@@ -83,7 +88,9 @@ def _shows_the_opposite(text: str, own: list[Number], other: list[Number], langu
     point = bool(_DECIMAL_POINT.search(text) or _COMMAS_GROUP.search(text))
     if comma != point:
         return point if language.decimal == "," else comma
-    return language.decimal == "," and bool(_CURRENCY_BEFORE.search(text) or _is_english(text))
+    return language.decimal == "," and bool(
+        _CURRENCY_BEFORE.search(text) or _CURRENCY_BEHIND.search(text) or _is_english(text)
+    )
 
 
 def _holds_only_so(text: str, numbers: list[Number], others: list[Number]) -> bool:

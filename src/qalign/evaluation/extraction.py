@@ -17,7 +17,7 @@ from fractions import Fraction
 from ..languages import Language
 from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
-from .announced import Answer, announced, answer_of, preferred
+from .announced import Answer, announced, answer_of, preferred, refuses
 from .announcements import Announcement, announcements
 from .conventions import text_numbers
 from .equations import equations, holds_an_unknown
@@ -63,8 +63,9 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
 
     The answer is what stands behind all thinking and before a next question of the model's own. In it, the last
     announcement with a number decides: `####`, `\boxed{}`, or an answer phrase of the language or of English. An
-    announcement that there is no answer is no answer. Without an announcement it is the last number of the text; an
-    answer that was cut off gets no such guess, for its last number is a step on the way. Expressions with an unknown
+    announcement that there is no answer is no answer. Without an announcement it is the last number of the text, unless
+    a sentence behind it says that there is no answer; an answer that was cut off gets no such guess, for its last
+    number is a step on the way. Expressions with an unknown
     are no numbers. 50% is right where gold is 50 and where it is 0.5, and 2 hours 30 minutes where it is 2.5 and 150.
 
     Raises:
@@ -115,7 +116,7 @@ def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | Non
             number = said.number and (_in_percent(answer, said.number, found[:index]) or said.number)
             return number, f"marker:{found[index].by}"
     last = preferred(numbers, last=True) if numbers and finish != "length" else None
-    if last is None or holds_an_unknown(text, last):
+    if last is None or holds_an_unknown(text, last) or refuses(answer, last, end):
         return None, "none"
     return last, "last-number"
 
