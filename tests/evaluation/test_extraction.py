@@ -263,6 +263,7 @@ def test_strict_refuses_a_gold_that_is_no_number() -> None:
         ),
         *("_", "\n", "1+1=", "$1,234 ", "0,5 1,250 ", "1 hour ", "1 - x ", "answer (", "answer a b c ", "\nQuestion: "),
         *("## a? ", "<think>", "cannot be determined ", "Answer: a 5. 1+1=2 ", "25%. The answer is "),
+        *("Answer:\n1. abc", "Answer:\n1. abc\n", "unknown ", "5, but unknown. ", "5 elfu ", "elfu 5 "),
     ],
 )
 def test_strict_time_grows_with_the_length_only(seed: str) -> None:

@@ -42,6 +42,13 @@ _KNOWING = re.compile(
     r"|ระบุ|หา|คำนวณ|กำหนด|ทราบ|ตอบ|บอก|สรุป|ข้อมูล|নির্ধারণ|নির্ণয়|বলা|বের|গণনা|উত্তর|সমাধান|তথ্য|জানা|অজানা",
     re.IGNORECASE,
 )
+# On the 5th day, am 5. Tag, 第5天, 5日目, วันที่ 5.
+_ORDINAL_AFTER = re.compile(
+    r"(?:st|nd|rd|th|e|er|ère|ème)(?!\w)|-(?:й|го|му|ом|ый|ий|ой|я|ая)(?!\w)|\.?[ºª]|\.(?= [^\W\d_])"
+    r"|[日回番年週月人個枚本冊つ]目(?![標的])|(?:ম|য়|র্থ|ষ্ঠ|তম)(?!\w)"
+)
+_ORDINAL_BEFORE = re.compile(r"第 ?\Z|(?:วัน|สัปดาห์|เดือน|ปี|ชั่วโมง|ครั้ง)ที่ ?\Z")
+_LIST = re.compile(r"[^\n]{0,3}[1１১๑][.)．）] [^\n]{3,500}\n(?:[^\n]{0,500}\n){0,9}?[ \t*_]{0,9}[2２২๒][.)．）] ")
 _NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
 
 
@@ -87,6 +94,8 @@ def announced(answer: Answer, announcement: Announcement) -> Announced | None:
         return None if goes_on else Announced(None)
     if not within:
         return None
+    if directly and within[0].value == 1 and _LIST.match(text, begin):
+        return None  # Answer: 1. She has 16 eggs. 2. ...
     if announcement.by == "####" and not directly and _NUMBERS_A_LINE.match(text, within[0].end):
         return None  # a heading: #### Step 2:
     calculated_before = bool(answer.equations) and answer.equations[0].at < begin
@@ -98,18 +107,30 @@ def announced(answer: Answer, announcement: Announcement) -> Announced | None:
 
 def _number(answer: Answer, announcement: Announcement, within: list[Number], directly: bool) -> Number:
     """The number that is meant among those of an announcement."""
-    first = preferred(within, last=False)
+    counted = [number for number in within if not _is_ordinal(answer.text, number)]
+    first = preferred(counted or within, last=False)
     low, high = bisect_left(answer.equals, announcement.begin), bisect_left(answer.equals, announcement.end)
     if low < high:
         return _of_equation(answer, answer.equals[low:high][-_MOST_NUMBERS:], first, announcement.end, directly)
     if announcement.by == "phrase" and (announcement.heads or not directly):
         # Not the condition before it (in 10 years he is 109), but what was calculated.
-        before = bisect_left([equation.at for equation in answer.equations[-_MOST_NUMBERS:]], announcement.begin)
-        for equation in reversed(answer.equations[-_MOST_NUMBERS:][:before]):
+        calculated = answer.equations[-_MOST_NUMBERS:]
+        before = bisect_left([equation.at for equation in calculated], announcement.begin)
+        # A working may follow its answer.
+        for equation in reversed(calculated[:before] or ([] if directly else calculated)):
             if not is_expression(answer.text, equation.right):
                 same = [number for number in within if number.value == equation.right.value]
                 return same[0] if same else first
+    if first.percent and len(counted) > 2:  # 25% of 80, which is 20
+        part = first.value * counted[1].value / 100
+        return next((number for number in counted[2:] if number.value == part), first)
     return first
+
+
+def _is_ordinal(text: str, number: Number) -> bool:
+    """Whether a number says which one, as in `on the 5th day`."""
+    before = text[max(0, number.start - 10) : number.start]
+    return bool(_ORDINAL_AFTER.match(text, number.end) or _ORDINAL_BEFORE.search(before))
 
 
 def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, directly: bool) -> Number:

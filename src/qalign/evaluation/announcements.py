@@ -25,8 +25,13 @@ class Announcement:
     """The phrase itself says that there is no answer."""
 
 
-# A full stop ends a sentence only before a space, and not behind Rs. or approx.; inside a number no space follows it.
-SENTENCE_END = r"[。！？!?।॥৷\n]|(?<!\bRs)(?<!\bTk)(?<!\bca)(?<!approx)\.(?=[\s*)”»]|$)"
+# A full stop ends a sentence only before a space, and not behind Rs. or approx., or in am 5. Tag.
+# Inside a number no space follows it.
+SENTENCE_END = (
+    r"[。！？!?।॥৷\n]|(?<!\bRs)(?<!\bTk)(?<!\bca)(?<!approx)\.(?=[\s*)”»]|$)"
+    r"(?!(?<=\d\.) (?:Tag|Woche|Monat|Jahr|Stunde|Minute|Runde|Spiel|Etage|Stock|Januar|Februar|März|April|Mai|Juni"
+    r"|Juli|August|September|Oktober|November|Dezember)(?:e?s|en?)?\b)"
+)
 _SENTENCE_END = re.compile(SENTENCE_END)
 _HASHES = re.compile("####(?!#)")
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s?\{|\\?[{}]")
