@@ -22,7 +22,8 @@ class Language:
     may be written with the numerals of Chinese (十八). `answer_markers` are phrases that announce the final answer.
     `scales` are words after a number that multiply it, `leading_scales` such words before one (elfu 5), and
     `number_words` the numbers that are written in words behind those. `question_markers` are words that head a question,
-    `no_answer` phrases that say that there is no answer.
+    `no_answer` phrases that say that there is no answer, `result_markers` phrases that announce a result, which is the
+    answer where it is the last.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Language:
     number_words: Mapping[str, int] = field(default_factory=dict)
     question_markers: tuple[str, ...] = ()
     no_answer: tuple[str, ...] = ()
+    result_markers: tuple[str, ...] = ()
 
     @property
     def flores(self) -> str:
@@ -54,6 +56,7 @@ _ROWS = (
              answer_markers=("উত্তর হল", "উত্তর হলো", "উত্তরটি হল", "উত্তরটি হলো", "উত্তর হবে", "উত্তরটি হবে",
                              "উত্তর হচ্ছে", "উত্তর:", "উত্তরটি:", "উত্তরঃ"),
              scales={"হাজার": 10**3, "লক্ষ": 10**5, "লাখ": 10**5, "কোটি": 10**7},
+             result_markers=("ফলাফল:", "ফলাফল হল", "ফলাফল হলো"),
              question_markers=("প্রশ্ন", "সমস্যা", "উদাহরণ", "ব্যবহারকারী"),
              no_answer=("নির্ধারণ করা যায় না", "নির্ধারণ করা সম্ভব নয়", "নির্ণয় করা যায় না",
                         "নির্ণয় করা সম্ভব নয়", "বলা যায় না", "বলা সম্ভব নয়", "বের করা সম্ভব নয়",
@@ -63,6 +66,7 @@ _ROWS = (
              answer_markers=("คำตอบคือ", "คำตอบก็คือ", "คำตอบสุดท้ายคือ", "คำตอบ คือ", "คำตอบ เป็น", "คำตอบ เท่ากับ",
                              "ตอบว่า", "คำตอบ:", "ตอบ:"),
              scales={"พัน": 10**3, "หมื่น": 10**4, "แสน": 10**5, "ล้าน": 10**6},
+             result_markers=("ผลลัพธ์คือ", "ผลลัพธ์:", "สรุปคือ", "สรุป:"),
              question_markers=("คำถาม", "โจทย์", "ปัญหา", "ตัวอย่าง", "ผู้ใช้"),
              no_answer=("ไม่สามารถระบุ", "ไม่สามารถหา", "ไม่สามารถคำนวณ", "ไม่สามารถกำหนด", "ไม่สามารถทราบ",
                         "ไม่สามารถตอบ", "ไม่สามารถบอก", "ไม่สามารถสรุป", "หาคำตอบไม่ได้", "หาค่าไม่ได้", "ไม่มีคำตอบ",
@@ -77,6 +81,7 @@ _ROWS = (
              number_words={"moja": 1, "mbili": 2, "tatu": 3, "nne": 4, "tano": 5, "sita": 6, "saba": 7, "nane": 8,
                            "tisa": 9, "kumi": 10, "ishirini": 20, "thelathini": 30, "arobaini": 40, "hamsini": 50,
                            "sitini": 60, "sabini": 70, "themanini": 80, "tisini": 90},
+             result_markers=("matokeo ni", "matokeo:"),
              question_markers=("Swali", "Maswali", "Tatizo", "Mfano", "Mtumiaji"),
              no_answer=("haiwezi kubainishwa", "haiwezi kujulikana", "haiwezi kuhesabiwa", "haiwezi kupatikana",
                         "halijulikani", "haijulikani", "haiwezekani", "halipo", "haipo", "hakuna jibu",
@@ -86,6 +91,7 @@ _ROWS = (
     Language("ja", "Japanese", "日本語", "jpn", "Jpan", myriads=True,
              answer_markers=("答えは", "答え は", "答えが", "正解は", "解答は", "回答は", "答え:", "答:", "解答:",
                              "正解:", "回答:"),
+             result_markers=("結果は", "結果:"),
              question_markers=("質問", "問題", "問", "例題", "ユーザー"),
              no_answer=("求められない", "求められません", "求めることができ", "求めることはでき", "決定できない",
                         "決定できません", "決まらない", "決まりません", "特定できない", "特定できません",
@@ -96,6 +102,7 @@ _ROWS = (
     Language("zh", "Chinese", "中文", "zho", "Hans", myriads=True,
              answer_markers=("答案是", "答案为", "答案為", "答案 是", "答案 为", "答案 為", "答案 等于", "答案:",
                              "答:", "正解是"),
+             result_markers=("结果是", "结果为", "結果是", "結果為", "结果:"),
              question_markers=("问题", "問題", "问", "問", "题目", "題目", "例题", "用户", "用戶", "指令"),
              no_answer=("无解", "無解", "无法", "無法", "不能确定", "不能確定", "不确定", "不確定", "没有答案",
                         "沒有答案", "无答案", "没有解", "不存在", "未知", "信息不足", "条件不足", "求不出", "信息不够",
@@ -106,6 +113,7 @@ _ROWS = (
                              "das endergebnis beträgt", "antwort:", "lösung:", "endergebnis:"),
              scales={"tausend": 10**3, "tsd": 10**3, "million": 10**6, "millionen": 10**6, "mio": 10**6,
                      "milliarde": 10**9, "milliarden": 10**9, "mrd": 10**9},
+             result_markers=("das ergebnis ist", "das ergebnis lautet", "das ergebnis beträgt", "ergebnis:"),
              question_markers=("Frage", "Aufgabe", "Problem", "Beispiel", "Benutzer", "Nutzer", "Anweisung", "F"),
              no_answer=("nicht bestimmbar", "nicht bestimmt werden", "nicht bestimmen", "nicht berechnet werden",
                         "nicht berechnen", "nicht berechenbar", "nicht möglich", "nicht lösbar", "nicht ermitteln",
@@ -117,6 +125,7 @@ _ROWS = (
              answer_markers=("la réponse est", "la réponse finale est", "la réponse serait", "la réponse sera",
                              "la solution est", "réponse:", "réponse finale:"),
              scales={"mille": 10**3, "million": 10**6, "millions": 10**6, "milliard": 10**9, "milliards": 10**9},
+             result_markers=("le résultat est", "le résultat final est", "résultat:", "résultat final:"),
              question_markers=("Question", "Problème", "Exercice", "Exemple", "Utilisateur", "Instruction"),
              no_answer=("être déterminé", "pas déterminer", "pas de solution", "pas de réponse", "pas possible",
                         "pas calculer", "être calculé", "aucune solution", "aucune réponse", "impossible",
@@ -128,6 +137,7 @@ _ROWS = (
              scales={"тысяча": 10**3, "тысячи": 10**3, "тысяч": 10**3, "тыс": 10**3, "миллион": 10**6,
                      "миллиона": 10**6, "миллионов": 10**6, "млн": 10**6, "миллиард": 10**9, "миллиарда": 10**9,
                      "миллиардов": 10**9, "млрд": 10**9},
+             result_markers=("результат:", "результат равен", "итого:"),
              question_markers=("Вопрос", "Задача", "Пример", "Задание", "Пользователь", "В"),
              no_answer=("нельзя определить", "нельзя вычислить", "нельзя найти", "нельзя рассчитать", "невозможно",
                         "не определен", "не определён", "неизвестен", "неизвестно", "не может быть определ",
@@ -138,6 +148,7 @@ _ROWS = (
              answer_markers=("la respuesta es", "la respuesta final es", "la respuesta correcta es",
                              "la respuesta sería", "la respuesta será", "la solución es", "respuesta:"),
              scales={"mil": 10**3, "millón": 10**6, "millones": 10**6, "mil millones": 10**9},
+             result_markers=("el resultado es", "el resultado final es", "resultado:", "resultado final:"),
              question_markers=("Pregunta", "Problema", "Ejercicio", "Ejemplo", "Usuario", "Instrucción", "P"),
              no_answer=("no se puede determinar", "no se puede calcular", "no se puede saber", "no se puede resolver",
                         "no se puede responder", "no puede determinarse", "no puede calcularse",
@@ -150,6 +161,7 @@ _ROWS = (
                              "the answer will be", "the answer should be", "the answer must be", "the answer was",
                              "the answer comes to", "answer:"),
              scales={"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12},
+             result_markers=("the result is", "the final result is", "result:"),
              question_markers=("Question", "Q", "Problem", "Exercise", "Example", "Task", "Instruction", "Input",
                                "Human", "User", "Student"),
              no_answer=("cannot be determined", "can't be determined", "can not be determined",
@@ -168,7 +180,7 @@ _ROWS = (
 )
 # fmt: on
 
-PHRASES = ("answer_markers", "question_markers", "no_answer")
+PHRASES = ("answer_markers", "question_markers", "no_answer", "result_markers")
 """The fields of a language that are lists of phrases."""
 
 LANGUAGES: Mapping[str, Language] = {row.code: row for row in _ROWS}

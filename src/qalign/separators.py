@@ -38,7 +38,7 @@ def split_run(run: str, offset: int, language: Language) -> Iterator[tuple[Value
         if not between:
             yield piece(first, last)
         elif len(between) == 1 and final != "|":
-            thousands = final in language.groups or (final == language.decimal == "," and groups[1] == "000")
+            thousands = final in language.groups or (language.decimal == "," and groups[1] == "000")
             if thousands and _grouped(groups, final, language):
                 yield piece(first, last)
             elif final in ".,":

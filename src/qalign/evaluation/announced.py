@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..numbers import Number
-from .announcements import SENTENCE_END, Announcement, denial
+from .announcements import SENTENCE_END, Announcement, denial, result_expression
 from .equations import Equation, holds_an_unknown, is_expression
 
 _EQUALS = re.compile("[=＝≈]")
@@ -49,6 +49,7 @@ _ORDINAL_AFTER = re.compile(
 )
 _ORDINAL_BEFORE = re.compile(r"第 ?\Z|(?:วัน|สัปดาห์|เดือน|ปี|ชั่วโมง|ครั้ง)ที่ ?\Z")
 _LIST = re.compile(r"[^\n]{0,3}[1１১๑][.)．）] [^\n]{3,500}\n(?:[^\n]{0,500}\n){0,9}?[ \t*_]{0,9}[2２২๒][.)．）] ")
+_MORE = re.compile(r"[,;:=，、；。।.!?\n+*×÷/]")
 _NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
 
 
@@ -149,6 +150,17 @@ def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, dir
                 return number
             latest = latest or number
     return first if alone else latest or first
+
+
+def stated_result(answer: Answer, last: Number, markers: tuple[str, ...]) -> Number | None:
+    """The number right behind the last `the result is`, if only words stand between it and a text's last number."""
+    begin = max(0, last.start - _REACH)
+    for phrase in reversed(list(result_expression(markers).finditer(answer.text, begin, last.start))):
+        index = bisect_left(answer.starts, phrase.end())
+        number = answer.numbers[index]
+        follows = _DIRECTLY.fullmatch(answer.text, phrase.end(), number.start)
+        return number if follows and not _MORE.search(answer.text, number.end, last.start) else None
+    return None
 
 
 def refuses(answer: Answer, last: Number, end: int) -> bool:

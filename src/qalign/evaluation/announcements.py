@@ -174,3 +174,11 @@ def denial_expression(denials: tuple[str, ...]) -> str:
 def denial(language_denials: tuple[str, ...]) -> re.Pattern[str]:
     """The phrases that say that there is no answer, in any case."""
     return re.compile(denial_expression(language_denials), re.IGNORECASE)
+
+
+@cache
+def result_expression(markers: tuple[str, ...]) -> re.Pattern[str]:
+    """The phrases that announce a result, in a language and in English; in front of a colon may stand spaces and marks."""
+    known = sorted({*markers, *LANGUAGES["en"].result_markers}, key=len, reverse=True)
+    words = [rf"{re.escape(word.rstrip(':'))}{r'[ *_]{0,5}[:：]' if word[-1] == ':' else ''}" for word in known]
+    return re.compile(rf"(?<![A-Za-zÀ-ÖØ-öø-ԯ])(?:{'|'.join(words)})(?![A-Za-zÀ-ÖØ-öø-ԯ])", re.IGNORECASE)

@@ -17,7 +17,7 @@ from fractions import Fraction
 from ..languages import Language
 from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
-from .announced import Answer, announced, answer_of, preferred, refuses
+from .announced import Answer, announced, answer_of, preferred, refuses, stated_result
 from .announcements import Announcement, announcements
 from .conventions import text_numbers
 from .equations import equations, holds_an_unknown
@@ -118,6 +118,8 @@ def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | Non
     last = preferred(numbers, last=True) if numbers and finish != "length" else None
     if last is None or holds_an_unknown(text, last) or refuses(answer, last, end):
         return None, "none"
+    if result := stated_result(answer, last, language.result_markers):
+        return result, "marker:phrase"
     return last, "last-number"
 
 

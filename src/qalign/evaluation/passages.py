@@ -99,15 +99,17 @@ def _asks(text: str, question: Question, announced: list[int]) -> tuple[bool, bo
 
 @cache
 def _headers(words: tuple[str, ...]) -> re.Pattern[str]:
-    """The words that head a question: at the start of a line or behind a sentence, with a colon; or as a heading."""
+    """The words that head a question: at the start of a line or behind a sentence, with a colon; or as a heading, or
+    with a number alone on a line."""
     forms = {form for word in words for form in (word, word.upper(), word.capitalize())}
     letters = [word for word in forms if len(word) == 1 and word < "\u0e00" and word != "Q"]  # В 18:00 is a time
     names = sorted(forms - set(letters), key=len, reverse=True)
-    word = rf"(?:{'|'.join(map(re.escape, names))})(?:[ \t]{{0,9}}(?:ที่|Nr\.|№|n°|#|no\.|ya)?[ \t]{{0,9}}(?P<number>\d{{1,3}}))?"
+    number = r"[ \t]{0,9}(?:ที่|Nr\.|№|n°|#|no\.|ya|wa|la)?[ \t]{0,9}(?P<number>\d{1,3})"
+    word = rf"(?:{'|'.join(map(re.escape, names))})(?:{number})?"
     if letters:
         word = rf"(?:{word}|[{''.join(letters)}](?=[:：]))"
     return re.compile(
         r"(?:^|(?<=[.!?])[ \t]|(?<=[。！？।]))[ \t>_-]{0,9}(?P<mark>#{1,6}|\*\*)?[ \t*_]{0,9}"
-        rf"{word}[ \t*_]{{0,9}}(?(mark)(?:[:：]|$)|[:：])",
+        rf"{word}[ \t*_]{{0,9}}(?(mark)(?:[:：]|$)|(?(number)(?:[:：]|$)|[:：]))",
         re.MULTILINE,
     )
