@@ -77,8 +77,9 @@ def _check_text(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.P
     for name, value in arguments.items():
         for text in value if isinstance(value, list) else [value]:
             if text == "" and parameters[name].default != "":
-                option = name.strip("_").replace("_", "-")
-                raise SettingError(f"'{option}' is empty; give it a value, or leave it out")
+                dashes = "" if parameters[name].default is inspect.Parameter.empty else "--"
+                option = dashes + name.strip("_").replace("_", "-")
+                raise SettingError(f"{option} is empty; give it a value, or leave it out")
             if isinstance(text, str | Path):
                 check_surrogates(str(text), f"the argument '{text}'")
 

@@ -236,11 +236,13 @@ def same_answers(folder: Path, fixtures: Path) -> str | None:
 def script_trials(fixtures: Path, draw: random.Random) -> Iterator[Trial]:
     valid = json.loads((fixtures / "scripted" / "script.json").read_text())
     first = next(iter(valid["answers"]))
+    lacking = {**valid, "answers": {question: text for question, text in valid["answers"].items() if question != first}}
     for path in (("answers",), ("answers", first), ("otherwise",)):
-        for name, raw in wrong_for(at(valid, path)).items():
+        script = lacking if path == ("otherwise",) else valid  # there `otherwise` is what answers a question
+        for name, raw in wrong_for(at(script, path)).items():
             if path == ("otherwise",) and name == "null":
                 continue
-            yield script_trial(f"{len(path)}-{path[0]}-{name}", fixtures, dumps(valid, path, raw))
+            yield script_trial(f"{len(path)}-{path[0]}-{name}", fixtures, dumps(script, path, raw))
     for name, text in {
         "empty": "", "list": "[]", "null": "null", "half": dumps(valid)[:200], "object": "{}", "no-answers": '{"otherwise": "x"}',
         "answers-twice": dumps(valid)[:-1] + ', "answers": {}}', "deep": DEEP_OBJECT, "utf-16": "\ufeff" + "x", "unknown-key": dumps({**valid, "answer": {}}),

@@ -174,7 +174,7 @@ def option_trials(fixtures: Path) -> Iterator[Trial]:
     for verb in ("run", "plan", "explain", "eval", "adopt", "check", "score", "report", "reproduce", "world"):
         if verb not in ("reproduce", "world"):  # the one needs nothing, the other shows its help
             yield plan(f"options/{verb}-bare", fixtures, (), ("missing", "argument", "usage", verb), (verb,))
-        yield plan(f"options/{verb}-unknown", fixtures, ("--no\x1b[31m",), ("option",), (verb, "x"))
+        yield plan(f"options/{verb}-unknown", fixtures, ("--no\x1b[31m",), ("option", "command"), (verb, "x"))
     for number, words in enumerate(OTHERS):
         yield plan(f"options/other-{number}", fixtures, (), ("",), words)
 
