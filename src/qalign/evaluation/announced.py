@@ -37,7 +37,7 @@ _KNOWING = re.compile(
     r"|bestimm|berechn|beantwort|antwort|ermittel|lösung|lösbar|\bwissen|\bsagen|herausf|bekannt"
     r"|détermin|calcul|répon|solution|savoir|connaître|connu|trouver|определ|вычисл|рассчит|узнать|найти|сказать|ответ"
     r"|решени|данных|информац|известн|saber|respond|respuesta|solución|resolver|encontrar|conocid|conoce|informaci"
-    r"|kujua|kujulikana|julikani|kubain|kuhesab|kupat|jibu|suluhisho|taarifa|habari"
+    r"|kujib|kujua|kujulikana|julikani|kubain|kuhesab|kupat|jibu|suluhisho|taarifa|habari"
     r"|确定|確定|求|计算|計算|知|得出|答|判断|判斷|解|信息|条件|分か|わか|特定|決|情報"
     r"|ระบุ|หา|คำนวณ|กำหนด|ทราบ|ตอบ|บอก|สรุป|ข้อมูล|নির্ধারণ|নির্ণয়|বলা|বের|গণনা|উত্তর|সমাধান|তথ্য|জানা|অজানা",
     re.IGNORECASE,
@@ -48,6 +48,8 @@ _ORDINAL_AFTER = re.compile(
     r"|[日回番年週月人個枚本冊つ]目(?![標的])|(?:ম|য়|র্থ|ষ্ঠ|তম)(?!\w)"
 )
 _ORDINAL_BEFORE = re.compile(r"第 ?\Z|(?:วัน|สัปดาห์|เดือน|ปี|ชั่วโมง|ครั้ง)ที่ ?\Z")
+_UNKNOWN = re.compile("unknown|unbekannt|inconnu|desconocid|неизвест|未知|不明|অজানা", re.IGNORECASE)
+_ENDS = re.compile(r"[^\W\d_\u0e00-\uffff]{0,3}\s*(?:[.,;!。，、；।]|\Z)|[なでだ]")
 _LIST = re.compile(r"[^\n]{0,3}[1１১๑][.)．）] [^\n]{3,500}\n(?:[^\n]{0,500}\n){0,9}?[ \t*_]{0,9}[2２২๒][.)．）] ")
 _MORE = re.compile(r"[,;:=，、；。।.!?\n+*×÷/]")
 _NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
@@ -169,10 +171,14 @@ def refuses(answer: Answer, last: Number, end: int) -> bool:
     if clause is None:
         return False
     begin = max(clause.start(), end - _LONGEST_REFUSAL)
-    return any(
-        _KNOWING.search(answer.text, max(begin, denial.start() - _REACH), min(end, denial.end() + _REACH))
-        for denial in islice(answer.no_answer.finditer(answer.text, begin, end), _MOST_NUMBERS)
-    )
+    for said in islice(answer.no_answer.finditer(answer.text, begin, end), _MOST_NUMBERS):
+        if _UNKNOWN.match(said[0]):  # ... is unknown; and not: it is the unknown number that was asked for
+            refused = _ENDS.match(answer.text, said.end(), end)
+        else:
+            refused = _KNOWING.search(answer.text, max(begin, said.start() - _REACH), min(end, said.end() + _REACH))
+        if refused:
+            return True
+    return False
 
 
 def preferred(numbers: list[Number], *, last: bool) -> Number:

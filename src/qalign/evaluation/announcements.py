@@ -166,7 +166,8 @@ def _any_of(words: list[str]) -> str:
 def denial_expression(denials: tuple[str, ...]) -> str:
     """An expression for the phrases that say that there is no answer, in a language and in English."""
     phrases = sorted({*denials, *LANGUAGES["en"].no_answer}, key=len, reverse=True)
-    more = r"\s+(?:[^\s\d.:;!?]{1,20}\s+){0,2}?"
+    other = "other|further|ander|autre|otr[ao]|друг|nyingine"  # that there is no other solution is no denial
+    more = rf"\s+(?:(?!{other})[^\s\d.:;!?]{{1,20}}\s+){{0,2}}?"
     return "|".join(more.join(re.escape(word) for word in phrase.split()) for phrase in phrases)
 
 
