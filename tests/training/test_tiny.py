@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from qalign.alignment.encoding import BYTES, FEWEST, decode, encode
 from qalign.generation.local import Local, open_local
 from qalign.generation.protocol import DecodingConfig, Request
-from qalign.languages import load_languages
+from qalign.language_file import load_languages
 from qalign.placement import Placement
 from qalign.systems.bases import WORLD_FOLDER
 from qalign.training.models import load_tokenizer

@@ -52,7 +52,7 @@ def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[
     known = languages_of(path, role, table) if corpus not in CORPORA and path.exists() else STUDY
     if corpus in CORPORA:
         known = CORPORA[corpus].languages
-    return tuple(code for code in known if role in ("multilingual", "test") or code != "en")
+    return tuple(code for code in known if role in ("multilingual", "test", "text") or code != "en")
 
 
 def titles() -> Titles:

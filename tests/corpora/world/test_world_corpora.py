@@ -252,9 +252,6 @@ def test_what_is_written_passes_the_check(written: Path, small: Mapping[str, int
         assert counts_shown(out) == {**dict.fromkeys(codes, size), "all": size * len(codes)}, (name, role)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: `qalign check --role text` leaves English out (systems/checks.py, _languages)"
-)
 def test_text_that_is_written_passes_the_check_in_all_languages(
     written: Path, small: Mapping[str, int], tmp_path: Path
 ) -> None:
@@ -275,9 +272,6 @@ def test_some_languages_are_written(tmp_path: Path, load: Read) -> None:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.xfail(
-    strict=True, reason="bug: `world write --languages xx` leaves xx out in silence, and writes empty folders"
-)
 @pytest.mark.parametrize("languages", ["xx", "de,xx", "te"])
 def test_a_language_that_cannot_be_written_is_an_error(languages: str, tmp_path: Path) -> None:
     status, _, err = qalign("world", "write", tmp_path / "written", "--languages", languages)
