@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from qalign.redaction import redacted, redacted_command, secrets_of_url
         ("http://anna:pa/55@host/v1 is no URL", ("anna", "pa/55", "55"), "is no URL"),
         ("anna:pa55w0rd@host/v1", ("anna", "pa55w0rd"), "host/v1"),
         ("http://host/v1?api_key=abc&x=1#end", ("abc", "=1"), "http://host/v1?api_key="),
+        ("http://host/v1?k3y-abc", ("k3y-abc",), "http://host/v1?"),
+        ("http://host/v1;key=k3y-abc", ("k3y-abc",), "http://host/v1;key="),
         ("Incorrect API key provided: sk-proj-abc123", ("sk-proj-abc123",), "Incorrect API key provided: "),
         ("the token hf_abcdefghijkl is wrong", ("hf_abcdefghijkl",), "the token "),
         ('{"Authorization": "Bearer a.b-c"}', ("a.b-c",), '{"Authorization": "Bearer '),
@@ -46,6 +50,39 @@ def test_a_secret_is_hidden_by_its_value(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("TEAM_API_KEY", "another key")
     assert redacted("my/key+1, my%2Fkey%2B1, another key, pa55") == "***, ***, ***, pa55"
     assert redacted("my pa55", secrets_of_url("http://me:pa55@host")) == "my ***"
+
+
+KEY = "own-SECRET/0123"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        base64.b64encode(KEY.encode()).decode(),
+        base64.b64encode(b"Bearer " + KEY.encode()).decode(),
+        base64.urlsafe_b64encode(b"me:" + KEY.encode() + b"\n").decode(),
+        KEY.encode().hex().upper(),
+        "".join(f"\\u{ord(character):04X}" for character in KEY),
+        KEY.replace("-", "\\u002d").replace("/", "\\/"),
+        "".join(f"%{ord(character):02x}" for character in KEY),
+        KEY.replace("-", "&#45;").replace("/", "&#x2F;"),
+        KEY.lower(),
+        f"{KEY[:5]}\n{KEY[5:]}",
+        f"{KEY[:5]}\u200b{KEY[5:]}",
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_written(written: str) -> None:
+    found = redacted(f"the key {written} is wrong", {KEY})
+    assert found.startswith("the key ") and found.endswith(" is wrong") and "***" in found
+    middle = len(written) // 2
+    assert written[middle - 4 : middle + 4] not in found
+
+
+def test_looking_for_disguises_takes_no_time() -> None:
+    began = time.monotonic()
+    for piece in ("own-", "A", "\\", "%25", "o "):
+        redacted(piece * 100_000, {KEY})
+    assert time.monotonic() - began < 20
 
 
 def test_a_placeholder_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import base64
 import os
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from functools import lru_cache
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .untrusted import printable
 
@@ -27,7 +28,12 @@ _PLACEHOLDERS = ("none", "null", "true", "false", "empty", "dummy", "test", "tok
 
 _BEFORE_A_HOST = re.compile(r"(?<=://)[^\s'\"]*@|(?<![^\s'\"=(])[^\s'\"/@:=]+:[^\s'\"/@]+@(?=[\w.-]+[:/])")
 _QUERY = re.compile(r"(\w://[^\s?'\"]*\?)([^\s'\"]+)")
-_VALUE = re.compile(r"(?<==)[^&;#]*")
+_VALUE = re.compile(r"(?<==)[^&;#]*|(?:(?<=^)|(?<=[&;]))[^=&;#]+(?=[&;#]|$)")
+"""What stands behind a name in a query; a part without a name is a value too."""
+_OF_PATH = re.compile(r"(\w://[^\s?#'\"]*;[\w.-]+=)[^\s/;?#'\"]+")
+"""A parameter in a URL's path."""
+_BETWEEN = r"(?:\s|\\{1,4}[nrt]|[\u200b-\u200d\u2060\ufeff]|\\{1,4}u(?:200[b-d]|2060|feff))*"
+"""What may stand between the characters of a secret that a server breaks in two."""
 _FORM = re.compile(
     r"(?<![A-Za-z0-9])(?:sk-[\w-]{6,}|hf_(?!transfer|hub_)[A-Za-z0-9]{8,}|gh[pousr]_\w{16,}|AKIA[0-9A-Z]{12,}|AIza[\w-]{16,}|eyJ[\w-]{8,}\.[\w.-]+)"
 )
@@ -49,6 +55,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     """
     text = without(text, {*secrets, *_of_environment()}, SHORTEST)
     text = _BEFORE_A_HOST.sub(HIDDEN + "@", text)
+    text = _OF_PATH.sub(rf"\1{HIDDEN}", text)
     text = _QUERY.sub(lambda match: match[1] + _VALUE.sub(HIDDEN, match[2]), text)
     return _HEADER.sub(rf"\1{HIDDEN}", _FORM.sub(HIDDEN, text))
 
@@ -64,11 +71,42 @@ def redacted_command(words: Iterable[str]) -> list[str]:
 
 
 def without(text: str, secrets: Iterable[str], shortest: int) -> str:
-    """The text with `***` in the place of secrets, also where they stand URL-encoded."""
-    for secret in sorted({form for one in secrets for form in (one, quote(one, safe=""))}, key=len, reverse=True):
+    """The text with `***` in the place of secrets, also where they stand escaped (for JSON, a URL or HTML), in base64 or in
+    hexadecimal digits, in other letters' case, or with white space between."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= shortest and secret.lower() not in _PLACEHOLDERS:
-            text = text.replace(secret, HIDDEN)
+            text = _disguises(secret).sub(HIDDEN, text)
     return text
+
+
+@lru_cache(maxsize=64)
+def _disguises(secret: str) -> re.Pattern[str]:
+    """What a secret looks like, however it is written."""
+    data = secret.encode(errors="replace")
+    forms = [_BETWEEN.join(map(_character, secret))]
+    if len(data) >= SHORTEST_IN_TEXT:
+        forms.append(rf"(?:0x)?{data.hex()}")
+        # What stands before a text in base64 moves its bits: three forms, less the characters that a neighbour decides.
+        for before in range(3):
+            encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+            inner = encoded[(0, 2, 3)[before] : (8 * (before + len(data))) // 6]
+            either = "".join({"+": "[+-]", "/": "[/_]"}.get(character, character) for character in inner)
+            forms.append(rf"(?-i:{either})")
+    return re.compile("|".join(forms), re.IGNORECASE)
+
+
+def _character(character: str) -> str:
+    """A pattern for a character of a secret: itself, or escaped for JSON, a URL or HTML."""
+    units = "".join(rf"\\{{1,4}}u{unit:04x}" for unit in _utf16(character))
+    url = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode(errors="replace"))
+    html = rf"&\#(?:0{{0,4}}{ord(character)}|x0{{0,4}}{ord(character):x});"
+    short = rf"|\\{{1,4}}x{ord(character):02x}" if ord(character) < 256 else ""
+    return rf"(?:\\{{0,4}}{re.escape(character)}|{units}|{url}|{html}{short})"
+
+
+def _utf16(character: str) -> tuple[int, ...]:
+    data = character.encode("utf-16-be", "surrogatepass")
+    return tuple(int.from_bytes(data[place : place + 2]) for place in range(0, len(data), 2))
 
 
 def secrets_of_url(url: str) -> set[str]:

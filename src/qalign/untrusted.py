@@ -35,7 +35,7 @@ def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite
             an infinite or over-long number, or half of a surrogate pair.
     """
     try:
-        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         constant = _infinity if infinite else _refuse
         value = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=constant, parse_float=_finite)
         if not half_pairs and (re.search(r"\\u[dD][89a-fA-F]", decoded) or _SURROGATE.search(decoded)):

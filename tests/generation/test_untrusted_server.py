@@ -155,6 +155,12 @@ def test_a_reply_of_the_protocol_is_an_answer(body: bytes, answer: tuple[str, in
     assert read_reply(body) == answer
 
 
+def test_an_excerpt_holds_no_half_of_a_key() -> None:
+    with pytest.raises(NoAnswerError) as error:
+        read_reply(b"x" * 190 + b"my-own-k3y-abcdef", {"my-own-k3y-abcdef"})
+    assert "my-own" not in str(error.value) and "***" in str(error.value)
+
+
 def test_a_text_with_nan_is_no_reply() -> None:
     with pytest.raises(NoAnswerError, match="NaN is not a number"):
         read_reply(body_of(created=float("nan")))
@@ -246,7 +252,7 @@ def test_a_packed_body_is_not_unpacked(serve: Callable[[Reply], str], tmp_path: 
 
 WRONG = ["localhost:8000/v1", "ftp://host/v1", "http://", "http:///v1", "http:/host/v1", "http://host:80a/v1", "http://host:99999/v1",
          "http://host:/v1", "http://host:0", "http://ho st/v1", "http://host/v1 ", "http://host/v1\n", "http://ho\x1bst", "http://[::1",
-         "http://a..b/v1", "http://ho|st/v1", "//host/v1", "http://host/v1#x", "http://host/v1?a=1&a=2", "http://u:s3cr3t@/v1",
+         "http://a..b/v1", "http://ho|st/v1", "http://\uff41.b/v1", "//host/v1", "http://host/v1#x", "http://host/v1?a=1&a=2", "http://u:s3cr3t@/v1",
          "u:s3cr3t@host/v1", "http://u:s3cr3t@host:x/v1", "http://host:x/v1?api_key=s3cr3t"]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -87,6 +87,13 @@ def _checked(given: str) -> Any:
     if parts.scheme not in ("http", "https"):
         raise _wrong(given, "it does not begin with http:// or https://")
     labels = host.removesuffix(".").split(".")
+    if not host.isascii():
+        import idna  # what the client library checks a host's name by
+
+        try:
+            idna.encode(host)
+        except idna.IDNAError as error:
+            raise _wrong(given, "its host is none") from error
     is_address = ":" in host and re.fullmatch(r"[0-9a-f:.]+(?:%\w+)?", host)
     if not is_address and not all(re.fullmatch(r"[\w-]{1,63}", label) for label in labels):
         raise _wrong(given, "it names no host")
@@ -126,7 +133,7 @@ def open_client(server: Address, seconds: float, retries: int, tell: Callable[[s
                 tell(f"no whole answer within {seconds:g} s")
                 raise SilenceError(f"no whole answer within {seconds:g} s") from error
             except Exception as error:
-                tell(in_words(error))
+                tell(in_words(error, server.secrets))
                 raise
             if reply.status_code in _PASSING or reply.status_code >= 500:
                 tell(f"status {reply.status_code}")
@@ -163,12 +170,12 @@ async def _body(reply: Any) -> bytes:
     return b"".join(parts)[:most]
 
 
-def in_words(error: BaseException) -> str:
-    """An error of a library in a line, with the reason that it hides."""
+def in_words(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """An error of a library in a line, with the reason that it hides and without secrets."""
     reason, inner = str(error).strip(), _inner(error)
     while inner is not None:
         reason, inner = str(inner).strip() or reason, _inner(inner)
-    return f"{type(error).__name__}: {printable(' '.join(reason.split()))[:200]}"
+    return f"{type(error).__name__}: {printable(redacted(' '.join(reason.split()), secrets))[:200]}"
 
 
 def _inner(error: BaseException) -> BaseException | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Endpoint:
     async def _ask(self, client: Any, request: Request) -> Completion:
         body = await self._reply(client, request)
         try:
-            text, tokens, finish = read_reply(body)
+            text, tokens, finish = read_reply(body, self.server.secrets)
         except WithheldError as error:
             raise WithheldError(request.key) from error
         except NoAnswerError as error:
@@ -134,7 +134,9 @@ class Endpoint:
             except UnboundedError as error:
                 raise self._failed(request, f"answered {request.key} with", str(error)) from error
             except (APIError, ValueError) as error:  # ValueError: a host's name that cannot be looked up
-                raise self._failed(request, f"did not answer {request.key}", _reason(error)) from error
+                raise self._failed(
+                    request, f"did not answer {request.key}", _reason(error, self.server.secrets)
+                ) from error
         raise AssertionError("the last time in silence is an error")
 
     def _failed(self, request: Request, what: str, reason: str) -> ModelError:
@@ -157,13 +159,13 @@ async def _next(answers: AsyncIterator[Completion]) -> Completion | None:
     return await anext(answers, None)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, secrets: Iterable[str]) -> str:
     """Why a request failed, in a line; of a redirect, where it points to."""
     reply = getattr(error, "response", None)
     if reply is not None and 300 <= reply.status_code < 400:
-        location = reply.headers.get("location", "")[:EXCERPT]
+        location = redacted(reply.headers.get("location", ""), secrets)[:EXCERPT]
         return f"it redirects to '{location}'; give that address if you trust it"
-    return in_words(error)
+    return in_words(error, secrets)
 
 
 def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:

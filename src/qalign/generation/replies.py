@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, get_args
 
 import msgspec
 
 from ..errors import DataError, QAlignError
 from ..records import Finish
+from ..redaction import redacted
 from ..untrusted import parse_json, printable
 
 EXCERPT = 200
@@ -44,10 +46,10 @@ class _Reply(msgspec.Struct):
     usage: _Usage | None = None
 
 
-def read_reply(body: bytes) -> tuple[str, int, Finish]:
+def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Finish]:
     """The answer in the body of a reply: its text, its tokens (0 where the server does not say), and why it ended.
 
-    Halves of surrogate pairs stay in the text.
+    Halves of surrogate pairs stay in the text. An error that quotes the body leaves `secrets` out.
 
     Raises:
         NoAnswerError: the body is no JSON, has another shape, or holds something else than a text that has ended.
@@ -56,7 +58,7 @@ def read_reply(body: bytes) -> tuple[str, int, Finish]:
     try:
         reply = msgspec.convert(parse_json(body, "the body", half_pairs=True), _Reply)
     except (DataError, msgspec.ValidationError) as error:
-        raise NoAnswerError(f"{error}; the body is {excerpt(body)}") from error
+        raise NoAnswerError(f"{error}; the body is {excerpt(body, secrets)}") from error
     choice = reply.choices[0]
     if choice.finish_reason == "content_filter":
         raise WithheldError("finish_reason is content_filter")
@@ -78,7 +80,7 @@ def _text(message: _Message, finish: Finish) -> str:
     raise NoAnswerError(f"no text, but a refusal: {message.refusal[:EXCERPT]}" if message.refusal else "no text")
 
 
-def excerpt(body: bytes) -> str:
-    """The beginning of a body, as one printable line."""
-    text = printable(" ".join(body[: 4 * EXCERPT].decode("utf-8", errors="replace").split()))
-    return text[:EXCERPT] or "empty"
+def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
+    """The beginning of a body, as one printable line. Secrets go first: half of one that is cut would not be known."""
+    text = " ".join(body[: 16 * EXCERPT].decode("utf-8", errors="replace").split())
+    return printable(redacted(text, secrets))[:EXCERPT] or "empty"
