@@ -1,10 +1,40 @@
-"""The trials behind `make hostile` tell a good end from a bad one."""
+"""A fixed few of each kind of the trials behind `make hostile`, so that neither they nor what they guard goes stale."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from hostile.trial import BAD, Result, judged
+
+TESTS = Path(__file__).parents[1]
+SAMPLE = 2
+"""So many of each kind: under two minutes in all."""
+
+
+def command(*words: str, output: Path) -> subprocess.CompletedProcess[str]:
+    """The command behind `make hostile`."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
+    line = [sys.executable, "-m", "hostile", "--output", str(output), *words]
+    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=900)
+
+
+@pytest.mark.slow
+def test_a_sample_of_each_kind_ends_well(tmp_path: Path) -> None:
+    done = command("--sample", str(SAMPLE), output=tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    outcomes = [json.loads(line) for path in tmp_path.glob("outcomes-*") for line in path.read_text().splitlines()]
+    kinds = {row["id"].partition("/")[0] for row in outcomes}
+    assert len(outcomes) == SAMPLE * len(kinds)
+    assert len(kinds) >= 10
+    again = command("--sample", str(SAMPLE), output=tmp_path)
+    assert f"{len(outcomes)} of them done before" in again.stderr
+
 
 REFUSAL = "qalign: error: p.jsonl line 3 has no 'gold'; add it\n"
 
