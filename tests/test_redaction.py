@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
-import time
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
-from qalign import pipeline
-from qalign.redaction import redacted, redacted_command, secrets_of_url
+from qalign.redaction import redacted, secrets_of_url
 
 
 @pytest.mark.parametrize(
@@ -78,40 +76,10 @@ def test_a_secret_is_hidden_however_it_is_written(written: str) -> None:
     assert written[middle - 4 : middle + 4] not in found
 
 
-def test_looking_for_disguises_takes_no_time() -> None:
-    began = time.monotonic()
-    for piece in ("own-", "A", "\\", "%25", "o "):
-        redacted(piece * 100_000, {KEY})
-    assert time.monotonic() - began < 20
-
-
-def test_a_placeholder_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
-    assert redacted("the file is EMPTY") == "the file is EMPTY"
-
-
-def test_secrets_of_a_url_are_its_user_its_password_and_its_query() -> None:
-    found = secrets_of_url("https://anna:p%40ss@host/v1?api_key=k1&v=2")
-    assert {"anna", "p@ss", "k1", "2"} < found
-    assert "YW5uYTpwQHNz" in found, "the header of basic authentication"
-    assert secrets_of_url("http://[") == set()
-
-
-def test_a_command_line_is_kept_without_secrets() -> None:
-    words = ["qalign", "run", "--endpoint=http://u:pw@h/v1?k=v", "--set", "generation.max_new_tokens=64", "--api-key", "abc",
-             "--launcher", "env WANDB_API_KEY=abc accelerate launch --token xyz --port 1", "--seed", "3", "\udcff"]  # fmt: skip
-    assert redacted_command(words) == [
-        "qalign", "run", "--endpoint=http://***@h/v1?k=***", "--set", "generation.max_new_tokens=64", "--api-key", "***",
-        "--launcher", "env WANDB_API_KEY=*** accelerate launch --token *** --port 1", "--seed", "3", "\\udcff",
-    ]  # fmt: skip
-
-
-def test_a_stage_keeps_the_command_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "sys.argv", ["qalign", "eval", "m", "--endpoint", "http://anna:pa55w0rd@h/v1?key=abc", "\udcff"]
-    )
-    stage = pipeline.Stage("one", 1, {}, lambda work: None)
-    pipeline.run([stage], tmp_path)
-    record = (stage.folder(tmp_path) / pipeline.RECORD).read_text(encoding="utf-8")
-    assert not [secret for secret in ("anna", "pa55w0rd", "abc") if secret in record]
-    assert json.loads(record)["command"][:4] == ["qalign", "eval", "m", "--endpoint"]
+@pytest.mark.parametrize(
+    "part", ["http://", "a:b", "x@", "://;a=", "?a=", "sk-", "key=", "\\u0041", "s3cr-", "A", "\\", "%25", "o "]
+)
+def test_a_hostile_text_comes_to_an_end(part: str) -> None:
+    """A server decides what an error says: in quadratic time such a body takes minutes."""
+    program = f"from qalign.redaction import redacted; redacted({part!r} * 40_000 + 's3cr3t-key-9', ['s3cr3t-key-9'])"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -26,11 +26,14 @@ _NAME_OF_A_SECRET = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD)$")
 _PLACEHOLDERS = ("none", "null", "true", "false", "empty", "dummy", "test", "token", "key")
 """What people set in place of a key where none is needed."""
 
-_BEFORE_A_HOST = re.compile(r"(?<=://)[^\s'\"]*@|(?<![^\s'\"=(])[^\s'\"/@:=]+:[^\s'\"/@]+@(?=[\w.-]+[:/])")
-_QUERY = re.compile(r"(\w://[^\s?'\"]*\?)([^\s'\"]+)")
+# A part of a URL is looked for within a thousand characters, so that a hostile text of many beginnings takes linear time.
+_BEFORE_A_HOST = re.compile(
+    r"(?<=://)[^\s'\"]{0,1000}@|(?<![^\s'\"=(])[^\s'\"/@:=]{1,1000}:[^\s'\"/@]{1,1000}@(?=[\w.-]+[:/])"
+)
+_QUERY = re.compile(r"(\w://[^\s?'\"]{0,1000}\?)([^\s'\"]+)")
 _VALUE = re.compile(r"(?<==)[^&;#]*|(?:(?<=^)|(?<=[&;]))[^=&;#]+(?=[&;#]|$)")
 """What stands behind a name in a query; a part without a name is a value too."""
-_OF_PATH = re.compile(r"(\w://[^\s?#'\"]*;[\w.-]+=)[^\s/;?#'\"]+")
+_OF_PATH = re.compile(r"(\w://[^\s?#'\"]{0,1000};[\w.-]+=)[^\s/;?#'\"]+")
 """A parameter in a URL's path."""
 _BETWEEN = r"(?:\s|\\{1,4}[nrt]|[\u200b-\u200d\u2060\ufeff]|\\{1,4}u(?:200[b-d]|2060|feff))*"
 """What may stand between the characters of a secret that a server breaks in two."""
