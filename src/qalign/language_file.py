@@ -23,7 +23,8 @@ RESERVED = ("all", "average", "non_english")
 LARGEST_FILE = 2**20
 """Bytes that a language file may have."""
 
-_CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
+CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
+"""The code of a language: the name of its file, too."""
 _NUMBER_MARKS = frozenset(".,' \u00a0\u202f")
 
 
@@ -47,17 +48,22 @@ def load_languages(path: Path | None) -> dict[str, Language]:
         if language.code == "en":
             raise SettingError(f"{path}: English ('en') cannot be changed; give the row another code")
         for other in table.values():
-            if other.code != language.code and other.code.lower() == language.code.lower():
+            if other.code != language.code and _folded(other.code) == _folded(language.code):
                 raise SettingError(
-                    f"{path}: the code '{language.code}' differs from '{other.code}' in its letters' case only"
+                    f"{path}: the code '{language.code}' differs from '{other.code}' in its letters' case or separator only"
                 )
-            if other.code != language.code and other.name.casefold() == language.name.casefold():
+            if other.code != language.code and _folded(other.name) == _folded(language.name):
                 raise SettingError(
                     f"{path}: '{language.code}' is named {language.name}, as '{other.code}' is; give it its own name"
                 )
         table[language.code] = language
         added.append(language.code)
     return table
+
+
+def _folded(text: str) -> str:
+    """A code or a name without what a reader of a table does not see: case, width, the separator, spaces around."""
+    return unicodedata.normalize("NFKC", text).strip().casefold().replace("-", "_")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -106,7 +112,7 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
     for name in ("code", "name"):
         if not isinstance(row.get(name), str) or not row[name]:
             raise SettingError(f"{where}: a language row needs '{name}', a text")
-    if row["code"] in RESERVED or not _CODE.fullmatch(row["code"]):
+    if _folded(row["code"]) in RESERVED or not CODE.fullmatch(row["code"]):
         raise SettingError(
             f"{where}: '{printable(row['code'])[:80]}' is no code of a language; give one such as vi, yue or zh-Hant (not "
             f"{', '.join(RESERVED)})"
@@ -139,7 +145,7 @@ def _are_scales(value: Any, least: int = 2) -> bool:
         return False
     factors: dict[str, int] = {}
     for word, factor in value.items():
-        if not _is_line(word) or any(character.isdigit() for character in word):
+        if not _is_line(word) or any(map(str.isdigit, word)) or not any(map(str.isalpha, word)):
             return False
         if (
             type(factor) is not int
@@ -178,10 +184,13 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     **dict.fromkeys(
         ("scales", "leading_scales"),
-        (_are_scales, "a table from words to whole numbers from 2 to 10^18, each word once and without digits"),
+        (
+            _are_scales,
+            "a table from words to whole numbers from 2 to 10^18, each word once, with letters and without digits",
+        ),
     ),
     "number_words": (
         lambda value: _are_scales(value, least=1),
-        "a table from words to whole numbers from 1 to 10^18, each word once and without digits",
+        "a table from words to whole numbers from 1 to 10^18, each word once, with letters and without digits",
     ),
 }

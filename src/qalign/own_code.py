@@ -28,12 +28,13 @@ def own_function(name: str) -> Callable[..., Any]:
         SettingError: there is no such module or function, or the module fails or ends the program when it is imported.
     """
     module_name, _, function = name.partition(":")
+    what = f"'{name}' cannot be imported"
     folder = str(Path.cwd())
     while folder in sys.path:
         sys.path.remove(folder)
     sys.path.append(folder)
     importlib.invalidate_caches()  # the file may be younger than what was seen of the folder
-    with own_faults(f"'{name}' cannot be imported"):
+    with own_faults(what):
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
@@ -43,16 +44,18 @@ def own_function(name: str) -> Callable[..., Any]:
                     "this folder"
                 ) from error
             raise
-    own, found = _file_of(module_name), getattr(module, "__file__", None)
+        found, there = getattr(module, "__file__", None), hasattr(module, function)
+    own, found = _file_of(module_name), found if isinstance(found, str) and "\0" not in found else None
     if own is not None and (found is None or Path(found).resolve() != own.resolve()):
         raise SettingError(
             f"'{name}' cannot be imported: '{module_name}' is a library ({found or 'built in'}); rename {own}"
         )
-    if not hasattr(module, function):
+    if not there:
         raise SettingError(
             f"'{name}' cannot be imported: {found or module_name} has no '{function}'; give module:function"
         )
-    made = getattr(module, function)
+    with own_faults(what):
+        made = getattr(module, function)
     if not callable(made):
         raise SettingError(f"'{name}' is not a function; a recipe takes a Study and returns its last training stage")
     return made  # type: ignore[no-any-return]
@@ -88,6 +91,7 @@ def own_faults(what: str) -> Iterator[None]:
     Raises:
         SettingError: anything else was raised, `SystemExit` included.
     """
+    streams = sys.stdin, sys.stdout, sys.stderr
     try:
         yield
     except (QAlignError, KeyboardInterrupt):
@@ -95,8 +99,18 @@ def own_faults(what: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(_words(error).split())[:200]
         raise SettingError(f"{what}: {_place(error)}{type(error).__name__}: {reason or 'no word'}; mend it") from error
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams  # where code of a user's own put others in their place
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; nothing where that fails too."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def _place(error: BaseException) -> str:

@@ -64,7 +64,7 @@ def faults_in_words() -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ == "Abort" and isinstance(error.__context__, KeyboardInterrupt):  # click's word for it
             _say_interrupted()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
             # Help, say, for which there is no room; a fault in a command has been told of.
             _discard(sys.stdout)
             say(f"qalign: error: cannot write to standard output ({error.strerror}); send it elsewhere")
@@ -145,6 +145,13 @@ def _standard_output() -> Iterator[None]:
     except BrokenPipeError:
         _discard(sys.stdout)
         raise SystemExit(BROKEN_PIPE) from None
+    except ValueError as error:
+        if not sys.stdout.closed:
+            raise
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for what follows, as long as the program runs
+        raise QAlignError(
+            "standard output was closed by a recipe or a library; leave it open (what was computed is in its files)"
+        ) from error
     except OSError as error:
         _discard(sys.stdout)
         raise QAlignError(

@@ -109,7 +109,8 @@ IDS = [
     ("1.0", "'id' is of type float"), ("1.5", "'id' is of type float"), ("true", "'id' is of type bool"),
     ('["1"]', "'id' is of type list"), ('{"a": 1}', "'id' is of type dict"), ('"\\u200b "', "'id' is empty"),
     ('"a\\nb"', "'id' is 'a\\nb'; it must hold no control characters"), (f'"{"a" * 201}"', "'id' has 201 characters"),
-    ("9" * 300, "'id' has 300 characters"),
+    ("9" * 300, "'id' has 300 characters"), ('" 1"', "'id' begins or ends with white space"),
+    ('"1\\u2003"', "'id' begins or ends with white space"),
 ]  # fmt: skip
 
 
@@ -138,7 +139,8 @@ def test_the_same_id_as_text_and_as_number_stands_twice(tmp_path: Path) -> None:
 GOLDS = [
     ("true", "of type bool"), ("[7]", "of type list"), ('"NaN"', "'NaN'"), ("NaN", "NaN is not a number"),
     ("1e999", "too large"), ('"' + "9" * 9999 + '"', "9..."), ('"0,5"', "'0,5'"), ('"7 or 8"', "'7 or 8'"), ('" "', "empty"),
-    ("9" * 5000, "line 1 is not valid JSON"), ('"seven"', "'seven'"), ('"7\\u0000"', "NUL"), ("null", "no 'gold'"),
+    ("9" * 5000, "line 1 is not valid JSON"),
+    ('"+-5"', "'+-5'"), ('"$+-5"', "'$+-5'"), ('"seven"', "'seven'"), ('"7\\u0000"', "NUL"), ("null", "no 'gold'"),
 ]  # fmt: skip
 
 
@@ -231,6 +233,11 @@ def test_where_languages_are_asked_for_only_their_files_count(tmp_path: Path, lo
     assert load(tmp_path, "test", ["de"]).counts == {"de": 1}
     written(tmp_path / "de.v2.jsonl", QUESTION)
     refused(tmp_path, "holds what would not be read: de.v2.jsonl; name data", load=load)
+    (tmp_path / "de.v2.jsonl").unlink()
+    for name in ("de (1).jsonl", "DE.jsonl", "de copy.csv"):
+        written(tmp_path / name, QUESTION)
+        refused(tmp_path, f"holds what would not be read: {name}; name data", load=load)
+        (tmp_path / name).unlink()
     with pytest.raises(DataError, match=r"holds what would not be read: fr.json; name data"):
         load(tmp_path, "test", ["fr"])
 
@@ -254,6 +261,21 @@ def test_parquet_that_is_not_utf8_is_refused_with_its_row(tmp_path: Path, load: 
     refused(path, f"{path} row 2 is not UTF-8 (invalid start byte)", load=load)
     path = parquet(tmp_path / "answers.parquet", id=["1", "2", "3"], response=bad, gold=["1", "2", "3"])
     refused(path, f"{path} row 2 is not UTF-8 (invalid start byte)")
+
+
+def test_a_number_of_32_bits_is_the_one_that_was_written(tmp_path: Path) -> None:
+    import pyarrow
+
+    golds = pyarrow.array([0.1, 2.7, 7, 1e-5], pyarrow.float32())
+    texts = [f"The answer is {number}." for number in ("0.1", "2.7", "7", "0.00001")]
+    path = parquet(tmp_path / "answers.parquet", id=["1", "2", "3", "4"], response=texts, gold=golds)
+    assert [one.outcome for one in score(path)] == ["correct"] * 4
+
+
+@pytest.mark.parametrize("name", [" gold", "gold ", "\ufeffgold"])
+def test_a_column_named_with_what_is_not_seen_is_named(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "answers.csv", f"id,response,{name}\n1,7,7\n")
+    refused(path, "line 1: column 3 is named", "invisible")
 
 
 def test_parquet_with_odd_types(tmp_path: Path, load: Load) -> None:

@@ -92,6 +92,8 @@ SCORE = ("systems", "sft", "mgsm", "bn")
 CONTRADICTIONS: dict[str, Callable[[], Any]] = {
     "do not add up": lambda: changed((*SCORE, "wrong"), GOOD["systems"]["sft"]["mgsm"]["bn"]["wrong"] + 1),
     "share of correct": lambda: changed((*SCORE, "strict"), (GOOD["systems"]["sft"]["mgsm"]["bn"]["strict"] + 50) % 100),
+    "'average' of systems.sft.mgsm is not the mean": lambda: changed(("systems", "sft", "mgsm", "average", "strict"), 99.0),
+    "'non_english' of .* is not the mean": lambda: changed(("systems", "sft", "mgsm", "non_english", "paper"), 99.0),
     "no 'average'": lambda: without(("systems", "sft", "mgsm", "average")),
     "'systems' does not have": lambda: changed(("comparisons", 0, "a"), "sftt"),
     "not measured in": lambda: changed(("comparisons", 0, "group"), "xx"),

@@ -106,7 +106,7 @@ def final_line(answer: str) -> str | None:
     return end.strip().split("\n")[0].strip() if mark else None
 
 
-_COMMAS_BETWEEN_THOUSANDS = re.compile(r"[^,]*|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_COMMAS_BETWEEN_THOUSANDS = re.compile(r"(?![+$€£ ]*[+][+$€£ ]*[-−])[^,]*|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 def is_number(text: str) -> bool:
@@ -130,6 +130,8 @@ def identifier(value: Any, where: str) -> str:
         if is_blank(value):
             raise DataError(f"{where}: 'id' is empty; fill it in, or leave out the column to count rows")
         check_surrogates(value, f"{where}: 'id'")
+        if value != value.strip():
+            raise DataError(f"{where}: 'id' begins or ends with white space; take it away")
         if any(unicodedata.category(character) == "Cc" for character in value):
             raise DataError(f"{where}: 'id' is '{printable(value[:80])}'; it must hold no control characters")
     if len(str(value)) > LONGEST_ID:

@@ -157,6 +157,10 @@ def _check_header(header: list[str], where: str) -> None:
         if written.count(separator) >= len(header):
             raise DataError(f"{where}: the cells are separated by {name}; save the file with commas between them")
     for place, name in enumerate(header, start=1):
+        if name.strip() and printable(name.strip()) != name:
+            raise DataError(
+                f"{where}: column {place} is named '{printable(name[:80])}'; take white space and invisible characters away"
+            )
         if not name.strip():
             raise DataError(f"{where}: column {place} has no name; name it, or remove it (pandas writes its index so)")
     if len(set(header)) < len(header):
@@ -179,13 +183,24 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
                     f"{path} names a column twice: {', '.join(map(printable, names))}; give each its own name"
                 )
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for row in _values(batch):
+                for row in _values(_in_full(batch)):
                     number += 1
                     yield f"{path} row {number}", row
     except UnicodeDecodeError as error:
         raise DataError(f"{path} row {number + 1} is not UTF-8 ({error.reason}): write the text as UTF-8") from error
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError, KeyError) as error:
         raise DataError(f"{path} cannot be read after row {number}: {one_line(error)}; write it again") from error
+
+
+def _in_full(batch: Any) -> Any:
+    """The batch with its floats of 32 bits as the numbers that they were written for: 0.1 and not 0.10000000149."""
+    import pyarrow
+
+    for place, field in enumerate(batch.schema):
+        if field.type == pyarrow.float32():
+            numbers = batch.column(place).cast(pyarrow.string()).cast(pyarrow.float64())
+            batch = batch.set_column(place, field.name, numbers)
+    return batch
 
 
 def _values(batch: Any) -> Iterator[Row]:

@@ -5,7 +5,7 @@
 - a folder with line-parallel text, as the published code keeps its questions: `bn-en/train.bn` beside `bn-en/train.en`.
 
 Nothing else in a folder is read, and what looks like data there is an error: a file of another ending (`fr.json`, `de.JSONL`), or
-whose name holds more than a code (`es.v2.jsonl`).
+whose name is no code (`es.v2.jsonl`, `es (1).jsonl`, `ES.jsonl`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..errors import DataError
+from ..language_file import CODE
 from ..languages import Language
 from ..untrusted import printable
 from .columns import COLUMNS, language_of
@@ -78,7 +79,7 @@ def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
         ending = suffix(path)
         if path.is_file() and ending:
             language = path.name.removesuffix(ending)
-            if "." not in language:
+            if CODE.fullmatch(language):
                 there.setdefault(language, []).append(Part(language, (path,)))
         elif path.is_dir() and path.name.endswith("-en") and role in PAIR_KINDS:
             language = path.name.removesuffix("-en")

@@ -5,7 +5,7 @@ Fields may be added within version 1, so an unknown field is no error; a field t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -180,6 +180,14 @@ def _check_stage(stage: Mapping[str, Any], where: str) -> None:
         raise msgspec.ValidationError(f"{error} in {where}") from error
 
 
+def _is_mean(score: Score, members: Sequence[Score]) -> bool:
+    """Whether a score is that of some languages together: their problems, and the mean of their accuracies."""
+    return score.n == sum(one.n for one in members) and all(
+        abs(getattr(score, rule) - sum(getattr(one, rule) for one in members) / len(members)) <= ROUNDING
+        for rule in ("strict", "paper")
+    )
+
+
 def _contradictions(results: Results) -> Iterator[str]:
     """What the types cannot say: sums, names that refer to others, the sides of matrices."""
     for system, benchmarks in results.systems.items():
@@ -193,6 +201,11 @@ def _contradictions(results: Results) -> Iterator[str]:
                 single = code not in (AVERAGE, NON_ENGLISH)
                 if single and abs(score.strict - 100 * score.correct / score.n) > ROUNDING:
                     yield f"'strict' of {at}.{code} is not its share of correct answers"
+            languages = {code: score for code, score in scores.items() if code not in (AVERAGE, NON_ENGLISH)}
+            others = [score for code, score in languages.items() if code != "en"]
+            for group, members in ((AVERAGE, [*languages.values()]), (NON_ENGLISH, others)):
+                if group in scores and not _is_mean(scores[group], members):
+                    yield f"'{group}' of {at} is not the mean of its languages"
     known = {(system, benchmark) for system, benchmarks in results.systems.items() for benchmark in benchmarks}
     for row in results.comparisons:
         if not {(row.a, row.benchmark), (row.b, row.benchmark)} <= known:

@@ -105,10 +105,17 @@ def _missing_packages(
     if len({system.name for system in comparison}) > 1:
         reasons.setdefault("scipy", "comparing systems")
     for package, reason in reasons.items():
-        if importlib.util.find_spec(package) is None:
+        if not _is_there(package):
             extra = EXTRAS.get(package)
             install = f"'qalign[{extra}]'" if extra else package.replace("_", "-")
             yield SettingError(f"{reason} needs {package}, which is not installed: pip install {install}")
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # a module that a recipe made itself, say
+        return True
 
 
 def _packages(stage: Stage, placement: Placement) -> Iterator[str]:

@@ -6,6 +6,7 @@ Figures are accuracies in percent, averages over the ten languages, by size of L
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,8 @@ from .study import Study
 Recipe = Callable[[Study], Stage]
 _NO_MODEL = ("corpus-", "examples-", "generate-", "score-")
 """How stages begin that make no model."""
+_NAME = re.compile(r"[\w.@+-]{1,100}")
+"""Names of stages, which their folders have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,23 @@ def build(study: Study, name: str) -> Stage:
         SettingError: the recipe failed, or did not return a stage with a model.
     """
     recipe, wanted = find_system(name).recipe, "return the last training stage"
-    if inspect.iscoroutinefunction(recipe) or inspect.isasyncgenfunction(recipe):
+    with own_faults(f"the recipe '{name}' cannot be called"):
+        is_async = inspect.iscoroutinefunction(recipe) or inspect.isasyncgenfunction(recipe)
+    if is_async:
         raise SettingError(f"the recipe '{name}' is an async function; make it a plain one")
-    made = (OwnFunction(recipe) if is_own(recipe) else recipe)(replace(study, system=name))
+    made = (recipe if name in SYSTEMS else OwnFunction(recipe))(replace(study, system=name))
     if not isinstance(made, Stage):
         raise SettingError(f"the recipe '{name}' returned {type(made).__name__}; {wanted}")
     if made.name.startswith(_NO_MODEL):
         raise SettingError(f"the recipe '{name}' returned the stage {made.name}, which makes no model; {wanted}")
     with own_faults(f"the recipe '{name}' returned a stage that cannot be made"):
-        in_order([made])  # takes all fingerprints: of a config that has none, or inputs that go round in a circle
+        stages = in_order([made])  # takes all fingerprints: of a config that has none, or inputs in a circle
+    for stage in stages:
+        if not _NAME.fullmatch(stage.name):
+            raise SettingError(
+                f"the recipe '{name}' made the stage '{stage.name[:80]}', whose name can be no folder's; name it by letters, "
+                "digits and hyphens"
+            )
     return _with_own_faults(made, {})
 
 
