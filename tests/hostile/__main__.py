@@ -72,7 +72,8 @@ def _sample(trials: Sequence[Trial], count: int) -> list[Trial]:
     by_kind: dict[str, list[Trial]] = {}
     for trial in trials:
         by_kind.setdefault(trial.kind, []).append(trial)
-    return [same[len(same) * place // count] for same in by_kind.values() for place in range(min(count, len(same)))]
+    counts = {kind: min(count, len(same)) for kind, same in by_kind.items()}
+    return [same[len(same) * place // counts[kind]] for kind, same in by_kind.items() for place in range(counts[kind])]
 
 
 def _state(trials: Iterable[Path]) -> str:

@@ -28,6 +28,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not asked:  # of a client that was ended while it wrote
+            self.close_connection = True
+            return
         _, behaviour, trial, *_ = self.path.split("/")
         question = json.loads(asked)["messages"][0]["content"]
         with LOCK:
