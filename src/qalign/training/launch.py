@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -94,6 +95,11 @@ def _main() -> None:
     except QAlignError as error:
         (job.scratch / ERROR).write_text(str(error), encoding="utf-8")
         raise SystemExit(2) from error
+    # Without Python's teardown: threads of torch's communication abort in it now and then, and the launcher then ends the
+    # process that still saves.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
