@@ -47,6 +47,7 @@ def main(base: Path, examples: Path, output: Path, cases: list[tuple[int, int, b
         if accelerator.is_main_process:
             gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
             torch.save({"loss": mean, "processes": accelerator.num_processes, **gradients}, output / f"{place}.pt")
+    accelerator.wait_for_everyone()
     accelerator.end_training()
 
 

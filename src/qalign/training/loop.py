@@ -122,6 +122,7 @@ def finetune(job: Job) -> None:
         save(trained, tokenizer, job.output, config.saved_precision, whole)
         shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
         write_json(job.output / SUMMARY, _summary(job, data, progress))
+    accelerator.wait_for_everyone()  # a process that ends while another one saves can take it down
     accelerator.end_training()
     reset()
 
