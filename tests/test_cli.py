@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 from own_data import OwnData, texts, write, write_own_data
 from qalign import __version__
 from qalign.cli import app
+from qalign.cli.options import JOBS
 from qalign.corpora import CORPORA
-from qalign.options import JOBS
 
 TINY = [
     word
@@ -627,7 +627,7 @@ def test_demo_is_the_study_in_the_world_and_takes_any_seed_and_jobs(
     """Up to where it would start; the base of the world is stood in for by another."""
     asked: list[Any] = []
     monkeypatch.setattr("qalign.systems.bases.WORLD_FOLDER", stage_folder(trained, "base-tiny"))
-    monkeypatch.setattr("qalign.cli._finish", lambda *given: asked.append(given))
+    monkeypatch.setattr("qalign.cli.studies.finish", lambda *given: asked.append(given))
     assert qalign("demo", "--runs", tmp_path / "runs", "--output", tmp_path / "out", *words.split()) == Answer(
         0, "", ""
     )

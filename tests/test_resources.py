@@ -79,7 +79,7 @@ def test_slurm_and_affinity_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="no taskset here")
 def test_one_core_is_one_job() -> None:
     core = min(os.sched_getaffinity(0))
-    script = "from qalign.options import JOBS; from qalign.generation.local import cores; print(JOBS, cores())"
+    script = "from qalign.cli.options import JOBS; from qalign.generation.local import cores; print(JOBS, cores())"
     made = subprocess.run(
         ["taskset", "-c", str(core), sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from qalign import terminal
+from qalign.cli.options import errors
 from qalign.errors import DataError
-from qalign.options import errors
 from qalign.progress import Bar
 
 COMMAND = f"{sys.executable} -m qalign"

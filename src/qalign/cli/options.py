@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from .errors import QAlignError, SettingError, nearest
-from .placement import Placement
-from .resources import cores
-from .terminal import INTERRUPTED, say
-from .untrusted import check_surrogates
+from ..errors import QAlignError, SettingError, nearest
+from ..placement import Placement
+from ..resources import cores
+from ..terminal import INTERRUPTED, say
+from ..untrusted import check_surrogates
 
 if TYPE_CHECKING:
-    from .systems import Study
+    from ..systems import Study
 
 USER_ERROR = 2
 CANNOT_WRITE = (
@@ -134,10 +134,10 @@ def _study(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.FIELD=VALUE", help="Change one value of a stage; may be repeated.")] = None,
     runs: Annotated[Path, typer.Option(help="The folder of all stages and results.")] = Path("runs"),
 ) -> Study:  # fmt: skip
-    from .language_file import load_languages
-    from .languages import STUDY, language
-    from .systems import SCALES, SYSTEMS, Study
-    from .systems.settings import parse_settings
+    from ..language_file import load_languages
+    from ..languages import STUDY, language
+    from ..systems import SCALES, SYSTEMS, Study
+    from ..systems.settings import parse_settings
 
     if scale not in SCALES:
         raise SettingError(f"unknown scale '{scale}': {nearest(scale, SCALES)}")

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from .errors import SettingError, nearest
+from ..errors import SettingError, nearest
+from ..placement import Placement
+from ..terminal import say, write
+from ..untrusted import printable
 from .options import JOBS, Names, codes, guarded
-from .placement import Placement
-from .terminal import say, write
-from .untrusted import printable
 
 app = typer.Typer(
     name="world",
@@ -32,9 +32,9 @@ def show_command(
     count: Annotated[int, typer.Option(min=1, help="How many problems.")] = 3,
 ) -> None:
     """Print problems of the world with their worked answers, in all languages or in some."""
-    from .corpora.world.grammar import grammar
-    from .corpora.world.sets import stories
-    from .languages import STUDY
+    from ..corpora.world.grammar import grammar
+    from ..corpora.world.sets import stories
+    from ..languages import STUDY
 
     name = corpus.removeprefix("world-")
     if name not in ("gsm8k", "gsm8kinstruct", "mgsm", "msvamp", "development"):
@@ -58,10 +58,10 @@ def write_command(
     import json
     from collections.abc import Iterator
 
-    from .corpora import CORPORA
-    from .corpora.world import rows
-    from .languages import STUDY
-    from .records import atomic_file
+    from ..corpora import CORPORA
+    from ..corpora.world import rows
+    from ..languages import STUDY
+    from ..records import atomic_file
 
     for code in codes(languages) or ():
         if code not in STUDY:
@@ -100,9 +100,9 @@ def base_command(
     quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
 ) -> None:
     """Train the world's base from the world's text alone: the model that `--base world` names."""
-    from . import pipeline, stage_record
-    from .systems import SCALES, Study
-    from .systems.world import card, world_base
+    from .. import pipeline, stage_record
+    from ..systems import SCALES, Study
+    from ..systems.world import card, world_base
 
     stage = world_base(Study("world", SCALES["toy"], runs, seed))
     placement = Placement(

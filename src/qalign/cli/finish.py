@@ -1,0 +1,83 @@
+"""What a verb does after its systems are chosen: runs the stages that lack, writes the results, prints them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..placement import Placement
+from ..terminal import say, show
+
+if TYPE_CHECKING:
+    from ..pipeline import Stage
+    from ..reporting.titles import Titles
+    from ..systems import Study
+
+
+def finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
+    """Runs what a comparison lacks, then writes and prints its tables, figures and page."""
+    from ..systems.comparison import collect, curves, scores_of, table_of, titles
+    from ..systems.measured import answers
+
+    make(comparison, study, placement)
+    found = collect(study, comparison)
+    folder = output or study.runs / "results" / folder_name("run", [str(study.seed)], scores_of(comparison))
+    tell(
+        found,
+        table_of(found, comparison),
+        titles(comparison),
+        curves(study, comparison),
+        answers(comparison, study.runs),
+        folder,
+    )
+
+
+def make(comparison: list[Any], study: Study, placement: Placement) -> None:
+    """Runs what a comparison lacks, with a line on stderr for each stage that begins and ends. Bases and data come first; what
+    is then known to fail is refused before anything is trained."""
+    from .. import pipeline
+    from ..systems import readiness
+    from ..systems.comparison import before_training, targets
+    from ..systems.workers import gpu_groups, open_workers
+
+    words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
+
+    def report(event: str, stage: Stage) -> None:
+        if event in words and not placement.quiet:
+            say(f"{words[event]}: {stage.folder_name}")
+
+    readiness.check(comparison, study.runs, placement)
+    with open_workers(placement.jobs, gpu_groups(placement)) as workers:
+        if front := before_training(comparison, study.runs):
+            pipeline.run(front, study.runs, placement, report, workers, placement.jobs)
+            readiness.check(comparison, study.runs, placement)
+        pipeline.run(targets(comparison, study.runs), study.runs, placement, report, workers, placement.jobs)
+
+
+def folder_name(kind: str, seeds: list[str], stages: list[Stage]) -> str:
+    """The name of the folder of results of some stages: `run` and `reproduce` under one seed have other results of the same."""
+    import hashlib
+
+    told = "".join([kind, ",".join(seeds), *(stage.fingerprint for stage in stages)])
+    return f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, answers: Any, folder: Path) -> None:
+    """Writes results, tables, figures and page; prints the tables and the findings."""
+    from ..reporting.results import write
+
+    files = write(found, made, folder)
+    try:
+        from ..reporting.figures import write_figures
+        from ..reporting.page import write_page
+
+        write_page(found, names, curves, answers, folder / "index.html")
+        write_figures(found, curves, folder / "figures", names)
+        files = [folder / "index.html", folder / "figures", *files]
+    except ModuleNotFoundError as error:
+        say(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'")
+    for table in reversed(made):  # the results last, where a reader of a terminal looks
+        show(table.rich(), "")
+    for finding in found.get("findings", ()):
+        show(finding)
+    show("Written: " + ", ".join(map(str, files)))
