@@ -57,12 +57,25 @@ def outcome_of(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder).as_posix()
         if not path.is_file() or "/.locks/" in name or path.name in _NOT_COMPARED or path.suffix in (".html", ".tmp"):
             continue
-        found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[name] = hashlib.sha256(_without_provenance(path)).hexdigest()
     for path in folder.glob("runs/stages/*/metrics.jsonl"):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         steps = [{key: value for key, value in row.items() if "second" not in key} for row in rows]
         found[path.relative_to(folder).as_posix()] = json.dumps(steps)
     return found
+
+
+def _without_provenance(path: Path) -> bytes:
+    """A file without date, command and folders, which differ from run to run."""
+    content = path.read_bytes()
+    if path.name == "results.json":
+        values = json.loads(content)
+        return json.dumps({name: value for name, value in values.items() if name not in ("made", "models")}).encode()
+    if path.name == "results.md":
+        return min(
+            (content.partition(f"**{title}**".encode())[0] for title in ("Models", "How this was made")), key=len
+        )
+    return content
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------

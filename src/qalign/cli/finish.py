@@ -64,9 +64,10 @@ def folder_name(kind: str, seeds: list[str], stages: list[Stage]) -> str:
 
 def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, answers: Any, folder: Path) -> None:
     """Writes results, tables, figures and page; prints the tables and the findings."""
+    from ..reporting.provenance import model_lines
     from ..reporting.results import write
 
-    files = write(found, made, folder)
+    files = write(found, made, folder, names)
     try:
         from ..reporting.figures import write_figures
         from ..reporting.page import write_page
@@ -80,4 +81,6 @@ def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, ans
         show(table.rich(), "")
     for finding in found.get("findings", ()):
         show(finding)
+    for line in model_lines(found, names):
+        show(line)
     show("Written: " + ", ".join(map(str, files)))

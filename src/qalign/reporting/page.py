@@ -17,6 +17,7 @@ from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file
+from . import provenance
 from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
 from .findings import p_value
@@ -108,6 +109,10 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "training": _training(found, titles),
         "mixtures": _mixtures(found, titles),
         "corpora": found.get("corpora", ()),
+        "facts": provenance.facts(found),
+        "models": provenance.models_table(found, titles),
+        "snippet": provenance.snippet(found),
+        "serve": provenance.serve_command(folder) if (folder := provenance.model_of(found)) else "",
         "language_name": titles.language,
         "language_tag": language_tag,
         "outcomes": OUTCOMES,

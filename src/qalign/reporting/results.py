@@ -11,6 +11,7 @@ from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import STUDY
 from ..records import atomic_file, write_json
 from ..untrusted import parse_json
+from . import provenance
 from .findings import p_value
 from .schema import check
 from .tables import Table, without_formula
@@ -267,12 +268,14 @@ def _run_line(run: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in run.items() if isinstance(value, str | int))
 
 
-def write(found: Mapping[str, Any], made: Sequence[Table], folder: Path) -> list[Path]:
+def write(found: Mapping[str, Any], made: Sequence[Table], folder: Path, titles: Titles | None = None) -> list[Path]:
     """Writes `results.json` and the tables as Markdown, LaTeX and CSV; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "results.json", found)
     files = {
-        "results.md": "\n".join(table.markdown() for table in made),
+        "results.md": "\n".join(
+            [*(table.markdown() for table in made), provenance.markdown(found, titles or Titles())]
+        ),
         "results.tex": "\n".join(table.latex() for table in made),
         "results.csv": "\n".join(
             f"# {without_formula(' '.join(table.title.split()))}\n{table.csv()}" for table in made

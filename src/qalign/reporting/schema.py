@@ -138,6 +138,22 @@ class Claim(msgspec.Struct):
     tests: list[dict[str, Any]]
 
 
+class Made(msgspec.Struct):
+    """When and how results were made."""
+
+    date: str
+    command: list[str]
+    versions: dict[str, str]
+
+
+class Model(msgspec.Struct, omit_defaults=True):
+    """The folder of a system's final model."""
+
+    system: str
+    folder: str
+    seed: str = ""
+
+
 class Results(msgspec.Struct):
     """A whole `results.json`."""
 
@@ -154,6 +170,8 @@ class Results(msgspec.Struct):
     findings: list[str] = []
     seeds: dict[str, dict[str, dict[str, dict[str, Percent]]]] = {}
     claims: list[Claim] = []
+    made: Made | None = None
+    models: list[Model] = []
 
 
 def check(found: Mapping[str, Any], where: str) -> None:

@@ -16,7 +16,7 @@ from ..reporting.results import results, tables
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
 from ..stage_record import read_record
-from . import measured, outputs
+from . import measured, outputs, provenance
 from .study import Study
 from .table import build, find_system
 
@@ -83,7 +83,12 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
         corpora(comparison, runs),
         statistics,
     )
-    return {**found, "findings": findings(found, titles(comparison))}
+    return {
+        **found,
+        "findings": findings(found, titles(comparison)),
+        "made": provenance.made(scores_of(comparison), runs),
+        "models": provenance.models({"": comparison}, runs),
+    }
 
 
 def described(study: Study) -> dict[str, Any]:

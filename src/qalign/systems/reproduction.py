@@ -9,8 +9,9 @@ from typing import Any
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..reporting.findings import findings
 from ..reporting.results import results
+from . import provenance
 from .claims import verdicts
-from .comparison import Evaluated, compare, corpora, described, titles, training_stages
+from .comparison import Evaluated, compare, corpora, described, scores_of, titles, training_stages
 from .measured import Judged, judged, statistics, trained
 from .study import Study
 from .table import SYSTEMS
@@ -61,7 +62,13 @@ def collect_all(made: Reproduction) -> dict[str, Any]:
             "claims": verdicts(runs_by_benchmark, named),
         },
     )
-    return {**found, "findings": [*_summary(found["claims"]), *findings(found, named)]}
+    everything = [system for _, systems in made.values() for system in systems]
+    return {
+        **found,
+        "findings": [*_summary(found["claims"]), *findings(found, named)],
+        "made": provenance.made(scores_of(everything), first.runs),
+        "models": provenance.models({seed: systems for seed, (_, systems) in made.items()}, first.runs),
+    }
 
 
 def _averages(run: Judged) -> dict[str, dict[str, dict[str, float]]]:

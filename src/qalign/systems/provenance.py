@@ -1,0 +1,51 @@
+"""How a comparison was made: when its last stage was finished, by which command and versions, and where its models are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..pipeline import Stage, in_order, status
+from ..redaction import redacted_command
+from ..stage_record import Record, read_record
+from ..untrusted import printable
+
+if TYPE_CHECKING:
+    from .comparison import Evaluated
+
+SHOWN = ("qalign", "torch", "transformers", "python")
+"""The versions that results name first."""
+
+
+def made(targets: Sequence[Stage], runs: Path) -> dict[str, Any]:
+    """Date (UTC), command and versions of a finished comparison.
+
+    Date and versions are those of the stage that was finished last. The same command without work keeps them.
+    """
+    last = max(_records(targets, runs), key=lambda record: record.finished)
+    date = datetime.fromtimestamp(int(last.finished), UTC).isoformat().replace("+00:00", "Z")
+    order = [*(name for name in SHOWN if name in last.versions), *(n for n in last.versions if n not in SHOWN)]
+    versions = {printable(name): printable(last.versions[name]) for name in order}
+    return {"date": date, "command": redacted_command(sys.argv), "versions": versions}
+
+
+def _records(targets: Sequence[Stage], runs: Path) -> list[Record]:
+    stages = [stage for stage in in_order(targets) if stage.given is None and status(stage, runs) == "done"]
+    return [read_record(stage.folder(runs)) for stage in stages]
+
+
+def models(comparisons: Mapping[str, Sequence[Evaluated]], runs: Path) -> list[dict[str, str]]:
+    """The folder of each system's final model that is on this disk.
+
+    Args:
+        comparisons: seed -> systems; the seed is empty where there is one run.
+    """
+    return [
+        {"system": system.name, **({"seed": seed} if seed else {}), "folder": printable(str(folder.resolve()))}
+        for seed, comparison in comparisons.items()
+        for system in comparison
+        if ((folder := system.model.folder(runs)) / "config.json").is_file()
+    ]

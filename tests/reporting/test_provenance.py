@@ -1,0 +1,83 @@
+"""Results say when and how they were made, and where the models are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import synthetic
+from reader import Reader
+
+from qalign.reporting import provenance
+from qalign.reporting.page import render_page
+from qalign.reporting.titles import Titles
+
+MADE = {
+    "date": "2026-01-02T03:04:05Z",
+    "command": ["/usr/bin/qalign", "run", "sft", "--questions", "my folder"],
+    "versions": {"qalign": "0.1.0", "torch": "2.9.0", "transformers": "5.0.0", "python": "3.12.1"},
+}
+TITLES = Titles({"sft": "SFT", "mine": "Mine"})
+
+
+def found(*models: dict[str, str]) -> dict[str, Any]:
+    return {"trained_on": {"sft": [{"stage": "x"}], "mine": []}, "made": MADE, "models": list(models)}
+
+
+SFT = {"system": "sft", "folder": "/runs/stages/train-x-12345678"}
+MINE = {"system": "mine", "folder": "/my models/base"}
+
+
+def test_the_command_can_be_pasted_into_a_shell() -> None:
+    assert provenance.command_text(MADE["command"]) == "qalign run sft --questions 'my folder'"
+    assert provenance.command_text(["/x/qalign/__main__.py", "demo"]) == "qalign demo"
+    assert provenance.serve_command("/my models/base") == "vllm serve '/my models/base'"
+
+
+def test_a_run_ends_with_the_folder_of_each_model_and_the_command_that_serves_one() -> None:
+    assert provenance.model_lines(found(MINE, SFT), TITLES) == [
+        "Model of Mine: /my models/base",
+        "Model of SFT: /runs/stages/train-x-12345678",
+        "To serve one: vllm serve /runs/stages/train-x-12345678",
+    ]
+    assert provenance.model_lines(found(), TITLES) == []
+
+
+def test_many_models_are_counted_in_the_terminal_and_listed_in_the_file() -> None:
+    many = found(*({**SFT, "seed": str(seed)} for seed in range(20)))
+    lines = provenance.model_lines(many, TITLES)
+    assert "Model of SFT, seed 0: /runs/stages/train-x-12345678" in lines
+    assert "... and 8 more models, listed in results.md" in lines
+    assert len(provenance.models_table(many, TITLES).rows) == 20
+
+
+def test_the_snippet_is_for_a_model_that_was_trained_here() -> None:
+    assert SFT["folder"] in provenance.snippet(found(MINE, SFT))
+    assert provenance.snippet(found(MINE)) == "", "another model may have no chat template"
+
+
+def test_results_md_holds_models_snippet_command_and_versions() -> None:
+    text = provenance.markdown(found(SFT), TITLES)
+    for said in (
+        SFT["folder"],
+        "from transformers import",
+        "vllm serve",
+        "2026-01-02T03:04:05Z",
+        "torch 2.9.0",
+        "qalign run sft",
+    ):
+        assert said in text
+    assert provenance.markdown({"trained_on": {}}, TITLES) == "", "results of earlier versions say nothing"
+    fenced = provenance.markdown(found({**SFT, "folder": "/a```b"}), TITLES)
+    assert "````python" in fenced
+
+
+def test_the_page_shows_them_as_text() -> None:
+    hostile = "/x/<img src=x onerror=alert(1)>"
+    given = {**synthetic.found(list(synthetic.answers(1))), "made": {**MADE, "command": ["qalign", hostile]}}
+    given["models"] = [{"system": "sft", "folder": hostile}]
+    read = Reader(render_page(given, synthetic.TITLES))
+    assert read.text().count(hostile) >= 4, "table, snippet, command to serve, command line"
+    assert not any(tag == "img" for tag, _ in read.tags)
+    assert "2026-01-02T03:04:05Z" in read.text() and "transformers 5.0.0" in read.text()
+    without = Reader(render_page(synthetic.found(list(synthetic.answers(1))), synthetic.TITLES))
+    assert not any(attributes.get("id") == "models" for _, attributes in without.tags)
