@@ -99,6 +99,6 @@ def publish(name: str, results: Mapping[str, Any], text: str) -> None:
 def in_words(found: Mapping[str, Any]) -> str:
     """The machine as a sentence."""
     return (
-        f"{found['device']}, {found['cores']} cores ({found['capability']}), {found['memory_gib']} GiB, "
-        f"Python {found['python']}, torch {found['torch']}, transformers {found['transformers']}; {found['date']}."
+        f"{found['device']}, {found['cores']} cores, {found['capability']}, {found['memory_gib']} GiB, "
+        f"Python {found['python']}, torch {found['torch']}, transformers {found['transformers']}, {found['date']}."
     )

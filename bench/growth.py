@@ -138,7 +138,7 @@ def main() -> None:
 def tables(steps: list[common.Measured], answered: list[common.Measured]) -> str:
     """A table of steps and one of answers."""
     first = common.table(
-        ["tokens at once", "of rows of", "time", "a token", "memory", "predicted"],
+        ["tokens at once", "sequence length", "time", "a token", "memory", "predicted"],
         [
             [
                 f"{row['tokens']:,}",

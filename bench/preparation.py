@@ -229,9 +229,7 @@ def growth_table(measured: list[dict[str, float]]) -> str:
         ]
         for row in measured
     ]
-    return common.table(
-        ["examples", "tokens", "time", "examples a second", "peak memory", "of it for the examples"], rows
-    )
+    return common.table(["examples", "tokens", "time", "examples a second", "peak memory", "for the examples"], rows)
 
 
 if __name__ == "__main__":
