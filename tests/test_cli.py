@@ -613,7 +613,6 @@ def test_the_options_of_demo_are_named_in_its_help() -> None:
         "--jobs",
         "--output",
         "--quiet",
-        "--no-quiet",
         "--help",
     }
 

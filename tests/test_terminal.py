@@ -163,7 +163,7 @@ def test_an_interruption_outside_of_a_command_is_one_line(raised: str) -> None:
     """Ctrl-C reaches Python while arguments are read too; there click has a word of its own for it."""
     program = (
         "from qalign import cli, terminal\n"
-        "def app(standalone_mode):\n"
+        "def app(**_):\n"
         "    try:\n"
         "        raise KeyboardInterrupt\n"
         f"    except KeyboardInterrupt:\n        {raised}\n"
@@ -177,7 +177,7 @@ def test_an_interruption_outside_of_a_command_is_one_line(raised: str) -> None:
 def test_a_fault_of_the_system_that_nobody_told_of_is_escaped_too() -> None:
     program = (
         "from qalign import cli\n"
-        "def app(standalone_mode):\n"
+        "def app(**_):\n"
         "    raise OSError(5555, 'strange', 'a\\x1b]52;c;x\\x07')\n"
         "cli.app = app\n"
         "cli.main()\n"

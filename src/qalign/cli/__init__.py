@@ -10,32 +10,36 @@ import typer
 from .. import __version__, terminal
 from ..terminal import write
 from . import measure, studies, world
+from .examples import epilog
+from .help import Verb, Verbs
 
 app = typer.Typer(
     name="qalign",
+    cls=Verbs,
     help="Make a language model reason in every language as it does in English (QAlign, arXiv 2401.07817).\n\n"
-    "Begin with `qalign demo`, the study in miniature. Then `qalign list`, `qalign plan SYSTEM... --base MODEL` and "
-    "`qalign run SYSTEM... --base MODEL`.",
+    "Begin with `qalign demo`, the study in miniature. Then look at a study with `qalign plan`, and run it with `qalign run`.",
+    epilog="`qalign VERB --help` explains a verb and shows an example.",
     no_args_is_help=True,
-    add_completion=False,
+    subcommand_metavar="VERB ...",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for name, verb in {
-    "run": studies.run_command,
-    "plan": studies.plan_command,
-    "explain": studies.explain_command,
-    "adopt": studies.adopt_command,
-    "eval": measure.eval_command,
-    "score": measure.score_command,
-    "check": measure.check_command,
-    "report": measure.report_command,
-    "demo": studies.demo_command,
-    "reproduce": studies.reproduce_command,
-    "list": measure.list_command,
-}.items():
-    app.command(name)(verb)
-app.add_typer(world.app)
+TRAIN, MEASURE, LOOK = "Train and measure", "Measure", "Look around"
+for name, verb, panel in (
+    ("demo", studies.demo_command, TRAIN),
+    ("plan", studies.plan_command, TRAIN),
+    ("run", studies.run_command, TRAIN),
+    ("reproduce", studies.reproduce_command, TRAIN),
+    ("explain", studies.explain_command, TRAIN),
+    ("adopt", studies.adopt_command, TRAIN),
+    ("eval", measure.eval_command, MEASURE),
+    ("score", measure.score_command, MEASURE),
+    ("report", measure.report_command, MEASURE),
+    ("list", measure.list_command, LOOK),
+    ("check", measure.check_command, LOOK),
+):
+    app.command(name, cls=Verb, rich_help_panel=panel, epilog=epilog(name))(verb)
+app.add_typer(world.app, rich_help_panel=LOOK)
 
 
 def _version(value: bool) -> None:
@@ -58,4 +62,4 @@ def main() -> None:
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # worker processes too look for libraries before the current folder
     terminal.prepare()
     with terminal.faults_in_words():
-        raise SystemExit(app(standalone_mode=False) or 0)
+        raise SystemExit(app(prog_name="qalign", standalone_mode=False) or 0)

@@ -10,24 +10,30 @@ import typer
 from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..terminal import show, write
+from . import completion
 from .finish import finish
-from .options import Names, codes, guarded, with_study
+from .guard import guarded
+from .help import DATA, EXECUTION, GENERATION, OUTPUT
+from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Names, Output, codes, option, with_study
 
 if TYPE_CHECKING:
     from ..systems import Study
 
 
-@with_study
+FORMS = ("terminal", "markdown", "latex", "csv")
+
+
+@with_study(hidden=TRAINING_EXECUTION, without=TRAINING_DATA, training=GENERATION)
 def eval_command(
-    model: Annotated[str, typer.Argument(help="Any checkpoint: a folder or a hub name; or what the server calls it.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint: a folder or a hub name. With --endpoint the server's name for it.")],
     study: Study,
     placement: Placement,
-    output: Annotated[Path | None, typer.Option(help="Where the tables go; beside the stages by default.")] = None,
-    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Ask an OpenAI-compatible server that has the model, such as http://localhost:8000/v1 (key: OPENAI_API_KEY).")] = None,
-    requests_in_flight: Annotated[int | None, typer.Option(min=1, show_default=f"{Placement().requests_in_flight}", help="Requests to the server at once.")] = None,
-    seconds_per_request: Annotated[float | None, typer.Option(min=0.1, show_default=f"{Placement().seconds_per_request:g}", help="How long to wait for an answer of the server before asking again.")] = None,
+    output: Output = None,
+    endpoint: Annotated[str | None, option(EXECUTION, "Ask an OpenAI-compatible server that has the model, such as http://localhost:8000/v1. Its key is read from OPENAI_API_KEY.", metavar="URL")] = None,
+    requests_in_flight: Annotated[int | None, option(EXECUTION, "Requests to the server at once.", metavar="N", min=1, show_default=f"{Placement().requests_in_flight}")] = None,
+    seconds_per_request: Annotated[float | None, option(EXECUTION, "Time to wait for an answer of the server before asking again.", metavar="SECONDS", min=0.1, show_default=f"{Placement().seconds_per_request:g}")] = None,
 ) -> None:  # fmt: skip
-    """Measure a checkpoint on the benchmarks, zero-shot. (`--base` plays no part here.)"""
+    """Measure a checkpoint on the benchmarks, zero-shot."""
     from dataclasses import replace
 
     from ..generation.bounded import address
@@ -57,15 +63,15 @@ def eval_command(
 
 @guarded
 def score_command(
-    file: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet with id, response, gold (and language, finish).")],
-    language: Annotated[str | None, typer.Option(help="The language of all rows, if there is no column `language`.")] = None,
-    benchmark: Annotated[str | None, typer.Option(help="Take the gold answers from this benchmark, by id.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder with local copies of the corpora.")] = None,
-    language_file: Annotated[Path | None, typer.Option(help="A TOML file with rows for further languages.")] = None,
-    judgements: Annotated[Path | None, typer.Option(help="Write what was read from each answer to this JSONL file.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where hub revisions are recorded.")] = Path("runs"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or Parquet with the columns id, response, gold. Also language and finish, if there are any.")],
+    language: Annotated[str | None, option(DATA, "The language of all rows, if there is no column `language`.", metavar="CODE", autocompletion=completion.languages)] = None,
+    benchmark: Annotated[str | None, option(DATA, "Take the gold answers from this benchmark, by id.", metavar="NAME", autocompletion=completion.benchmarks)] = None,
+    data: Data = None,
+    language_file: LanguageFile = None,
+    judgements: Annotated[Path | None, option(OUTPUT, "Write the number that was read from each answer to this JSONL file.", metavar="FILE")] = None,
+    runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
-    """Score predictions that exist already, under both rules."""
+    """Score answers that you have already, under both rules."""
     from ..corpora import locate, read
     from ..evaluation.benchmarks import BENCHMARKS
     from ..evaluation.external import score_file
@@ -95,13 +101,13 @@ def score_command(
 
 @guarded
 def check_command(
-    corpus: Annotated[str, typer.Argument(help="A corpus by name, or a path.")],
-    role: Annotated[str, typer.Option(help="questions, answers, multilingual, english, general or test.")],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus by name, or a path.", autocompletion=completion.corpora)],
+    role: Annotated[str, option(DATA, "questions, answers, multilingual, english, general, test or text.", metavar="ROLE", autocompletion=completion.roles)],
     languages: Names = None,
-    data: Annotated[Path | None, typer.Option(help="A folder with local copies of the corpora.")] = None,
-    language_file: Annotated[Path | None, typer.Option(help="A TOML file with rows for further languages.")] = None,
-    drop_invalid: Annotated[bool, typer.Option(help="Leave out rows that cannot be used, and list them.")] = False,
-    runs: Annotated[Path, typer.Option(help="Where hub revisions are recorded.")] = Path("runs"),
+    data: Data = None,
+    language_file: LanguageFile = None,
+    drop_invalid: Annotated[bool, option(DATA, "Leave out invalid rows, and list them.", "--drop-invalid")] = False,
+    runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
     """Read a corpus as a run would, and show its counts by language."""
     from ..language_file import load_languages
@@ -113,16 +119,21 @@ def check_command(
 
 @guarded
 def report_command(
-    results: Annotated[Path, typer.Argument(help="A results.json.")],
-    form: Annotated[str, typer.Option("--format", help="terminal, markdown, latex or csv.")] = "terminal",
-) -> None:
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The results.json of a run.")],
+    form: Annotated[
+        str,
+        option(
+            OUTPUT, "terminal, markdown, latex or csv.", "--format",
+            metavar="NAME", autocompletion=completion.words(*FORMS),
+        ),
+    ] = "terminal",
+) -> None:  # fmt: skip
     """Print the tables of a finished run again."""
     from ..reporting.results import load, tables
     from ..systems.checks import titles
 
-    forms = ("terminal", "markdown", "latex", "csv")
-    if form not in forms:
-        raise SettingError(f"unknown format '{form}': {nearest(form, forms)}")
+    if form not in FORMS:
+        raise SettingError(f"unknown format '{form}': {nearest(form, FORMS)}")
     made = tables(load(results), titles())
     for table in reversed(made) if form == "terminal" else made:
         show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())
@@ -130,7 +141,7 @@ def report_command(
 
 @guarded
 def list_command() -> None:
-    """Name what there is: systems, scales, benchmarks, corpora, alignment variants, languages."""
+    """List what has a name: systems, scales, benchmarks, corpora, variants, languages."""
     from ..systems.checks import overview
 
     for table in overview():

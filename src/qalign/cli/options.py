@@ -1,138 +1,128 @@
-"""What the verbs of the command line share: the options that describe a study and a placement, and how errors are shown."""
+"""The options that verbs share: those that describe a study and those that say how it is run. Each verb shows what it uses."""
 
 from __future__ import annotations
 
-import errno
-import functools
+import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ..errors import QAlignError, SettingError, nearest
+from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..resources import cores
-from ..terminal import INTERRUPTED, say
-from ..untrusted import check_surrogates
+from . import completion
+from .guard import check_text, errors
+from .help import DATA, EXECUTION, OUTPUT, TRAINING
 
 if TYPE_CHECKING:
     from ..systems import Study
 
-USER_ERROR = 2
-CANNOT_WRITE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
-    errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ELOOP,
-)  # fmt: skip
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
-
+DEVICES = ("auto", "cpu", "cuda", "mps")
 JOBS = min(cores(), 4)
 """Stages at once where models are small and the device is a CPU: one a core, within reason."""
+TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "general")
+"""What only training reads."""
+TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "tracker")  # fmt: skip
+"""How training is executed."""
+
+
+def option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    """An option with its help, in a group of the help."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
 
 Systems = Annotated[
-    list[str], typer.Argument(help="Systems by name (see `qalign list`), or module:function of your own.")
+    list[str],
+    typer.Argument(
+        metavar="SYSTEM",
+        help="Systems by name, or module:function of your own. `qalign list systems` names them.",
+        autocompletion=completion.systems,
+    ),
 ]
-Names = Annotated[str | None, typer.Option(help="Codes with commas, such as bn,th,sw.")]
+Names = Annotated[
+    str | None,
+    option(DATA, "Language codes with commas, such as bn,th,sw.", metavar="CODES", autocompletion=completion.languages),
+]
+Runs = Annotated[Path, option(OUTPUT, "The folder of all stages and results.", metavar="DIR")]
+Output = Annotated[
+    Path | None, option(OUTPUT, "Where page and tables go. By default a folder under --runs.", metavar="DIR")
+]
+Quiet = Annotated[bool, option(OUTPUT, "Print results only, no progress.", "--quiet")]
+Data = Annotated[Path | None, option(DATA, "A folder with local copies of the corpora.", metavar="DIR")]
+LanguageFile = Annotated[Path | None, option(DATA, "A TOML file that describes further languages.", metavar="FILE")]
 
 
-@contextmanager
-def errors() -> Iterator[None]:
-    """One line and exit status 2 for what the user can mend; 130 for Ctrl-C; a traceback for a mistake of ours."""
-    try:
-        yield
-    except QAlignError as error:
-        say(f"qalign: error: {error}")
-        raise SystemExit(USER_ERROR) from error
-    except KeyboardInterrupt:
-        say()
-        say("qalign: interrupted; the same command goes on from here")
-        raise SystemExit(INTERRUPTED) from None
-    except ModuleNotFoundError as error:
-        say(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")
-        raise SystemExit(USER_ERROR) from error
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE and error.filename is None:
-            raise
-        say(f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again")
-        raise SystemExit(USER_ERROR) from error
+def with_study(
+    hidden: Collection[str] = (), without: Collection[str] = (), training: str = TRAINING
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a verb the options of its `study` and `placement`.
 
-
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose errors are shown as `errors` shows them."""
-
-    @functools.wraps(command)
-    def wrapped(**arguments: Any) -> None:
-        with errors():
-            _check_text(arguments, inspect.signature(command).parameters)
-            command(**arguments)
-
-    return wrapped
-
-
-def _check_text(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Raises an error for an empty argument, and for one that has no UTF-8: it would stand in files written after days."""
-    for name, value in arguments.items():
-        for text in value if isinstance(value, list) else [value]:
-            if text == "" and parameters[name].default != "":
-                dashes = "" if parameters[name].default is inspect.Parameter.empty else "--"
-                option = dashes + name.strip("_").replace("_", "-")
-                raise SettingError(f"{option} is empty; give it a value, or leave it out")
-            if isinstance(text, str | Path):
-                check_surrogates(str(text), f"the argument '{text}'")
-
-
-def with_study(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options that describe a study and a placement, in front of which stand its own.
-
-    Every verb on a study takes both, so that the line of a run serves for its plan too.
+    Args:
+        hidden: options that are accepted, so that the line of a run can be pasted, and that help leaves out.
+        without: options that the verb refuses.
+        training: the title of the group of training options.
     """
-    own = inspect.signature(command).parameters
-    shared = [function for name, function in (("study", _study), ("placement", _placement)) if name in own]
-    hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
-    for function in shared:
-        hints = {**get_type_hints(function, localns={"Study": object}, include_extras=True), **hints}
-    parameters = [own[name] for name in own if name not in ("study", "placement")]
-    for function in shared:
-        parameters += [
-            p for p in inspect.signature(function).parameters.values() if p.name not in {q.name for q in parameters}
-        ]
 
-    def wrapped(**arguments: Any) -> None:
-        with errors():
-            _check_text(arguments, signature.parameters)
-            built = {
-                name: function(**{key: arguments[key] for key in inspect.signature(function).parameters})
-                for name, function in (("study", _study), ("placement", _placement))
-                if name in own
-            }
-            command(**{key: value for key, value in arguments.items() if key in own}, **built)
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command).parameters
+        shared = {name: function for name, function in (("study", _study), ("placement", _placement)) if name in own}
+        names = {key: [n for n in inspect.signature(f).parameters if n not in without] for key, f in shared.items()}
+        hints: dict[str, Any] = {}
+        parameters = [own[name] for name in own if name not in shared]
+        for function in shared.values():
+            hints |= get_type_hints(function, localns={"Study": object}, include_extras=True)
+            taken = {*without, *(parameter.name for parameter in parameters)}
+            parameters += [p for p in inspect.signature(function).parameters.values() if p.name not in taken]
+        hints |= get_type_hints(command, localns={"Study": object}, include_extras=True)
 
-    signature = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
-    wrapped.__signature__ = signature  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: hints[p.name] for p in parameters}
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    return wrapped
+        def wrapped(**arguments: Any) -> None:
+            with errors():
+                check_text(arguments, signature.parameters)
+                built = {key: f(**{name: arguments[name] for name in names[key]}) for key, f in shared.items()}
+                command(**{key: value for key, value in arguments.items() if key in own}, **built)
+
+        hints = {p.name: _shown(hints[p.name], p.name in hidden, training) for p in parameters}
+        signature = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
+        wrapped.__signature__ = signature  # type: ignore[attr-defined]
+        wrapped.__annotations__ = hints
+        wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+        return wrapped
+
+    return decorated
+
+
+def _shown(hint: Any, hidden: bool, training: str) -> Any:
+    """The type of an option, as help shows it for one verb."""
+    kind, information = hint.__origin__, copy.copy(hint.__metadata__[0])
+    if isinstance(information, typer.models.OptionInfo):
+        information.hidden |= hidden
+        if information.rich_help_panel == TRAINING:
+            information.rich_help_panel = training
+    return Annotated[kind, information]
 
 
 def _study(
     *,
-    base: Annotated[str, typer.Option(help="The model to start from: a folder, a hub name, 'world' (the embedded world's), or 'tiny' (random weights).")] = "tiny",
-    scale: Annotated[str, typer.Option(help="'paper' (published data and hyper-parameters), 'sample' (a CPU, minutes), or 'toy' (the embedded world).")] = "paper",
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides sampling, order and initial weights.")] = 1234,
-    languages: Annotated[str | None, typer.Option(help="Languages of stage 1, such as bn,th,sw; all nine by default.")] = None,
-    questions: Annotated[str | None, typer.Option(help="Parallel questions: a corpus by name, or a path.")] = None,
-    english: Annotated[str | None, typer.Option(help="English questions and worked answers: name or path.")] = None,
-    multilingual: Annotated[str | None, typer.Option(help="Questions and answers in many languages: name or path.")] = None,
-    general: Annotated[str | None, typer.Option(help="General-domain parallel sentences: name or path.")] = None,
-    test: Annotated[list[str] | None, typer.Option(help="A benchmark by name, or the path of your own; may be repeated.")] = None,
-    test_languages: Annotated[str | None, typer.Option(help="Languages to measure in; all that the test set has by default.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A folder with local copies of the corpora (docs/data.md).")] = None,
-    language_file: Annotated[Path | None, typer.Option(help="A TOML file with rows for further languages (docs/data.md).")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.FIELD=VALUE", help="Change one value of a stage; may be repeated.")] = None,
-    runs: Annotated[Path, typer.Option(help="The folder of all stages and results.")] = Path("runs"),
+    base: Annotated[str, option(TRAINING, "The model to start from: a folder, a hub name, 'world' (the embedded world's) or 'tiny' (random weights).", metavar="MODEL")] = "tiny",
+    scale: Annotated[str, option(TRAINING, "'paper' is the published data and hyper-parameters. 'sample' takes minutes on a CPU. 'toy' is the embedded world.", metavar="NAME", autocompletion=completion.scales)] = "paper",
+    set_: Annotated[list[str] | None, option(TRAINING, "Change one setting of a stage; may be repeated. `qalign list settings` names them.", "--set", metavar="STAGE.FIELD=VALUE")] = None,
+    seed: Annotated[int, option(TRAINING, "Decides sampling, order and initial weights.", metavar="N", min=0, max=2**32 - 1)] = 1234,
+    questions: Annotated[str | None, option(DATA, "Parallel questions for stage 1: a corpus by name, or a path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
+    english: Annotated[str | None, option(DATA, "English questions with worked answers: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
+    multilingual: Annotated[str | None, option(DATA, "Questions with worked answers in many languages: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
+    general: Annotated[str | None, option(DATA, "General-domain parallel sentences: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
+    languages: Annotated[str | None, option(DATA, "Languages of stage 1, such as bn,th,sw. All nine by default.", metavar="CODES", autocompletion=completion.languages)] = None,
+    test: Annotated[list[str] | None, option(DATA, "A benchmark by name, or the path of your own; may be repeated.", metavar="TEST", autocompletion=completion.benchmarks)] = None,
+    test_languages: Annotated[str | None, option(DATA, "Languages to measure in. All of the test set by default.", metavar="CODES", autocompletion=completion.languages)] = None,
+    limit: Annotated[int | None, option(DATA, "Measure on the first N problems of each test set, the same in every language. Short for --set data.problems_per_language=N.", metavar="N", min=1)] = None,
+    data: Data = None,
+    language_file: LanguageFile = None,
+    runs: Runs = Path("runs"),
 ) -> Study:  # fmt: skip
     from ..language_file import load_languages
     from ..languages import STUDY, language
@@ -146,29 +136,35 @@ def _study(
     measured = codes(test_languages)
     for code in (*chosen, *(measured or ())):
         language(code, table)
+    given = [*(set_ or ()), *([f"{LIMIT}={limit}"] if limit is not None else [])]
+    if limit is not None and any(text.partition("=")[0].strip() == LIMIT for text in set_ or ()):
+        raise SettingError(f"--limit {limit} is short for --set {LIMIT}={limit}; give one of the two")
     return Study(
         base, SCALES[scale], runs, seed, chosen, measured, questions, multilingual, english, general,
-        tuple(test or ()), data, table, parse_settings(set_ or (), SYSTEMS),
+        tuple(test or ()), data, table, parse_settings(given, SYSTEMS),
     )  # fmt: skip
+
+
+LIMIT = "data.problems_per_language"
 
 
 def _placement(
     *,
-    runs: Path = Path("runs"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine, one a device.")] = 1,
-    launcher: Annotated[str, typer.Option(help="Command that starts training processes instead, on one node or many: 'accelerate launch --config_file FILE'.")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once, each in a process of its own; they share the cores, and each gets a GPU of its own where there are several.")] = 1,
-    tokens_per_micro_batch: Annotated[int | None, typer.Option(min=1, help="Bound on the tokens of a micro-batch; what the device has room for by default.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts that are answered at once; by the device's memory by default.")] = None,
-    activation_checkpointing: Annotated[bool | None, typer.Option(help="Less memory, a third more work; where memory asks for it by default.")] = None,
-    compile: Annotated[bool | None, typer.Option(help="Fuse the work between matrix products with torch.compile; on CUDA by default.")] = None,
-    seconds_per_checkpoint: Annotated[float, typer.Option(min=0.0, help="Time between checkpoints of training.")] = 300.0,
-    tracker: Annotated[list[str] | None, typer.Option(help="Trackers that accelerate knows, or none; tensorboard by default.")] = None,
-    quiet: Annotated[bool, typer.Option(help="No progress, only results.")] = False,
+    runs: Runs = Path("runs"),
+    device: Annotated[str, option(EXECUTION, "auto, cpu, cuda or mps.", metavar="NAME", autocompletion=completion.words(*DEVICES))] = "auto",
+    processes: Annotated[int, option(EXECUTION, "Training processes on this machine, one per device.", metavar="N", min=1)] = 1,
+    launcher: Annotated[str, option(EXECUTION, "Command that starts training processes instead, on one node or several, such as 'accelerate launch --config_file FILE'.", metavar="COMMAND")] = "",
+    jobs: Annotated[int, option(EXECUTION, "Stages that run at once. They share the cores; each gets a GPU of its own where there are several.", metavar="N", min=1)] = 1,
+    tokens_per_micro_batch: Annotated[int | None, option(EXECUTION, "Upper limit on the tokens of a micro-batch. By default what the device has room for.", metavar="N", min=1)] = None,
+    batch_size: Annotated[int | None, option(EXECUTION, "Prompts that are answered at once. By default what the device has room for.", metavar="N", min=1)] = None,
+    activation_checkpointing: Annotated[bool | None, option(EXECUTION, "Recompute activations: less memory, a third more work. By default where memory is short.")] = None,
+    compile: Annotated[bool | None, option(EXECUTION, "Compile the model with torch.compile. By default on CUDA.")] = None,
+    seconds_per_checkpoint: Annotated[float, option(EXECUTION, "Time between checkpoints of training.", metavar="SECONDS", min=0.0)] = 300.0,
+    tracker: Annotated[list[str] | None, option(EXECUTION, "A tracker that accelerate knows, or none; may be repeated. By default tensorboard.", metavar="NAME", autocompletion=completion.words(*TRACKERS, "none"))] = None,
+    quiet: Quiet = False,
 ) -> Placement:  # fmt: skip
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise SettingError(f"unknown device '{device}': {nearest(device, ('auto', 'cpu', 'cuda', 'mps'))}")
+    if device not in DEVICES:
+        raise SettingError(f"unknown device '{device}': {nearest(device, DEVICES)}")
     for name in tracker or ():
         if name not in (*TRACKERS, "none"):
             raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")

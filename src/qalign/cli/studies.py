@@ -11,8 +11,11 @@ from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
+from . import completion
 from .finish import finish, folder_name, make, tell
-from .options import JOBS, Systems, guarded, whole_numbers, with_study
+from .guard import guarded
+from .help import EXECUTION, TRAINING
+from .options import JOBS, TRAINING_EXECUTION, Output, Quiet, Runs, Systems, option, whole_numbers, with_study
 
 if TYPE_CHECKING:
     from ..systems import Study
@@ -20,26 +23,16 @@ if TYPE_CHECKING:
 TOY_PLACEMENT: dict[str, Any] = {"tokens_per_micro_batch": 512, "seconds_per_checkpoint": 60.0, "trackers": ()}
 
 
-@with_study
-def run_command(
-    systems: Systems,
-    study: Study,
-    placement: Placement,
-    output: Annotated[Path | None, typer.Option(help="Where the tables go; beside the stages by default.")] = None,
-) -> None:
-    """Train and measure systems, and print one table. What is done already is not done again.
-
-    Own data needs no Python:
-
-        qalign run qalign-mono --base PATH --questions DIR --english FILE --languages vi,id --test DIR
-    """
+@with_study()
+def run_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
+    """Train and measure systems, and print one table. Finished stages are not run again."""
     from ..systems.comparison import compare
 
     finish(study, compare(study, systems), placement, output)
 
 
-@with_study
-def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
+@with_study(hidden=("output", "compile", "seconds_per_checkpoint", "tracker", "quiet"))
+def plan_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
     """Draw the tree of stages: what is done, what will run and how large it is. Starts nothing."""
     from ..systems.comparison import compare
     from ..systems.plans import draw, outlook
@@ -50,9 +43,9 @@ def plan_command(systems: Systems, study: Study, placement: Placement) -> None:
         show(line)
 
 
-@with_study
-def explain_command(systems: Systems, study: Study, placement: Placement) -> None:
-    """Say why stages will run: the field in which each differs from the nearest one that is done."""
+@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "quiet"))
+def explain_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
+    """Say why stages will run: the setting in which each differs from the nearest finished stage."""
     from .. import pipeline
     from ..systems.comparison import compare, scores_of
 
@@ -61,15 +54,19 @@ def explain_command(systems: Systems, study: Study, placement: Placement) -> Non
             write(printable(line))
 
 
-@with_study
+@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "quiet", "test", "test_languages", "limit"))
 def adopt_command(
-    system: Annotated[str, typer.Argument(help="The system whose stage it is.")],
-    model: Annotated[str, typer.Argument(help="A finished checkpoint: a folder or a hub name.")],
+    system: Annotated[
+        str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)
+    ],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A trained checkpoint: a folder or a hub name.")],
     study: Study,
     placement: Placement,
-    stage: Annotated[str | None, typer.Option(help="Which training stage; the last by default.")] = None,
+    stage: Annotated[
+        str | None, option(TRAINING, "The training stage. By default the last one.", metavar="STAGE")
+    ] = None,
 ) -> None:
-    """Register a checkpoint made elsewhere as a finished stage, so that `run` measures it like one's own."""
+    """Register a checkpoint from elsewhere as a finished stage, so that `run` measures it."""
     from .. import pipeline
     from ..systems.bases import checkpoint
     from ..systems.comparison import compare, training_stages
@@ -86,15 +83,18 @@ def adopt_command(
 
 @guarded
 def demo_command(
-    runs: Annotated[Path, typer.Option(help="The folder of all stages and results.")] = Path("runs"),
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides the order of the examples.")] = 1234,
-    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once.")] = JOBS,
-    output: Annotated[Path | None, typer.Option(help="Where page and tables go; beside the stages by default.")] = None,
-    quiet: Annotated[bool, typer.Option(help="No progress, only results.")] = False,
+    seed: Annotated[
+        int, option(TRAINING, "Decides the order of the examples.", metavar="N", min=0, max=2**32 - 1)
+    ] = 1234,
+    jobs: Annotated[int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1)] = JOBS,
+    runs: Runs = Path("runs"),
+    output: Output = None,
+    quiet: Quiet = False,
 ) -> None:
-    """The study in miniature, here and now: MonoReason, MultiReason and QAlign on the embedded world, in ten languages.
+    """Run the study in miniature: three systems, ten languages, on a CPU.
 
-    Needs no data, no network and no GPU. Interrupted, the same command goes on from there.
+    MonoReason, MultiReason and QAlign are trained and measured in the embedded world. Needs no data, no network and no
+    GPU. If it is interrupted, the same command resumes it.
     """
     from ..systems import SCALES, Study
     from ..systems.comparison import compare
@@ -104,29 +104,43 @@ def demo_command(
     finish(study, compare(study, ["monoreason", "multireason", "qalign-mono"]), placement, output)
 
 
-@with_study
+@with_study()
 def reproduce_command(
     study: Study,
     placement: Placement,
-    seeds: Annotated[str, typer.Option(help="Seeds with commas; each system is trained under each.")] = "101,102,103",
+    seeds: Annotated[
+        str, option(TRAINING, "Seeds with commas; each system is trained under each.", metavar="N,N")
+    ] = "101,102,103",
     system: Annotated[
-        list[str] | None, typer.Option(help="A system of the study; may be repeated. All by default.")
+        list[str] | None,
+        option(
+            TRAINING, "A system of the study; may be repeated. All by default.",
+            metavar="SYSTEM", autocompletion=completion.systems,
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(hidden=True)] = None,
     base: Annotated[
-        str, typer.Option(help="The model to start from: 'world', a folder, a hub name, or 'tiny'.")
+        str, option(TRAINING, "The model to start from: 'world', a folder, a hub name, or 'tiny'.", metavar="MODEL")
     ] = "world",
-    scale: Annotated[str, typer.Option(help="'toy' (the embedded world), 'sample', or 'paper'.")] = "toy",
-    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once.")] = JOBS,
-    tokens_per_micro_batch: Annotated[int, typer.Option(min=1, help="Bound on the tokens of a micro-batch.")] = 512,
+    scale: Annotated[
+        str,
+        option(
+            TRAINING, "'toy' (the embedded world), 'sample', or 'paper'.",
+            metavar="NAME", autocompletion=completion.scales,
+        ),
+    ] = "toy",
+    jobs: Annotated[int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1)] = JOBS,
+    tokens_per_micro_batch: Annotated[
+        int, option(EXECUTION, "Upper limit on the tokens of a micro-batch.", metavar="N", min=1)
+    ] = 512,
     seconds_per_checkpoint: Annotated[
-        float, typer.Option(min=0.0, help="Time between checkpoints of training.")
+        float, option(EXECUTION, "Time between checkpoints of training.", metavar="SECONDS", min=0.0)
     ] = 60.0,
-    output: Annotated[Path | None, typer.Option(help="Where page and tables go; beside the stages by default.")] = None,
-) -> None:
-    """All systems and alignments of the study over several seeds, and each claim of the study with what was found here.
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Run all systems of the study over several seeds, and test each of its claims.
 
-    By default in the embedded world, on a CPU; with `--base` and `--scale paper`, the study itself.
+    By default in the embedded world, on a CPU. With `--base` and `--scale paper` it is the study itself.
     """
     from ..systems.comparison import curves, scores_of, table_of, titles
     from ..systems.measured import answers

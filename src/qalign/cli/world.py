@@ -12,32 +12,40 @@ from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..terminal import say, write
 from ..untrusted import printable
-from .options import JOBS, Names, codes, guarded
+from . import completion
+from .examples import epilog
+from .guard import guarded
+from .help import DATA, EXECUTION, OUTPUT, TRAINING, Verb, Verbs
+from .options import JOBS, Names, Quiet, Runs, codes, option
 
 app = typer.Typer(
     name="world",
     help="The embedded world: show its problems, write its corpora, train its base.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    cls=Verbs,
+    subcommand_metavar="VERB ...",
 )
+SETS = ("world-mgsm", "world-msvamp", "world-gsm8k", "world-gsm8kinstruct", "world-development")
+"""The sets of problems that `show` shows."""
 
 
-@app.command("show")
+@app.command("show", cls=Verb, epilog=epilog("world show"))
 @guarded
 def show_command(
     languages: Names = None,
     corpus: Annotated[
-        str, typer.Option(help="One of the world's sets of problems (see `qalign list`).")
+        str, option(DATA, "A set of problems of the world.", metavar="CORPUS", autocompletion=completion.words(*SETS))
     ] = "world-mgsm",
-    count: Annotated[int, typer.Option(min=1, help="How many problems.")] = 3,
+    count: Annotated[int, option(OUTPUT, "The number of problems.", metavar="N", min=1)] = 3,
 ) -> None:
-    """Print problems of the world with their worked answers, in all languages or in some."""
+    """Print problems of the world with their worked answers."""
     from ..corpora.world.grammar import grammar
     from ..corpora.world.sets import stories
     from ..languages import STUDY
 
     name = corpus.removeprefix("world-")
-    if name not in ("gsm8k", "gsm8kinstruct", "mgsm", "msvamp", "development"):
+    if f"world-{name}" not in SETS:
         raise SettingError(
             f"'{corpus}' is no set of problems of the world: try world-mgsm, world-msvamp or world-gsm8k"
         )
@@ -48,13 +56,13 @@ def show_command(
             write(f"{said.code}  {said.question(story)}\n    {said.solution(story)}")
 
 
-@app.command("write")
+@app.command("write", cls=Verb, epilog=epilog("world write"))
 @guarded
 def write_command(
-    folder: Annotated[Path, typer.Argument(help="Where the corpora go, a folder each; it is made if need be.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the corpora, a folder each.")],
     languages: Names = None,
 ) -> None:
-    """Write the world's corpora as JSONL files, one a language, in the form that own data has (docs/data.md)."""
+    """Write the world's corpora as JSONL files, one per language, in the format of your own data."""
     import json
     from collections.abc import Iterator
 
@@ -88,18 +96,20 @@ def write_command(
             say(f"{place}: {sum(map(len, texts.values())):,} rows in {len(texts)} languages")
 
 
-@app.command("base")
+@app.command("base", cls=Verb, epilog=epilog("world base"))
 @guarded
 def base_command(
-    output: Annotated[Path | None, typer.Argument(help="Copy the finished base to this folder, with a card.")] = None,
-    runs: Annotated[Path, typer.Option(help="The folder of all stages.")] = Path("runs"),
+    output: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Copy the trained base to this folder, with a model card.")
+    ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Decides first weights and the order of texts.")
+        int, option(TRAINING, "Decides initial weights and the order of texts.", metavar="N", min=0, max=2**32 - 1)
     ] = 1234,
-    processes: Annotated[int, typer.Option(min=1, help="Training processes on this machine.")] = JOBS,
-    quiet: Annotated[bool, typer.Option(help="No progress.")] = False,
+    processes: Annotated[int, option(EXECUTION, "Training processes on this machine.", metavar="N", min=1)] = JOBS,
+    runs: Runs = Path("runs"),
+    quiet: Quiet = False,
 ) -> None:
-    """Train the world's base from the world's text alone: the model that `--base world` names."""
+    """Train the model that `--base world` names, from the world's text alone."""
     from .. import pipeline, stage_record
     from ..systems import SCALES, Study
     from ..systems.world import card, world_base

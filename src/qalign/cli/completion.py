@@ -1,0 +1,64 @@
+"""What a shell offers after a word that is not finished: names of systems, scales, benchmarks, corpora, languages, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+
+def systems(incomplete: str) -> list[str]:
+    """Names of systems."""
+    from ..systems import SYSTEMS
+
+    return _beginning(SYSTEMS, incomplete)
+
+
+def scales(incomplete: str) -> list[str]:
+    """Names of scales."""
+    from ..systems import SCALES
+
+    return _beginning(SCALES, incomplete)
+
+
+def benchmarks(incomplete: str) -> list[str]:
+    """Names of benchmarks."""
+    from ..evaluation.benchmarks import BENCHMARKS
+
+    return _beginning(BENCHMARKS, incomplete)
+
+
+def corpora(incomplete: str) -> list[str]:
+    """Names of corpora."""
+    from ..corpora import CORPORA
+
+    return _beginning(CORPORA, incomplete)
+
+
+def roles(incomplete: str) -> list[str]:
+    """The roles of a corpus."""
+    from typing import get_args
+
+    from ..corpora import Role
+
+    return _beginning(get_args(Role), incomplete)
+
+
+def languages(incomplete: str) -> list[str]:
+    """Language codes with commas: the last one is completed."""
+    from ..languages import LANGUAGES
+
+    before, comma, code = incomplete.rpartition(",")
+    given = before.split(",")
+    return [f"{before}{comma}{known}" for known in _beginning(LANGUAGES, code) if known not in given]
+
+
+def words(*known: str) -> Callable[[str], list[str]]:
+    """A completion from words that are known here."""
+
+    def completed(incomplete: str) -> list[str]:
+        return _beginning(known, incomplete)
+
+    return completed
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]

@@ -1,0 +1,101 @@
+"""Examples of each verb, which its help and docs/cli.md show."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+
+WIDTH = 78
+"""Characters in a line of an example, so that help fits a terminal of 80 columns."""
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "run": (
+        (
+            "Two systems from a model of the hub, on 8 devices:",
+            "qalign run monoreason qalign-mono --base meta-llama/Llama-2-7b-hf --processes 8",
+        ),
+        (
+            "Your own data, in Vietnamese and Indonesian:",
+            "qalign run qalign-mono --base MODEL --questions DIR --english FILE --languages vi,id --test DIR",
+        ),
+    ),
+    "plan": (
+        (
+            "The line of a run, with `plan` in the place of `run`:",
+            "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --processes 8",
+        ),
+    ),
+    "explain": (
+        (
+            "Why a changed setting makes stages run again:",
+            "qalign explain qalign-mono --base tiny --set question-alignment.epochs=2",
+        ),
+    ),
+    "adopt": (
+        (
+            "Take your own checkpoint as the last stage of a system:",
+            "qalign adopt qalign-mono ./my-checkpoint --base meta-llama/Llama-2-7b-hf",
+        ),
+    ),
+    "eval": (
+        (
+            "A checkpoint in two languages, on the first 50 problems of each test set:",
+            "qalign eval ./my-checkpoint --test mgsm --test-languages en,sw --limit 50",
+        ),
+        (
+            "A model on a server:",
+            "qalign eval my-model --endpoint http://localhost:8000/v1",
+        ),
+    ),
+    "score": (
+        (
+            "Answers in Swahili that you have already:",
+            "qalign score answers.csv --language sw --benchmark mgsm",
+        ),
+    ),
+    "check": (
+        (
+            "Your own test set, before a run:",
+            "qalign check ./my-tests --role test --languages vi,id",
+        ),
+    ),
+    "report": (
+        (
+            "The tables of a run for a paper:",
+            "qalign report runs/results/RUN/results.json --format latex",
+        ),
+    ),
+    "demo": (("The study in miniature, from a fixed seed:", "qalign demo --seed 7 --jobs 2"),),
+    "reproduce": (
+        (
+            "Two systems under two seeds:",
+            "qalign reproduce --seeds 1,2 --system monoreason --system qalign-mono",
+        ),
+    ),
+    "list": (("All systems:", "qalign list systems"),),
+    "world show": (("Two problems in English and Swahili:", "qalign world show --languages en,sw --count 2"),),
+    "world write": (("The Swahili corpora as files:", "qalign world write ./world --languages sw"),),
+    "world base": (("Train the base and keep a copy:", "qalign world base ./my-base"),),
+}
+"""Per verb: what each example is for, and its command line."""
+
+
+def epilog(verb: str) -> str:
+    """The examples of a verb, as its help shows them."""
+    blocks = [f"\b\n{purpose}\n{_folded(command)}" for purpose, command in EXAMPLES[verb]]
+    return "\n\n".join([f"Example{'s' if len(blocks) > 1 else ''}:", *blocks])
+
+
+def _folded(command: str) -> str:
+    """A command line in lines that fit, each but the last with a backslash at its end."""
+    parts: list[str] = []
+    for word in shlex.split(command, posix=False):
+        if parts and not word.startswith("-"):
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    lines = textwrap.wrap(
+        " ".join(part.replace(" ", "\xa0") for part in parts),
+        WIDTH - 2, initial_indent="  ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return " \\\n".join(lines).replace("\xa0", " ")

@@ -1,0 +1,67 @@
+"""How a verb ends when something is wrong: one line and exit status 2, or 130 after Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import QAlignError, SettingError
+from ..terminal import INTERRUPTED, say
+from ..untrusted import check_surrogates
+
+USER_ERROR = 2
+CANNOT_WRITE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ELOOP,
+)  # fmt: skip
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """One line and exit status 2 for what the user can mend; 130 for Ctrl-C; a traceback for a mistake of ours."""
+    try:
+        yield
+    except QAlignError as error:
+        say(f"qalign: error: {error}")
+        raise SystemExit(USER_ERROR) from error
+    except KeyboardInterrupt:
+        say()
+        say("qalign: interrupted; the same command goes on from here")
+        raise SystemExit(INTERRUPTED) from None
+    except ModuleNotFoundError as error:
+        say(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")
+        raise SystemExit(USER_ERROR) from error
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE and error.filename is None:
+            raise
+        say(f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again")
+        raise SystemExit(USER_ERROR) from error
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose errors are shown as `errors` shows them."""
+
+    @functools.wraps(command)
+    def wrapped(**arguments: Any) -> None:
+        with errors():
+            check_text(arguments, inspect.signature(command).parameters)
+            command(**arguments)
+
+    return wrapped
+
+
+def check_text(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Raises an error for an empty argument, and for one that has no UTF-8: it would stand in files written after days."""
+    for name, value in arguments.items():
+        for text in value if isinstance(value, list) else [value]:
+            if text == "" and parameters[name].default != "":
+                dashes = "" if parameters[name].default is inspect.Parameter.empty else "--"
+                option = dashes + name.strip("_").replace("_", "-")
+                raise SettingError(f"{option} is empty; give it a value, or leave it out")
+            if isinstance(text, str | Path):
+                check_surrogates(str(text), f"the argument '{text}'")

@@ -1,0 +1,102 @@
+"""The help of the verbs: options in groups, an example each; and the nearest name for a mistyped verb or option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from ..errors import nearest
+
+DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation", "Execution", "Output"
+"""The groups of options, in the order in which help shows them."""
+ARGUMENTS, OTHER = "Arguments", "Other"
+
+
+class Verb(TyperCommand):
+    """A verb whose help shows its options in groups."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes arguments and options, each group under its title."""
+        _write_groups(self.get_params(ctx), ctx, formatter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the words of a command line; a mistyped option is answered with the nearest one."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            _say_nearest_option(error, ctx)
+            raise
+
+
+class Verbs(TyperGroup):
+    """A group of verbs, which are listed by what they are for."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes the options, then the verbs of each panel under its title."""
+        _write_groups(self.get_params(ctx), ctx, formatter)
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            verb: Any = self.get_command(ctx, name)
+            title = verb.rich_help_panel if isinstance(verb.rich_help_panel, str) else "Verbs"
+            groups.setdefault(title, []).append((name, verb.get_short_help_str(limit=100)))
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the words before the verb."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            _say_nearest_option(error, ctx)
+            raise
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb of a command line; a mistyped one is answered with the nearest one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            if hasattr(error, "message"):
+                error.message = f"there is no verb '{args[0]}': {_sentence(nearest(args[0], self.list_commands(ctx)))}"
+            raise
+
+
+def _write_groups(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
+    order = (ARGUMENTS, DATA, TRAINING, GENERATION, EXECUTION, OUTPUT)
+    groups: dict[str, list[tuple[str, str]]] = {title: [] for title in order}
+    for parameter in parameters:
+        row = parameter.get_help_record(ctx)
+        if row is not None and parameter.param_type_name == "argument":
+            groups[ARGUMENTS].append((row[0].partition(" <")[0], row[1]))  # without the type, such as <str>
+        elif row is not None:
+            panel = getattr(parameter, "rich_help_panel", None)
+            groups.setdefault(panel if isinstance(panel, str) else OTHER, []).append(row)
+    for title, rows in groups.items():
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def _say_nearest_option(error: Any, ctx: Any) -> None:
+    """Names the nearest option in an error about one that there is not, or the verb that has it."""
+    name = getattr(error, "option_name", None)
+    if name is None or not hasattr(error, "possibilities"):
+        return
+    own = [option for parameter in ctx.command.get_params(ctx) for option in parameter.opts if option.startswith("--")]
+    others = getattr(ctx.find_root().command, "commands", {})
+    elsewhere = sorted(
+        (verb for verb, command in others.items() if _has(command, name)), key=lambda verb: verb != "run"
+    )
+    what = f"`qalign {elsewhere[0]}` has it." if elsewhere else _sentence(nearest(name, own))
+    error.message = f"there is no option '{name}' here: {what}"
+    error.possibilities = None
+
+
+def _has(command: Any, name: str) -> bool:
+    return any(name in parameter.opts for parameter in command.params)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
