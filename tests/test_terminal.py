@@ -193,7 +193,7 @@ def test_a_fault_of_the_system_that_nobody_told_of_is_escaped_too() -> None:
     [
         ("run monoreason --seed x", "--seed"),
         ("run monoreason --sead 3", "--sead"),
-        ("run", "systems"),
+        ("run", "SYSTEM"),
         ("nothing", "nothing"),
         ("run monoreason --questions ''", "questions"),
         ("run monoreason --english ''", "english"),

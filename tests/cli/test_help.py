@@ -87,6 +87,12 @@ def test_help_shows_the_options_that_a_verb_uses_in_groups() -> None:
     }
 
 
+def test_list_shows_one_section_or_all() -> None:
+    everything, languages = qalign("list").stdout, qalign("list", "languages").stdout
+    assert "ไทย" in languages and "msvamp" not in languages
+    assert "ไทย" in everything and "msvamp" in everything
+
+
 @pytest.mark.parametrize("verb", ["plan", "explain"])
 def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
     options = {option for parameter in VERBS["run"].params for option in parameter.opts}
@@ -104,6 +110,8 @@ def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
         ("--verison", "did you mean '--version'?"),
         ("world show --lanugages sw", "did you mean '--languages'? See `qalign world show --help`."),
         ("eval model --base x", "there is no option '--base' here: `qalign run` has it. See `qalign eval --help`."),
+        ("list systemz", "nothing is listed under 'systemz': did you mean 'systems'?"),
+        ("list zzz", "nothing is listed under 'zzz': known: benchmarks, corpora, "),
         ("check x --format csv", "there is no option '--format' here: `qalign report` has it."),
     ],
 )
@@ -138,7 +146,7 @@ def completions(*words: str) -> list[str]:
     ("words", "offered"),
     [
         (("re",), {"report", "reproduce"}),
-        (("run", "qalign-m"), {"qalign-mono", "qalign-mixed", "qalign-multi"}),
+        (("run", "qalign-m"), {"qalign-mono", "qalign-mixed"}),
         (("run", "--lang"), {"--languages", "--language-file"}),
         (("run", "monoreason", "--scale", "s"), {"sample"}),
         (("eval", "model", "--test", "ms"), {"msvamp"}),
@@ -147,6 +155,7 @@ def completions(*words: str) -> list[str]:
         (("check", "world-f"), {"world-flores"}),
         (("report", "results.json", "--format", "l"), {"latex"}),
         (("world", "s"), {"show"}),
+        (("list", "l"), {"languages"}),
     ],
 )
 def test_a_shell_completes_verbs_options_and_names(words: tuple[str, ...], offered: set[str]) -> None:

@@ -51,6 +51,13 @@ def languages(incomplete: str) -> list[str]:
     return [f"{before}{comma}{known}" for known in _beginning(LANGUAGES, code) if known not in given]
 
 
+def sections(incomplete: str) -> list[str]:
+    """What `list` lists."""
+    from ..systems.checks import SECTIONS
+
+    return _beginning(SECTIONS, incomplete)
+
+
 def words(*known: str) -> Callable[[str], list[str]]:
     """A completion from words that are known here."""
 

@@ -140,9 +140,11 @@ def report_command(
 
 
 @guarded
-def list_command() -> None:
+def list_command(
+    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants or languages. All by default.", autocompletion=completion.sections)] = None,
+) -> None:  # fmt: skip
     """List what has a name: systems, scales, benchmarks, corpora, variants, languages."""
     from ..systems.checks import overview
 
-    for table in overview():
+    for table in overview(section):
         show(table.rich(), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -62,8 +62,20 @@ def titles() -> Titles:
     )
 
 
-def overview() -> list[Table]:
-    """All that has a name, a table a kind."""
+def overview(section: str | None = None) -> list[Table]:
+    """What has a name, in tables: one section of `SECTIONS`, or all.
+
+    Raises:
+        SettingError: there is no such section.
+    """
+    if section is None:
+        return [table for tables in SECTIONS.values() for table in tables()]
+    if section not in SECTIONS:
+        raise SettingError(f"nothing is listed under '{section}': {nearest(section, SECTIONS)}")
+    return SECTIONS[section]()
+
+
+def _systems() -> list[Table]:
     return [
         Table(
             "Systems", ["name", "system", "published mGSM, mSVAMP (7B)"],
@@ -77,21 +89,44 @@ def overview() -> list[Table]:
             ["system", "size", "hub"],
             [[s.name, size, hub] for s in SYSTEMS.values() for size, hub in s.checkpoints.items()],
         ),
-        Table("Scales", ["name", "what"], [[s.name, s.title] for s in SCALES.values()]),
-        Table(
-            "Benchmarks", ["name", "title", "languages"],
-            [[b.name, b.title, " ".join(b.languages)] for b in BENCHMARKS.values()],
-        ),
-        Table(
-            "Corpora", ["name", "roles", "languages", "rows", "hub"],
-            [
-                [
-                    c.name, ", ".join(c.roles), " ".join(c.languages), f"{sum(c.published.values()):,}",
-                    c.hub.name if c.hub else "-",
-                ]
-                for c in CORPORA.values()
-            ],
-        ),
-        Table("Alignment variants", ["name", "what"], [[v.name, v.title] for v in VARIANTS.values()]),
-        Table("Languages", ["code", "name", "native"], [[row.code, row.name, row.native_name] for row in LANGUAGES.values()]),
     ]  # fmt: skip
+
+
+def _scales() -> list[Table]:
+    return [Table("Scales", ["name", "what"], [[s.name, s.title] for s in SCALES.values()])]
+
+
+def _benchmarks() -> list[Table]:
+    rows = [[b.name, b.title, " ".join(b.languages)] for b in BENCHMARKS.values()]
+    return [Table("Benchmarks", ["name", "title", "languages"], rows)]
+
+
+def _corpora() -> list[Table]:
+    rows = [
+        [
+            c.name, ", ".join(c.roles), " ".join(c.languages), f"{sum(c.published.values()):,}",
+            c.hub.name if c.hub else "-",
+        ]
+        for c in CORPORA.values()
+    ]  # fmt: skip
+    return [Table("Corpora", ["name", "roles", "languages", "rows", "hub"], rows)]
+
+
+def _variants() -> list[Table]:
+    return [Table("Alignment variants", ["name", "what"], [[v.name, v.title] for v in VARIANTS.values()])]
+
+
+def _languages_known() -> list[Table]:
+    rows = [[row.code, row.name, row.native_name] for row in LANGUAGES.values()]
+    return [Table("Languages", ["code", "name", "native"], rows)]
+
+
+SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
+    "systems": _systems,
+    "scales": _scales,
+    "benchmarks": _benchmarks,
+    "corpora": _corpora,
+    "variants": _variants,
+    "languages": _languages_known,
+}
+"""What `list` lists, section by section."""
