@@ -16,7 +16,7 @@ from qalign.cli import app
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "src" / "qalign"
 MODULES = sorted(SOURCE.rglob("*.py"))
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 # Data flows one way: a folder imports from those before it.
 FOLDERS = ("corpora", "alignment", "training", "generation", "evaluation", "reporting", "systems")
@@ -252,7 +252,7 @@ def words_of(command: str) -> list[str]:
         return command.split()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_the_commands_in_the_documents_exist(document: Path) -> None:
     known = commands()
     every_option = set().union(*known.values()) | {"--version"}
@@ -273,7 +273,7 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z][\w-]*):(?!=)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_the_make_targets_in_the_documents_exist(document: Path) -> None:
     for said in spoken(document):
         if match := re.match(r"make ((?:[a-z][\w-]*(?:\s+|$))+)", said):
@@ -289,7 +289,7 @@ def test_the_documents_speak_of_the_verbs_and_targets() -> None:
         assert re.search(rf"make {target}\b", readme), f"README.md does not show `make {target}`"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_the_files_that_documents_link_to_exist(document: Path) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         if "://" not in link:

@@ -35,7 +35,7 @@ TOY_TRAINING = replace(
     too_long="error",
     precision="float32",
 )
-"""For the base of the embedded world, of a million parameters; what was tried is in docs/log.md."""
+"""For the base of the embedded world, of a million parameters; what was tried is in docs/dev/log.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The base of the embedded world: a small LLaMA that has read the world's text, and nothing else.
 
 What makes a model of a million parameters fit for the study: large embeddings and small projections at first, small
-batches, and text that repeats itself, so that it learns to copy (docs/log.md has what did not work).
+batches, and text that repeats itself, so that it learns to copy (docs/dev/log.md has what did not work).
 """
 
 from __future__ import annotations
