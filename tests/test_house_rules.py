@@ -39,6 +39,7 @@ LEAVES = {
     "huggingface": {"errors", "untrusted"},
     "revisions": {"errors", "huggingface", "records", "untrusted"},
     "resources": set(),
+    "wording": set(),
     "schedule": set(),
     "placement": set(),
     "progress": {"terminal", "untrusted"},

@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .terminal import say
+from .terminal import log
 from .untrusted import printable
 
 SECONDS_PER_LINE = 20.0
@@ -51,7 +51,7 @@ class Bar:
                 self._printed = now
                 rate = (self.done - self._first) / max(now - self._started, 1e-9)
                 left = (self.total - self.done) / rate if rate else 0.0
-                say(f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left")
+                log(f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

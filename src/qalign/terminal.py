@@ -10,6 +10,8 @@ import io
 import os
 import re
 import sys
+import textwrap
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """The exit status when a reader such as `head` has gone: what a shell reports of a program that SIGPIPE ended."""
 WIDTH = 200
-"""Characters in a line of a table where there is no terminal."""
+"""Characters in a line of a table where there is no terminal, and COLUMNS does not say."""
 
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -95,13 +97,26 @@ def show(*things: Any) -> None:
     console = Console(
         file=rendered,
         force_terminal=is_terminal or None,
-        width=None if is_terminal else WIDTH,
+        width=None if is_terminal or os.environ.get("COLUMNS", "").isdecimal() else WIDTH,
         highlight=False,
         markup=False,
     )
-    things = tuple(_without_control(thing, False) if isinstance(thing, str) else thing for thing in things)
+    things = tuple(
+        _wrapped(_without_control(thing, False), console.width if is_terminal else None)
+        if isinstance(thing, str)
+        else thing
+        for thing in things
+    )
     console.print(*things, soft_wrap=all(isinstance(thing, str) for thing in things))
     write(_without_control(rendered.getvalue(), console.is_terminal), end="")
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    """A text in lines that fit a terminal, broken between words; a longer word, such as a path, stays whole."""
+    if width is None or all(len(line) <= width for line in text.split("\n")):
+        return text
+    lines = (textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
+    return "\n".join("\n".join(wrapped) for wrapped in lines)
 
 
 class _Rendered(io.StringIO):
@@ -130,6 +145,15 @@ def say(text: str = "") -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         _discard(sys.stderr)
+
+
+def log(text: str) -> None:
+    """Says a line of a run that is going on; with the time, where standard error is not a terminal but a log."""
+    try:
+        on_terminal = sys.stderr.isatty()
+    except ValueError:  # it was closed
+        on_terminal = False
+    say(text if on_terminal else f"{time.strftime('%H:%M:%S')} {text}")
 
 
 def _say_lines(text: str) -> None:

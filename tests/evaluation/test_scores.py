@@ -17,10 +17,12 @@ from qalign.evaluation.scores import (
     NON_ENGLISH,
     Score,
     clustered_standard_error,
+    interval,
     judge,
     judge_one,
     mean_of_means,
     score,
+    wilson,
 )
 from qalign.languages import LANGUAGES
 from qalign.records import Finish, Judgement, Prediction, Problem
@@ -202,3 +204,34 @@ def test_nothing_that_is_missing_becomes_fewer_rows() -> None:
         judge([Problem("0", "en", "?", None, None, "t")], answers[:1], LANGUAGES)
     with pytest.raises(DataError, match="there is nothing to score"):
         score([])
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 10), (10, 10), (1, 10), (5, 10), (0, 1), (1, 1), (0, 2500), (123, 250)])
+def test_the_interval_of_a_proportion_is_wilson_s(right: int, n: int) -> None:
+    from scipy.stats import binomtest
+
+    expected = binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-9)
+
+
+def test_nothing_right_of_ten_is_not_known_to_be_nothing() -> None:
+    assert interval(0.0, 0.0, 10) == pytest.approx((0.0, 27.7533), abs=1e-3)
+    assert interval(100.0, 0.0, 10) == pytest.approx((72.2467, 100.0), abs=1e-3)
+
+
+def answer(code: str, key: str, right: bool) -> Judgement:
+    prediction = Prediction(key, code, "1" if right else "2", "", 1, "stop")
+    return judge_one(prediction, "1", LANGUAGES[code])
+
+
+def test_the_interval_of_a_mean_over_languages_counts_problems_and_not_answers() -> None:
+    """Ten languages that are right together are worth one: the standard error says so, and the interval follows it."""
+    alike = [answer(code, str(n), right=n < 5) for code in ("de", "fr", "en") for n in range(20)]
+    apart = [answer(code, f"{code}{n}", right=n < 5) for code in ("de", "fr", "en") for n in range(20)]
+    widths = []
+    for judgements in (alike, apart):
+        average = score(judgements)["average"]
+        low, high = interval(average.strict, average.standard_error, 20)
+        widths.append(high - low)
+    assert widths[0] == pytest.approx(widths[1] * 3**0.5, rel=0.1)
+    assert wilson(0.25, 19) == pytest.approx(interval(25.0, score(alike)["average"].standard_error, 20))

@@ -179,7 +179,8 @@ def test_halves_of_surrogate_pairs_are_mended_and_said(
     placement = Placement(quiet=True, endpoint=url, served_model="m")
     found = generate(problems, open_backend(tmp_path, DECODING, placement), tmp_path, {}, "mGSM", placement)
     assert [p.text for p in found] == ["\ufffd the answer is 1", "\U0001f600 2", "\ufffd\ufffd 3"]
-    assert capsys.readouterr().err == "mGSM: 2 answers held half of a surrogate pair; U+FFFD stands in its place\n"
+    said = capsys.readouterr().err
+    assert said[9:] == "mGSM: 2 answers held half of a surrogate pair; U+FFFD stands in its place\n"
     assert (
         generate(
             problems,

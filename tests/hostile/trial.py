@@ -156,6 +156,7 @@ def said(result: Result) -> str | None:
 
 def _is_progress(line: str) -> bool:
     """Whether a line tells how a run gets on: stages, bars, and requests that are sent again."""
+    line = re.sub(r"^\d\d:\d\d:\d\d ", "", line)
     return line.startswith(("start: ", "go on: ", "done: ", "  ")) or line.endswith("it is asked again")
 
 

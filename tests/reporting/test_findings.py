@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qalign.reporting.findings import comparison, findings, p_text
+from qalign.reporting.findings import comparison, findings, headlines, p_text
 from qalign.reporting.titles import Titles
 
 TITLES = Titles({"qalign-mono": "QAlign", "monoreason": "MonoReason", "multireason": "MultiReason"}, {"mgsm": "mGSM"})
@@ -26,7 +26,7 @@ def row(a: str, b: str, group: str, difference: float, low: float, high: float, 
 
 
 def found(*systems: str, turned: bool) -> dict[str, Any]:
-    """QAlign beside the others, compared in the order of the systems: a is the one that stands first."""
+    """QAlign versus the others, compared in the order of the systems: a is the one that stands first."""
     rows = [
         row("qalign-mono", "monoreason", "non_english", 20.0, 15.5, 24.25, 0.0001),
         row("qalign-mono", "monoreason", "en", 1.0, -3.0, 5.0, 0.6),
@@ -44,10 +44,10 @@ def found(*systems: str, turned: bool) -> dict[str, Any]:
 
 
 SENTENCES = [
-    "mGSM: over the 2 languages other than English QAlign answers 60.0% of the problems right and MonoReason 40.0%, a "
-    "difference of +20.0 points (95% interval 15.5 to 24.2, p < 0.001); in English +1.0 points.",
-    "mGSM: over the 2 languages other than English QAlign answers 60.0% of the problems right and MultiReason 50.0%, a "
-    "difference of +10.0 points (95% interval 2.0 to 18.0, p = 0.012); in English +16.0 points.",
+    "mGSM, 2 languages other than English: QAlign solves 60.0% and MonoReason 40.0%, +20.0 points (95% interval 15.5 to "
+    "24.2, p < 0.001); in English +1.0 points.",
+    "mGSM, 2 languages other than English: QAlign solves 60.0% and MultiReason 50.0%, +10.0 points (95% interval 2.0 to "
+    "18.0, p = 0.012); in English +16.0 points.",
 ]
 
 
@@ -56,6 +56,7 @@ def test_a_sentence_is_the_same_whichever_way_the_comparison_was_made(turned: bo
     order = ("monoreason", "multireason", "qalign-mono")
     assert findings(found(*(order if turned else order[::-1]), turned=turned), TITLES) == SENTENCES
     assert findings(found("monoreason", "qalign-mono", turned=turned), TITLES) == SENTENCES[:1]
+    assert headlines(found(*order, turned=turned), TITLES) == SENTENCES[:1], "a run ends with one for each benchmark"
 
 
 def test_a_comparison_turned_round_is_whole() -> None:
@@ -73,16 +74,14 @@ def test_no_difference_has_no_sign_of_a_loss() -> None:
         row("monoreason", "qalign-mono", group, 0.0, 0.0, 0.0, 1.0) for group in ("non_english", "en")
     ]
     (sentence,) = findings(made, TITLES)
-    assert "+0.0 points (95% interval 0.0 to 0.0, p = 1.000); in English +0.0 points." in sentence
+    assert sentence.endswith("no difference on any problem (95% interval -3.7 to 3.7); in English +0.0 points.")
 
 
 def test_without_qalign_the_first_two_are_compared_and_one_alone_is_not() -> None:
     made = found("monoreason", "multireason", turned=False)
     made["comparisons"] = [row("monoreason", "multireason", "non_english", -10.0, -14.0, -6.0, 0.001)]
     (sentence,) = findings(made, TITLES)
-    assert (
-        "MonoReason answers 40.0% of the problems right and MultiReason 50.0%, a difference of -10.0 points" in sentence
-    )
+    assert "MonoReason solves 40.0% and MultiReason 50.0%, -10.0 points" in sentence
     assert sentence.endswith("p = 0.001)."), "English was not measured"
     assert findings(found("qalign-mono", turned=False), TITLES) == []
     assert findings({"systems": {}}, TITLES) == []

@@ -58,7 +58,15 @@ def test_results_stand_beside_the_published_ones(found: dict[str, object]) -> No
 
 def test_the_training_table_names_what_was_cut_and_what_was_adopted(found: dict[str, object]) -> None:
     training = tables(found, Titles())[1]
-    assert training.rows[0] == ["sft: response-alignment", "1,000", "20,000", "5,000", "8", "5.000 -> 2.500", "4 cut"]
+    assert training.rows[0] == [
+        "sft: response-alignment",
+        "1,000",
+        "20,000",
+        "5,000",
+        "8",
+        "5.000 -> 2.500",
+        "4 truncated",
+    ]
     assert training.rows[1][0] == "mine: response-alignment (adopted)"
     assert all(len(row) == len(training.columns) for row in training.rows)
 

@@ -40,7 +40,7 @@ class Answer:
 
     def started(self) -> list[str]:
         """The stages that it started, with their hashes."""
-        return [line.split()[-1] for line in self.err.splitlines() if line.startswith("start:")]
+        return [line.split()[-1] for line in self.err.splitlines() if " start: " in line]
 
 
 def reproduce(data: OwnData, runs: Path, *words: str, seeds: str = ",".join(SEEDS)) -> Answer:
@@ -104,12 +104,7 @@ def test_the_results_hold_both_seeds_and_what_was_found(reproduced: Reproduced) 
 
 
 def test_the_tables_are_printed_and_written(reproduced: Reproduced) -> None:
-    for title in (
-        "Results",
-        "Differences between systems",
-        "Consistency with English",
-        "The claims of the study, here",
-    ):
+    for title in ("Results", "The claims of the study, here"):
         assert title in reproduced.answer.out
     assert "4 problems a language; base tiny, scale toy, seed 1, 2" in reproduced.answer.out
     assert "McNemar" not in reproduced.answer.out, "that test is for one run"

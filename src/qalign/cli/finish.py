@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..placement import Placement
-from ..terminal import say, show
+from ..terminal import log, say, show
 
 if TYPE_CHECKING:
     from ..pipeline import Stage
@@ -44,7 +45,7 @@ def make(comparison: list[Any], study: Study, placement: Placement) -> None:
 
     def report(event: str, stage: Stage) -> None:
         if event in words and not placement.quiet:
-            say(f"{words[event]}: {stage.folder_name}")
+            log(f"{words[event]}: {stage.folder_name}")
 
     readiness.check(comparison, study.runs, placement)
     with open_workers(placement.jobs, gpu_groups(placement)) as workers:
@@ -63,9 +64,10 @@ def folder_name(kind: str, seeds: list[str], stages: list[Stage]) -> str:
 
 
 def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, answers: Any, folder: Path) -> None:
-    """Writes results, tables, figures and page; prints the tables and the findings."""
+    """Writes results, tables, figures and page; prints the results and the findings."""
+    from ..reporting.findings import headlines
     from ..reporting.provenance import model_lines
-    from ..reporting.results import write
+    from ..reporting.results import last_tables, write
 
     files = write(found, made, folder, names)
     try:
@@ -77,10 +79,11 @@ def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, ans
         files = [folder / "index.html", folder / "figures", *files]
     except ModuleNotFoundError as error:
         say(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'")
-    for table in reversed(made):  # the results last, where a reader of a terminal looks
+    for table in last_tables(found, names):
         show(table.rich(), "")
-    for finding in found.get("findings", ()):
-        show(finding)
+    for sentence in headlines(found, names):
+        show(sentence)
     for line in model_lines(found, names):
         show(line)
-    show("Written: " + ", ".join(map(str, files)))
+    show(f"Results: {files[0]}")
+    show(f"All tables: qalign report {shlex.quote(str(folder / 'results.json'))}")

@@ -19,6 +19,8 @@ from .extraction import outcome, paper, strict
 
 AVERAGE = "average"
 NON_ENGLISH = "non_english"
+NORMAL_975 = 1.959963984540054
+"""The 97.5% quantile of the standard normal distribution."""
 _OUTCOMES = ("correct", "wrong", "unanswered", "cut_off")
 
 
@@ -133,3 +135,31 @@ def clustered_standard_error(groups: Sequence[Sequence[tuple[str, float]]]) -> f
     if clusters < 2:
         return 0.0
     return math.sqrt(clusters / (clusters - 1) * sum(total * total for total in within.values()))
+
+
+def wilson(proportion: float, n: float) -> tuple[float, float]:
+    """The 95% interval of a proportion (0 to 1) that was seen in `n` trials, in percent.
+
+    Wilson's score interval (Wilson 1927, Journal of the American Statistical Association 22; as in
+    `scipy.stats.binomtest(k, n).proportion_ci(method="wilson")`). Unlike mean ± 1.96 s.e., it is not 0 to 0 for 0 of 10.
+    `n` need not be whole. 0 to 100 for no trials.
+    """
+    if n <= 0:
+        return 0.0, 100.0
+    spread = NORMAL_975**2 / n
+    centre = (proportion + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * proportion * (1 - proportion) + spread * spread / 4) / (1 + spread)
+    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+
+
+def interval(accuracy: float, standard_error: float, problems: int) -> tuple[float, float]:
+    """The 95% interval of an accuracy, all in percent.
+
+    Wilson's, with the number of independent answers that the standard error amounts to (Korn & Graubard 1998, Survey
+    Methodology 24). That is below the number of answers, for answers to one problem in ten languages go together. Where
+    the standard error is 0, each of the `problems` counts once.
+    """
+    share = accuracy / 100
+    if standard_error <= 0 or not 0 < share < 1:
+        return wilson(share, problems)
+    return wilson(share, share * (1 - share) / (standard_error / 100) ** 2)

@@ -19,7 +19,7 @@ from ..errors import ModelError
 from ..placement import Placement
 from ..records import sha256
 from ..redaction import SHORTEST_IN_TEXT, redacted, without
-from ..terminal import say
+from ..terminal import log
 from ..untrusted import printable
 from .bounded import Address, SilenceError, UnboundedError, address, in_words, open_client
 from .protocol import Completion, DecodingConfig, Request, seed_of
@@ -152,7 +152,7 @@ class Endpoint:
         """Says now and then that something fails and is tried again."""
         if time.monotonic() - self._noticed >= SECONDS_BETWEEN_NOTICES:
             self._noticed = time.monotonic()
-            say(redacted(f"{self.server.url}: {failure}; it is asked again", self.server.secrets))
+            log(redacted(f"{self.server.url}: {failure}; it is asked again", self.server.secrets))
 
 
 async def _next(answers: AsyncIterator[Completion]) -> Completion | None:

@@ -22,7 +22,7 @@ from ..errors import DataError, StageError
 from ..placement import Placement
 from ..progress import Bar
 from ..records import Finish, Prediction, Problem, atomic_file, sha256
-from ..terminal import say
+from ..terminal import log
 from ..untrusted import parse_json, with_whole_pairs
 from .protocol import Backend, Completion, Request
 
@@ -84,7 +84,7 @@ def generate(
                     keep([answered[key] for key in chunk])
         finally:
             if mended:
-                say(f"{title}: {mended:,} answers held half of a surrogate pair; U+FFFD stands in its place")
+                log(f"{title}: {mended:,} answers held half of a surrogate pair; U+FFFD stands in its place")
     return [done[key] for key in by_key]
 
 
@@ -145,7 +145,7 @@ def _taken_over(
             }
     if len(good) < len(lines):
         if damaged := sum(line.endswith(b"\n") for line in lines) - len(good):  # a torn last line is an interruption
-            say(f"{kept}: {damaged} lines of kept answers are damaged; what they held is asked again")
+            log(f"{kept}: {damaged} lines of kept answers are damaged; what they held is asked again")
         with atomic_file(kept) as temporary:
             temporary.write_bytes(b"".join(good))
     return done, size

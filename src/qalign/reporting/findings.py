@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..evaluation.scores import NON_ENGLISH
+from ..evaluation.scores import AVERAGE, NON_ENGLISH, wilson
+from ..wording import counted
 from .titles import Titles
 
 METHOD = "qalign-mono"
-BESIDE = ("monoreason", "multireason")
+BASELINES = ("monoreason", "multireason")
 """The system of the study, and those that it is measured against first."""
 
 
 def findings(found: Mapping[str, Any], titles: Titles) -> list[str]:
-    """One sentence for each benchmark and pair: QAlign beside MonoReason and MultiReason where they are there, else the
-    first two systems."""
+    """One sentence for each benchmark and pair: QAlign versus MonoReason and MultiReason, or else the first two systems."""
+    return [sentence for sentences in _by_benchmark(found, titles) for sentence in sentences]
+
+
+def headlines(found: Mapping[str, Any], titles: Titles) -> list[str]:
+    """The first finding on each benchmark, for the end of a run."""
+    return [sentences[0] for sentences in _by_benchmark(found, titles) if sentences]
+
+
+def _by_benchmark(found: Mapping[str, Any], titles: Titles) -> list[list[str]]:
     systems = list(found["systems"])
-    pairs = [(METHOD, other) for other in BESIDE if other in systems and METHOD in systems] or [tuple(systems[:2])]
+    pairs = [(METHOD, other) for other in BASELINES if other in systems and METHOD in systems] or [tuple(systems[:2])]
     benchmarks = dict.fromkeys(row["benchmark"] for row in found.get("comparisons", ()))
-    told = [_finding(found, titles, benchmark, *pair) for benchmark in benchmarks for pair in pairs if len(pair) == 2]
-    return [sentence for sentence in told if sentence]
+    sentences = [
+        [_finding(found, titles, benchmark, *pair) for pair in pairs if len(pair) == 2] for benchmark in benchmarks
+    ]
+    return [[sentence for sentence in row if sentence] for row in sentences]
 
 
 def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, a: str, b: str) -> str:
@@ -28,19 +39,40 @@ def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, a: str, b
     if others is None:
         return ""
     scores = [found["systems"][name][benchmark] for name in (a, b)]
-    at = titles.benchmark(benchmark)
-    count = sum(code not in ("en", "average", NON_ENGLISH) for code in scores[0])
+    languages = counted(sum(code not in ("en", AVERAGE, NON_ENGLISH) for code in scores[0]), "language")
     text = (
-        f"{at}: over the {count} languages other than English {titles.system(a)} answers {scores[0][NON_ENGLISH]['strict']:.1f}% "
-        f"of the problems right and {titles.system(b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, a difference of "
+        f"{titles.benchmark(benchmark)}, {languages} other than English: {titles.system(a)} solves "
+        f"{scores[0][NON_ENGLISH]['strict']:.1f}% and {titles.system(b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, "
         f"{difference_text(others)}"
     )
     return f"{text}; in English {english['difference']:+.1f} points." if english else f"{text}."
 
 
 def difference_text(row: Mapping[str, Any]) -> str:
-    """`+31.2 points (95% interval 28.0 to 34.1, p < 0.001)`."""
-    return f"{row['difference']:+.1f} points (95% interval {row['low']:.1f} to {row['high']:.1f}, {p_text(row['p_adjusted'])})"
+    """`+31.2 points (95% interval 28.0 to 34.1, p < 0.001)`; no p where no problem tells two systems apart."""
+    low, high = bounds(row)
+    interval = f"95% interval {low:.1f} to {high:.1f}"
+    if is_same(row):
+        return f"no difference on any problem ({interval})"
+    return f"{row['difference']:+.1f} points ({interval}, {p_text(row['p_adjusted'])})"
+
+
+def is_same(row: Mapping[str, Any]) -> bool:
+    """Whether a comparison found no problem at all on which two systems differ."""
+    return bool(row["difference"] == row["low"] == row["high"] == 0)
+
+
+def bounds(row: Mapping[str, Any]) -> tuple[float, float]:
+    """The 95% interval of a comparison, in points.
+
+    Where all problems differ alike, every resample of the bootstrap is the same and its interval a point. Then Wilson's
+    bound for 0 of n says how many problems might differ otherwise, by 100 points either way.
+    """
+    if row["low"] != row["high"]:
+        return row["low"], row["high"]
+    odd = wilson(0.0, row["n"])[1]
+    middle = row["difference"] * (1 - odd / 100)
+    return max(-100.0, middle - odd), min(100.0, middle + odd)
 
 
 def p_text(p: float) -> str:

@@ -18,10 +18,10 @@ from typing import Any
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file
 from . import provenance
+from .accuracies import SIZES
 from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
 from .findings import p_value
-from .results import SIZES
 from .titles import Titles
 from .view import (
     Curves,

@@ -1,25 +1,26 @@
-"""`results.json` and the table that puts results beside the published ones. The form is documented in docs/results.md."""
+"""`results.json` and the tables of it. The form is documented in docs/results.md."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
-from ..languages import STUDY
 from ..records import atomic_file, write_json
 from ..untrusted import parse_json
 from . import provenance
-from .findings import p_value
+from .accuracies import accuracy_table, agreement_table, summary_table, too_long
+from .accuracies import score_table as score_table
+from .findings import bounds, is_same, p_value
 from .schema import check
 from .tables import Table, without_formula
 from .titles import Titles
 
 FORMAT = "qalign-results"
 VERSION = 1
-SIZES = ("7B", "13B")
 
 
 def results(
@@ -52,58 +53,27 @@ def tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
 
     `titles` are names for people of systems and benchmarks.
     """
-    made = [_results_table(found, titles)]
+    made = [accuracy_table(found, titles)]
     if found.get("comparisons"):
         made.append(_comparisons_table(found, titles))
     if found.get("consistency"):
-        made.append(_consistency_table(found, titles))
+        made.append(agreement_table(found, titles))
     if found.get("claims"):
         made.append(_claims_table(found))
     if any(found["trained_on"].values()):
         made += [_training_table(found, titles), _mixture_table(found)]
     if found.get("corpora"):
         made.append(_corpora_table(found["corpora"]))
-    return made
+    return [table for table in made if table.rows]
 
 
-def _results_table(found: Mapping[str, Any], titles: Titles) -> Table:
-    systems: Mapping[str, Mapping[str, Mapping[str, Any]]] = found["systems"]
-    benchmarks = list(dict.fromkeys(benchmark for scores in systems.values() for benchmark in scores))
-    rows = [(b, name, scores[b]) for b in benchmarks for name, scores in systems.items() if b in scores]
-    there = {code: None for _, _, row in rows for code in row if code not in (AVERAGE, NON_ENGLISH)}
-    languages = [*(code for code in STUDY if code in there), *(code for code in there if code not in STUDY)]
-    with_published = any(found["published"].get(name, {}).get(benchmark) for benchmark, name, _ in rows)
-    columns = [
-        "system",
-        "benchmark",
-        *languages,
-        "average ± s.e.",
-        "non-English",
-        "paper rule",
-        "wrong",
-        "no answer",
-        "cut off",
-    ]
-    columns += [f"published {size}" for size in SIZES] if with_published else []
-    body = []
-    for benchmark, name, row in rows:
-        average = row[AVERAGE]
-        cells = [titles.system(name), titles.benchmark(benchmark)]
-        cells += [f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages]
-        cells += [f"{average['strict']:.1f} ± {average['standard_error']:.1f}"]
-        cells += [f"{row[NON_ENGLISH]['strict']:.1f}" if NON_ENGLISH in row else "-", f"{average['paper']:.1f}"]
-        cells += [str(average[count]) for count in ("wrong", "unanswered", "cut_off")]
-        if with_published:
-            figures = found["published"].get(name, {}).get(benchmark, {})
-            cells += [f"{figures[size]:.1f}" if size in figures else "-" for size in SIZES]
-        body.append(cells)
-    seeds = len(found.get("seeds", ())) or 1  # `n` counts the answers under all of them
-    counts = sorted({row[code]["n"] // seeds for _, _, row in rows for code in languages if code in row})
-    asked = " to ".join(dict.fromkeys(map(str, (*counts[:1], *counts[-1:])))) or "no"
-    note = f"Accuracy in percent under the strict rule; {asked} problems a language; {_run_line(found['run'])}."
-    if with_published:
-        note += " Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817)."
-    return Table("Results", columns, body, note)
+def last_tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
+    """The tables that a run ends with: the verdicts on claims, if there are such, and the results.
+
+    A terminal too narrow for all languages gets English, the others and the average; `qalign report` shows the rest.
+    """
+    results_table = replace(accuracy_table(found, titles), narrow=(summary_table(found, titles),))
+    return [*([_claims_table(found)] if found.get("claims") else []), results_table]
 
 
 def _comparisons_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -115,40 +85,28 @@ def _comparisons_table(found: Mapping[str, Any], titles: Titles) -> Table:
             titles.benchmark(row["benchmark"]),
             names[row["group"]],
             f"{row['difference']:+.1f}",
-            f"{row['low']:.1f} to {row['high']:.1f}",
-            p_value(row["p_adjusted"]),
+            "{:.1f} to {:.1f}".format(*bounds(row)),
+            "-" if is_same(row) else p_value(row["p_adjusted"]),
         ]
         for row in found["comparisons"]
         if row["group"] in (NON_ENGLISH, "en")
     ]
     one_run = any(row.get("only_a") is not None for row in found["comparisons"])  # means over several have no counts
     exact = " (in English alone by McNemar's exact test)" if one_run else ""
+    note = (
+        "On the same problems, clustered by problem. Intervals by the paired bootstrap; p by a paired t test over problems"
+        f"{exact}, after Holm's correction for the number of comparisons."
+    )
+    if any(row["low"] == row["high"] for row in found["comparisons"] if row["group"] in (NON_ENGLISH, "en")):
+        note += (
+            " Where all problems differ alike, the interval is Wilson's bound; without any difference there is no p."
+        )
     return Table(
         "Differences between systems",
         ["difference", "benchmark", "languages", "points", "95% interval", "p"],
         body,
-        "On the same problems, clustered by problem; intervals by the paired bootstrap; p by a paired t test over problems"
-        f"{exact}, after Holm's correction for the number of comparisons.",
+        note,
     )
-
-
-def _consistency_table(found: Mapping[str, Any], titles: Titles) -> Table:
-    """How far answers agree with those to the same problem in English."""
-    rows = [(name, b, found_) for name, by in found["consistency"].items() for b, found_ in by.items()]
-    codes = [code for code in STUDY if any(code in row["with_english"] for _, _, row in rows)]
-    codes += [code for code in dict.fromkeys(c for _, _, row in rows for c in row["with_english"]) if code not in codes]
-    body = [
-        [
-            titles.system(name),
-            titles.benchmark(benchmark),
-            *(f"{row['with_english'][code]['agree']:.1f}" if code in row["with_english"] else "-" for code in codes),
-            f"{row['mean_with_english']['agree']:.1f} ± {row['mean_with_english']['standard_error']:.1f}",
-        ]
-        for name, benchmark, row in rows
-        if row["mean_with_english"]
-    ]
-    note = "Percent of problems with the same number as the answer to the English question, right or wrong."
-    return Table("Consistency with English", ["system", "benchmark", *codes, "mean ± s.e."], body, note)
 
 
 def _claims_table(found: Mapping[str, Any]) -> Table:
@@ -165,7 +123,7 @@ def _training_table(found: Mapping[str, Any], titles: Titles) -> Table:
             f"{stage['supervised_tokens']:,}",
             f"{stage['steps']:,}",
             f"{stage['first_loss']:.3f} -> {stage['last_loss']:.3f}",
-            _too_long(stage["too_long"]),
+            too_long([stage["too_long"]]) or "-",
         ]
         if "steps" in stage
         else [
@@ -226,28 +184,6 @@ def _corpora_table(corpora: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def _too_long(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """`12 dropped, 3 cut`, or `-`."""
-    words = {"drop": "dropped", "cut": "cut"}
-    return ", ".join(f"{sum(by_language.values()):,} {words[what]}" for what, by_language in counts.items()) or "-"
-
-
-def score_table(title: str, scores: Mapping[str, Mapping[str, Any]], note: str = "") -> Table:
-    """The scores of one set of predictions, a row a language."""
-    columns = ["language", "n", "strict ± s.e.", "paper ± s.e.", "correct", "wrong", "no answer", "cut off"]
-    rows = [
-        [
-            code.replace("_", "-"),
-            f"{row['n']:,}",
-            f"{row['strict']:.1f} ± {row['standard_error']:.1f}",
-            f"{row['paper']:.1f} ± {row['standard_error_paper']:.1f}",
-            *[f"{row[count]:,}" for count in ("correct", "wrong", "unanswered", "cut_off")],
-        ]
-        for code, row in scores.items()
-    ]
-    return Table(title, columns, rows, note)
-
-
 def load(path: Path) -> dict[str, Any]:
     """A `results.json`.
 
@@ -262,10 +198,6 @@ def load(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is no {FORMAT} of version {VERSION}; give the results.json of a run")
     check(found, str(path))
     return found
-
-
-def _run_line(run: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in run.items() if isinstance(value, str | int))
 
 
 def write(found: Mapping[str, Any], made: Sequence[Table], folder: Path, titles: Titles | None = None) -> list[Path]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..untrusted import printable
+from .fitted import Fitted, one_line
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -24,12 +25,15 @@ _FORMULA = re.compile(r"(?:^|(?<=[;|]))(?=[\s'\"\u2018-\u201f]*[=+@\uff1d\uff0b\
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under column heads; the first column is set left, the others right. `note` stands below."""
+    """Rows of text under column heads; the first column is set left, the others right."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    """Text that stands below."""
+    narrow: Sequence[Table] = ()
+    """The tables that show the same on a terminal that is too narrow for this one."""
 
     def markdown(self) -> str:
         """GitHub's Markdown."""
@@ -47,7 +51,7 @@ class Table:
         head = r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}"
         body = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
         lines = [
-            f"% {_plain(self.title)}",
+            f"% {one_line(self.title)}",
             head,
             r"\toprule",
             body[0],
@@ -56,7 +60,7 @@ class Table:
             r"\bottomrule",
             r"\end{tabular}",
         ]
-        return "\n".join([*lines, *([f"% {_plain(self.note)}"] if self.note else []), ""])
+        return "\n".join([*lines, *([f"% {one_line(self.note)}"] if self.note else []), ""])
 
     def csv(self) -> str:
         """Comma-separated values with the column heads first; no cell of them is a formula to a spreadsheet."""
@@ -67,21 +71,8 @@ class Table:
         return out.getvalue()
 
     def rich(self) -> Any:
-        """The table for a terminal."""
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = RichTable(
-            title=Text(_plain(self.title)),
-            caption=Text(_plain(self.note)) if self.note else None,
-            title_justify="left",
-            caption_justify="left",
-        )
-        for number, column in enumerate(self.columns):
-            table.add_column(Text(_plain(column)), justify="left" if number == 0 else "right", no_wrap=number == 0)
-        for row in self.rows:
-            table.add_row(*[Text(_plain(cell)) for cell in row])
-        return table
+        """The table for a terminal, at the width that there is."""
+        return Fitted(self)
 
 
 def _bar(cells: Sequence[str]) -> str:
@@ -98,13 +89,8 @@ def without_formula(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", _plain(text))
+    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", one_line(text))
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _plain(text))
-
-
-def _plain(text: str) -> str:
-    """One line without control characters: what a model wrote may not steer a terminal."""
-    return printable(" ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in one_line(text))

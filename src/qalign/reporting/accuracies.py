@@ -1,0 +1,260 @@
+"""The tables of accuracies: in full, and for a narrow terminal, where languages are rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..evaluation.scores import AVERAGE, NON_ENGLISH, interval, wilson
+from ..languages import STUDY
+from .tables import Table
+from .titles import Titles
+
+SIZES = ("7B", "13B")
+"""Of the published models."""
+FEW = 100
+"""Problems below which the uncertainty of one language is said."""
+
+Scores = Mapping[str, Mapping[str, Any]]
+
+
+def accuracy_table(found: Mapping[str, Any], titles: Titles) -> Table:
+    """A row for each system and benchmark: every language, means, what went wrong, what was published."""
+    seeds = len(found.get("seeds", ())) or 1  # `n` counts the answers under all of them
+    rows = _rows(found)
+    languages = _languages(row for _, _, row in rows)
+    published = _with_published(found)
+    columns = [
+        "system", "benchmark", *languages, "average ± s.e.", "non-English", "paper rule", "wrong", "no answer", "truncated",
+        *published,
+    ]  # fmt: skip
+    body = [
+        [
+            titles.system(name),
+            titles.benchmark(benchmark),
+            *(f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages),
+            with_error(row[AVERAGE], problems(row, seeds)),
+            f"{row[NON_ENGLISH]['strict']:.1f}" if NON_ENGLISH in row else "-",
+            *_answers(row),
+            *_published(found, name, benchmark, published),
+        ]
+        for benchmark, name, row in rows
+    ]
+    narrow = (summary_table(found, titles), *_language_tables(rows, languages, titles), _answer_table(found, titles))
+    return Table("Results", columns, body, _note(found, seeds), narrow)
+
+
+def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
+    """A row for each system and benchmark: English, the other languages, all."""
+    seeds = len(found.get("seeds", ())) or 1
+    body = [
+        [
+            titles.system(name),
+            titles.benchmark(benchmark),
+            *(f"{row[code]['strict']:.1f}" if code in row else "-" for code in ("en", NON_ENGLISH)),
+            with_error(row[AVERAGE], problems(row, seeds)),
+        ]
+        for benchmark, name, row in _rows(found)
+    ]
+    return Table(
+        "Results", ["system", "benchmark", "English", "non-English", "average ± s.e."], body, _note(found, seeds)
+    )
+
+
+def with_error(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
+    """`45.0 ± 2.1`; where all answers are alike, and the standard error 0, `0.0 (0.0 to 27.8)`, an interval by Wilson."""
+    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
+    if error:
+        return f"{score[rule]:.1f} ± {error:.1f}"
+    return f"{score[rule]:.1f} ({interval_text(score, count, rule)})"
+
+
+def interval_text(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
+    """`0.0 to 27.8`: the 95% interval of an accuracy on `count` problems."""
+    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
+    low, high = interval(score[rule], error, count)
+    return f"{low:.1f} to {high:.1f}"
+
+
+def problems(scores: Scores, seeds: int = 1) -> int:
+    """The problems that each language has, the fewest where they differ; answers under several seeds count once."""
+    counts = [score["n"] // seeds for code, score in scores.items() if code not in (AVERAGE, NON_ENGLISH)]
+    return min(counts, default=scores[AVERAGE]["n"] // seeds if AVERAGE in scores else 0)
+
+
+def score_table(title: str, scores: Scores, note: str = "") -> Table:
+    """The scores of one set of predictions, a row a language."""
+    columns = [
+        "language", "n", "strict ± s.e.", "95% interval", "paper ± s.e.", "correct", "wrong", "no answer", "truncated",
+    ]  # fmt: skip
+    rows = []
+    for code, score in scores.items():
+        count = problems(scores) if code in (AVERAGE, NON_ENGLISH) else score["n"]
+        rows.append(
+            [
+                code.replace("_", "-"),
+                f"{score['n']:,}",
+                f"{score['strict']:.1f} ± {score['standard_error']:.1f}"
+                if score["standard_error"]
+                else f"{score['strict']:.1f}",
+                interval_text(score, count),
+                with_error(score, count, "paper"),
+                *(f"{score[outcome]:,}" for outcome in ("correct", "wrong", "unanswered", "cut_off")),
+            ]
+        )
+    return Table(title, columns, rows, f"Intervals by Wilson's method. {note}".strip())
+
+
+def agreement_table(found: Mapping[str, Any], titles: Titles) -> Table:
+    """How far answers agree with those to the same problem in English."""
+    rows = [
+        (benchmark, name, row)
+        for name, by_benchmark in found["consistency"].items()
+        for benchmark, row in by_benchmark.items()
+        if row["mean_with_english"]
+    ]
+    languages = _languages(row["with_english"] for _, _, row in rows)
+    body = [
+        [
+            titles.system(name),
+            titles.benchmark(benchmark),
+            *(
+                f"{row['with_english'][code]['agree']:.1f}" if code in row["with_english"] else "-"
+                for code in languages
+            ),
+            _agreement(row["mean_with_english"]),
+        ]
+        for benchmark, name, row in rows
+    ]
+    title = "Consistency with English"
+    narrow = [
+        Table(
+            f"{title}: {titles.benchmark(benchmark)}",
+            ["language", *(titles.system(name) for name in by_system)],
+            [
+                *(
+                    [
+                        titles.language(code),
+                        *(
+                            f"{row['with_english'][code]['agree']:.1f}" if code in row["with_english"] else "-"
+                            for row in by_system.values()
+                        ),
+                    ]
+                    for code in languages
+                ),
+                ["mean ± s.e.", *(_agreement(row["mean_with_english"]) for row in by_system.values())],
+            ],
+        )
+        for benchmark, by_system in _by_benchmark(rows).items()
+    ]
+    note = "Percent of problems with the same number as the answer to the English question, right or wrong."
+    return Table(title, ["system", "benchmark", *languages, "mean ± s.e."], body, note, narrow)
+
+
+def _agreement(row: Mapping[str, Any]) -> str:
+    if row["standard_error"]:
+        return f"{row['agree']:.1f} ± {row['standard_error']:.1f}"
+    low, high = interval(row["agree"], 0.0, row["n"])
+    return f"{row['agree']:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _rows(found: Mapping[str, Any]) -> list[tuple[str, str, Scores]]:
+    """Benchmark, system, scores by language: all systems of a benchmark follow each other."""
+    systems: Mapping[str, Mapping[str, Scores]] = found["systems"]
+    benchmarks = dict.fromkeys(benchmark for scores in systems.values() for benchmark in scores)
+    return [(b, name, scores[b]) for b in benchmarks for name, scores in systems.items() if b in scores]
+
+
+def _by_benchmark(rows: Sequence[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
+    grouped: dict[str, dict[str, Any]] = {}
+    for benchmark, name, row in rows:
+        grouped.setdefault(benchmark, {})[name] = row
+    return grouped
+
+
+def _languages(rows: Any) -> list[str]:
+    """The languages of some rows: the study's in its order, then others."""
+    codes = dict.fromkeys(code for row in rows for code in row if code not in (AVERAGE, NON_ENGLISH))
+    return [*(code for code in STUDY if code in codes), *(code for code in codes if code not in STUDY)]
+
+
+def _language_tables(rows: Sequence[tuple[str, str, Scores]], languages: Sequence[str], titles: Titles) -> list[Table]:
+    """For each benchmark a table with a row for each language and a column for each system."""
+    return [
+        Table(
+            f"{titles.benchmark(benchmark)}, by language",
+            ["language", *(titles.system(name) for name in by_system)],
+            [
+                [
+                    titles.language(code),
+                    *(f"{row[code]['strict']:.1f}" if code in row else "-" for row in by_system.values()),
+                ]
+                for code in languages
+                if any(code in row for row in by_system.values())
+            ],
+        )
+        for benchmark, by_system in _by_benchmark(rows).items()
+    ]
+
+
+def _answer_table(found: Mapping[str, Any], titles: Titles) -> Table:
+    """What became of the answers, and what was published."""
+    published = _with_published(found)
+    body = [
+        [titles.system(name), titles.benchmark(b), *_answers(row), *_published(found, name, b, published)]
+        for b, name, row in _rows(found)
+    ]
+    columns = ["system", "benchmark", "paper rule", "wrong", "no answer", "truncated", *published]
+    return Table("Answers", columns, body)
+
+
+def _answers(row: Scores) -> list[str]:
+    average = row[AVERAGE]
+    return [f"{average['paper']:.1f}", *(f"{average[outcome]:,}" for outcome in ("wrong", "unanswered", "cut_off"))]
+
+
+def _with_published(found: Mapping[str, Any]) -> list[str]:
+    """The columns of published figures, if a system has such on a benchmark that is there."""
+    there = any(found["published"].get(name, {}).get(benchmark) for benchmark, name, _ in _rows(found))
+    return [f"published {size}" for size in SIZES] if there else []
+
+
+def _published(found: Mapping[str, Any], name: str, benchmark: str, columns: Sequence[str]) -> list[str]:
+    figures = found["published"].get(name, {}).get(benchmark, {})
+    sizes = [column.removeprefix("published ") for column in columns]
+    return [f"{figures[size]:.1f}" if size in figures else "-" for size in sizes]
+
+
+def _note(found: Mapping[str, Any], seeds: int) -> str:
+    rows = [row for _, _, row in _rows(found)]
+    languages = _languages(rows)
+    counts = sorted({row[code]["n"] // seeds for row in rows for code in languages if code in row})
+    asked = " to ".join(dict.fromkeys(f"{count:,}" for count in (*counts[:1], *counts[-1:]))) or "no"
+    word = "problem" if asked == "1" else "problems"
+    notes = [f"Accuracy in percent under the strict rule; {asked} {word} a language; {_run_line(found['run'])}."]
+    if counts and counts[0] < FEW:
+        low, high = wilson(0.5, counts[0])
+        notes.append(f"So few problems say little: 50% in one language has the 95% interval {low:.0f} to {high:.0f}.")
+    if any(not row[AVERAGE]["standard_error"] for row in rows):
+        notes.append("Where all problems come out alike, brackets hold a 95% interval (Wilson).")
+    stages = {stage["folder"]: stage for chain in found["trained_on"].values() for stage in chain}
+    if left_out := too_long(stage.get("too_long", {}) for stage in stages.values()):
+        notes.append(f"Training examples that were too long: {left_out}.")
+    if _with_published(found):
+        notes.append("Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817).")
+    return " ".join(notes)
+
+
+def too_long(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> str:
+    """`12 dropped, 3 truncated` from the counts of some stages, or nothing."""
+    sums: Counter[str] = Counter()
+    for by_treatment in counts:
+        for treatment, by_language in by_treatment.items():
+            sums[treatment] += sum(by_language.values())
+    words = {"drop": "dropped", "cut": "truncated"}
+    return ", ".join(f"{sums[treatment]:,} {word}" for treatment, word in words.items() if sums[treatment])
+
+
+def _run_line(run: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in run.items() if isinstance(value, str | int))

@@ -1,0 +1,151 @@
+"""The layout of a table at the width of a terminal: words wrap, figures never do.
+
+A table that is too wide is shown by its narrower versions, if it has such, or in parts that repeat the first columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+
+from ..untrusted import printable
+
+if TYPE_CHECKING:
+    from .tables import Table
+
+GAP = 3
+"""Characters between two columns: a space, the line or its place, a space."""
+WORD = 30
+"""Characters from which on a single word may be broken anywhere to fit."""
+
+_BREAK = re.compile(r"(?<=[^\W\d][/-])(?=\w)")
+"""Where a word may go on in the next line: behind a hyphen or a slash that follows a letter."""
+_FIGURE = re.compile(r"[-+<>=±()\[\]%~\d.,:\s]|to|->|n/a")
+
+
+def one_line(text: str) -> str:
+    """The text in one line without control characters."""
+    return printable(" ".join(text.split()))
+
+
+class Fitted:
+    """A table as rich draws it, at the width that rich has."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        from rich.text import Text
+
+        yield Text(one_line(self.table.title), style="italic")
+        for number, part in enumerate(_parts(self.table, options.max_width)):
+            if number:
+                yield Text("")
+            if part.title != self.table.title:
+                yield Text(one_line(part.title), style="italic")
+            yield from _drawn(part, options.max_width)
+            if part.note and part.note != self.table.note:
+                yield Text(one_line(part.note), style="dim")
+        if self.table.note:
+            yield Text(one_line(self.table.note), style="dim")
+
+
+def is_figure(cell: str) -> bool:
+    """Whether a cell holds nothing but numbers and what stands between them."""
+    return not _FIGURE.sub("", cell)
+
+
+def _parts(table: Table, width: int) -> list[Table]:
+    """The tables that show all of a table at a width."""
+    if _widths(table, width) is not None:
+        return [table]
+    if table.narrow:
+        return [part for narrow in table.narrow for part in _parts(narrow, width)]
+    keys = _keys(table)
+    parts, start = [], keys
+    while start < len(table.columns):
+        end = start + 1
+        while end < len(table.columns) and _widths(_selected(table, keys, start, end + 1), width) is not None:
+            end += 1
+        parts.append(_selected(table, keys, start, end))
+        start = end
+    return parts or [table]
+
+
+def _selected(table: Table, keys: int, start: int, end: int) -> Table:
+    from dataclasses import replace
+
+    def cells(row: Sequence[str]) -> list[str]:
+        return [*row[:keys], *row[start:end]]
+
+    return replace(table, columns=cells(table.columns), rows=[cells(row) for row in table.rows], narrow=())
+
+
+def _keys(table: Table) -> int:
+    """How many columns at the left say what a row is about."""
+    words = [not _of_figures(table, number) for number in range(len(table.columns))]
+    leading = words.index(False) if False in words else 1
+    return max(1, leading) if leading < len(table.columns) else 1
+
+
+def _of_figures(table: Table, number: int) -> bool:
+    return number > 0 and all(is_figure(row[number]) for row in table.rows)
+
+
+def _widths(table: Table, width: int) -> list[int] | None:
+    """The width of each column; None if a figure or a short word had to be broken."""
+    least, most = [], []
+    for number, column in enumerate(table.columns):
+        texts = [one_line(row[number]) for row in table.rows]
+        words = [piece for text in (one_line(column), *texts) for word in text.split() for piece in _BREAK.split(word)]
+        longest = min(max(map(cell_len, words), default=0), WORD)
+        least.append(max([longest, *map(cell_len, texts)]) if _of_figures(table, number) else longest)
+        most.append(max(map(cell_len, (one_line(column), *texts))))
+    spare = width - GAP * (len(least) - 1) - sum(least)
+    if spare < 0:
+        return None
+    wide = list(least)
+    wanting = sorted(range(len(wide)), key=lambda number: most[number] - least[number])
+    for place, number in enumerate(wanting):  # the column that wants least first: what it leaves goes to the others
+        more = min(most[number] - least[number], spare // (len(wanting) - place))
+        wide[number] += more
+        spare -= more
+    return wide
+
+
+def _drawn(table: Table, width: int) -> Iterator[Any]:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    widths = _widths(table, width)
+    if widths is None:  # not even one column next to the first: a line for each cell
+        for row in table.rows:
+            for column, cell in zip(table.columns, row, strict=True):
+                yield Text(f"{one_line(column)}: {one_line(cell)}")
+        return
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, (column, wide) in enumerate(zip(table.columns, widths, strict=True)):
+        drawn.add_column(_wrapped(column, wide), justify="right" if _of_figures(table, number) else "left", width=wide)
+    for row in table.rows:
+        drawn.add_row(*(_wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)))
+    yield drawn
+
+
+def _wrapped(cell: str, width: int) -> Any:
+    """A cell in lines, broken between words or, where a word is too long, behind a hyphen or a slash of it."""
+    from rich.text import Text
+
+    lines = [""]
+    for word in one_line(cell).split(" "):
+        pieces = [word] if cell_len(word) <= width else _BREAK.split(word)
+        for number, piece in enumerate(pieces):
+            space = " " if number == 0 and lines[-1] else ""
+            if lines[-1] and cell_len(lines[-1] + space + piece) > width:
+                lines.append(piece)
+            else:
+                lines[-1] += space + piece
+    return Text("\n".join(lines))
