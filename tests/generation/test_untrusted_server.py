@@ -372,7 +372,7 @@ def test_a_server_that_does_not_accept_is_said_within_ten_seconds(
     monkeypatch.setattr("qalign.generation.endpoint.RETRIES", 0)
     said: list[float] = []
     began = time.monotonic()
-    monkeypatch.setattr("qalign.generation.endpoint.say", lambda text: said.append(time.monotonic() - began))
+    monkeypatch.setattr("qalign.generation.endpoint.log", lambda text: said.append(time.monotonic() - began))
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
         for client in (first, second):
             client.setblocking(False)
