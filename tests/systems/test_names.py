@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from own_data import OwnData
-from qalign.cli import _name, app
+from qalign.cli import app
+from qalign.cli.finish import folder_name
 from qalign.errors import SettingError
 from qalign.evaluation.benchmarks import BENCHMARKS
 from qalign.pipeline import Stage
@@ -116,11 +117,11 @@ def test_nothing_published_stands_beside_ones_own(own_data: OwnData, tmp_path: P
 def test_results_of_run_and_reproduce_lie_apart() -> None:
     stages = [Stage("score-mgsm", 1, {}, None)]
     names = {
-        _name("run", ["1234"], stages),
-        _name("reproduce", ["1234"], stages),
-        _name("run", ["5"], stages),
-        _name("reproduce", ["1234", "5"], stages),
-        _name("run", ["1234"], []),
+        folder_name("run", ["1234"], stages),
+        folder_name("reproduce", ["1234"], stages),
+        folder_name("run", ["5"], stages),
+        folder_name("reproduce", ["1234", "5"], stages),
+        folder_name("run", ["1234"], []),
     }
     assert len(names) == 5
     assert {name.partition("-")[0] for name in names} == {"run", "reproduce"}
