@@ -6,7 +6,7 @@ VENV := .venv
 QALIGN := $(VENV)/bin/qalign
 READY := $(VENV)/.ready
 
-.PHONY: demo sample test hostile lint setup clean
+.PHONY: demo sample test hostile reference lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -39,6 +39,10 @@ documents: $(READY)
 	@if test -d "$(DATA)/train"; then $(MAKE) sample RUNS=build/documents/runs \
 	  OPTIONS="--set training.max_steps=2 --set data.problems_per_language=2 --set generation.max_new_tokens=16"; \
 	else echo "make documents: no data at '$(DATA)', so the sample is not run" >&2; fi
+
+# The pages that are made from the code: docs/settings.md and docs/cli.md.
+reference: $(READY)
+	$(VENV)/bin/python docs/generate.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

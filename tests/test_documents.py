@@ -95,7 +95,9 @@ def commands(document: Path) -> Iterator[str]:
 
 
 def test_every_command_of_the_documents_has_a_row() -> None:
-    found = {command for document in [*DOCUMENTS, REPOSITORY / "CONTRIBUTING.md"] for command in commands(document)}
+    # tests/cli/test_help.py and tests/systems/test_reference.py try these two.
+    documents = [document for document in DOCUMENTS if document.name not in ("cli.md", "settings.md")]
+    found = {command for document in [*documents, REPOSITORY / "CONTRIBUTING.md"] for command in commands(document)}
     assert found - {*RUN, *NOT_HERE} == set(), "new: say in this file how it is run"
     assert {*RUN, *NOT_HERE} - found == set(), "gone: take it out of this file"
     assert not set(RUN) & set(NOT_HERE)

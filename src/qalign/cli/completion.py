@@ -58,6 +58,20 @@ def sections(incomplete: str) -> list[str]:
     return _beginning(SECTIONS, incomplete)
 
 
+def settings(incomplete: str) -> list[str]:
+    """Settings with their equals sign, such as `training.epochs=`."""
+    from ..systems.reference import STAGES, TRAINING_STAGES, settings_of
+
+    names = [row.name for stage in STAGES for row in settings_of(stage)]
+    names += [
+        name.replace("training", stage, 1)
+        for stage in TRAINING_STAGES
+        for name in names
+        if name.startswith("training.")
+    ]
+    return _beginning([f"{name}=" for name in names], incomplete)
+
+
 def words(*known: str) -> Callable[[str], list[str]]:
     """A completion from words that are known here."""
 

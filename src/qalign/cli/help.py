@@ -36,12 +36,12 @@ class Verbs(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes the options, then the verbs of each panel under its title."""
         _write_groups(self.get_params(ctx), ctx, formatter)
-        groups: dict[str, list[tuple[str, str]]] = {}
+        panels: dict[str, list[tuple[str, str]]] = {}
         for name in self.list_commands(ctx):
             verb: Any = self.get_command(ctx, name)
             title = verb.rich_help_panel if isinstance(verb.rich_help_panel, str) else "Verbs"
-            groups.setdefault(title, []).append((name, verb.get_short_help_str(limit=100)))
-        for title, rows in groups.items():
+            panels.setdefault(title, []).append((name, verb.get_short_help_str(limit=100)))
+        for title, rows in panels.items():
             with formatter.section(title):
                 formatter.write_dl(rows)
 
@@ -63,20 +63,24 @@ class Verbs(TyperGroup):
             raise
 
 
-def _write_groups(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
+def groups(parameters: Iterable[Any], ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """Arguments and options by the group that help shows them in: each as it is typed, and what it does."""
     order = (ARGUMENTS, DATA, TRAINING, GENERATION, EXECUTION, OUTPUT)
-    groups: dict[str, list[tuple[str, str]]] = {title: [] for title in order}
+    found: dict[str, list[tuple[str, str]]] = {title: [] for title in order}
     for parameter in parameters:
         row = parameter.get_help_record(ctx)
         if row is not None and parameter.param_type_name == "argument":
-            groups[ARGUMENTS].append((row[0].partition(" <")[0], row[1]))  # without the type, such as <str>
+            found[ARGUMENTS].append((row[0].partition(" <")[0], row[1]))  # without the type, such as <str>
         elif row is not None:
             panel = getattr(parameter, "rich_help_panel", None)
-            groups.setdefault(panel if isinstance(panel, str) else OTHER, []).append(row)
-    for title, rows in groups.items():
-        if rows:
-            with formatter.section(title):
-                formatter.write_dl(rows)
+            found.setdefault(panel if isinstance(panel, str) else OTHER, []).append(row)
+    return {title: rows for title, rows in found.items() if rows}
+
+
+def _write_groups(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
+    for title, rows in groups(parameters, ctx).items():
+        with formatter.section(title):
+            formatter.write_dl(rows)
 
 
 def _say_nearest_option(error: Any, ctx: Any) -> None:

@@ -141,9 +141,9 @@ def report_command(
 
 @guarded
 def list_command(
-    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants or languages. All by default.", autocompletion=completion.sections)] = None,
+    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.sections)] = None,
 ) -> None:  # fmt: skip
-    """List what has a name: systems, scales, benchmarks, corpora, variants, languages."""
+    """List what has a name: systems, scales, benchmarks, corpora, languages, settings."""
     from ..systems.checks import overview
 
     for table in overview(section):

@@ -25,6 +25,7 @@ TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tenso
 DEVICES = ("auto", "cpu", "cuda", "mps")
 JOBS = min(cores(), 4)
 """Stages at once where models are small and the device is a CPU: one a core, within reason."""
+JOBS_IN_WORDS = "one per core, at most 4"
 TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "general")
 """What only training reads."""
 TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "tracker")  # fmt: skip
@@ -110,7 +111,7 @@ def _study(
     *,
     base: Annotated[str, option(TRAINING, "The model to start from: a folder, a hub name, 'world' (the embedded world's) or 'tiny' (random weights).", metavar="MODEL")] = "tiny",
     scale: Annotated[str, option(TRAINING, "'paper' is the published data and hyper-parameters. 'sample' takes minutes on a CPU. 'toy' is the embedded world.", metavar="NAME", autocompletion=completion.scales)] = "paper",
-    set_: Annotated[list[str] | None, option(TRAINING, "Change one setting of a stage; may be repeated. `qalign list settings` names them.", "--set", metavar="STAGE.FIELD=VALUE")] = None,
+    set_: Annotated[list[str] | None, option(TRAINING, "Change one setting of a stage; may be repeated. `qalign list settings` names them.", "--set", metavar="STAGE.FIELD=VALUE", autocompletion=completion.settings)] = None,
     seed: Annotated[int, option(TRAINING, "Decides sampling, order and initial weights.", metavar="N", min=0, max=2**32 - 1)] = 1234,
     questions: Annotated[str | None, option(DATA, "Parallel questions for stage 1: a corpus by name, or a path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
     english: Annotated[str | None, option(DATA, "English questions with worked answers: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,

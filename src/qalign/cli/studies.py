@@ -15,7 +15,18 @@ from . import completion
 from .finish import finish, folder_name, make, tell
 from .guard import guarded
 from .help import EXECUTION, TRAINING
-from .options import JOBS, TRAINING_EXECUTION, Output, Quiet, Runs, Systems, option, whole_numbers, with_study
+from .options import (
+    JOBS,
+    JOBS_IN_WORDS,
+    TRAINING_EXECUTION,
+    Output,
+    Quiet,
+    Runs,
+    Systems,
+    option,
+    whole_numbers,
+    with_study,
+)
 
 if TYPE_CHECKING:
     from ..systems import Study
@@ -86,7 +97,9 @@ def demo_command(
     seed: Annotated[
         int, option(TRAINING, "Decides the order of the examples.", metavar="N", min=0, max=2**32 - 1)
     ] = 1234,
-    jobs: Annotated[int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1)] = JOBS,
+    jobs: Annotated[
+        int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1, show_default=JOBS_IN_WORDS)
+    ] = JOBS,
     runs: Runs = Path("runs"),
     output: Output = None,
     quiet: Quiet = False,
@@ -129,7 +142,7 @@ def reproduce_command(
             metavar="NAME", autocompletion=completion.scales,
         ),
     ] = "toy",
-    jobs: Annotated[int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1)] = JOBS,
+    jobs: Annotated[int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1, show_default=JOBS_IN_WORDS)] = JOBS,
     tokens_per_micro_batch: Annotated[
         int, option(EXECUTION, "Upper limit on the tokens of a micro-batch.", metavar="N", min=1)
     ] = 512,

@@ -16,7 +16,7 @@ from . import completion
 from .examples import epilog
 from .guard import guarded
 from .help import DATA, EXECUTION, OUTPUT, TRAINING, Verb, Verbs
-from .options import JOBS, Names, Quiet, Runs, codes, option
+from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, codes, option
 
 app = typer.Typer(
     name="world",
@@ -105,7 +105,9 @@ def base_command(
     seed: Annotated[
         int, option(TRAINING, "Decides initial weights and the order of texts.", metavar="N", min=0, max=2**32 - 1)
     ] = 1234,
-    processes: Annotated[int, option(EXECUTION, "Training processes on this machine.", metavar="N", min=1)] = JOBS,
+    processes: Annotated[
+        int, option(EXECUTION, "Training processes on this machine.", metavar="N", min=1, show_default=JOBS_IN_WORDS)
+    ] = JOBS,
     runs: Runs = Path("runs"),
     quiet: Quiet = False,
 ) -> None:

@@ -19,18 +19,20 @@ from ..records import Finish
 
 @dataclass(frozen=True, slots=True)
 class DecodingConfig:
-    """What decides an answer besides model and prompt; part of the fingerprint.
-
-    `temperature` 0 is greedy; above it, tokens are drawn from the smallest set of probability `top_p`, by `seed` and the
-    request's key alone, whatever stands beside it in the batch. `backend` is the kind of backend.
-    """
+    """What decides an answer besides model and prompt; part of the fingerprint."""
 
     max_new_tokens: int
+    """The most tokens of an answer. Longer answers are truncated, and counted."""
     temperature: float = 0.0
+    """0 is greedy decoding. Above 0 tokens are sampled."""
     top_p: float = 1.0
+    """Tokens are sampled from the smallest set with this probability."""
     seed: int = 1234
+    """The seed of sampling. A sample depends on it and on the problem, not on the batch."""
     precision: str = "float32"
+    """The precision of the model: `float32` or `bfloat16`."""
     backend: str = "transformers"
+    """What answers: `transformers`, `vllm`, `endpoint` (a server) or `scripted` (for tests)."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:

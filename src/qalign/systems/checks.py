@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +15,7 @@ from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
+from .reference import STAGES, TRAINING_STAGES, settings_of
 from .scales import SCALES
 from .table import SYSTEMS
 
@@ -63,13 +65,13 @@ def titles() -> Titles:
 
 
 def overview(section: str | None = None) -> list[Table]:
-    """What has a name, in tables: one section of `SECTIONS`, or all.
+    """What has a name, in tables: one section of `SECTIONS`, or all but the settings.
 
     Raises:
         SettingError: there is no such section.
     """
     if section is None:
-        return [table for tables in SECTIONS.values() for table in tables()]
+        return [table for name, tables in SECTIONS.items() if name != "settings" for table in tables()]
     if section not in SECTIONS:
         raise SettingError(f"nothing is listed under '{section}': {nearest(section, SECTIONS)}")
     return SECTIONS[section]()
@@ -121,6 +123,16 @@ def _languages_known() -> list[Table]:
     return [Table("Languages", ["code", "name", "native"], rows)]
 
 
+def _settings() -> list[Table]:
+    head = ["setting", "default", "values", "meaning"]
+    tables = [
+        Table(title, head, [[row.name, row.default, row.values, row.meaning] for row in settings_of(stage)])
+        for stage, (_, title) in STAGES.items()
+    ]
+    note = f"In the place of `training`, {', '.join(TRAINING_STAGES)} sets one stage."
+    return [replace(tables[0], note=note), *tables[1:]]
+
+
 SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
     "systems": _systems,
     "scales": _scales,
@@ -128,5 +140,6 @@ SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
     "corpora": _corpora,
     "variants": _variants,
     "languages": _languages_known,
+    "settings": _settings,
 }
 """What `list` lists, section by section."""

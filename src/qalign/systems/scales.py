@@ -40,19 +40,18 @@ TOY_TRAINING = replace(
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """How much of the data is used. None is all of it.
-
-    `examples_per_language` is a random sample of the multilingual training examples of each language, by the seed of the
-    run, and `english_examples` one of the English instruction data. `problems_per_language` takes the first so many
-    test problems, the same in every language. `drop_invalid` leaves out rows that cannot be used, counted and listed,
-    instead of stopping. `max_repetition` caps how often a mixture may repeat a source.
-    """
+    """How much of the data is used. None is all of it."""
 
     examples_per_language: int | None = None
+    """The size of a random sample of the multilingual training examples, in each language. `none` takes all."""
     english_examples: int | None = None
+    """The size of a random sample of the English instruction data. `none` takes all."""
     problems_per_language: int | None = None
+    """The first N problems of each test set, the same in every language. `--limit N` is short for it."""
     drop_invalid: bool = False
+    """Invalid rows are left out, counted and listed. Without it they stop the run."""
     max_repetition: float = 4.0
+    """How often a mixture of corpora may repeat one of them at most."""
 
     def __post_init__(self) -> None:
         for name in ("examples_per_language", "english_examples", "problems_per_language"):

@@ -16,16 +16,20 @@ SEEDS = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Low-rank adaptation (LoRA, arXiv 2106.09685): rank, scaling, dropout, and the modules that are adapted.
+    """Low-rank adaptation (LoRA, arXiv 2106.09685).
 
-    With dropout the draws depend on how a step is cut into micro-batches, so runs under other budgets or on other numbers
-    of devices agree in distribution only; the same holds for bases that have dropout of their own, such as GPT-2.
+    With dropout the samples depend on how a step is cut into micro-batches. Runs with other micro-batches or on other numbers
+    of devices then agree in distribution only. The same holds for bases that have dropout of their own, such as GPT-2.
     """
 
     rank: int = 16
+    """The rank of the low-rank matrices."""
     alpha: float = 32.0
+    """The scaling: the update is multiplied by alpha / rank."""
     dropout: float = 0.0
+    """The dropout rate on the input of the adapter."""
     modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """The modules that get an adapter, by name and with commas."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -36,33 +40,44 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Hyper-parameters of one stage. The defaults are the study's (NJUNLP/QAlign, training_scripts/finetune.sh).
-
-    `global_batch_size` counts examples a step, over all devices and micro-batches. `max_length` counts tokens of an
-    example, prompt and response together; `too_long` says what becomes of longer ones: "error", "drop" (left out and
-    counted) or "cut" (the response loses its end, counted). `max_steps` ends training early; the schedule is that of
-    the shorter run. `adapter` None is full fine-tuning. `optimizer` "adamw8bit" keeps AdamW's moments in 8 bits (arXiv
-    2110.02861): ten bytes a weight instead of sixteen, and not quite the same steps. `save_precision` is that of the saved
-    weights, from which the next stage starts: None is that of training. Checkpoints keep the float32 weights.
-    """
+    """Hyper-parameters of one stage. The defaults are the study's (NJUNLP/QAlign, training_scripts/finetune.sh)."""
 
     epochs: int = 3
+    """Passes over the examples."""
     learning_rate: float = 2e-5
+    """The highest learning rate, reached after warm-up. It then falls to 0 along a cosine."""
     warmup_ratio: float = 0.03
+    """The share of all steps in which the learning rate rises from 0."""
     weight_decay: float = 0.0
+    """AdamW's weight decay."""
     adam_beta1: float = 0.9
+    """AdamW's decay rate of the mean of gradients."""
     adam_beta2: float = 0.999
+    """AdamW's decay rate of the mean of squared gradients."""
     adam_epsilon: float = 1e-8
+    """AdamW's epsilon, which keeps the division stable."""
     max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm."""
     global_batch_size: int = 128
+    """Examples per step, over all devices and micro-batches."""
     max_length: int = 512
+    """The most tokens of an example, prompt and response together."""
     too_long: Literal["error", "drop", "cut"] = "error"
+    """What is done with a longer example. `error` stops the run, `drop` leaves it out, `cut` truncates its response. Tables
+    show the count of the last two."""
     max_steps: int | None = None
+    """Training ends after this number of steps, with the schedule of the shorter run."""
     precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """The precision of forward and backward passes. Optimizer and checkpoints keep float32 weights."""
     seed: int = 1234
+    """The seed of the order of examples and of dropout."""
     adapter: Adapter | None = None
+    """`on` trains a low-rank adapter (LoRA), `none` all weights. Setting one of its fields turns it on."""
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    """`adamw8bit` keeps 8-bit optimizer states (arXiv 2110.02861): 10 bytes per weight instead of 16, with slightly different
+    steps."""
     save_precision: Literal["bfloat16", "float32"] | None = None
+    """The precision of the saved weights, from which the next stage starts. `none` is the precision of training."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "global_batch_size", "max_length", "learning_rate", "max_grad_norm"):

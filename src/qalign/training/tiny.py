@@ -25,19 +25,28 @@ character; what stands in one script in Japanese, which is written without space
 
 @dataclass(frozen=True, slots=True)
 class TinyConfig:
-    """The shape of the model, and its weights before training: their seed, and their standard deviations. `residual_std` is
-    that of the projections that write into the residual stream. With `tied`, one matrix embeds tokens and predicts them."""
+    """The shape of the model, and its weights before training."""
 
     vocabulary: int = 4096
+    """Tokens in the vocabulary."""
     hidden_size: int = 128
+    """The width of the residual stream."""
     intermediate_size: int = 352
+    """The width inside the feed-forward layers."""
     layers: int = 4
+    """Transformer layers."""
     heads: int = 4
+    """Attention heads per layer."""
     max_positions: int = 4096
+    """The longest sequence, in tokens."""
     tied: bool = True
+    """One matrix embeds tokens and predicts them."""
     embedding_std: float = 0.02
+    """The standard deviation of the initial embeddings."""
     residual_std: float = 0.02
+    """The standard deviation of the initial projections that write into the residual stream."""
     seed: int = 1234
+    """The seed of the initial weights."""
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "intermediate_size", "layers", "heads", "max_positions"):

@@ -1,0 +1,101 @@
+"""Writes docs/settings.md and docs/cli.md from the code: `python docs/generate.py`. A test fails when they are stale."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from qalign.cli import app
+from qalign.cli.examples import EXAMPLES
+from qalign.cli.help import groups
+from qalign.systems.reference import STAGES, TRAINING_STAGES, settings_of
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Made from the code by `make reference`. -->"
+
+
+def settings() -> str:
+    """The reference of settings."""
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "",
+        "`--set STAGE.FIELD=VALUE` changes one setting of a stage, and may be repeated. A setting decides results, so it is",
+        "part of a stage's fingerprint. `qalign list settings` prints these tables.",
+        "",
+        "```",
+        "qalign run qalign-mono --base MODEL --set training.max_length=1024 --set response-alignment.learning_rate=1e-5",
+        "```",
+        "",
+        f"- `training` holds for all training stages. {_names(TRAINING_STAGES)} in its place",
+        "  sets one stage. A stage of your own recipe has the name that the recipe gives it.",
+        "- A system's name in front holds for that system alone: `qalign-mono.response-alignment.epochs=2`.",
+        "- The last of several values wins, and the value of a stage wins over that of `training`.",
+        "- A setting without a stage in this run is an error.",
+        "",
+        "A default is that of scale `paper`. Other scales follow in parentheses where they differ.",
+    ]
+    for stage, (_, title) in STAGES.items():
+        lines += ["", f"## {title}", "", "| setting | default | values | meaning |", "|---|---|---|---|"]
+        lines += [f"| `{row.name}` | {row.default} | {row.values} | {row.meaning} |" for row in settings_of(stage)]
+    return "\n".join(lines) + "\n"
+
+
+def command_line() -> str:
+    """The reference of verbs and options."""
+    top: Any = typer.main.get_command(app)
+    lines = [
+        "# Command line",
+        "",
+        NOTE,
+        "",
+        "Help prints the same, such as `qalign run --help`.",
+        "",
+        "The exit status is 0 after success. It is 2 after an error that the message explains, and 130 after Ctrl-C. A status of",
+        "1 and a traceback are a fault in this program: please report it.",
+        "",
+        "Shell completion: `qalign --install-completion` adds verbs, options and names to your shell.",
+    ]
+    for name, verb in _verbs(top, ""):
+        lines += ["", f"## {name}", "", *_paragraphs(verb.help or "")]
+        for purpose, example in EXAMPLES[name]:
+            lines += ["", purpose, "", "```", example, "```"]
+        context: Any = verb.context_class(verb, info_name=name)
+        for title, rows in groups(verb.get_params(context), context).items():
+            if title != "Other":
+                lines += ["", f"| {title} | |", "|---|---|"]
+                lines += [f"| `{option}` | {_cell(text)} |" for option, text in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _verbs(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def _paragraphs(text: str) -> list[str]:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).split("\n")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:-1]) + f" or `{names[-1]}`"
+
+
+PAGES = {"settings.md": settings, "cli.md": command_line}
+
+if __name__ == "__main__":
+    for page, content in PAGES.items():
+        (DOCS / page).write_text(content(), encoding="utf-8")
+        print(DOCS / page, file=sys.stderr)
