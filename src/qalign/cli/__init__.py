@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__, terminal
 from ..terminal import write
-from . import measure, studies, world
+from . import measure, runs, studies, world
 from .examples import epilog
 from .help import Verb, Verbs
 
@@ -40,6 +40,7 @@ for name, verb, panel in (
 ):
     app.command(name, cls=Verb, rich_help_panel=panel, epilog=epilog(name))(verb)
 app.add_typer(world.app, rich_help_panel=LOOK)
+app.add_typer(runs.app, rich_help_panel=LOOK)
 
 
 def _version(value: bool) -> None:

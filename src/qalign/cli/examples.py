@@ -73,6 +73,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "list": (("All systems:", "qalign list systems"),),
+    "runs": (
+        ("What there is, with sizes:", "qalign runs"),
+        ("Free what no run needs:", "qalign runs remove --unneeded"),
+    ),
+    "runs remove": (
+        (
+            "Two runs by name, as `qalign runs` lists them:",
+            "qalign runs remove run-1a2b3c4d run-5e6f7a8b",
+        ),
+    ),
     "world show": (("Two problems in English and Swahili:", "qalign world show --languages en,sw --count 2"),),
     "world write": (("The Swahili corpora as files:", "qalign world write ./world --languages sw"),),
     "world base": (("Train the base and keep a copy:", "qalign world base ./my-base"),),

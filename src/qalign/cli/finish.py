@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from ..pipeline import Stage
     from ..reporting.titles import Titles
     from ..systems import Study
+    from ..systems.run_records import RunRecord
 
 
 def finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
     """Runs what a comparison lacks, then writes and prints its tables, figures and page."""
-    from ..systems.comparison import collect, curves, scores_of, table_of, titles
+    from ..systems.comparison import collect, curves, described, scores_of, table_of, titles
     from ..systems.measured import answers
+    from ..systems.run_records import record_of
 
-    make(comparison, study, placement)
+    name = folder_name("run", [str(study.seed)], scores_of(comparison))
+    folder = output or study.runs / "results" / name
+    make(comparison, study, placement, record_of(name, folder, described(study), comparison, study.runs))
     found = collect(study, comparison)
-    folder = output or study.runs / "results" / folder_name("run", [str(study.seed)], scores_of(comparison))
     tell(
         found,
         table_of(found, comparison),
@@ -33,12 +36,13 @@ def finish(study: Study, comparison: list[Any], placement: Placement, output: Pa
     )
 
 
-def make(comparison: list[Any], study: Study, placement: Placement) -> None:
+def make(comparison: list[Any], study: Study, placement: Placement, record: RunRecord) -> None:
     """Runs what a comparison lacks, with a line on stderr for each stage that begins and ends. Bases and data come first; what
     is then known to fail is refused before anything is trained."""
     from .. import pipeline
     from ..systems import readiness
     from ..systems.comparison import before_training, targets
+    from ..systems.run_records import recorded
     from ..systems.workers import gpu_groups, open_workers
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
@@ -48,7 +52,7 @@ def make(comparison: list[Any], study: Study, placement: Placement) -> None:
             log(f"{words[event]}: {stage.folder_name}")
 
     readiness.check(comparison, study.runs, placement)
-    with open_workers(placement.jobs, gpu_groups(placement)) as workers:
+    with open_workers(placement.jobs, gpu_groups(placement)) as workers, recorded(record, study.runs):
         if front := before_training(comparison, study.runs):
             pipeline.run(front, study.runs, placement, report, workers, placement.jobs)
             readiness.check(comparison, study.runs, placement)

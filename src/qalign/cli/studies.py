@@ -155,18 +155,21 @@ def reproduce_command(
 
     By default in the embedded world, on a CPU. With `--base` and `--scale paper` it is the study itself.
     """
-    from ..systems.comparison import curves, scores_of, table_of, titles
+    from ..systems.comparison import curves, described, scores_of, table_of, titles
     from ..systems.measured import answers
     from ..systems.reproduction import ALL, collect_all, reproduction
+    from ..systems.run_records import record_of
 
     if seed is not None:
         raise SettingError(f"reproduce trains under several seeds: give --seeds {seed} instead of --seed {seed}")
     made = reproduction(study, whole_numbers(seeds), system or ALL)
     everything = [system for _, systems in made.values() for system in systems]
-    make(everything, study, placement)
+    name = folder_name("reproduce", list(made), scores_of(everything))
+    folder = output or study.runs / "results" / name
+    run = {**described(study), "seed": ", ".join(made)}
+    make(everything, study, placement, record_of(name, folder, run, everything, study.runs))
     found = collect_all(made)
     first, comparison = next(iter(made.values()))
-    folder = output or study.runs / "results" / folder_name("reproduce", list(made), scores_of(everything))
     tell(
         found,
         table_of(found, comparison),

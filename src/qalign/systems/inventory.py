@@ -1,0 +1,273 @@
+"""What a folder of runs holds: each run with its state and its size, the stages, and which of them no run needs.
+
+Links are not followed: what lies behind one counts nothing and is never removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import QAlignError, SettingError
+from ..reporting.results import load
+from ..reporting.tables import Table
+from ..stage_record import RECORD, read_record
+from ..untrusted import printable
+from .run_records import RunRecord, is_running, read_records
+from .sizes import in_bytes
+
+_STAGE = re.compile(r"(?P<stage>.+-[0-9a-f]{8})(?P<leftover>\.partial|\.adopting|\.removing)?")
+NAMED = 3
+"""Missing stages that a row names; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageFolder:
+    """A folder of `stages`."""
+
+    path: Path
+    stage: str
+    """The name of the folder when the stage is done."""
+    is_done: bool
+    bytes: int
+    inputs: tuple[str, ...] = ()
+    adopted: bool = False
+
+    @property
+    def is_leftover(self) -> bool:
+        """Whether no run goes on from it."""
+        return self.path.name.endswith((".adopting", ".removing"))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of `qalign runs`."""
+
+    name: str
+    date: float
+    systems: tuple[str, ...]
+    run: Mapping[str, Any]
+    results: Path
+    """The folder of the results."""
+    has_results: bool
+    stages: frozenset[str] | None
+    """The stages that it needs; None if that cannot be known."""
+    missing: tuple[str, ...] = ()
+    running: bool = False
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All runs and all stages of a folder of runs."""
+
+    folder: Path
+    runs: list[Run]
+    stages: list[StageFolder] = field(default_factory=list)
+
+    def needed(self, without: Iterable[str] = ()) -> set[str]:
+        """The stages that runs need, other than the runs named."""
+        left_out = set(without)
+        roots = [name for run in self.runs if run.name not in left_out for name in run.stages or ()]
+        return closure(roots, self.inputs)
+
+    @property
+    def inputs(self) -> dict[str, tuple[str, ...]]:
+        """Stage -> the stages that went into it, of those that are done."""
+        return {stage.stage: stage.inputs for stage in self.stages if stage.is_done}
+
+    def unneeded(self) -> list[StageFolder]:
+        """Finished stages that no run needs, and leftovers from which no run goes on."""
+        needed, done = self.needed(), {stage.stage for stage in self.stages if stage.is_done}
+        return [s for s in self.stages if s.stage not in needed or s.is_leftover or (not s.is_done and s.stage in done)]
+
+    def bytes_of(self, run: Run) -> int:
+        """The bytes of a run's stages and results in this folder. Stages that runs share count for each."""
+        results = size(run.results) if is_within(run.results, self.folder / "results") else 0
+        return sum(s.bytes for s in self.stages if s.stage in (run.stages or ())) + results
+
+
+def inventory(folder: Path) -> Inventory:
+    """Reads a folder of runs.
+
+    Raises:
+        SettingError: it is no folder, or its `stages` or `results` are links.
+    """
+    if not folder.is_dir():
+        raise SettingError(f"{folder} is no folder of runs; give the one that you ran with: --runs DIR")
+    for name in ("stages", "results", "records"):
+        if (folder / name).is_symlink():
+            raise SettingError(
+                f"{folder / name} is a symbolic link, and links are not followed; put the folder itself there"
+            )
+    stages = list(_stages(folder / "stages"))
+    broken: dict[str, str] = {}
+    records = read_records(folder, broken)
+    runs = [_run(record, folder, stages) for record in records]
+    known = {run.results.resolve() for run in runs}
+    earlier = sorted(path.parent for path in (folder / "results").glob("*/results.json"))
+    runs += [_earlier(path, stages) for path in earlier if not path.is_symlink() and path.resolve() not in known]
+    runs += [Run(name, 0.0, (), {}, folder / "results" / name, False, None, fault=why) for name, why in broken.items()]
+    return Inventory(folder, sorted(runs, key=lambda run: (run.date, run.name)), stages)
+
+
+def _stages(folder: Path) -> Iterator[StageFolder]:
+    """The folders that stages left: finished ones, and what an interruption left of others."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        match = _STAGE.fullmatch(path.name)
+        if match is None or path.is_symlink() or not path.is_dir():
+            continue
+        is_done = match["leftover"] is None
+        if is_done and not (path / RECORD).is_file():
+            continue  # made by hand, or edited: nobody but its owner knows what it is
+        inputs: tuple[str, ...] = ()
+        adopted = False
+        if is_done:
+            try:
+                record = read_record(path)
+                inputs, adopted = tuple(record.inputs.values()), record.adopted_from is not None
+            except QAlignError:  # a run that uses it says what is wrong
+                pass
+        yield StageFolder(path, match["stage"], is_done, size(path), inputs, adopted)
+
+
+def _run(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
+    """The row of a recorded run."""
+    results = Path(record.results)
+    if results.name == record.name:  # in the folder of runs, which may have been moved
+        results = folder / "results" / record.name
+    done = {stage.stage for stage in stages if stage.is_done}
+    partial = {stage.stage for stage in stages if not stage.is_done and not stage.is_leftover}
+    last = [name for name in record.stages if not any(name in inputs for inputs in record.stages.values())]
+    missing = [name for name in closure(last, record.stages, done) if name not in done]
+    has_results = (results / "results.json").is_file()
+    return Run(
+        record.name,
+        _date(results) if has_results else record.began,
+        tuple(record.systems),
+        record.run,
+        results,
+        has_results,
+        frozenset(record.stages),
+        tuple(
+            f"{name} (partial)" if name in partial else name for name in sorted(missing, key=lambda n: n not in partial)
+        ),
+        is_running(record.name, folder),
+    )
+
+
+def _earlier(results: Path, stages: Sequence[StageFolder]) -> Run:
+    """The row of results that an earlier version wrote, without a record.
+
+    It needs every stage that went into those it names, and every stage that those went into.
+    """
+    try:
+        found = load(results / "results.json")
+    except QAlignError as error:
+        return Run(results.name, 0.0, (), {}, results, True, None, fault=printable(str(error)))
+    inputs = {stage.stage: stage.inputs for stage in stages if stage.is_done}
+    named = [row["folder"] for rows in found["trained_on"].values() for row in rows]
+    named += [corpus["folder"] for corpus in found.get("corpora", ())]
+    users: dict[str, list[str]] = {}
+    for stage, needs in inputs.items():
+        for need in needs:
+            users.setdefault(need, []).append(stage)
+    needed = closure(closure(named, users), inputs)
+    return Run(results.name, _date(results), tuple(found["systems"]), found["run"], results, True, frozenset(needed))
+
+
+def closure(roots: Iterable[str], edges: Mapping[str, Iterable[str]], stop: Iterable[str] = ()) -> set[str]:
+    """The roots and all that edges lead to from them; edges of `stop` are not followed."""
+    reached: set[str] = set()
+    stopped, waiting = set(stop), list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += () if name in stopped else edges.get(name, ())
+    return reached
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Whether a path is at the top of a folder, and no link."""
+    return not path.is_symlink() and path.parent.resolve() == folder.resolve()
+
+
+def size(path: Path) -> int:
+    """The bytes of the files below a path; what links lead to does not count."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            return status.st_size if stat.S_ISREG(status.st_mode) else 0
+        with os.scandir(path) as entries:
+            return sum(size(Path(entry.path)) for entry in entries)
+    except OSError:  # it was removed meanwhile, or is not for us to read
+        return 0
+
+
+def _date(results: Path) -> float:
+    """When results were written, seconds since 1970."""
+    return (results / "results.json").stat().st_mtime
+
+
+def state(run: Run) -> str:
+    """`finished`, `running`, or `interrupted` with what lacks."""
+    if run.fault:
+        return f"cannot be read: {run.fault}"
+    if run.running:
+        return "running"
+    if run.has_results:
+        return "finished"
+    if run.missing:
+        named = ", ".join(run.missing[:NAMED]) + (", ..." if len(run.missing) > NAMED else "")
+        return f"interrupted: {len(run.missing)} of {len(run.stages or ())} stages missing: {named}"
+    return f"no results at {run.results}"
+
+
+def runs_table(found: Inventory) -> Table:
+    """One row per run."""
+    body = [
+        [
+            run.name,
+            f"{datetime.fromtimestamp(run.date, UTC):%Y-%m-%d %H:%M}" if run.date else "-",
+            ", ".join(run.systems) or "-",
+            str(run.run.get("base", "-")),
+            str(run.run.get("scale", "-")),
+            _settings(run.run),
+            in_bytes(found.bytes_of(run)),
+            state(run),
+        ]
+        for run in found.runs
+    ]
+    columns = ["run", "date (UTC)", "systems", "base", "scale", "settings", "size", "state"]
+    return Table(f"Runs in {found.folder}", columns, body, "Stages that runs share count in the size of each.")
+
+
+def elsewhere(found: Inventory) -> list[str]:
+    """Where the results of runs are that lie outside of the folder of runs."""
+    results = found.folder / "results"
+    return [f"Results of {run.name}: {run.results}" for run in found.runs if not is_within(run.results, results)]
+
+
+def stages_table(title: str, stages: Sequence[StageFolder]) -> Table:
+    """Stages with their sizes."""
+    kinds = {True: "adopted", False: "finished"}
+    body = [
+        [s.path.name, kinds[s.adopted] if s.is_done else "leftover" if s.is_leftover else "partial", in_bytes(s.bytes)]
+        for s in stages
+    ]
+    note = "Results that earlier versions wrote outside of the folder of runs are not known here."
+    return Table(title, ["stage", "state", "size"], body, note)
+
+
+def _settings(run: Mapping[str, Any]) -> str:
+    """The seed, and what was given with `--set`."""
+    given = run.get("settings") or []
+    seed = [f"seed {run['seed']}"] if "seed" in run else []
+    return ", ".join([*seed, *(given if isinstance(given, list) else [str(given)])]) or "-"
