@@ -24,12 +24,7 @@ Folder = Annotated[
 @app.callback(invoke_without_command=True)
 @guarded
 def runs_command(context: typer.Context, runs: Folder = None) -> None:
-    """List runs: date, systems, base, scale, settings, size and state; and the stages that no run needs.
-
-    qalign runs
-    qalign runs remove run-1a2b3c4d
-    qalign runs remove --unneeded
-    """
+    """List runs with their state and size, and the stages that no run needs."""
     context.obj = runs
     if context.invoked_subcommand is not None:
         return
@@ -54,7 +49,7 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
 @guarded
 def remove_command(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs by name, as `qalign runs` lists them, or the folders of their results.", show_default=False)] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Runs by name, as `qalign runs` lists them, or the folders of their results.", show_default=False)] = None,
     unneeded: Annotated[bool, option(OUTPUT, "Remove all stages that no remaining run needs, and leftovers of interrupted ones.", "--unneeded")] = False,
     yes: Annotated[bool, option(EXECUTION, "Do not ask.", "--yes", "-y")] = False,
     runs: Folder = None,
