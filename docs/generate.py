@@ -76,6 +76,8 @@ def command_line() -> str:
 def _verbs(group: Any, before: str) -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{before}{name}", command
             yield from _verbs(command, f"{before}{name} ")
         else:
             yield f"{before}{name}", command

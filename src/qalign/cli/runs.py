@@ -17,7 +17,8 @@ from .options import option
 
 app = typer.Typer(name="runs", rich_markup_mode=None, cls=Verbs, epilog=epilog("runs"), subcommand_metavar="[VERB ...]")
 Folder = Annotated[
-    Path | None, option(OUTPUT, "The folder of all stages and results.", metavar="DIR", show_default="runs")
+    Path | None,
+    option(OUTPUT, "The folder of all stages and results. By default runs.", metavar="DIR", show_default=False),
 ]
 
 
