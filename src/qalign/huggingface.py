@@ -60,9 +60,9 @@ class Repository:
         return ModelError if self.kind == "model" else DataError
 
 
-def commit_of(repository: Repository, revision: str | None) -> str:
+def commit_of(repository: Repository, revision: str | None, patient: bool = True) -> str:
     """The commit that a branch, a tag or (None) the newest state stands for: the hub's word, or the cache's where the hub
-    cannot be reached.
+    cannot be reached. Without `patient`, a hub that no connection can be made to is asked once.
 
     Raises:
         DataError, ModelError: neither knows it.
@@ -78,7 +78,7 @@ def commit_of(repository: Repository, revision: str | None) -> str:
             revision=revision,
             timeout=SECONDS_PER_ANSWER,
         )
-        commit = str(_patiently(repository, lambda: asked().sha, or_cache=cached is not None))
+        commit = str(_patiently(repository, lambda: asked().sha, or_cache=cached is not None or not patient))
     except Exception as error:  # the hub's client raises many kinds; all mean that the commit cannot be had
         if cached is not None and is_unreachable(error):
             print(
@@ -187,6 +187,11 @@ def is_unreachable(error: BaseException) -> bool:
     """Whether an error says that there is no network, that the hub is down, or that the cache lacks what only it has."""
     unreachable = {"OfflineModeIsEnabled", "LocalEntryNotFoundError", "ConnectionError", "TransportError"}
     return bool(_kinds(error) & unreachable) or _status(error) in PASSING
+
+
+def is_out_of_reach(error: BaseException) -> bool:
+    """Whether an error says that the hub, or the library that asks it, is not there; not that a name is wrong."""
+    return is_unreachable(error) or "ImportError" in _kinds(error)
 
 
 def _patiently(repository: Repository, call: Callable[[], Result], *, or_cache: bool = False) -> Result:

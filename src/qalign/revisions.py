@@ -6,14 +6,31 @@ and the commit that it stood for when it was first read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-from .errors import DataError
-from .huggingface import COMMIT, Repository, commit_of
+from .errors import DataError, QAlignError
+from .huggingface import COMMIT, Repository, commit_of, is_out_of_reach
 from .records import write_json
 from .untrusted import parse_json, printable
 
 FILE = "revisions.json"
+UNKNOWN = "unknown"
+"""The commit of what is out of reach, where a plan goes on without it."""
+_TOLERATED: ContextVar[dict[str, QAlignError] | None] = ContextVar("tolerated", default=None)
+
+
+@contextmanager
+def hub_out_of_reach_allowed() -> Iterator[dict[str, QAlignError]]:
+    """Within it a commit is `UNKNOWN` where the hub is out of reach; gives the errors that say so, by name."""
+    found: dict[str, QAlignError] = {}
+    token = _TOLERATED.set(found)
+    try:
+        yield found
+    finally:
+        _TOLERATED.reset(token)
 
 
 def resolve(repository: Repository, asked: str | None, record: Path) -> str:
@@ -34,10 +51,24 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
         known = _read(record)
         if key in known:
             return known[key]
-        commit = commit_of(repository, asked)
-        return _add(key, commit, record)
+        commit = _commit(repository, asked)
+        return commit if commit == UNKNOWN else _add(key, commit, record)
     except DataError as error:
         raise repository.error(str(error)) from error
+
+
+def _commit(repository: Repository, asked: str | None) -> str:
+    """The hub's commit; where it is out of reach and that is allowed, `UNKNOWN`."""
+    tolerated = _TOLERATED.get()
+    if tolerated is None:
+        return commit_of(repository, asked)
+    try:
+        return commit_of(repository, asked, patient=False)
+    except QAlignError as error:
+        if not is_out_of_reach(error):
+            raise
+        tolerated[repository.name] = error
+        return UNKNOWN
 
 
 def _add(key: str, commit: str, record: Path) -> str:

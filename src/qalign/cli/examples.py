@@ -24,6 +24,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "The line of a run, with `plan` in the place of `run`:",
             "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --processes 8",
         ),
+        (
+            "For another machine, of 8 devices with 80 GB:",
+            "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --devices 8 --device-memory 80",
+        ),
     ),
     "explain": (
         (

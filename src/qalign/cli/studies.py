@@ -42,15 +42,37 @@ def run_command(systems: Systems, study: Study, placement: Placement, output: Ou
     finish(study, compare(study, systems), placement, output)
 
 
-@with_study(hidden=("output", "compile", "seconds_per_checkpoint", "tracker", "quiet"))
-def plan_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
-    """Draw the tree of stages: what is done, what will run and how large it is. Starts nothing."""
-    from ..systems.comparison import compare
-    from ..systems.plans import draw, outlook
+@with_study(hidden=("output", "compile", "tracker", "quiet"))
+def plan_command(
+    systems: Systems,
+    study: Study,
+    placement: Placement,
+    output: Output = None,
+    devices: Annotated[
+        int | None, option(EXECUTION, "Plan for a machine with so many devices; needs --device-memory.", min=1)
+    ] = None,
+    device_memory: Annotated[
+        float | None, option(EXECUTION, "Memory of one of these devices in GB, such as 80.", min=0.1)
+    ] = None,
+    device_kind: Annotated[str | None, option(EXECUTION, "What these devices are, such as H100.")] = None,
+) -> None:
+    """Draw the tree of stages. Say whether they fit, how long they take and how much disk. Starts nothing."""
+    from ..pipeline import needed
+    from ..revisions import hub_out_of_reach_allowed
+    from ..systems import costs, plans
+    from ..systems.comparison import compare, scores_of
+    from ..systems.machines import launch_of, machine_of
 
-    comparison = compare(study, systems)
-    show(draw(comparison, study.runs))
-    for line in outlook(comparison, study.runs, placement):
+    machine = machine_of(placement, devices, device_memory, device_kind)
+    launch = launch_of(placement, devices or 1)
+    with hub_out_of_reach_allowed() as unreachable:
+        comparison = compare(study, systems)
+    show(plans.draw(comparison, study.runs))
+    refusals = plans.faults(comparison, study.runs, placement, unreachable)
+    found = costs.costs(needed(scores_of(comparison), study.runs), study.runs, machine, launch, placement)
+    for table in plans.tables(found, study.runs, placement):
+        show(table.rich())
+    for line in (*plans.remarks(found, study.runs, machine, launch, placement), *refusals):
         show(line)
 
 

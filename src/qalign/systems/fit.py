@@ -164,6 +164,11 @@ def _answers(
             )
 
 
+def lengths_of(folder: Path, examples: Stage, runs: Path) -> Lengths:
+    """The lengths of finished examples, as the model of a folder reads them; counted once and kept."""
+    return _count(folder, examples, runs).lengths
+
+
 def _count(folder: Path, texts: Stage, runs: Path) -> _Counted:
     """The tokens of finished examples, or of the prompts of a finished test set, as the model of a folder reads them."""
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"

@@ -1,17 +1,31 @@
-"""The tree of a comparison, drawn: what is done, what will run, and its size."""
+"""What `plan` shows: the tree of stages, and tables that say whether it fits, how long it takes, and how much disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..corpora import Source
+from ..errors import QAlignError
+from ..huggingface import Repository, cached_folder
 from ..pipeline import Stage, needed, status
 from ..placement import Placement
-from . import readiness
+from ..reporting.tables import Table
+from ..training.config import Adapter
+from . import costs, readiness, sizes
+from .amounts import SUPERVISED
 from .comparison import Evaluated, scores_of
+from .costs import Cost, Fit
+from .known import BASES, CORPUS_BYTES
+from .machines import Launch, Machine
+from .stages import training_config
 
 _STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
+UNKNOWN = "unknown"
+FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 
 def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
@@ -32,13 +46,186 @@ def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
     return Group(*trees, Text(summary))
 
 
-def outlook(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> list[str]:
-    """Lines to stand under the tree: what the disk has to hold, and why a run would be refused."""
-    room = readiness.disk(needed(scores_of(comparison), runs), runs, placement)
-    faults = readiness.problems(comparison, runs, placement)
-    lines = [f"Disk: {room}."] if room else []
-    lines += [f"A run would be refused; {len(faults)} problem{'s' * (len(faults) > 1)}:"] if faults else []
-    return [*lines, *(f"- {fault}" for fault in faults)]
+def faults(
+    comparison: Sequence[Evaluated],
+    runs: Path,
+    placement: Placement,
+    unreachable: Mapping[str, QAlignError] | None = None,
+) -> list[str]:
+    """Why a run would be refused, a line each: what is cheap to know first, then what the user's own files hold.
+
+    Args:
+        unreachable: what is out of reach on the hub, by name.
+    """
+    waiting = needed(scores_of(comparison), runs)
+    found: list[object] = [
+        *_one_line(unreachable or {}),
+        *readiness.problems(comparison, runs, placement),
+        *readiness.unreadable(waiting),
+    ]
+    lines = list(dict.fromkeys(f"- {fault}" for fault in found))
+    return [f"A run would be refused; {len(lines)} problem{'s' * (len(lines) > 1)}:", *lines] if lines else []
+
+
+def _one_line(unreachable: Mapping[str, QAlignError]) -> Iterator[str]:
+    """The first error, and the names of all others that the hub could not be asked for."""
+    first, *others = unreachable.items() or [("", None)]
+    if first[1] is not None:
+        also = f" (nor are {', '.join(name for name, _ in others)} in reach)" if others else ""
+        yield f"{first[1]}{also}"
+
+
+def tables(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Table]:
+    """The costs by training stage, and what all stages together need; none where nothing is left to run."""
+    rows = [
+        [
+            cost.stage.folder_name.removeprefix("train-"),
+            _millions(cost.tokens),
+            f"{sizes.in_bytes(cost.fit.bytes)}{' (!)' * bool(cost.fit.fault)}" if cost.fit else UNKNOWN,
+            duration(cost.seconds),
+            sizes.in_bytes(cost.left) if cost.left else UNKNOWN,
+        ]
+        for cost in _trainings(found)
+    ]
+    fits = [cost.fit for cost in found if cost.fit]
+    recomputing, unfit = any(fit.recomputing for fit in fits), any(fit.fault for fit in fits)
+    note = f"Tokens of all epochs; memory of one device at its peak{', activations recomputed' * recomputing}"
+    note += f" ((!): more than it has){'.'}" if unfit else "."
+    trained = Table("Training", ["stage", "tokens", "memory", "time", "model"], rows, note)
+    whole = Table("The whole run", ["", "estimate"], list(_whole(found, runs, placement)))
+    return [*([trained] if rows else []), *([whole] if found else [])]
+
+
+def _trainings(found: Sequence[Cost]) -> list[Cost]:
+    return [cost for cost in found if cost.stage.name.startswith("train-")]
+
+
+def _whole(found: Sequence[Cost], runs: Path, placement: Placement) -> Iterator[tuple[str, str]]:
+    answers = [cost for cost in found if cost.stage.name.startswith("generate-")]
+    if trainings := _trainings(found):
+        fits = [cost.fit for cost in trainings]
+        unfit = any(fit.fault for fit in fits if fit)
+        yield "fits the device", "no" if unfit else UNKNOWN if None in fits else "yes"
+        yield "training time", duration(_total(trainings))
+    if answers:
+        yield "answering time", duration(_total(answers))
+    left, most = costs.disk(found, runs, placement.jobs)
+    yield "disk at the peak", sizes.in_bytes(most)
+    yield "disk that stays", sizes.in_bytes(left)
+    for name, size in _fetched([cost.stage for cost in found]):
+        yield f"fetch {name}", sizes.in_bytes(size) if size else UNKNOWN
+
+
+def _total(found: Sequence[Cost]) -> float | None:
+    seconds = [cost.seconds for cost in found]
+    return None if None in seconds else sum(one or 0.0 for one in seconds)
+
+
+def remarks(found: Sequence[Cost], runs: Path, machine: Machine, launch: Launch, placement: Placement) -> Iterator[str]:
+    """Sentences under the tables: the machine, why it does not fit and the ways on, where the time comes from."""
+    if trainings := _trainings(found):
+        yield f"Planned for {_machine(machine, launch)}."
+        yield _verdict(trainings, machine)
+        unfit = next((cost for cost in trainings if cost.fit and cost.fit.fault), None)
+        if unfit is not None:
+            ways = list(ways_on(unfit, runs, machine, placement))
+            yield "Ways on:" if ways else "Nothing that is known here makes it fit: take more or larger devices."
+            yield from (f"- {way}" for way in ways)
+    if found:
+        yield _rate(machine, launch)
+
+
+def _machine(machine: Machine, launch: Launch) -> str:
+    processes = "one process" if launch.processes == 1 else f"{launch.processes} processes"
+    if machine.cpu:
+        return f"the {machine.name} with {machine.memory / 2**30:.0f} GiB, {processes}"
+    devices = f"{machine.devices} x " if machine.devices > 1 else ""
+    how = f", the model in FSDP shards over {launch.shards}" if launch.shards > 1 else ", each with the whole model"
+    each = f"{machine.memory / 2**30:.0f} GiB each" if machine.devices > 1 else f"{machine.memory / 2**30:.0f} GiB"
+    return f"{devices}{machine.name} ({each}), {processes}{how if launch.processes > 1 else ''}"
+
+
+def _verdict(trainings: Sequence[Cost], machine: Machine) -> str:
+    fits = [cost.fit for cost in trainings if cost.fit]
+    if fault := next((fit.fault for fit in fits if fit.fault), None):
+        return f"{fault[0].upper()}{fault[1:]}."
+    if len(fits) < len(trainings):
+        return "Whether it fits is unknown: the shape of the base is not known here."
+    most = max(fits, key=lambda fit: fit.bytes)
+    room = f"{sizes.in_bytes(most.bytes)} of {machine.memory / 2**30:.0f} GiB"
+    return f"It fits: {room}, with {most.tokens:,} tokens at once on a device."
+
+
+def ways_on(cost: Cost, runs: Path, machine: Machine, placement: Placement) -> Iterator[str]:
+    """What would make a training stage fit that does not, a line each; only what does."""
+    config, base = training_config(cost.stage.config), costs.base_of(cost.stage.inputs["model"], runs)
+    if base is None:
+        return
+    asked = replace(placement, tokens_per_micro_batch=None)
+    free = replace(asked, activation_checkpointing=None)
+
+    def fit(devices: int, settings: Any, how: Placement, shards: int = 1) -> Fit | None:
+        return costs.fit_of(base, settings, machine, Launch(devices, shards), how, SUPERVISED)
+
+    plain = replace(config, adapter=None, optimizer="adamw")
+    tries = [
+        ("leave out --no-activation-checkpointing and --tokens-per-micro-batch", fit(1, config, free)),
+        (
+            "8-bit optimizer states: --set training.optimizer=adamw8bit",
+            fit(1, replace(config, adapter=None, optimizer="adamw8bit"), free),
+        ),
+        ("an adapter: --set training.adapter=on", fit(1, replace(config, optimizer="adamw", adapter=Adapter()), free)),
+    ]
+    for devices in sorted({machine.devices, 2, 4, 8, 16, 32, 64}):
+        if devices >= max(2, machine.devices) and (sharded := fit(devices, plain, free, devices)) and not sharded.fault:
+            words = f"FSDP over {devices} devices: {FSDP}"
+            tries.insert(0, (words if devices == 8 else f"{words} (num_processes: {devices})", sharded))
+            break
+    for words, found in tries:
+        if found is not None and not found.fault:
+            yield f"{words} ({sizes.in_bytes(found.bytes)})"
+
+
+def _rate(machine: Machine, launch: Launch) -> str:
+    """Where the time comes from, or why it is not known."""
+    if machine.kind is None:
+        return f"No rate of {machine.name} is known here, so the time is not: --measure takes some steps to find it."
+    several = " The exchange between devices is not counted." if launch.processes > 1 else ""
+    return f"The time is {machine.kind.source}, for {machine.kind.name}.{several}"
+
+
+def _fetched(waiting: Sequence[Stage]) -> Iterator[tuple[str, int | None]]:
+    """What comes from the hub, with its bytes; None where they are not known."""
+    for stage in waiting:
+        if stage.name == "base":
+            name, repository = stage.config["hub"], Repository("model", stage.config["hub"])
+            known, commit = BASES[name].fetched if name in BASES else None, stage.config["revision"]
+        elif stage.name.startswith("corpus-") and isinstance(source := stage.local.get("source"), Source):
+            if source.hub is None or source.revision is None:
+                continue
+            name, repository = source.hub, Repository("dataset", source.hub)
+            known, commit = CORPUS_BYTES.get(source.name), source.revision
+        else:
+            continue
+        if cached_folder(repository, commit) is None:
+            yield name, known
+
+
+def duration(seconds: float | None) -> str:
+    """`40 s`, `12 min`, `9.5 h` or `3.2 days`."""
+    if seconds is None:
+        return UNKNOWN
+    for name, size in (("days", 86400 * 2), ("h", 3600), ("min", 60)):
+        unit = 86400 if name == "days" else size
+        if seconds >= size:
+            return f"{seconds / unit:.1f} {name}" if name != "min" else f"{seconds / unit:.0f} {name}"
+    return f"{math.ceil(seconds)} s"
+
+
+def _millions(count: float | None) -> str:
+    if count is None:
+        return UNKNOWN
+    return f"~{count:,.0f}" if count < 1e6 else f"~{count / 1e6:,.1f}M"
 
 
 def _grow(tree: Any, stage: Stage, runs: Path, seen: dict[str, Stage]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,13 @@ from typing import TYPE_CHECKING
 
 from ..corpora import CORPORA, Source
 from ..corpora.local import parts
-from ..errors import ModelError, QAlignError, SettingError, StageError
+from ..errors import QAlignError, SettingError, StageError
 from ..huggingface import Repository, refusal
 from ..pipeline import Stage, needed
 from ..placement import Placement
-from ..training.loop import STEPS_PER_REPORT
-from ..training.models import parameters
-from ..training.tiny import TinyConfig
-from . import sizes
-from .bases import tiny_parameters
-from .fit import chain, misfits, origin
+from ..revisions import UNKNOWN
+from . import amounts, costs, machines, sizes
+from .fit import misfits
 from .stages import training_config
 
 if TYPE_CHECKING:
@@ -37,9 +33,6 @@ EXTRAS = {
 }
 """The extra of this package that brings a package; others are installed by their own names."""
 BACKENDS = {"transformers": TRAIN, "vllm": ("vllm", "transformers"), "endpoint": ("openai",)}
-STATE_BYTES = {"adamw": 8, "adamw8bit": 2}
-"""Of the optimizer, a trained weight."""
-FLOAT32 = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class Disk:
 
     def __str__(self) -> str:
         return (
-            f"models take {sizes.in_bytes(self.left)} of the disk, {sizes.in_bytes(self.most)} with checkpoints at the most; "
+            f"the run takes up to {sizes.in_bytes(self.most)} of the disk while it trains, {sizes.in_bytes(self.left)} stay; "
             f"{sizes.in_bytes(self.free)} are free"
         )
 
@@ -90,6 +83,16 @@ def problems(comparison: Sequence[Evaluated], runs: Path, placement: Placement) 
             )
         )
     return list({str(error): error for error in found}.values())
+
+
+def unreadable(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
+    """What is wrong with the user's own files, as errors that are not raised. All of them are read."""
+    for stage in waiting:
+        if stage.name.startswith("corpus-"):
+            try:
+                amounts.own_counts(stage)
+            except QAlignError as error:
+                yield error
 
 
 # --- packages ---------------------------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ def _not_to_be_had(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
             repository, commit = Repository("dataset", source.hub), source.revision
         else:
             continue
-        if (reason := refusal(repository, commit)) is not None:
+        if commit != UNKNOWN and (reason := refusal(repository, commit)) is not None:
             yield repository.error(f"{repository.name}: {reason}")
 
 
@@ -164,39 +167,13 @@ def _not_to_be_had(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
 
 
 def disk(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Disk | None:
-    """What the models of the stages need of the disk; None where no size is known, or nothing is trained.
+    """What the stages need of the disk; None where no size is known, or nothing is trained.
 
-    This is the least that is needed: stages one after the other, data and answers left out.
+    This counts data and checkpoints as far as they are known.
     """
-    left = most = 0
-    for stage in waiting:
-        count = _parameters(stage.inputs["model"], runs) if stage.name.startswith("train-") else None
-        if count is None:
-            continue
-        config = training_config(stage.config)
-        weights = count * sizes.BYTES_SAVED[config.saved_precision]
-        steps = sizes.steps(config, stage.inputs["examples"], runs)
-        at_once = weights
-        if steps is not None and steps > STEPS_PER_REPORT and placement.seconds_per_checkpoint < math.inf:
-            trained = count if config.adapter is None else 0
-            at_once = 2 * (
-                FLOAT32 * count + STATE_BYTES[config.optimizer] * trained
-            )  # the old goes once the new is whole
-        partial = stage.folder(runs).with_name(f"{stage.folder_name}.partial")
-        written = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
-        most = max(most, left + max(at_once, weights) - written)
-        left += weights
-    place = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
-    return Disk(left, max(most, left), shutil.disk_usage(place).free) if left else None
-
-
-def _parameters(model: Stage, runs: Path) -> int | None:
-    """The parameters of a model that training starts from; None where they are not known."""
-    base = ([model] + [stage.inputs["model"] for stage in reversed(chain(model))])[-1]
-    folder = origin(model, runs)
-    if folder is None:
-        return tiny_parameters(TinyConfig(**base.config["tiny"])) if base.name == "base-tiny" else None
-    try:
-        return parameters(folder)
-    except ModelError:  # it is said when the model is opened
+    found = costs.costs(waiting, runs, machines.UNKNOWN, machines.Launch(), placement, reads=False)
+    if not any(cost.left for cost in found if cost.stage.name.startswith("train-")):
         return None
+    left, most = costs.disk(found, runs, placement.jobs)
+    place = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
+    return Disk(int(left), int(most), shutil.disk_usage(place).free)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..generation import DecodingConfig
-from ..pipeline import Stage, status
+from ..pipeline import Stage
 from ..training.config import TrainingConfig
-from ..training.memory import Memory, adapter_parameters, predict, shape_of
-from ..training.models import POINTER, parameters
 from .outputs import corpus_counts, mixture
 
-UTF8_BYTES_PER_TOKEN = 3.5
-"""Between English (about 4) and byte-level scripts (about 3); tokens are counted exactly when training begins."""
 UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
-PROMPT_TOKENS = 40
-BYTES_SAVED = {"bfloat16": 2, "float32": 4}
-"""Of a model's folder, a weight."""
 
 
 def corpus(published: Mapping[str, int]) -> str:
@@ -61,55 +53,18 @@ def _published(part: Stage) -> dict[str, int]:
 
 
 def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) -> str:
-    """Examples, tokens by language, steps, memory and disk of a training stage."""
-    tokens: dict[str, float] = {}
+    """Examples, epochs and steps of a training stage."""
     if "examples" in inputs:
-        rows = mixture(inputs["examples"])
         counts = Counter[str]()
-        for row in rows:
+        for row in mixture(inputs["examples"]):
             counts[row["language"]] += row["examples"]
-            per_example = row["utf8_bytes"] / UTF8_BYTES_PER_TOKEN + PROMPT_TOKENS * row["examples"]
-            tokens[row["language"]] = tokens.get(row["language"], 0.0) + per_example
     else:
         counts, _ = _example_counts(made.config, {}, made.inputs)
     if not counts:
         return "size known when its corpus is read"
     total = sum(counts.values())
     mark = "" if "examples" in inputs else "~"
-    words = [
-        f"{mark}{total:,} examples x {config.epochs} epochs",
-        f"{mark}{config.steps(total):,} steps of {config.global_batch_size}",
-    ]
-    if tokens:
-        words.append(f"~{_short(sum(tokens.values()))} tokens ({_by_language({c: int(t) for c, t in tokens.items()})})")
-    folder = inputs.get("model")
-    if folder is not None and (held := _parameters(folder)):
-        if (needed := _memory(folder, held, config)) is not None:
-            words.append(
-                f"memory ~{in_bytes(needed.fixed)} and {in_bytes(1000 * needed.per_token)} per 1,000 tokens at once"
-            )
-        words.append(f"disk ~{in_bytes(held * BYTES_SAVED[config.saved_precision])}")
-    return "; ".join(words)
-
-
-def steps(config: TrainingConfig, made: Stage, runs: Path) -> int | None:
-    """The steps of a training stage on the mixture `made`; None where the size of its corpus is not known."""
-    if status(made, runs) == "done":
-        return config.steps(sum(row["examples"] for row in mixture(made.folder(runs))))
-    counts, _ = _example_counts(made.config, {}, made.inputs)
-    return config.steps(sum(counts.values())) if counts else None
-
-
-def _memory(folder: Path, held: int, config: TrainingConfig) -> Memory | None:
-    """What training takes where it all fits on one device: compiled there, if it is in bfloat16."""
-    shape = shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    if shape is None:
-        return None
-    trained = held if config.adapter is None else adapter_parameters(shape, config.adapter.rank)
-    return predict(
-        shape, held, trained, config.precision, compiled=config.precision == "bfloat16", checkpointing=False,
-        optimizer=config.optimizer,
-    )  # fmt: skip
+    return f"{mark}{total:,} examples x {config.epochs} epochs, {mark}{config.steps(total):,} steps of {config.global_batch_size}"
 
 
 def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:
@@ -126,10 +81,6 @@ def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage
     return (
         f"{mark}{sum(counts.values()):,} problems ({_by_language(counts)}), up to {decoding.max_new_tokens} tokens each"
     )
-
-
-def _parameters(folder: Path | None) -> int | None:
-    return None if folder is None or (folder / POINTER).is_file() else parameters(folder)
 
 
 def _by_language(counts: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +63,26 @@ def make_examples(work: Work) -> None:
     rows = _languages(work)
     parts = []
     for name in sorted(work.inputs):
-        made = list(_examples(work.config["task"], work.inputs[name] / RECORDS, rows))
+        made = list(examples_in(work.config["task"], work.inputs[name] / RECORDS, rows))
         parts.append(Part(made, work.config["weights"][name], work.config["examples_per_language"]))
     examples = mix(parts, work.config["seed"], work.config["max_repetition"])
     write_jsonl(work.output / EXAMPLES, examples)
     write_json(work.output / MIXTURE, [dataclasses.asdict(row) for row in table(examples)])
 
 
-def _examples(task: str, records: Path, rows: Mapping[str, Language]) -> Iterator[Example]:
+def examples_in(task: str, records: Path, rows: Mapping[str, Language]) -> Iterator[Example]:
+    """The examples of a task ("text", "response", or an alignment variant) from a file of records."""
+    kind = Document if task == "text" else Problem if task == "response" else Pair
+    return examples_of(task, read_jsonl(records, kind), rows)
+
+
+def examples_of(task: str, records: Iterable[Any], rows: Mapping[str, Language]) -> Iterator[Example]:
+    """The examples of a task from records of its kind."""
     if task == "text":
-        return text_examples(read_jsonl(records, Document))
+        return text_examples(records)
     if task == "response":
-        return response_examples(read_jsonl(records, Problem))
-    return translation_examples(VARIANTS[task], read_jsonl(records, Pair), rows)
+        return response_examples(records)
+    return translation_examples(VARIANTS[task], records, rows)
 
 
 def name_served(work: Work) -> None:

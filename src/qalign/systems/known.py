@@ -1,0 +1,141 @@
+"""What is known before anything is fetched: shapes of well-known bases, lengths of published corpora, rates of devices.
+
+Shapes are those in the bases' `config.json` on the hub. Lengths were counted with LLaMA's tokenizer on the published data,
+300 examples a language, prompt included; those of the embedded world with the tokenizer of its base. Rates are measured
+(docs/performance.md) or computed from the vendor's dense bfloat16 peak, and each row says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..training.memory import Shape
+
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBase:
+    """A base on the hub: its shape, its parameters, and the bytes of its safetensors and tokenizer."""
+
+    shape: Shape
+    parameters: int
+    fetched: int
+
+
+def _base(hidden: int, inner: int, blocks: int, vocabulary: int, parameters: int, bytes_each: int = 2) -> KnownBase:
+    return KnownBase(Shape(hidden, inner, blocks, vocabulary), parameters, bytes_each * parameters)
+
+
+_LLAMA_2_7B = _base(4096, 11008, 32, 32_000, 6_738_415_616)
+_LLAMA_2_13B = _base(5120, 13824, 40, 32_000, 13_015_864_320)
+_LLAMA_3_8B = _base(4096, 14336, 32, 128_256, 8_030_261_248)
+
+# fmt: off
+BASES: Mapping[str, KnownBase] = {
+    "meta-llama/Llama-2-7b-hf": _LLAMA_2_7B,
+    "meta-llama/Llama-2-7b-chat-hf": _LLAMA_2_7B,
+    "NousResearch/Llama-2-7b-hf": _LLAMA_2_7B,
+    "meta-llama/Llama-2-13b-hf": _LLAMA_2_13B,
+    "meta-llama/Llama-2-13b-chat-hf": _LLAMA_2_13B,
+    "NousResearch/Llama-2-13b-hf": _LLAMA_2_13B,
+    "meta-llama/Llama-2-70b-hf": _base(8192, 28672, 80, 32_000, 68_976_648_192),
+    "meta-llama/Meta-Llama-3-8B": _LLAMA_3_8B,
+    "meta-llama/Llama-3.1-8B": _LLAMA_3_8B,
+    "meta-llama/Llama-3.2-1B": _base(2048, 8192, 16, 128_256, 1_235_814_400),
+    "meta-llama/Llama-3.2-3B": _base(3072, 8192, 28, 128_256, 3_212_749_824),
+    "mistralai/Mistral-7B-v0.1": _base(4096, 14336, 32, 32_000, 7_241_732_096),
+    "Qwen/Qwen2.5-0.5B": _base(896, 4864, 24, 151_936, 494_032_768),
+    "Qwen/Qwen2.5-1.5B": _base(1536, 8960, 28, 151_936, 1_543_714_304),
+    "Qwen/Qwen2.5-7B": _base(3584, 18944, 28, 152_064, 7_615_616_512),
+    "TinyLlama/TinyLlama_v1.1": _base(2048, 5632, 22, 32_000, 1_100_048_384, 4),
+}
+"""By name on the hub. Weights are stored in 2 bytes each, in 4 where the row says so."""
+
+CORPUS_BYTES: Mapping[str, int] = {
+    "gsm8k": 5_100_000, "gsm8kinstruct": 57_000_000, "metamathqa": 396_000_000, "flores": 40_000_000,
+    "mgsm": 1_100_000, "msvamp": 4_600_000,
+}
+"""Bytes of the published corpora on the hub; a Git clone of each holds about as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Of an example, on average: tokens with the prompt, the supervised share of them, and bytes of UTF-8."""
+
+    tokens: float
+    supervised: float
+    utf8_bytes: float
+
+
+LENGTHS: Mapping[tuple[str, str], Length] = {
+    ("gsm8kinstruct", "x-en-questions"): Length(204, 0.32, 556),
+    ("gsm8kinstruct", "en-x-questions"): Length(204, 0.45, 556),
+    ("gsm8kinstruct", "x-en-answers"): Length(305, 0.42, 647),
+    ("gsm8kinstruct", "en-x-answers"): Length(305, 0.43, 647),
+    ("gsm8kinstruct", "response"): Length(258, 0.52, 568),
+    ("gsm8k", "response"): Length(232, 0.56, 523),
+    ("metamathqa", "response"): Length(242, 0.58, 540),
+    ("flores", "x-en-general"): Length(143, 0.21, 363),
+    ("ntrex", "x-en-general"): Length(143, 0.21, 363),
+    ("world-gsm8kinstruct", "x-en-questions"): Length(108, 0.33, 406),
+    ("world-gsm8kinstruct", "en-x-questions"): Length(108, 0.34, 406),
+    ("world-gsm8kinstruct", "x-en-answers"): Length(137, 0.36, 381),
+    ("world-gsm8kinstruct", "en-x-answers"): Length(137, 0.38, 381),
+    ("world-gsm8kinstruct", "response"): Length(116, 0.45, 385),
+    ("world-gsm8k", "response"): Length(110, 0.44, 271),
+    ("world-metamathqa", "response"): Length(111, 0.44, 272),
+    ("world-flores", "x-en-general"): Length(51, 0.15, 135),
+}
+"""By corpus and task. Flores has not been counted: its row is that of NTREX, sentences of the same kind."""
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A kind of accelerator.
+
+    `memory` is in GiB, as a program sees it. `training` and `recomputing` are useful FLOP a second of full fine-tuning,
+    6 x parameters x tokens, without and with activation checkpointing. `generation` is tokens a second of a 7B model.
+    `source` says where the rates come from.
+    """
+
+    name: str
+    memory: float
+    training: float
+    recomputing: float
+    generation: float
+    source: str
+
+
+_H200_TRAINING, _H200_RECOMPUTING, _H200_GENERATION = 490e12, 389e12, 2330
+"""Measured: 7B at 12,096 tokens a second, 13B with activation checkpointing at 4,976, and 64 answers at once."""
+_H200_PEAK, _H200_BANDWIDTH = 989e12, 4.8
+
+
+def _computed(name: str, memory: float, peak: float, bandwidth: float) -> Device:
+    """A device that was not measured: the H200's share of the peak (products) and of the bandwidth in TB/s (answers)."""
+    training, recomputing = (rate * peak / _H200_PEAK for rate in (_H200_TRAINING, _H200_RECOMPUTING))
+    generation = _H200_GENERATION * bandwidth / _H200_BANDWIDTH
+    return Device(name, memory, training, recomputing, generation, "computed from one H200")
+
+
+DEVICES: tuple[Device, ...] = (
+    Device("H200", 139.7, _H200_TRAINING, _H200_RECOMPUTING, _H200_GENERATION, "measured on one H200"),
+    _computed("H100", 79.1, 989e12, 3.35),
+    _computed("A100", 79.1, 312e12, 2.0),
+    _computed("L40S", 44.3, 362e12, 0.864),
+    _computed("RTX 4090", 23.5, 165e12, 1.008),
+)
+"""Of several kinds with the same memory, the first is meant where only the memory is given."""
+
+
+def device_named(name: str) -> Device | None:
+    """The row whose name stands in `name`, such as "NVIDIA H100 80GB HBM3"."""
+    return next((row for row in DEVICES if row.name.lower() in name.lower()), None)
+
+
+def device_with(gigabytes: float) -> Device | None:
+    """The first row with about that memory."""
+    return next((row for row in DEVICES if abs(row.memory - 0.988 * gigabytes) < 0.05 * gigabytes), None)

@@ -1,0 +1,143 @@
+"""The machine that a plan is for, and how training is started on it: devices, their memory, FSDP shards.
+
+A launcher is read as far as it can be: accelerate's config file and the options that name processes.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingError
+from ..placement import Placement
+from ..resources import gpus, memory
+from .known import Device, device_named, device_with
+
+SEEN = 0.988
+"""Of a device's memory in GB as sold (80, 141), what a program sees in GiB."""
+DEFAULT_CONFIG = Path("~/.cache/huggingface/accelerate/default_config.yaml")
+"""The config that `accelerate launch` reads where none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Training processes, one a device, and the FSDP shards that a model is cut into (1: whole on each device)."""
+
+    processes: int = 1
+    shards: int = 1
+    gathers: bool = True
+    """Whether weights are freed between forward and backward (ZeRO-3), else kept gathered (ZeRO-2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Devices of one kind. `memory` is bytes of one of them; `kind` is its row of rates, if there is one."""
+
+    devices: int
+    memory: float
+    name: str
+    kind: Device | None = None
+    cpu: bool = False
+
+
+UNKNOWN = Machine(1, math.inf, "a device", cpu=True)
+"""Where only the disk is asked about."""
+
+
+def machine_of(placement: Placement, devices: int | None, device_memory: float | None, kind: str | None) -> Machine:
+    """The machine that is described, or this one.
+
+    Args:
+        devices: how many; by default one, or what the launch asks for.
+        device_memory: of one of them, in GB as sold.
+        kind: its name, such as "H100".
+
+    Raises:
+        SettingError: the memory or the name cannot be used.
+    """
+    row = device_named(kind) if kind else device_with(device_memory) if device_memory else None
+    if kind and row is None and device_memory is None:
+        raise SettingError(f"no device '{kind}' is known here; give --device-memory GB as well")
+    if row is None and device_memory is None and devices is not None:
+        raise SettingError("--devices needs the memory of one: give --device-memory GB, such as 80")
+    if device_memory is not None:
+        name = kind or f"{device_memory:g} GB"
+        return Machine(devices or launch_of(placement, 1).processes, device_memory * SEEN * 2**30, name, row)
+    if row is not None:
+        return Machine(devices or launch_of(placement, 1).processes, row.memory * 2**30, row.name, row)
+    return _this(placement)
+
+
+def _this(placement: Placement) -> Machine:
+    if placement.device not in ("cpu", "mps") and (numbers := gpus()):
+        import torch
+
+        if torch.cuda.is_available():
+            found = torch.cuda.get_device_properties(0)
+            return Machine(len(numbers), float(found.total_memory), found.name, device_named(found.name))
+    return Machine(1, float(memory()), "CPU of this machine", None, cpu=True)
+
+
+def launch_of(placement: Placement, devices: int) -> Launch:
+    """How training is started: by the launcher, by `--processes`, or one process for each of `devices`.
+
+    Raises:
+        SettingError: the launcher's config file cannot be read.
+    """
+    if not placement.launcher:
+        return Launch(placement.processes if placement.processes > 1 else devices)
+    try:
+        words = shlex.split(placement.launcher)
+    except ValueError as error:
+        raise SettingError(f"the launcher {placement.launcher!r} is no command ({error}); close its quotes") from error
+    if any(Path(word).name == "accelerate" for word in words) or "accelerate.commands.launch" in words:
+        return _of_accelerate(words)
+    nodes = _number(_option(words, "nnodes")) or 1
+    return Launch(nodes * (_number(_option(words, "nproc-per-node", "nproc_per_node")) or devices))
+
+
+def _of_accelerate(words: Sequence[str]) -> Launch:
+    named = _option(words, "config_file", "config-file")
+    values = _config(Path(named) if named else DEFAULT_CONFIG.expanduser(), required=named is not None)
+    processes = _number(_option(words, "num_processes", "num-processes")) or _number(values.get("num_processes")) or 1
+    launch = Launch(processes)
+    if values.get("distributed_type") != "FSDP" and "--use_fsdp" not in words:
+        return launch
+    fsdp, parallelism = (values.get(name) or {} for name in ("fsdp_config", "parallelism_config"))
+    shards = _number(parallelism.get("parallelism_config_dp_shard_size")) or processes
+    gathers = str(fsdp.get("fsdp_reshard_after_forward", True)).lower() in ("true", "full_shard")
+    return replace(launch, shards=shards, gathers=gathers)
+
+
+def _config(path: Path, required: bool) -> dict[str, Any]:
+    """The values of accelerate's config file; none where there is no default one."""
+    import yaml
+
+    if not path.is_file() and not required:
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise SettingError(f"accelerate's config {path} cannot be read ({reason}); check --launcher") from error
+    if not isinstance(values, dict):
+        raise SettingError(f"accelerate's config {path} holds no settings; make one with `accelerate config`")
+    return values
+
+
+def _option(words: Sequence[str], *names: str) -> str | None:
+    """The value of an option, as `--name VALUE` or `--name=VALUE`."""
+    for place, word in enumerate(words):
+        name, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and name in names:
+            return value if equals else next(iter(words[place + 1 :]), None)
+    return None
+
+
+def _number(value: Any) -> int | None:
+    text = str(value) if value is not None else ""
+    return int(text) if text.isdecimal() and int(text) > 0 else None
