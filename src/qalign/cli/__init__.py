@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__, terminal
 from ..terminal import write
-from . import measure, runs, studies, world
+from . import look, measure, runs, studies, world
 from .examples import epilog
 from .help import Verb, Verbs
 
@@ -35,8 +35,9 @@ for name, verb, panel in (
     ("eval", measure.eval_command, MEASURE),
     ("score", measure.score_command, MEASURE),
     ("report", measure.report_command, MEASURE),
-    ("list", measure.list_command, LOOK),
-    ("check", measure.check_command, LOOK),
+    ("list", look.list_command, LOOK),
+    ("check", look.check_command, LOOK),
+    ("doctor", look.doctor_command, LOOK),
 ):
     app.command(name, cls=Verb, rich_help_panel=panel, epilog=epilog(name))(verb)
 app.add_typer(world.app, rich_help_panel=LOOK)

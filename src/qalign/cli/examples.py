@@ -76,7 +76,6 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "qalign reproduce --seeds 1,2 --system monoreason --system qalign-mono",
         ),
     ),
-    "list": (("All systems:", "qalign list systems"),),
     "runs": (
         ("What there is, with sizes:", "qalign runs"),
         ("Free what no run needs:", "qalign runs remove --unneeded"),
@@ -87,6 +86,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "qalign runs remove run-1a2b3c4d run-5e6f7a8b",
         ),
     ),
+    "list": (
+        ("All systems:", "qalign list systems"),
+        ("What --set can change:", "qalign list settings"),
+    ),
+    "doctor": (("Before the first run, with the folder of its stages:", "qalign doctor --runs /data/runs"),),
     "world show": (("Two problems in English and Swahili:", "qalign world show --languages en,sw --count 2"),),
     "world write": (("The Swahili corpora as files:", "qalign world write ./world --languages sw"),),
     "world base": (("Train the base and keep a copy:", "qalign world base ./my-base"),),

@@ -1,4 +1,4 @@
-"""The verbs that measure and count: eval, score, check, report, list."""
+"""The verbs that measure: eval, score, report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import completion
 from .finish import finish
 from .guard import guarded
 from .help import DATA, EXECUTION, GENERATION, OUTPUT
-from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Names, Output, codes, option, with_study
+from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Output, option, with_study
 
 if TYPE_CHECKING:
     from ..systems import Study
@@ -100,24 +100,6 @@ def score_command(
 
 
 @guarded
-def check_command(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus by name, or a path.", autocompletion=completion.corpora)],
-    role: Annotated[str, option(DATA, "questions, answers, multilingual, english, general, test or text.", metavar="ROLE", autocompletion=completion.roles)],
-    languages: Names = None,
-    data: Data = None,
-    language_file: LanguageFile = None,
-    drop_invalid: Annotated[bool, option(DATA, "Leave out invalid rows, and list them.", "--drop-invalid")] = False,
-    runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
-) -> None:  # fmt: skip
-    """Read a corpus as a run would, and show its counts by language."""
-    from ..language_file import load_languages
-    from ..systems.checks import check
-
-    for table in check(corpus, role, codes(languages), data, runs, load_languages(language_file), drop_invalid):
-        show(table.rich())
-
-
-@guarded
 def report_command(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The results.json of a run.")],
     form: Annotated[
@@ -137,14 +119,3 @@ def report_command(
     made = tables(load(results), titles())
     for table in reversed(made) if form == "terminal" else made:
         show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())
-
-
-@guarded
-def list_command(
-    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.sections)] = None,
-) -> None:  # fmt: skip
-    """List what has a name: systems, scales, benchmarks, corpora, languages, settings."""
-    from ..systems.checks import overview
-
-    for table in overview(section):
-        show(table.rich(), "")
