@@ -61,7 +61,8 @@ def test_every_extra_is_looked_at() -> None:
 def test_what_is_broken_or_missing_has_an_advice(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
     path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    rows = examined(Path("/proc/none/runs"), PYTHONPATH=path, PATH=str(tmp_path), HF_TOKEN="", HF_HOME=str(tmp_path))
+    (tmp_path / "file").write_text("")
+    rows = examined(tmp_path / "file" / "runs", PYTHONPATH=path, PATH=str(tmp_path), HF_TOKEN="", HF_HOME=str(tmp_path))
     assert rows["PyTorch"][0] == "missing" and "libcudart" in rows["PyTorch"][1]
     assert rows["PyTorch"][2] == "pip install 'qalign[train]'"
     assert rows["Chromium"][0] == rows["Sandbox"][0] == "optional"

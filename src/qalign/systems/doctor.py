@@ -222,4 +222,4 @@ def _disk(runs: Path) -> Finding:
     free = in_bytes(shutil.disk_usage(folder).free)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         return Finding("Disk", "missing", f"{folder} cannot be written to", "choose another folder with --runs")
-    return Finding("Disk", "ok", f"{free} free for {runs}", "`qalign plan` says what a run takes")
+    return Finding("Disk", "ok", f"{free} free for runs", "`qalign plan` says what a run takes")
