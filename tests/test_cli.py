@@ -745,6 +745,28 @@ def test_known_answers_give_known_accuracies(own_data: OwnData, tmp_path: Path) 
     assert started(answer) == ["generate-own", "score-own"]
 
 
+def test_a_limit_is_a_setting_in_few_words(own_data: OwnData, tmp_path: Path) -> None:
+    """The same stages as `--set data.problems_per_language`, named in results, said below the table."""
+    (tmp_path / "script.json").write_text('{"answers": {}, "otherwise": "#### 5"}')
+    words: list[str | Path] = [tmp_path, "--scale", "sample", *own_data.options("test"), "--runs", tmp_path / "runs"]
+    words += ["--test-languages", "de,sw", "--set", "generation.backend=scripted"]
+    limited = qalign("eval", *words, "--limit", "2")
+    assert limited.status == 0, limited.err
+    (path,) = (tmp_path / "runs" / "results").rglob("results.json")
+    results = json.loads(path.read_text())
+    ((scores,),) = [list(system.values()) for system in results["systems"].values()]
+    assert [scores[code]["n"] for code in ("de", "sw")] == [2, 2]
+    assert "data.problems_per_language=2" in results["run"]["settings"]
+    assert "Only the first problems of a test set were asked: 2 of 6 of " in " ".join(limited.out.split())
+    assert started(qalign("eval", *words, "--set", "data.problems_per_language=2")) == []
+    whole = qalign("eval", *words, "--limit", "6")
+    assert started(whole) and "Only the first" not in whole.out
+    both = qalign("eval", *words, "--limit", "2", "--set", "data.problems_per_language=2")
+    assert (both.status, both.out) == (2, "")
+    assert "--limit 2 is short for --set data.problems_per_language=2; give one of the two" in both.err
+    assert qalign("eval", *words, "--limit", "0").status == 2
+
+
 def test_a_script_that_lacks_an_answer(own_data: OwnData, tmp_path: Path) -> None:
     (tmp_path / "script.json").write_text('{"answers": {}}')
     words = ["--scale", "sample", *own_data.options("test"), "--runs", tmp_path / "runs", "--test-languages", "de"]

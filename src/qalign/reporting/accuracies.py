@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -233,6 +234,8 @@ def _note(found: Mapping[str, Any], seeds: int) -> str:
     asked = " to ".join(dict.fromkeys(f"{count:,}" for count in (*counts[:1], *counts[-1:]))) or "no"
     word = "problem" if asked == "1" else "problems"
     notes = [f"Accuracy in percent under the strict rule; {asked} {word} a language; {_run_line(found['run'])}."]
+    if subsets := _subsets(found):
+        notes.append(f"Only the first problems of a test set were asked: {subsets}.")
     if counts and counts[0] < FEW:
         low, high = wilson(0.5, counts[0])
         notes.append(f"So few problems say little: 50% in one language has the 95% interval {low:.0f} to {high:.0f}.")
@@ -244,6 +247,16 @@ def _note(found: Mapping[str, Any], seeds: int) -> str:
     if _with_published(found):
         notes.append("Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817).")
     return " ".join(notes)
+
+
+def _subsets(found: Mapping[str, Any]) -> str:
+    """`40 of 250 of mgsm` for each test set of which not all problems were asked, or nothing."""
+    return ", ".join(
+        f"{max(corpus['kept'].values()):,} of {max(corpus['counts'].values()):,} of {corpus['corpus']}"
+        for corpus in found.get("corpora", ())
+        if re.search(r"-test-[0-9a-f]+$", corpus["folder"]) and corpus["kept"]
+        if sum(corpus["kept"].values()) < sum(corpus["counts"].values())
+    )
 
 
 def too_long(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> str:

@@ -44,7 +44,7 @@ def read_corpus(work: Work) -> None:
     if short := [code for code in rows if first is not None and taken[code] != len(ids)]:
         raise DataError(
             f"the first {len(ids)} problems of {records[0].language} are not all there in {', '.join(short)}: give problems that "
-            "are translations of each other the same id, or set data.problems_per_language=none"
+            "are translations of each other the same id, or measure on all (--set data.problems_per_language=none)"
         )
     write_jsonl(work.output / RECORDS, records)
     counts = {
