@@ -46,6 +46,7 @@ RUN = (
     "--set qalign-mono.response-alignment.epochs=2",
     "qalign run qalign-mono qalign-mixed --base world --scale toy --test world-development "
     "--set response-alignment.max_steps=450 --seed 1",
+    "qalign runs",
     "qalign score FILE --language sw",
     "qalign world show --languages en,sw",
     "qalign world show --languages en,sw,ja --count 2",
@@ -67,7 +68,15 @@ NOT_HERE = {
     "qalign run qalign-mono monoreason --base meta-llama/Llama-2-7b-hf": "the hub, a GPU, days",
     'qalign run qalign-mono --base PATH --launcher "accelerate launch --config_file examples/fsdp2.yaml"': "several GPUs; "
     "tests/training/test_exact_step.py trains on shards of a CPU",
+    "qalign check metamathqa --role english": "the hub",
+    "qalign check mgsm --role test": "the hub",
+    "qalign check msvamp --role test": "the hub",
+    "qalign eval FOLDER --endpoint http://localhost:8000/v1": "tests/generation/test_endpoint.py runs it, with a server",
+    "qalign runs remove --unneeded": "tests/systems/test_removal.py runs it",
+    "qalign runs remove RUN": "tests/systems/test_removal.py runs it",
+    "qalign score answers.jsonl --language sw": "tests/test_ecosystem.py runs it",
     "pip install '.[all]'": "the network",
+    "pip install 'qalign[track]'": "the network",
     "pip install 'qalign[8bit]'": "the network",
     "pip install 'qalign[report]'": "the network",
     "pip install -e '.[bench]' -c constraints.txt": "the network",
@@ -220,6 +229,9 @@ def words_of(command: str, place: Place) -> list[str]:
         if words[1] == "--drop-invalid":
             words[1:1] = [str(place.data.english), "--role", "english"]
         return [*words, "--data", str(place.corpora), "--runs", str(place.runs)]
+    if verb == "runs":
+        place.runs.mkdir(exist_ok=True)
+        return [*words, "--runs", str(place.runs)]
     if verb == "report":
         return [verb, str(next(place.runs.glob("results/*/results.json"))), *words[2:]]
     return words

@@ -224,7 +224,7 @@ def commands() -> dict[str, set[str]]:
             option
             for one in (verb, *getattr(verb, "commands", {}).values())  # `world` has verbs of its own
             for parameter in one.params
-            for option in parameter.opts
+            for option in (*parameter.opts, *parameter.secondary_opts)
             if option.startswith("--")
         }
         | {"--help"}
