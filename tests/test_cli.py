@@ -294,10 +294,10 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--languages de,xx", "unknown language 'xx'"),
         ("--languages de,en", "leave 'en' out of the languages"),
         ("--test mgms", "'mgms' is neither a benchmark nor a path: did you mean 'mgsm'?"),
-        ("--base no/such/folder", "'no/such/folder' is no folder and no hub name"),
+        ("--base no/such/folder", "'no/such/folder' is neither a folder nor a hub name"),
         (
             "--base nothing",
-            "'nothing' is no folder and no hub name (owner/name); give one of these, or 'world', or 'tiny'",
+            "'nothing' is neither a folder nor a hub name (owner/name); give one of these, or 'world', or 'tiny'",
         ),
     ],
 )
@@ -349,7 +349,7 @@ def test_a_base_whose_tokenizer_is_broken(own_data: OwnData, runs: Path, tmp_pat
 
 @pytest.mark.parametrize(
     ("spoiled", "says"),
-    [("config.json", "is not valid JSON"), ("model.safetensors", "is no whole safetensors file")],
+    [("config.json", "is not valid JSON"), ("model.safetensors", "is not a whole safetensors file")],
 )
 def test_a_base_that_is_broken(own_data: OwnData, runs: Path, tmp_path: Path, spoiled: str, says: str) -> None:
     base = shutil.copytree(stage_folder(runs, "base-tiny"), tmp_path / "base")
@@ -360,7 +360,7 @@ def test_a_base_that_is_broken(own_data: OwnData, runs: Path, tmp_path: Path, sp
 
 def test_a_base_that_is_a_file(own_data: OwnData, tmp_path: Path) -> None:
     answer = run(tmp_path / "runs", "monoreason", *without_tiny(options(own_data)), "--base", own_data.english)
-    assert_refused(answer, tmp_path / "runs", "is no folder; give a folder with a model, a hub name, or 'tiny'")
+    assert_refused(answer, tmp_path / "runs", "is not a folder; give a folder with a model, a hub name, or 'tiny'")
 
 
 def without_tiny(words: list[str]) -> list[str]:
@@ -542,7 +542,10 @@ def test_a_second_run_prints_the_table_and_starts_nothing(own_data: OwnData, run
     assert answer.err == ""
     assert "QAlign (monolingual)" in answer.out
     (path,) = (runs / "results").rglob("results.json")
-    assert answer.out.rstrip().endswith(f"qalign report {path}")
+    assert answer.out.splitlines()[-2:] == [
+        f"All tables: qalign report {path}",
+        f"Page: {path.with_name('index.html')}",
+    ]
     assert "What the systems were trained on" in qalign("report", path).out
     assert {path: path.read_bytes() for path in (runs / "results").rglob("results.*")} == first
 
@@ -683,7 +686,7 @@ def test_an_adopted_checkpoint_is_measured_like_ones_own(own_data: OwnData, runs
     weights.write_bytes(weights.read_bytes()[:-1])
     broken = qalign("adopt", "sft", elsewhere, *options(own_data), "--runs", runs)
     assert broken.status == 2
-    assert "is no whole safetensors file" in broken.err and len(broken.err.splitlines()) == 1
+    assert "is not a whole safetensors file" in broken.err and len(broken.err.splitlines()) == 1
     assert not list((runs / "stages").glob("train-sft*")) and not list((runs / "stages").glob("*.adopting"))
     nowhere = qalign("adopt", "sft", tmp_path / "nowhere", *options(own_data), "--runs", runs)
     assert nowhere.status == 2
@@ -777,7 +780,7 @@ def test_a_script_that_lacks_an_answer(own_data: OwnData, tmp_path: Path) -> Non
     (tmp_path / "script.json").write_text("{")
     answer = qalign("eval", tmp_path, *words, "--set", "generation.backend=scripted")
     assert answer.status == 2
-    assert "is no script" in answer.err.splitlines()[-1]
+    assert "is not a script" in answer.err.splitlines()[-1]
 
 
 # --- score, report, check ---------------------------------------------------------------------------------------------

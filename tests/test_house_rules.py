@@ -296,3 +296,62 @@ def test_the_files_that_documents_link_to_exist(document: Path) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         if "://" not in link:
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+# Words that a reader of the transformers documentation would not know, and the words for them.
+GLOSSARY = {
+    r"\bbeside\b": "versus, next to",
+    r"\bthereby\b": "leave it out",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\bcut off\b|\bto cut\b|, cut\b|\d cut\b": "truncated",
+    r"\bshards\b(?<!FSDP shards)": "FSDP shards",
+    r"\boptimizers? of 8 bits\b|\bmoments\b": "8-bit optimizer states",
+    r"\bthe frame\b": "prompt prefix",
+    r"(?<!there )\bis no [a-zA-Z\[{]": "is not a",
+    r"\bis not given\b|\bgiven stage": "external",
+    r"\bIt is said\b|\bits like\b|\bso many as\b": "say it plainly",
+    r"\b1 (languages|problems|systems|rows|examples)\b": "a singular",
+}
+WORLD_LANGUAGES = SOURCE / "corpora" / "world" / "languages"
+
+
+def shown_texts(path: Path) -> Iterator[str]:
+    """The text literals of a module that are no docstrings, each f-string in one piece with {} for its values."""
+    tree = tree_of(path)
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and (id(node) not in inner or node.values):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield node.value
+
+
+def test_the_reader_of_texts_reads_them(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""beside"""\ndef f(x):\n    """mended"""\n    return f"{x!r} is no {x}" "; mend it", "cut off"\n'
+    )
+    assert list(shown_texts(module)) == ["{} is no {}; mend it", "cut off"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_messages_use_the_words_of_the_field(path: Path) -> None:
+    if WORLD_LANGUAGES in path.parents:
+        return  # what the world's problems say
+    odd = {
+        f"{text[:80]!r}: say {word}"
+        for text in shown_texts(path)
+        for pattern, word in GLOSSARY.items()
+        if re.search(pattern, text)
+    }
+    assert odd == set()
+
+
+@pytest.mark.parametrize("name", ["page.html.jinja", "page.js"])
+def test_the_page_uses_the_words_of_the_field(name: str) -> None:
+    text = (SOURCE / "reporting" / name).read_text(encoding="utf-8")
+    shown = re.sub(r"^\s*//.*$|\{#.*?#\}", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert [word for pattern, word in GLOSSARY.items() if re.search(pattern, shown)] == []

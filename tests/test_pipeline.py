@@ -478,7 +478,7 @@ def test_explain_names_the_field(tmp_path: Path) -> None:
     run(tmp_path, first)
     assert pipeline.explain(first, tmp_path) == [f"{first.folder_name} is done"]
     other = stage("train", {"training": {"rate": 0.2, "epochs": 3}, "prompt": ["a", "b"]}, x=stage("data", {"n": 1}))
-    beside = f"{other.folder_name} is new beside {first.folder_name}"
+    beside = f"{other.folder_name} is new versus {first.folder_name}"
     assert pipeline.explain(other, tmp_path) == [f"{beside}: config.training.rate 0.1 -> 0.2"]
 
     more = stage("train", {"training": {"rate": 0.1, "adapter": "on"}, "prompt": ["a", "c"]}, x=stage("data", {"n": 2}))
@@ -513,7 +513,7 @@ def test_an_adopted_folder_is_a_finished_stage(tmp_path: Path) -> None:
     assert stage_record.read_record(made.folder(tmp_path)).adopted_from == str(source)
     with pytest.raises(StageError, match=r"is done already; remove its folder first: rm -r"):
         pipeline.adopt(made, source, tmp_path)
-    with pytest.raises(StageError, match="is no folder; give the folder of the finished checkpoint"):
+    with pytest.raises(StageError, match="is not a folder; give the folder of the finished checkpoint"):
         pipeline.adopt(stage("other"), tmp_path / "nowhere", tmp_path)
 
 

@@ -43,15 +43,15 @@ def test_what_was_written_is_read_again(tmp_path: Path, record: Problem | Predic
 LINE = to_json(PROBLEM)
 
 DAMAGED = [
-    (LINE[:-5], "line 2 is no Problem"),
-    ("", "line 2 is no Problem"),
-    ("[]", "line 2 is no Problem: Expected `object`"),
+    (LINE[:-5], "line 2 is not a valid Problem"),
+    ("", "line 2 is not a valid Problem"),
+    ("[]", "line 2 is not a valid Problem: Expected `object`"),
     (LINE.replace('"18"', "18"), "Expected `str | null`, got `int` - at `$.gold`"),
     (LINE.replace('"id"', '"idd"'), "missing required field `id`"),
-    (LINE.replace("mgsm", "m\\ud800x"), "line 2 is no Problem"),
-    ('{"x": ' + "[" * 100_000, "line 2 is no Problem"),
-    (LINE.encode().replace(b"mgsm", b"m\xffsm"), "line 2 is no Problem: 'utf-8' codec"),
-    (b"\0" * 40, "line 2 is no Problem"),
+    (LINE.replace("mgsm", "m\\ud800x"), "line 2 is not a valid Problem"),
+    ('{"x": ' + "[" * 100_000, "line 2 is not a valid Problem"),
+    (LINE.encode().replace(b"mgsm", b"m\xffsm"), "line 2 is not a valid Problem: 'utf-8' codec"),
+    (b"\0" * 40, "line 2 is not a valid Problem"),
 ]
 
 
@@ -86,7 +86,7 @@ def test_only_a_file_gives_its_place_to_a_file(kind: str, tmp_path: Path) -> Non
     if kind == "link to a pipe":
         place.symlink_to(tmp_path / "pipe")
     before = place.lstat()
-    with pytest.raises(DataError, match="place is no file that can be written anew"):
+    with pytest.raises(DataError, match="place is not a file that can be written anew"):
         write_json(place, {})
     assert place.lstat() == before
 
@@ -96,7 +96,7 @@ def test_rows_are_plain_values(tmp_path: Path) -> None:
     write_jsonl(path, RECORDS[:2])
     assert [row["id"] for row in read_rows(path)] == ["7", "7"]
     path.write_text("[1]\n")
-    with pytest.raises(DataError, match=r"line 1 is no record: Expected `object`, got `array`"):
+    with pytest.raises(DataError, match=r"line 1 is not a valid record: Expected `object`, got `array`"):
         list(read_rows(path))
 
 

@@ -201,7 +201,7 @@ def test_a_stage_begins_when_its_inputs_are_finished_and_leaves_the_same_files_a
 INVALID = InvalidRow("questions/de.jsonl line 3", "'question' is empty")
 FAULTS = {
     "of the data": (DataError("no such corpus; give another"), "no such corpus; give another"),
-    "of a row": (INVALID, "questions/de.jsonl line 3: 'question' is empty; mend it, or have such rows dropped"),
+    "of a row": (INVALID, "questions/de.jsonl line 3: 'question' is empty; fix it, or have such rows dropped"),
     "of ours": (ValueError("a mistake"), "a mistake"),
     "of the disk": (OSError(28, "No space left on device"), "the disk is full"),
 }
@@ -523,6 +523,6 @@ def test_a_row_that_cannot_be_used_is_one_line_from_a_worker_too(tmp_path: Path)
     last = done.stderr.splitlines()[-1]
     assert last.startswith("qalign: error: ")
     assert "de.jsonl" in last
-    assert "'question' is empty; mend it, or have such rows dropped and listed: --set data.drop_invalid=true" in last
+    assert "'question' is empty; fix it, or have such rows dropped and listed: --set data.drop_invalid=true" in last
     assert "Traceback" not in done.stderr
     assert unfinished(tmp_path / "runs") == []

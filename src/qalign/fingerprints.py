@@ -80,7 +80,7 @@ def unsealed(values: Any) -> dict[str, Any]:
         ValueError: they are not as they were sealed.
     """
     if not isinstance(values, dict) or SEAL not in values:
-        raise ValueError(f"it is no object with '{SEAL}'")
+        raise ValueError(f"it is not an object with '{SEAL}'")
     inner = {name: value for name, value in values.items() if name != SEAL}
     if sealed(inner) != values:
         raise ValueError("its content does not have the hash that was written with it")

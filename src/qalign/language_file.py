@@ -70,7 +70,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     """The `[[language]]` tables of a TOML file."""
     try:
         if path.exists() and not path.is_file():
-            raise SettingError(f"{path} is no file; give a TOML file")
+            raise SettingError(f"{path} is not a file; give a TOML file")
         if path.stat().st_size > LARGEST_FILE:
             raise SettingError(
                 f"{path} is larger than {LARGEST_FILE // 2**20} MiB; give a TOML file with rows of languages"
@@ -82,12 +82,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         raise SettingError(f"{path} is nested too deeply; see [[language]] in docs/data.md") from error
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise SettingError(
-            f"{path} is no TOML: {printable(str(error))[:200]}; see [[language]] in docs/data.md"
+            f"{path} is not TOML: {printable(str(error))[:200]}; see [[language]] in docs/data.md"
         ) from error
     rows = content.pop("language", None)
     if content:
         raise SettingError(
-            f"{path} holds '{printable(next(iter(content)))}', which is no [[language]] row; see docs/data.md"
+            f"{path} holds '{printable(next(iter(content)))}', which is not a [[language]] row; see docs/data.md"
         )
     if not isinstance(rows, list) or not rows:
         raise SettingError(f"{path} has no [[language]] row; see docs/data.md")
@@ -114,7 +114,7 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
             raise SettingError(f"{where}: a language row needs '{name}', a text")
     if _folded(row["code"]) in RESERVED or not CODE.fullmatch(row["code"]):
         raise SettingError(
-            f"{where}: '{printable(row['code'])[:80]}' is no code of a language; give one such as vi, yue or zh-Hant (not "
+            f"{where}: '{printable(row['code'])[:80]}' is not a code of a language; give one such as vi, yue or zh-Hant (not "
             f"{', '.join(RESERVED)})"
         )
     for name, value in row.items():

@@ -312,7 +312,7 @@ def parse_gold(text: str) -> Fraction:
     stripped = text.strip()
     numbers = find_numbers(stripped, LANGUAGES["en"])
     if len(numbers) != 1 or stripped[: numbers[0].start].strip("$€£+ ") or stripped[numbers[0].end :].strip(".$€£ "):
-        raise DataError(f"the gold answer '{text[:80]}' is no number; expected one such as 18, 5.5 or 1,080")
+        raise DataError(f"the gold answer '{text[:80]}' is not a number; expected one such as 18, 5.5 or 1,080")
     return numbers[0].value
 
 

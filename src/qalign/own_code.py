@@ -100,7 +100,7 @@ def own_faults(what: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise
         reason = " ".join(_words(error).split())[:200]
-        raise SettingError(f"{what}: {_place(error)}{type(error).__name__}: {reason or 'no word'}; mend it") from error
+        raise SettingError(f"{what}: {_place(error)}{type(error).__name__}: {reason or 'no word'}; fix it") from error
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams  # where code of a user's own put others in their place
 

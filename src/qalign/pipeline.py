@@ -220,7 +220,7 @@ def explain(stage: Stage, runs: Path) -> list[str]:
     compared = [(list(differences("", other.identity, stage.identity)), other) for other in others]
     lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1].finished))
     beside = f"{stage.name}-{other.fingerprint[:8]}"
-    return [f"{stage.folder_name} is new beside {beside}: {line}" for line in lines]
+    return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
 
 
 def adopt(stage: Stage, source: Path, runs: Path) -> Path:
@@ -230,7 +230,7 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
         StageError: the stage is done already, or `source` is no folder.
     """
     if not source.is_dir():
-        raise StageError(f"{source} is no folder; give the folder of the finished checkpoint")
+        raise StageError(f"{source} is not a folder; give the folder of the finished checkpoint")
     if status(stage, runs) == "done":
         raise StageError(f"{stage.folder_name} is done already; remove its folder first: rm -r {stage.folder(runs)}")
     _check_place(stage, runs)
@@ -262,7 +262,7 @@ def _copy(source: Path, copy: Path) -> None:
         if any(os.strerror(number) in str(error) for number in _DISK_FULL):
             raise
         name, _, reason = error.args[0][0]
-        raise StageError(f"{printable(name)} cannot be copied ({printable(reason)}); mend it, or remove it") from error
+        raise StageError(f"{printable(name)} cannot be copied ({printable(reason)}); fix it, or remove it") from error
 
 
 def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> None:
@@ -282,7 +282,7 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
 
 def _call(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> float:
     """Calls the stage's function, notes that it has returned, and returns the seconds it took."""
-    assert stage.function is not None, f"{stage.name} is not given and has no function"
+    assert stage.function is not None, f"{stage.name} is not external and has no function"
     partial = _partial(stage.folder(runs))
     (partial / SCRATCH / RETURNED).unlink(missing_ok=True)
     resumes = (partial / SCRATCH).is_dir() and any((partial / SCRATCH).iterdir())

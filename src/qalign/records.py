@@ -159,7 +159,7 @@ def _decoded(path: Path, shape: Any, kind: str) -> Iterator[Any]:
             for number, line in enumerate(file, start=1):  # noqa: B007 - the errors below name it
                 yield decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path} line {number} is no {kind}: {error}; the file is damaged") from error
+        raise DataError(f"{path} line {number} is not a valid {kind}: {error}; the file is damaged") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {error}; the file is damaged") from error
 
@@ -173,7 +173,7 @@ class atomic_file:
 
     def __init__(self, path: Path) -> None:
         if path.exists() and not path.is_file():
-            raise DataError(f"{path} is no file that can be written anew; name a file")
+            raise DataError(f"{path} is not a file that can be written anew; name a file")
         self.path = path
         self.temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
 

@@ -98,11 +98,11 @@ def _read(record: Path) -> dict[str, str]:
         raise DataError(f"{record} cannot be read ({error.strerror}); see to it, or remove it") from error
     known = parse_json(content, str(record))
     if not isinstance(known, dict):
-        raise DataError(f"{record} is no record of revisions (a JSON object of names and commits): remove it")
+        raise DataError(f"{record} is not a record of revisions (a JSON object of names and commits): remove it")
     for name, commit in known.items():
         if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
             raise DataError(
-                f"{record} is no record of revisions: '{printable(name)[:80]}' has {printable(str(commit))[:80]!r}, not a "
+                f"{record} is not a record of revisions: '{printable(name)[:80]}' has {printable(str(commit))[:80]!r}, not a "
                 "commit (40 hexadecimal digits): remove its line"
             )
     return known

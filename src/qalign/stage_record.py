@@ -183,7 +183,7 @@ def read_object(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no regular file, or too large.
+        ValueError: it is not a regular file, or too large.
         DataError: it is no JSON.
     """
     status = path.lstat()

@@ -92,7 +92,7 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     bomb = gzip.compress(b'{"question": "' + b"a" * (4 * 2**20))
     refused(written(tmp_path / "de.jsonl.gz", bomb), "line 1 is longer than 1 MiB", load=load)
     lines = b'id,response,gold\n1,"' + b"a\n" * 2**20 + b'",7\n'
-    refused(written(tmp_path / "de.csv.gz", gzip.compress(lines)), "line 2 is no CSV: field larger")
+    refused(written(tmp_path / "de.csv.gz", gzip.compress(lines)), "line 2 is not a CSV: field larger")
     assert len(bomb) < 10_000
 
 

@@ -147,13 +147,13 @@ NONE = framed("Thai")["prompt"].replace("in Thai", "well")
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([ENGLISH, {"prompt": TWO, "chosen": "x"}], " row 2: the frame names German and Thai; it must name one"),
-        ([ENGLISH, {"prompt": NONE, "chosen": "x"}], " row 2: the frame names no language; it must name one"),
-        ([ENGLISH, framed("Klingon")], " row 2: the frame names the unknown language Klingon: "),
+        ([ENGLISH, {"prompt": TWO, "chosen": "x"}], " row 2: the prompt prefix names German and Thai; it must name one"),
+        ([ENGLISH, {"prompt": NONE, "chosen": "x"}], " row 2: the prompt prefix names no language; it must name one"),
+        ([ENGLISH, framed("Klingon")], " row 2: the prompt prefix names the unknown language Klingon: "),
         ([ENGLISH, {"prompt": "How many?", "chosen": "x"}], " row 2: the prompt is not '... ### Instruction: "),
         ([THAI, ENGLISH], " row 1 is in th before any English row opened a problem: give the pairs as local files"),
         ([ENGLISH, THAI, THAI], " row 3 is the second th row of one problem, after {} row 2: give the pairs as local"),
-        ([ENGLISH, framed("Thai", "")], " row 2: 'question' is empty; mend it"),
+        ([ENGLISH, framed("Thai", "")], " row 2: 'question' is empty; fix it"),
         ([ENGLISH], " has no row in th, it has no usable row at all"),
     ],
 )  # fmt: skip

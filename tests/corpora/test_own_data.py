@@ -178,7 +178,7 @@ GOOD = '{"question": "Wie viele?", "question_en": "How many?"}\n'
         ("de.csv", "question,question_en\n", " is empty: it holds no row"),
         ("de.csv", "question,question\na,b\n", " line 1 names a column twice"),
         ("de.csv", 'question,question_en\n"a\nb",c\nd,e,f\n', " line 4 has 3 cells, the header has 2"),
-        ("de.csv", 'question,question_en\na,b\n"c"d,e\n', " line 3 is no CSV: "),
+        ("de.csv", 'question,question_en\na,b\n"c"d,e\n', " line 3 is not a CSV: "),
         ("de.csv", "question,question_en\na,b\nc,\n", " line 3: 'question_en' is empty"),
         ("de.parquet", "no parquet", " cannot be read after row 0: "),
         ("de.txt", "x\n", " is of no known kind: it must end in one of .jsonl, .jsonl.gz"),
@@ -277,7 +277,7 @@ def test_invalid_rows_are_dropped_only_on_request_and_listed(tmp_path: Path, loa
         {"id": 4, "text": "Nie", "text_en": None},
     ]
     write(path, rows)
-    check(load, path, "general", ["de"], f"{path} line 2: 'text' is empty; mend it, or have such rows dropped")
+    check(load, path, "general", ["de"], f"{path} line 2: 'text' is empty; fix it, or have such rows dropped")
     text = load(path, "general", ["de"], drop_invalid=True)
     assert [one.text for one in text.pairs] == ["Ja"]
     assert text.dropped == [

@@ -240,7 +240,7 @@ def test_strict_tolerance_and_percent() -> None:
 
 
 def test_strict_refuses_a_gold_that_is_no_number() -> None:
-    with pytest.raises(DataError, match="'many' is no number"):
+    with pytest.raises(DataError, match="'many' is not a number"):
         strict("18", "many", EN, "stop")
 
 

@@ -152,7 +152,9 @@ def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) 
 def test_after_an_answer_that_is_broken_nothing_more_is_asked(port: int, start: Start, tmp_path: Path) -> None:
     start()
     requests = [Request("k", "broken"), *(Request(str(n), f"question {n}") for n in range(100))]
-    with pytest.raises(ModelError, match=r"answered k with what is no finished answer \(the body is not valid JSON"):
+    with pytest.raises(
+        ModelError, match=r"answered k with something that is not a finished answer \(the body is not valid JSON"
+    ):
         list(open_backend(tmp_path, DECODING, placed(port)).generate(requests))
     assert answered(tmp_path, "log.asked").total() < 100
 

@@ -86,11 +86,11 @@ def test_a_scripted_answer_may_be_cut_off() -> None:
 
 def test_a_folder_without_a_script_is_refused(tmp_path: Path) -> None:
     decoding = DecodingConfig(max_new_tokens=1, backend="scripted")
-    with pytest.raises(ModelError, match="is no script"):
+    with pytest.raises(ModelError, match="is not a script"):
         open_backend(tmp_path, decoding, QUIET)
     for text in ("{", "[]", "{}", '{"answers": 1}', "1"):
         (tmp_path / "script.json").write_text(text)
-        with pytest.raises(ModelError, match="is no script"):
+        with pytest.raises(ModelError, match="is not a script"):
             open_backend(tmp_path, decoding, QUIET)
     (tmp_path / "script.json").write_text('{"answers": {"a": "b"}}')
     (completion,) = open_backend(tmp_path, decoding, QUIET).generate([Request("k", "a")])

@@ -137,7 +137,7 @@ def test_a_reply_of_another_shape_is_one_line(
     with pytest.raises(ModelError) as error:
         ask(url, tmp_path)
     assert says in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 700
-    assert "answered k with what is no finished answer" in str(error.value)
+    assert "answered k with something that is not a finished answer" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_wrong_url_is_one_line_before_anything_starts(url: str, tmp_path: Path
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2 and not (tmp_path / "runs").exists()
     (line,) = result.stderr.splitlines()
-    assert line.startswith("qalign: error: --endpoint") and "is no URL of a server" in line
+    assert line.startswith("qalign: error: --endpoint") and "is not the URL of a server" in line
     assert "s3cr3t" not in line and "\x1b" not in line
 
 
@@ -361,7 +361,7 @@ def test_a_missing_server_is_said_while_it_is_tried(
     with pytest.raises(ModelError, match=r"did not answer k \(APIConnectionError: "):
         ask(f"http://{host}:{port}/v1", tmp_path)
     assert time.monotonic() - began < 30
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = [line[9:] for line in capsys.readouterr().err.splitlines()]  # behind the time
     assert line.startswith(f"http://{host}:{port}/v1: ConnectError: ") and line.endswith("it is asked again")
 
 
@@ -501,7 +501,7 @@ def test_no_backend_hands_on_what_is_no_answer(changes: dict[str, Any], says: st
 )
 def test_a_script_of_another_shape_is_one_line(script: str, tmp_path: Path) -> None:
     (tmp_path / "script.json").write_bytes(script.encode("latin-1"))
-    with pytest.raises(ModelError, match="is no script"):
+    with pytest.raises(ModelError, match="is not a script"):
         open_backend(tmp_path, DecodingConfig(max_new_tokens=7, backend="scripted"), Placement())
 
 

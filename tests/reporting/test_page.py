@@ -120,7 +120,7 @@ def test_what_was_found_stands_in_the_page(whole: str) -> None:
     low, high = interval(average)
     assert f"{average['strict']:.1f}{low:.1f}–{high:.1f}" in text.replace(" ", "")
     for said in ("49.6", "data.problems_per_language=40", "adopted from meta-math/MetaMath-7B-V1.0", "QAlign, En→X questions",
-                 "shared with QAlign (monolingual)", "3 cut", "Dropped".lower(), "gsm8kinstruct"):  # fmt: skip
+                 "shared with QAlign (monolingual)", "3 truncated", "Dropped".lower(), "gsm8kinstruct"):  # fmt: skip
         assert said in text, said
 
 
@@ -198,8 +198,9 @@ def test_bars_stand_for_their_figures() -> None:
 
 
 def test_intervals_are_the_given_ones_or_of_the_standard_error() -> None:
-    score = {"strict": 1.0, "standard_error": 1.0}
-    assert interval(score) == (0.0, pytest.approx(2.96))
+    score = {"strict": 1.0, "standard_error": 1.0, "n": 100}
+    assert interval(score) == pytest.approx((0.176, 5.485), abs=0.001)
+    assert interval({**score, "strict": 0.0, "standard_error": 0.0}, 10) == pytest.approx((0.0, 27.75), abs=0.01)
     assert interval({**score, "low": 0.4, "high": 3.0}) == (0.4, 3.0)
 
 

@@ -131,7 +131,7 @@ def test_an_answer_shows_what_was_read_and_its_outcome_in_words(visit: Any) -> N
     entry = next(
         e for e in synthetic.answers(PROBLEMS) if (e["benchmark"], e["id"], e["language"]) == ("mgsm", "2", "th")
     )
-    words = {"correct": "right", "wrong": "wrong", "unanswered": "no answer", "cut_off": "cut off"}
+    words = {"correct": "right", "wrong": "wrong", "unanswered": "no answer", "cut_off": "truncated"}
     cards = page.locator("details[open] .answer")
     assert cards.count() == 9
     assert page.inner_text("details[open] .question") == entry["question"]

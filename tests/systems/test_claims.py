@@ -164,12 +164,12 @@ def test_agreement_is_of_numbers_right_or_wrong() -> None:
     run = {"qalign-mono": agreeing(80), "monoreason": agreeing(30, right=5), "multireason": agreeing(20)}
     row = told(run)[AGREEMENT]
     assert [(test["name"], test["difference"]) for test in row["tests"]] == [
-        ("beside MonoReason", 50.0),
-        ("beside MultiReason", 60.0),
+        ("versus MonoReason", 50.0),
+        ("versus MultiReason", 60.0),
     ]
     assert row["verdict"] == "holds"
-    assert row["evidence"].startswith("beside MonoReason: +50.0 (")
-    assert "; beside MultiReason: +60.0 (" in row["evidence"]
+    assert row["evidence"].startswith("versus MonoReason: +50.0 (")
+    assert "; versus MultiReason: +60.0 (" in row["evidence"]
     assert told(run)[MULTIREASON]["verdict"] == "not decided", "in accuracy they are equal"
     assert verdict(AGREEMENT, {**run, "multireason": agreeing(95)}) == "does not hold"
     assert verdict(AGREEMENT, {**run, "monoreason": agreeing(79)}) == "not decided"

@@ -280,7 +280,7 @@ def test_the_folder_can_stand_before_or_behind_the_verb(runs: Path) -> None:
     assert qalign("runs", "--runs", runs, "remove", name, "--yes")[0] == 0
     assert [run.systems for run in inventory(runs).runs] == [("second",)]
     code, _, said = qalign("runs", "--runs", runs / "nothing")
-    assert code == 2 and "is no folder of runs" in said
+    assert code == 2 and "is not a folder of runs" in said
 
 
 def test_a_hostile_record_leads_nowhere(runs: Path, tmp_path: Path) -> None:

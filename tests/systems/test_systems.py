@@ -445,5 +445,5 @@ def test_a_hub_base_at_a_commit_needs_no_network(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"'owner/model@' names no revision: give a branch, a tag or a commit"):
         base("owner/model@", tmp_path)
     (tmp_path / "revisions.json").write_text("[1]")
-    with pytest.raises(ModelError, match=r"revisions\.json is no record of revisions .*: remove it"):
+    with pytest.raises(ModelError, match=r"revisions\.json is not a record of revisions .*: remove it"):
         base("owner/model", tmp_path)

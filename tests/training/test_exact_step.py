@@ -375,7 +375,7 @@ def test_the_examples_of_launching_shard_as_the_test_does() -> None:
 def test_a_launcher_that_is_not_there_is_named(make_job: Any) -> None:
     with pytest.raises(SettingError, match="the launcher 'no-such-launcher' cannot be started"):
         launch(make_job(placement={"launcher": "no-such-launcher --nodes 2"}))
-    with pytest.raises(SettingError, match="is no command \\(No closing quotation\\); close its quotes"):
+    with pytest.raises(SettingError, match="is not a command \\(No closing quotation\\); close its quotes"):
         launch(make_job(placement={"launcher": "torchrun 'half"}))
 
 

@@ -174,11 +174,11 @@ def twice(folder: Path) -> None:
 
 
 AT_ONCE: dict[str, tuple[Spoil, str]] = {
-    "cut": (cut, "is no whole safetensors file"),
-    "cut header": (cut_header, "is no whole safetensors file"),
-    "empty": (text("model.safetensors", ""), "is no whole safetensors file"),
-    "no tensor format": (text("model.safetensors", "version https://git-lfs"), "is no whole safetensors file"),
-    "malformed header": (malformed_header, "is no whole safetensors file"),
+    "cut": (cut, "is not a whole safetensors file"),
+    "cut header": (cut_header, "is not a whole safetensors file"),
+    "empty": (text("model.safetensors", ""), "is not a whole safetensors file"),
+    "no tensor format": (text("model.safetensors", "version https://git-lfs"), "is not a whole safetensors file"),
+    "malformed header": (malformed_header, "is not a whole safetensors file"),
     "without a part": (without_a_part, "names model-00002-of-00002.safetensors, which is not there"),
     "index elsewhere": (an_index_that_leads_elsewhere, "which is not there"),
     "index of others": (an_index_of_other_tensors, "lacks 1 tensors that model.safetensors.index.json names"),
@@ -200,8 +200,8 @@ WHEN_OPENED: dict[str, tuple[Spoil, str]] = {
     "another shape": (another_shape, "cannot be opened as a causal model"),
     "NaN": (nan, "hold NaN or an infinite number, in model.norm.weight"),
     "infinite": (infinite, "hold NaN or an infinite number, in model.layers.0.mlp.down_proj.weight"),
-    "no causal model": (values(architectures=["LlamaForSequenceClassification"]), "is no causal language model"),
-    "encoder": (values(architectures=["BertForMaskedLM"], model_type="bert"), "is no causal language model"),
+    "no causal model": (values(architectures=["LlamaForSequenceClassification"]), "is not a causal language model"),
+    "encoder": (values(architectures=["BertForMaskedLM"], model_type="bert"), "is not a causal language model"),
     "unknown kind": (values(model_type="no-such-kind"), "cannot be opened"),
     "remote code": (
         values(model_type="mine", auto_map={"AutoConfig": "mine.C", "AutoModelForCausalLM": "mine.M"}),

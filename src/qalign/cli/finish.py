@@ -89,5 +89,5 @@ def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, ans
         show(sentence)
     for line in model_lines(found, names):
         show(line)
-    show(f"Results: {files[0]}")
     show(f"All tables: qalign report {shlex.quote(str(folder / 'results.json'))}")
+    show(f"{'Page' if files[0].suffix == '.html' else 'Results'}: {files[0]}")

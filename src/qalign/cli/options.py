@@ -194,5 +194,5 @@ def whole_numbers(text: str) -> list[int]:
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and len(part) <= 10 and int(part) < 2**32 for part in parts):
-        raise SettingError(f"'{text}' is no list of seeds; give whole numbers with commas, such as 101,102,103")
+        raise SettingError(f"'{text}' is not a list of seeds; give whole numbers with commas, such as 101,102,103")
     return list(dict.fromkeys(map(int, parts)))

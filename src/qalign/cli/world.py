@@ -47,7 +47,7 @@ def show_command(
     name = corpus.removeprefix("world-")
     if f"world-{name}" not in SETS:
         raise SettingError(
-            f"'{corpus}' is no set of problems of the world: try world-mgsm, world-msvamp or world-gsm8k"
+            f"'{corpus}' is not a set of problems of the world: try world-mgsm, world-msvamp or world-gsm8k"
         )
     spoken = [grammar(code) for code in codes(languages) or STUDY]
     for story in stories(name)[:count]:

@@ -48,7 +48,7 @@ class InvalidRow(DataError):
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(
-            f"{where}: {reason}; mend it, or have such rows dropped and listed: --set data.drop_invalid=true"
+            f"{where}: {reason}; fix it, or have such rows dropped and listed: --set data.drop_invalid=true"
         )
         self.where = where
         self.reason = reason

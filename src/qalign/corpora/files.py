@@ -145,7 +145,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
             yield where, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         what = "it holds a carriage return outside quotes" if "new-line character" in str(error) else one_line(error)
-        raise DataError(f"{path} line {start} is no CSV: {what}; mend the line") from error
+        raise DataError(f"{path} line {start} is not a CSV: {what}; fix the line") from error
 
 
 def _check_header(header: list[str], where: str) -> None:

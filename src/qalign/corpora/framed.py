@@ -29,7 +29,7 @@ MOST_DISAGREEING = 0.2
 """The share of a language's rows whose final number may differ from the English one. Translations made by a model do
 differ in some; a grouping that is off by one differs in nearly all."""
 
-ADVICE = "give the pairs as local files: a folder with bn-en/train.bn beside bn-en/train.en (see docs/data.md)"
+ADVICE = "give the pairs as local files: a folder with bn-en/train.bn and bn-en/train.en (see docs/data.md)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,11 @@ def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
         raise DataError(f"{where}: the prompt is not '... ### Instruction: ... ### Response:': is it GSM8KInstruct?")
     names = sorted(set(re.findall(r"\bin ([A-Z]\w+)", frame)))
     if len(names) != 1:
-        raise DataError(f"{where}: the frame names {' and '.join(names) or 'no language'}; it must name one language")
+        raise DataError(
+            f"{where}: the prompt prefix names {' and '.join(names) or 'no language'}; it must name one language"
+        )
     if names[0] not in codes:
-        raise DataError(f"{where}: the frame names the unknown language {names[0]}: {nearest(names[0], codes)}")
+        raise DataError(f"{where}: the prompt prefix names the unknown language {names[0]}: {nearest(names[0], codes)}")
     return Rendition(where, codes[names[0]], question.strip(), answer.strip())
 
 

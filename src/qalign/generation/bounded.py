@@ -53,7 +53,7 @@ def address(given: str) -> Address:
     """The server of a URL. A user and a password in it are sent as basic authentication, its query with every request.
 
     Raises:
-        SettingError: it is no URL of a server, or the key of the environment is none.
+        SettingError: it is not the URL of a server, or the key of the environment is none.
     """
     parts = _checked(given)
     key = (os.environ.get("OPENAI_API_KEY") or "none").strip()
@@ -82,7 +82,7 @@ def _checked(given: str) -> Any:
         parts = urlsplit(given)
         port, host = parts.port, parts.hostname or ""
     except ValueError as error:
-        reason = "its port is no number" if "port" in str(error).lower() else "its host is none"
+        reason = "its port is not a number" if "port" in str(error).lower() else "its host is none"
         raise _wrong(given, reason) from error
     if parts.scheme not in ("http", "https"):
         raise _wrong(given, "it does not begin with http:// or https://")
@@ -106,7 +106,7 @@ def _checked(given: str) -> Any:
 
 def _wrong(given: str, reason: str) -> SettingError:
     shown = "" if set("@?#") & set(given) else f" '{redacted(given)}'"  # what may hold a password is not repeated
-    return SettingError(f"--endpoint{shown} is no URL of a server: {reason}; give one such as {EXAMPLE}")
+    return SettingError(f"--endpoint{shown} is not the URL of a server: {reason}; give one such as {EXAMPLE}")
 
 
 def open_client(server: Address, seconds: float, retries: int, tell: Callable[[str], None]) -> Any:

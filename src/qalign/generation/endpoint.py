@@ -106,7 +106,7 @@ class Endpoint:
             raise WithheldError(request.key) from error
         except NoAnswerError as error:
             raise self._failed(
-                request, f"answered {request.key} with what is no finished answer", str(error)
+                request, f"answered {request.key} with something that is not a finished answer", str(error)
             ) from error
         text = without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT)
         return Completion(request.key, text, sha256(prompt(request.instruction)), tokens, finish)

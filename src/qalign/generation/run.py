@@ -99,7 +99,7 @@ def _checked(answer: Completion, asked: Mapping[str, Problem]) -> Completion:
     try:
         msgspec.convert([answer.text, answer.prompt_sha256, answer.tokens, answer.finish], _Answer)
     except msgspec.ValidationError as error:
-        raise StageError(f"the backend answered {answer.key} with what is no answer ({error})") from error
+        raise StageError(f"the backend answered {answer.key} with something that is not an answer ({error})") from error
     text = with_whole_pairs(answer.text)
     return answer if text == answer.text else replace(answer, text=text)
 

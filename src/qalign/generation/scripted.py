@@ -55,5 +55,5 @@ def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) 
             check_surrogates(instruction, "an instruction")
         found = msgspec.convert(script, _Script)
     except (OSError, DataError, LookupError, TypeError, msgspec.ValidationError) as error:
-        raise ModelError(f"{folder}/{SCRIPT} is no script ({error}); see qalign/generation/scripted.py") from error
+        raise ModelError(f"{folder}/{SCRIPT} is not a script ({error}); see qalign/generation/scripted.py") from error
     return Scripted(found.answers, found.otherwise)

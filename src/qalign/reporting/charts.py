@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from .accuracies import problems
+from .findings import bounds
 from .titles import Titles
 from .view import (
     Curve,
@@ -83,7 +85,9 @@ def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> BarCh
     groups = [*languages, *([AVERAGE] if len(languages) > 1 else [])]
     bar, gap, left, top, height = max(7.0, min(26.0, 76 / len(systems))), 20.0, 44.0, 14.0, 320.0
     base = height - 40
-    highest = max((interval(row[code])[1] for row in rows.values() for code in groups if code in row), default=1)
+    highest = max(
+        (interval(row[code], problems(row))[1] for row in rows.values() for code in groups if code in row), default=1
+    )
     ticks = nice_ticks(0, max(highest, 1.0))
     y = Scale(ticks[0], ticks[-1], base, top)
     bars, marks, divider = [], [], None
@@ -94,7 +98,7 @@ def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> BarCh
             x += gap
         there = [name for name in systems if code in rows[name]]
         for place, name in enumerate(there):
-            low, high = interval(rows[name][code])
+            low, high = interval(rows[name][code], problems(rows[name]))
             value = rows[name][code]["strict"]
             title = f"{titles.system(name)}, {titles.group(code)}: {value:.1f}% ({low:.1f} to {high:.1f})"
             bars.append(
@@ -143,7 +147,7 @@ def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> GapCh
     rows = {name: found["systems"][name][benchmark] for name in systems_of(found, benchmark)}
     left, right, step, top = 216.0, 700.0, 32.0, 30.0
     shown = {name: row.get(NON_ENGLISH) or row[AVERAGE] for name, row in rows.items()}
-    ends = [interval(score)[1] for score in shown.values()] + [
+    ends = [interval(score, problems(rows[name]))[1] for name, score in shown.items()] + [
         row["en"]["strict"] for row in rows.values() if "en" in row
     ]
     ticks = nice_ticks(0, max([1.0, *ends]))
@@ -152,7 +156,7 @@ def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> GapCh
     made = []
     for place, (name, row) in enumerate(rows.items()):
         others, english = shown[name]["strict"], row.get("en")
-        low, high = interval(shown[name])
+        low, high = interval(shown[name], problems(row))
         difference = f"{english['strict'] - others:.1f}" if english and NON_ENGLISH in row else "–"
         figures = [f"{others:.1f}", f"{english['strict']:.1f}" if english else "–", difference]
         title = titles.system(name)
@@ -242,6 +246,7 @@ WHISKER_WIDTH = 140.0
 
 def whiskers(rows: Sequence[Mapping[str, Any]]) -> list[Whisker]:
     """One for each comparison."""
-    reach = max((abs(float(row[key])) for row in rows for key in ("low", "high", "difference")), default=1.0) or 1.0
+    ends = [bounds(row) for row in rows]
+    reach = max((abs(end) for both in ends for end in both), default=1.0) or 1.0
     x = Scale(-reach, reach, 5, WHISKER_WIDTH - 5)
-    return [Whisker(x(row["low"]), x(row["difference"]), x(row["high"]), x(0)) for row in rows]
+    return [Whisker(x(low), x(row["difference"]), x(high), x(0)) for row, (low, high) in zip(rows, ends, strict=True)]

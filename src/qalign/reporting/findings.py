@@ -20,8 +20,9 @@ def findings(found: Mapping[str, Any], titles: Titles) -> list[str]:
 
 
 def headlines(found: Mapping[str, Any], titles: Titles) -> list[str]:
-    """The first finding on each benchmark, for the end of a run."""
-    return [sentences[0] for sentences in _by_benchmark(found, titles) if sentences]
+    """The findings for the end of a run: of the sentences on a benchmark only the first."""
+    further = {sentence for sentences in _by_benchmark(found, titles) for sentence in sentences[1:]}
+    return [sentence for sentence in found.get("findings", ()) if sentence not in further]
 
 
 def _by_benchmark(found: Mapping[str, Any], titles: Titles) -> list[list[str]]:

@@ -48,7 +48,7 @@ const OUTCOMES = [
   { key: "correct", word: "right", symbol: "✓" },
   { key: "wrong", word: "wrong", symbol: "✗" },
   { key: "unanswered", word: "no answer", symbol: "–" },
-  { key: "cut_off", word: "cut off", symbol: "…" },
+  { key: "cut_off", word: "truncated", symbol: "…" },
 ];
 const PAGE = 60;
 const byId = (id) => document.getElementById(id);

@@ -18,10 +18,10 @@ from typing import Any
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file
 from . import provenance
-from .accuracies import SIZES
+from .accuracies import SIZES, problems
 from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
-from .findings import p_value
+from .findings import bounds, is_same, p_value
 from .titles import Titles
 from .view import (
     Curves,
@@ -29,7 +29,6 @@ from .view import (
     curves_by_stage,
     in_order,
     interval,
-    interval_paper,
     languages_of,
     published_of,
     slots_of,
@@ -164,12 +163,12 @@ def _results(
                 "title": titles.system(name),
                 "slot": slots[name],
                 "cells": [
-                    (row[g]["strict"], *interval(row[g]), len(rows) > 1 and row[g]["strict"] == best[g])
+                    (row[g]["strict"], *interval(row[g], problems(row)), len(rows) > 1 and row[g]["strict"] == best[g])
                     if g in row
                     else None
                     for g in groups
                 ],
-                "paper": (average["paper"], *interval_paper(average)),
+                "paper": (average["paper"], *interval(average, problems(row), "paper")),
                 "published": [published_of(found, name, benchmark).get(size) for size in published],
                 "counts": [
                     (o, count, 100 * count / (sum(counts) or 1)) for o, count in zip(OUTCOMES, counts, strict=True)
@@ -211,7 +210,7 @@ def _consistency(
 
 
 def _agreement(row: Mapping[str, Any]) -> tuple[float, float, float]:
-    return row["agree"], *interval({"strict": row["agree"], "standard_error": row["standard_error"]})
+    return row["agree"], *interval({"strict": row["agree"], "standard_error": row["standard_error"], "n": row["n"]})
 
 
 def _heat(value: float | None) -> tuple[float, int] | None:
@@ -233,10 +232,11 @@ def _comparisons(found: Mapping[str, Any], benchmark: str, titles: Titles) -> li
                     "only_a": None,
                     "only_b": None,
                     **row,
+                    **dict(zip(("low", "high"), bounds(row), strict=True)),
                     "a": titles.system(row["a"]),
                     "b": titles.system(row["b"]),
-                    "p": p_value(row["p"]),
-                    "p_adjusted": p_value(row["p_adjusted"]),
+                    "p": "–" if is_same(row) else p_value(row["p"]),
+                    "p_adjusted": "–" if is_same(row) else p_value(row["p_adjusted"]),
                     "verdict": _verdict(row),
                     "whisker": lines[id(row)],
                 }
@@ -263,7 +263,7 @@ def _training(found: Mapping[str, Any], titles: Titles) -> list[dict[str, Any]]:
         rows = []
         for stage in stages:
             shared = first.setdefault(stage["folder"], title)
-            limits = {"drop": "dropped", "cut": "cut"}
+            limits = {"drop": "dropped", "cut": "truncated"}
             too_long = ", ".join(
                 f"{sum(counts.values()):,} {limits.get(what, what)}"
                 for what, counts in stage.get("too_long", {}).items()

@@ -195,7 +195,7 @@ def load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}); give the results.json of a run") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
-        raise DataError(f"{path} is no {FORMAT} of version {VERSION}; give the results.json of a run")
+        raise DataError(f"{path} is not a {FORMAT} file of version {VERSION}; give the results.json of a run")
     check(found, str(path))
     return found
 

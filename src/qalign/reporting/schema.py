@@ -212,7 +212,7 @@ def _contradictions(results: Results) -> Iterator[str]:
         for benchmark, scores in benchmarks.items():
             at = f"systems.{system}.{benchmark}"
             if AVERAGE not in scores or len(scores) < 2:
-                yield f"{at} has no '{AVERAGE}', or no language beside it"
+                yield f"{at} has no '{AVERAGE}', or no language next to it"
             for code, score in scores.items():
                 if score.correct + score.wrong + score.unanswered + score.cut_off != score.n:
                     yield f"the counts of {at}.{code} do not add up to n"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..evaluation import scores
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import STUDY
 
@@ -14,9 +15,6 @@ Curves = Mapping[str, Sequence[Mapping[str, Any]]]
 
 PALETTE = ("#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
 """Nine colours that stay apart in every kind of colour blindness: Paul Tol, "Colour Schemes" (SRON/EPS/TN/09-002), muted."""
-
-Z_95 = 1.96
-"""Standard errors on either side of an estimate in an interval of 95%."""
 
 
 def benchmarks_of(found: Mapping[str, Any]) -> list[str]:
@@ -51,19 +49,18 @@ def stage_name(stage: str) -> str:
     return (stage[:1].upper() + stage[1:]).replace("-", " ")
 
 
-def interval(score: Mapping[str, Any]) -> tuple[float, float]:
-    """The 95% interval of an accuracy: `low` and `high` where the score has them, else 1.96 standard errors to each side,
-    within 0 and 100."""
+def interval(score: Mapping[str, Any], problems: int | None = None, rule: str = "strict") -> tuple[float, float]:
+    """The 95% interval of an accuracy: `low` and `high` where the score has them, else Wilson's.
+
+    Args:
+        score: a score of `results.json`.
+        problems: what counts as independent where the standard error is 0; the number of answers by default.
+        rule: `strict` or `paper`.
+    """
     if score.get("low") is not None and score.get("high") is not None:
         return float(score["low"]), float(score["high"])
-    half = Z_95 * score["standard_error"]
-    return max(0.0, score["strict"] - half), min(100.0, score["strict"] + half)
-
-
-def interval_paper(score: Mapping[str, Any]) -> tuple[float, float]:
-    """The same under the paper rule."""
-    half = Z_95 * score["standard_error_paper"]
-    return max(0.0, score["paper"] - half), min(100.0, score["paper"] + half)
+    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
+    return scores.interval(score[rule], error, score["n"] if problems is None else problems)
 
 
 def published_of(found: Mapping[str, Any], system: str, benchmark: str) -> Mapping[str, float]:

@@ -79,7 +79,7 @@ def checkpoint(name: str, runs: Path) -> Path:
     if path.exists():
         return path
     if not is_hub_name(name):
-        raise SettingError(f"'{name}' is no folder and no hub name (owner/name); give one of these")
+        raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); give one of these")
     repository, commit = _on_hub(name, runs)
     return download(repository.name, commit)
 
@@ -121,7 +121,7 @@ def base(name: str, runs: Path) -> Stage:
     if is_hub_name(name):
         return base_on_hub(name, runs)
     raise SettingError(
-        f"'{name}' is no folder and no hub name (owner/name); give one of these, or '{WORLD}', or '{TINY}'"
+        f"'{name}' is neither a folder nor a hub name (owner/name); give one of these, or '{WORLD}', or '{TINY}'"
     )
 
 

@@ -40,7 +40,7 @@ class Claim:
 
 CLAIMS = (
     Claim("QAlign is above MonoReason in each language other than English", "qalign-mono", ("monoreason",), "each"),
-    Claim(f"QAlign loses no more than {ENGLISH_LOSS:g} points in English beside MonoReason", "qalign-mono", ("monoreason",),
+    Claim(f"QAlign loses no more than {ENGLISH_LOSS:g} points in English versus MonoReason", "qalign-mono", ("monoreason",),
           "en", bound=-ENGLISH_LOSS),
     Claim("QAlign is above MultiReason over the languages other than English", "qalign-mono", ("multireason",)),
     Claim("QAlign is above SFT over the languages other than English", "qalign-mono", ("sft",)),
@@ -108,7 +108,7 @@ def _tests(claim: Claim, runs: Runs, titles: Titles) -> list[_Test]:
     }[claim.languages]
     return [
         _Test(
-            " ".join(part for part in (code, f"beside {titles.system(other)}" * (len(claim.others) > 1)) if part),
+            " ".join(part for part in (code, f"versus {titles.system(other)}" * (len(claim.others) > 1)) if part),
             pooled(_of(runs, claim.first, claim.agreement), _of(runs, other, claim.agreement), codes),
         )
         for other in claim.others

@@ -97,10 +97,10 @@ def inventory(folder: Path) -> Inventory:
     """Reads a folder of runs.
 
     Raises:
-        SettingError: it is no folder, or its `stages` or `results` are links.
+        SettingError: it is not a folder, or its `stages` or `results` are links.
     """
     if not folder.is_dir():
-        raise SettingError(f"{folder} is no folder of runs; give the one that you ran with: --runs DIR")
+        raise SettingError(f"{folder} is not a folder of runs; give the one that you ran with: --runs DIR")
     for name in ("stages", "results", "records"):
         if (folder / name).is_symlink():
             raise SettingError(

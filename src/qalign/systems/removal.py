@@ -78,7 +78,7 @@ def _check_recorded(found: Inventory, stages: Sequence[StageFolder]) -> None:
     recorded = {name for run in found.runs for name in run.stages or ()}
     for lock in sorted((found.folder / "stages" / LOCKS).glob("*.lock")) if stages else ():
         if lock.stem not in recorded and _is_locked(lock):
-            raise SettingError(f"{lock.stem} is being made now, by a command that is no run; wait until it is done")
+            raise SettingError(f"{lock.stem} is being made now, by a command other than run; wait until it is done")
 
 
 def _is_locked(lock: Path) -> bool:

@@ -59,7 +59,7 @@ def _prepare_for_shards(accelerator: Any, config: TrainingConfig) -> None:
         raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
     if config.adapter is not None or config.optimizer != "adamw":
         raise SettingError(
-            "adapters and optimizers of 8 bits are not trained on shards; leave FSDP out of the launcher's config"
+            "adapters and 8-bit optimizers are not trained on FSDP shards; leave FSDP out of the launcher's config"
         )
     if config.precision == "bfloat16":
         accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(

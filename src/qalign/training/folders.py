@@ -23,7 +23,7 @@ def check_folder(folder: Path) -> None:
             safetensors, or the folder is that of an adapter.
     """
     if not folder.is_dir():
-        raise ModelError(f"{folder} is no folder; give a folder with a model, a hub name, or 'tiny'")
+        raise ModelError(f"{folder} is not a folder; give a folder with a model, a hub name, or 'tiny'")
     if (folder / ADAPTER).is_file():
         raise ModelError(
             f"{folder} holds an adapter ({ADAPTER}), not a model; merge it first: "
@@ -102,7 +102,7 @@ def _names(path: Path) -> set[str]:
             kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except Exception as error:  # the library raises kinds of its own, and those of the system
         reason = printable((str(error) or type(error).__name__).splitlines()[0][:150])
-        raise ModelError(f"{path} is no whole safetensors file ({reason}); fetch or save the model again") from error
+        raise ModelError(f"{path} is not a whole safetensors file ({reason}); fetch or save the model again") from error
     whole = [name for name, kind in kinds.items() if name.endswith(".weight") and kind[0] in "IUB" and kind != "BF16"]
     if whole and "quantization_config" not in read_settings(path.parent / "config.json"):
         raise ModelError(

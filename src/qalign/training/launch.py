@@ -64,7 +64,7 @@ def _words(launcher: str) -> list[str]:
     try:
         return shlex.split(launcher)
     except ValueError as reason:
-        raise SettingError(f"the launcher {launcher!r} is no command ({reason}); close its quotes") from reason
+        raise SettingError(f"the launcher {launcher!r} is not a command ({reason}); close its quotes") from reason
 
 
 def job_to_json(job: Job) -> dict[str, Any]:

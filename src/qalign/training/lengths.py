@@ -58,7 +58,7 @@ class Lengths:
             raise DataError(
                 f"{_counted(total)} longer than max_length={limit} tokens ({counts}; the longest has {self.longest}); give "
                 f"{settings(stages, 'too_long=drop')} to leave {'it' if total == 1 else 'them'} out, "
-                f"{settings(stages, 'too_long=cut')} to cut {'its end' if total == 1 else 'their ends'}, or raise "
+                f"{settings(stages, 'too_long=cut')} to truncate {'it' if total == 1 else 'their ends'}, or raise "
                 f"{stages[0]}.max_length"
             )
         if not self.trained(config):

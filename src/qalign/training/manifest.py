@@ -49,7 +49,7 @@ def fault(folder: Path) -> str | None:
     """
     try:
         if folder.is_symlink() or not folder.is_dir():
-            return "it is no folder"
+            return "it is not a folder"
         for name, (size, digest) in _read(folder).files.items():
             if (reason := _fault_of_file(folder, name, size, digest)) is not None:
                 return reason
@@ -80,7 +80,7 @@ def _fault_of_file(folder: Path, name: str, size: int, digest: str) -> str | Non
         return f"{MANIFEST} lists {name}, which is not in the folder"
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
-        return f"{name} is no regular file"
+        return f"{name} is not a regular file"
     if status.st_size != size:
         return f"{name} has {status.st_size:,} bytes instead of {size:,}"
     return None if block_sha256(path) == digest else f"{name} has another content than was written"

@@ -205,7 +205,7 @@ def _check_causal(folder: Path) -> None:
     saved = list(map(str, config.architectures or ())) if isinstance(config.architectures, list | None) else ["?"]
     if config.is_encoder_decoder or (saved and not any(name in known or name.endswith(endings) for name in saved)):
         raise ModelError(
-            f"the model in {folder} is no causal language model ({printable(', '.join(saved))[:100] or config.model_type}); "
+            f"the model in {folder} is not a causal language model ({printable(', '.join(saved))[:100] or config.model_type}); "
             "give one that continues a text"
         )
 
@@ -220,7 +220,7 @@ def _check_template(folder: Path) -> None:
             _compile_jinja_template(template)
         except Exception as error:  # jinja2 has many kinds
             raise ModelError(
-                f"the chat template in {folder} cannot be parsed ({_first_line(error)}); mend it or remove it"
+                f"the chat template in {folder} cannot be parsed ({_first_line(error)}); fix it or remove it"
             ) from error
         if inner := re.search(r"__\w+__", template):
             raise ModelError(
@@ -328,7 +328,7 @@ def parameters(folder: Path) -> int | None:
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
             total += sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ModelError(f"{path} is no safetensors file; fetch or save the model again") from error
+            raise ModelError(f"{path} is not a safetensors file; fetch or save the model again") from error
     return total if files else None
 
 

@@ -29,7 +29,7 @@ def make_optimizer(model: Any, config: TrainingConfig) -> Any:
     try:
         from torchao.optim import AdamW8bit
     except ImportError as error:
-        raise SettingError("an optimizer of 8 bits needs torchao; install it: pip install 'qalign[8bit]'") from error
+        raise SettingError("an 8-bit optimizer needs torchao; install it: pip install 'qalign[8bit]'") from error
     return AdamW8bit(trained, **values)
 
 

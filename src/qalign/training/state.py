@@ -126,7 +126,7 @@ def _first_row(tensor: Any, copies: bool = False) -> int | None:
     for dimension, placement in enumerate(tensor.placements):
         coordinate = tensor.device_mesh.get_local_rank(dimension)
         if isinstance(placement, Shard):
-            assert placement.dim == 0 and type(placement) is Shard, "FSDP2 shards rows"
+            assert placement.dim == 0 and type(placement) is Shard, "FSDP2 splits the rows of a tensor"
             start = min(coordinate * -(-tensor.shape[0] // tensor.device_mesh.size(dimension)), tensor.shape[0])
         else:
             assert isinstance(placement, Replicate)

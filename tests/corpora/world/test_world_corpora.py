@@ -184,9 +184,9 @@ def test_show_takes_any_set_of_problems(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--corpus", "nonsense"], "'nonsense' is no set of problems of the world: try world-mgsm"),
-     (["--corpus", "world-text"], "'world-text' is no set of problems of the world"),
-     (["--corpus", "gsm8k@1"], "'gsm8k@1' is no set of problems of the world"),
+    [(["--corpus", "nonsense"], "'nonsense' is not a set of problems of the world: try world-mgsm"),
+     (["--corpus", "world-text"], "'world-text' is not a set of problems of the world"),
+     (["--corpus", "gsm8k@1"], "'gsm8k@1' is not a set of problems of the world"),
      (["--languages", "xx"], "the world does not speak 'xx'"),
      (["--languages", ","], "names no language")],
 )  # fmt: skip

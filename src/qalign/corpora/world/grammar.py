@@ -138,7 +138,7 @@ def grammar(code: str) -> Grammar:
         SettingError: there is no such file.
     """
     if not code.isidentifier():
-        raise SettingError(f"'{code}' is no language code; the world speaks those of qalign/corpora/world/languages")
+        raise SettingError(f"'{code}' is not a language code; the world speaks those of qalign/corpora/world/languages")
     try:
         module = importlib.import_module(f"{__package__}.languages.{code}")
     except ModuleNotFoundError as error:
