@@ -199,7 +199,7 @@ def _answer(address: str) -> str | None:
     def ask() -> None:
         try:
             if urlsplit(address).scheme not in ("http", "https"):
-                raise ValueError("HF_ENDPOINT is no web address")
+                raise ValueError("HF_ENDPOINT is not a web address")
             request = urllib.request.Request(address, method="HEAD")
             with urllib.request.urlopen(request, timeout=SECONDS_FOR_HUB):
                 problems.append(None)
