@@ -93,7 +93,9 @@ def launch_of(placement: Placement, devices: int) -> Launch:
     try:
         words = shlex.split(placement.launcher)
     except ValueError as error:
-        raise SettingError(f"the launcher {placement.launcher!r} is no command ({error}); close its quotes") from error
+        raise SettingError(
+            f"the launcher {placement.launcher!r} is not a command ({error}); close its quotes"
+        ) from error
     if any(Path(word).name == "accelerate" for word in words) or "accelerate.commands.launch" in words:
         return _of_accelerate(words)
     nodes = _number(_option(words, "nnodes")) or 1
