@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,133 @@ def test_dark_and_light_follow_the_system_and_the_button(visit: Any) -> None:
     assert light.get_attribute("#theme", "aria-pressed") == "true"
     light.reload()
     assert ground(light) == "rgb(20, 23, 28)", "it is remembered"
+
+
+def column(table: Any, number: int) -> list[str]:
+    """The figures of a column, from top to bottom, without their intervals."""
+    cells = [row.locator("th, td").nth(number) for row in table.locator("tbody tr").all()]
+    return [(cell.inner_text().split("\n") or [""])[0].strip() for cell in cells]
+
+
+def test_a_table_is_sorted_by_mouse_and_keyboard(visit: Any) -> None:
+    page = visit().page
+    table = page.locator("#results table.results").first
+    before = column(table, 0)
+    head = table.locator("thead th").nth(1)
+    for press, order in (("click", "descending"), ("Enter", "ascending"), ("Space", None)):
+        button = head.get_by_role("button")
+        button.click() if press == "click" else button.press(press)
+        assert head.get_attribute("aria-sort") == order
+        figures = [float(text) for text in column(table, 1)]
+        if order:
+            assert figures == sorted(figures, reverse=order == "descending")
+    assert column(table, 0) == before, "the order of the study is back"
+    table.locator("thead th").nth(0).get_by_role("button").click()
+    assert column(table, 0) == sorted(before, key=str.lower)
+    table.locator("thead th").nth(2).get_by_role("button").click()
+    assert table.locator("[aria-sort]").count() == 1, "one column at a time"
+
+
+def test_what_was_not_measured_comes_last_and_small_p_first(visit: Any) -> None:
+    page = visit().page
+    published = page.locator("#results table.results").first
+    place = [text.split()[0] for text in published.locator("thead th").all_inner_texts()].index("Published")
+    for order in ("descending", "ascending"):
+        published.locator("thead th").nth(place).get_by_role("button").click()
+        figures = column(published, place)
+        assert published.locator("thead th").nth(place).get_attribute("aria-sort") == order
+        assert figures[4:] == ["–"] * 5 and figures[:4] == sorted(figures[:4], reverse=order == "descending")
+    compared = page.locator("#comparisons details[open] table").first
+    compared.locator("thead th").filter(has_text="p adjusted").get_by_role("button").click(click_count=2)
+    values = [0.0005 if "<" in text else float(text) for text in column(compared, 6)]
+    assert values == sorted(values) and values[0] < values[-1]
+
+
+def copied(page: Any, button: Any) -> str:
+    """What a button copies, read from the clipboard."""
+    button = button.element_handle()  # its name changes
+    button.click()
+    until = time.monotonic() + 5
+    while button.inner_text() != "Copied":
+        assert time.monotonic() < until, button.inner_text()
+        page.wait_for_timeout(20)
+    return str(page.evaluate("navigator.clipboard.readText()"))
+
+
+def test_a_table_is_copied_as_text(visit: Any, page_path: Path) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"]).page
+    table = page.locator("#results table.results").first
+    bar = page.locator("#results .copy").first
+    rows = [line.split("\t") for line in copied(page, bar.get_by_role("button", name="Copy table")).splitlines()]
+    assert rows[0][:4] == ["System", "Average", "Non-English", "Bengali (bn)"]
+    assert rows[0][-2:] == ["Published 7B", "Published 13B"]
+    assert [row[1] for row in rows[1:]] == column(table, 1)
+    lines = copied(page, bar.get_by_role("button", name="Copy as Markdown")).splitlines()
+    assert lines[1].startswith("|---|---:|") and len(lines) == 11
+    assert lines[1].count("|") == lines[2].count("|") == len(rows[0]) + 1
+    shown = page.locator("#comparisons .copy").first
+    heads = copied(page, shown.get_by_role("button", name="Copy table")).splitlines()[0].split("\t")
+    assert heads[:4] == ["A", "B", "A − B", "95%"], "a column of drawings is left out"
+
+
+def test_a_copied_table_holds_no_formula_and_no_markup(browser: Any, tmp_path: Path) -> None:
+    given = synthetic.found(list(synthetic.answers(2)))
+    titles = synthetic.Titles({"sft": "=HYPERLINK(1)", "monoreason": "a|b *c*\td", "multireason": "-1 +cmd"})
+    write_page(given, titles, {}, [], tmp_path / "index.html")
+    one = Visit(browser, tmp_path / "index.html", permissions=["clipboard-read", "clipboard-write"])
+    bar = one.page.locator("#results .copy").first
+    names = [
+        line.split("\t")[0] for line in copied(one.page, bar.get_by_role("button", name="Copy table")).splitlines()
+    ]
+    assert names[1:4] == ["'=HYPERLINK(1)", "a|b *c* d", "'-1 +cmd"]
+    text = copied(one.page, bar.get_by_role("button", name="Copy as Markdown"))
+    assert r"a\|b \*c\* d" in text
+    assert one.faults == []
+    one.context.close()
+
+
+def test_one_problem_has_a_link(visit: Any) -> None:
+    page = visit("#language=bn&outcome=wrong", permissions=["clipboard-read", "clipboard-write"]).page
+    page.locator(".item").nth(2).click()
+    title = page.inner_text("#detail h3")
+    link = copied(page, page.get_by_role("button", name="Copy link"))
+    assert "language" not in link, "the problem, whatever filters are set"
+    again = visit(f"#{link.partition('#')[2]}").page
+    assert again.inner_text("#detail h3") == title
+    number = again.evaluate("new URLSearchParams(location.hash.slice(1)).get('problem')")
+    alone = visit(f"#problem={number}").page
+    assert alone.inner_text("#detail h3").endswith(f"problem {number}")
+
+
+def test_languages_are_shown_by_name_and_code(visit: Any) -> None:
+    page = visit("#in=mgsm&problem=2").page
+    assert "Bengali\nbn" in page.locator("#results thead").first.inner_text()
+    assert "Bengali (bn)" in page.locator("#top .facts").inner_text()
+    for place in ("#consistency .heat thead", "#consistency .heat tbody", "#detail .matrix thead", "#detail .language"):
+        assert "Bengali (bn)" in page.locator(place).first.inner_text(), place
+    assert "Bengali (bn)" in page.locator("#f-language option").all_inner_texts()
+    assert "Bengali" in page.locator("svg.bars text.group").all_text_contents()
+
+
+def test_it_prints_without_controls_and_with_what_is_folded(visit: Any) -> None:
+    page = visit("#in=mgsm&problem=2", color_scheme="dark").page
+    folded = page.locator("#comparisons details:not([open])").count()
+    assert folded > 0
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for hidden in (".bar", ".copy .copies", "#filters", ".list-pane", ".legend"):
+        assert not page.locator(hidden).first.is_visible(), hidden
+    assert page.locator("#detail h3").is_visible(), "the problem that is open is printed"
+    assert page.locator("#comparisons details:not([open])").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#comparisons details:not([open])").count() == folded
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="Close").click()
+    page.emulate_media(media="print")
+    assert not page.locator("#explorer").is_visible()
 
 
 def test_a_system_is_shown_alone(visit: Any) -> None:

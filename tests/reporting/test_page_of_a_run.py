@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tests = [word for name in BENCHMARKS for word in ("--test", name)]
     done = qalign(folder, "run", *NAMES, *tests, "--test-languages", ",".join(LANGUAGES), "--output", "report")
     assert done.returncode == 0, done.stderr
-    assert "report/index.html" in done.stdout.splitlines()[-1]
+    assert "report/index.html" in done.stdout
     return Run(folder)
 
 
@@ -128,12 +128,13 @@ def figures(rows: Any) -> list[list[str]]:
     return [[text.split()[0] for text in row.locator("td").all_inner_texts()] for row in rows.all()]
 
 
-def test_it_opens_from_disk_with_the_sections_that_there_are(visit: Any) -> None:
+def test_it_opens_from_disk_with_the_sections_that_there_are(visit: Any, run: Run) -> None:
     page = visit().page
     for section in ("top", "results", "by-language", "consistency", "comparisons", "explorer"):
         assert page.locator(f"#{section}").is_visible()
     assert page.locator("#claims, #training, .none").count() == 0, "nothing was trained, no claim tested"
-    assert page.locator(".findings p").count() == 2
+    assert page.inner_text("h1") == run.results["findings"][0]
+    assert page.locator(".findings p").all_inner_texts() == run.results["findings"][1:]
     assert page.inner_text("#count") == "40 problems of 40, with 720 matching answers"
 
 

@@ -104,7 +104,7 @@ def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> BarCh
             bars.append(
                 Bar(slots[name], round(x + place * bar, 1), round(bar - 1, 1), y(value), y(high), y(low), title)
             )
-        width = max(len(there) * bar, 30.0)
+        width = max(len(there) * bar, 48.0)  # a name stands below
         label = "all" if code == AVERAGE else code
         marks.append(Tick(round(x + width / 2, 1), label, titles.group(code)))
         x += width + gap

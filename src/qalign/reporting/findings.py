@@ -25,6 +25,17 @@ def headlines(found: Mapping[str, Any], titles: Titles) -> list[str]:
     return [sentence for sentence in found.get("findings", ()) if sentence not in further]
 
 
+def headline(found: Mapping[str, Any], titles: Titles) -> str:
+    """What was seen, in one sentence: the first finding, or the first average where nothing was compared."""
+    if sentences := found.get("findings"):
+        return str(sentences[0])
+    for name, benchmarks in found["systems"].items():
+        for benchmark, scores in benchmarks.items():
+            languages = counted(sum(code not in (AVERAGE, NON_ENGLISH) for code in scores), "language")
+            return f"{titles.benchmark(benchmark)}, {languages}: {titles.system(name)} solves {scores[AVERAGE]['strict']:.1f}%."
+    return ""
+
+
 def _by_benchmark(found: Mapping[str, Any], titles: Titles) -> list[list[str]]:
     systems = list(found["systems"])
     pairs = [(METHOD, other) for other in BASELINES if other in systems and METHOD in systems] or [tuple(systems[:2])]

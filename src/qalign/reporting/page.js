@@ -77,6 +77,7 @@ function startExplorer() {
     byId("explorer").append(make("p", { class: "none" }, "No answers were kept with this report."));
     return;
   }
+  const nameOf = (language) => (language.name === language.code ? language.code : `${language.name} (${language.code})`);
   const english = languages.findIndex((row) => row.code === "en");
   const fields = { query: byId("f-query"), benchmark: byId("f-benchmark"), language: byId("f-language"), system: byId("f-system"), outcome: byId("f-outcome") };
   const list = byId("list"), detail = byId("detail"), more = byId("more"), panes = byId("panes");
@@ -84,7 +85,7 @@ function startExplorer() {
 
   const fill = (select, all, rows) => select.append(make("option", { value: "" }, all), ...rows.map(([value, text]) => make("option", { value }, text)));
   fill(fields.benchmark, "All", benchmarks.map((row) => [row.name, row.title]));
-  fill(fields.language, "All", languages.map((row) => [row.code, row.name]));
+  fill(fields.language, "All", languages.map((row) => [row.code, nameOf(row)]));
   fill(fields.system, "All", systems.map((row) => [row.name, row.title]));
   fill(fields.outcome, "Any", OUTCOMES.map((row) => [row.key, `${row.symbol} ${row.word}`]));
 
@@ -175,7 +176,7 @@ function startExplorer() {
   };
 
   function matrixOf(problem, want) {
-    const head = make("tr", {}, make("td"), ...problem.rows.map((row) => make("th", { scope: "col" }, make("abbr", { title: languages[row.language].name }, languages[row.language].code))));
+    const head = make("tr", {}, make("td"), ...problem.rows.map((row) => make("th", { scope: "col" }, make("span", { class: "tall" }, nameOf(languages[row.language])))));
     const body = systems.map((system, place) => make("tr", {}, make("th", { scope: "row" }, system.title), ...problem.rows.map((row) => {
       const answer = row.answers[place];
       if (!answer) return make("td", {}, "");
@@ -211,7 +212,7 @@ function startExplorer() {
     const there = row.answers.map((answer, place) => (answer ? place : -1)).filter((place) => place >= 0);
     const right = there.filter((place) => row.answers[place][4] === 0).length;
     const box = make("details", { class: "language", "data-language": row.language },
-      make("summary", {}, make("span", {}, language.name), language.own && language.own !== language.name ? make("small", { lang: language.tag || null }, language.own) : null, make("span", { class: "tally" }, `${right} of ${there.length} right`)));
+      make("summary", {}, make("span", {}, nameOf(language)), language.own && language.own !== language.name ? make("small", { lang: language.tag || null }, language.own) : null, make("span", { class: "tally" }, `${right} of ${there.length} right`)));
     box.fill = () => {
       if (box.childElementCount > 1) return;
       box.append(make("p", { class: "question", lang: language.tag || null, dir: "auto" }, row.question),
@@ -241,6 +242,7 @@ function startExplorer() {
     };
     const close = make("button", { type: "button", class: "quiet" }, "Close");
     close.addEventListener("click", () => shut(true));
+    const copy = copyButton("Copy link", () => location.href.split("#")[0] + linkTo(problem));
     const golds = [...new Set(problem.rows.map((row) => row.gold))];
     const has = (row) => row.answers.some((answer, place) => fits(answer, place, want));
     const first = want.language >= 0 ? want.language : (problem.rows.find((row) => row.language === english && has(row)) ?? problem.rows.find(has) ?? problem.rows[0]).language;
@@ -248,7 +250,7 @@ function startExplorer() {
     const all = make("button", { type: "button", class: "quiet" }, "Open all languages");
     all.addEventListener("click", () => boxes.forEach((box) => { box.fill(); box.open = true; }));
     detail.replaceChildren(
-      make("div", { class: "detail-bar" }, make("h3", { tabindex: "-1" }, `${benchmarks[problem.benchmark].title}, problem ${problem.id}`), step(-1, "← Previous"), step(1, "Next →"), close),
+      make("div", { class: "detail-bar" }, make("h3", { tabindex: "-1" }, `${benchmarks[problem.benchmark].title}, problem ${problem.id}`), step(-1, "← Previous"), step(1, "Next →"), copy, close),
       make("p", { class: "gold" }, "Gold answer: ", make("b", {}, golds.join(", "))),
       matrixOf(problem, want),
       make("p", { class: "symbols" }, ...OUTCOMES.map((row) => make("span", {}, make("span", { class: `badge ${row.key}` }, row.symbol), ` ${row.word}`)), all),
@@ -323,6 +325,10 @@ function startExplorer() {
   });
 
   // --- address: what is shown can be linked to ---
+  function linkTo(problem) {
+    return `#${new URLSearchParams({ in: benchmarks[problem.benchmark].name, problem: problem.id })}`;
+  }
+
   function writeAddress(push) {
     const said = new URLSearchParams();
     for (const [name, field] of Object.entries(fields)) if (field.value) said.set(name, field.value);
@@ -362,4 +368,4 @@ function startExplorer() {
   else filter();
 }
 
-addEventListener("DOMContentLoaded", () => { startTheme(); startLegends(); startExplorer(); });
+addEventListener("DOMContentLoaded", () => { startTheme(); startLegends(); startTables(); startPrinting(); startExplorer(); });

@@ -1,6 +1,7 @@
 """One HTML file that holds a whole comparison: it opens from disk, asks nothing of the network, and explains itself.
 
-`page.html.jinja` is its text, `page.css` its look, `page.js` the explorer of answers; tables and charts need no script.
+`page.html.jinja` is its text, `page.css` its look, `page.js` the explorer of answers, `tables.js` sorts and copies tables.
+Tables and charts need no script.
 All accuracies, agreements and differences come in percent (points), as in `results.json`. What a model or a user wrote
 reaches the page through Jinja's escaping, or as JSON that the script writes out as text; neither is ever read as HTML.
 """
@@ -21,7 +22,7 @@ from . import provenance
 from .accuracies import SIZES, problems
 from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
-from .findings import bounds, is_same, p_value
+from .findings import bounds, headline, is_same, p_value
 from .titles import Titles
 from .view import (
     Curves,
@@ -49,7 +50,7 @@ def render_page(found: Mapping[str, Any], titles: Titles, curves: Curves | None 
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    style, script = _source("page.css"), _source("page.js")
+    style, script = _source("page.css"), _source("tables.js") + _source("page.js")
     titles = titles.with_arrows()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clean"] = _clean
@@ -99,7 +100,8 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
     slots = slots_of(found)
     return {
         "run": [(name, value) for name, value in found["run"].items() if value not in (None, "", [], {})],
-        "findings": found.get("findings", ()),
+        "headline": headline(found, titles),
+        "findings": found.get("findings", ())[1:],
         "notes": found.get("notes", ()),
         "claims": found.get("claims", ()),
         "systems": [(name, titles.system(name), slot) for name, slot in slots.items()],
@@ -112,7 +114,7 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "models": provenance.models_table(found, titles),
         "snippet": provenance.snippet(found),
         "serve": provenance.serve_command(folder) if (folder := provenance.model_of(found)) else "",
-        "language_name": titles.language,
+        "language_name": titles.language_and_code,
         "language_tag": language_tag,
         "outcomes": OUTCOMES,
         "whisker_width": WHISKER_WIDTH,

@@ -31,6 +31,11 @@ class Titles:
         row = LANGUAGES.get(code)
         return self.languages.get(code) or (row.name if row else code)
 
+    def language_and_code(self, code: str) -> str:
+        """`Bengali (bn)`, or the code alone where there is no name."""
+        name = self.language(code)
+        return code if name == code else f"{name} ({code})"
+
     def group(self, group: str) -> str:
         """The name of what a score is over: `average`, `non_english`, or a language."""
         return {AVERAGE: "Average", NON_ENGLISH: "Non-English"}.get(group) or self.language(group)
