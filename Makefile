@@ -5,8 +5,9 @@ RUNS ?= runs
 VENV := .venv
 QALIGN := $(VENV)/bin/qalign
 READY := $(VENV)/.ready
+SITE_READY := $(VENV)/.site-ready
 
-.PHONY: demo sample test hostile reference lint setup clean
+.PHONY: demo sample test hostile documents docs reference lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -44,10 +45,19 @@ documents: $(READY)
 reference: $(READY)
 	$(VENV)/bin/python docs/generate.py
 
+# The site in build/site. A link or an anchor that leads nowhere is an error. Its generator is installed for this target alone.
+docs: $(SITE_READY)
+	$(VENV)/bin/python docs/site.py build/site-source
+	$(VENV)/bin/zensical build --clean --strict
+
+$(SITE_READY): $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .cache build dist

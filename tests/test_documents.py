@@ -55,8 +55,10 @@ RUN = (
 
 NOT_HERE = {
     "make test": "this is it",
+    "make setup": "each target calls it",
     "make lint": ".ci/run calls it",
     "make documents": ".ci/run calls it",
+    "make docs": ".ci/run calls it",
     "make hostile": "up to an hour; the tests hold a sample of it",
     'make hostile HOSTILE="--only ID"': "for a fault that `make hostile` found",
     "make demo": "a quarter of an hour; it is `qalign demo`, which is run below at a smaller scale",
@@ -77,6 +79,7 @@ NOT_HERE = {
     "qalign score answers.jsonl --language sw": "tests/test_ecosystem.py runs it",
     "pip install '.[all]'": "the network",
     "pip install 'qalign[track]'": "the network",
+    "qalign doctor": "tests/systems/test_doctor.py runs it",
     "pip install 'qalign[8bit]'": "the network",
     "pip install 'qalign[report]'": "the network",
     "pip install -e '.[bench]' -c constraints.txt": "the network",
@@ -114,7 +117,7 @@ def test_every_command_of_the_documents_has_a_row() -> None:
 
 def test_ci_calls_what_is_not_run_here() -> None:
     called = re.findall(r"^make (\S+)$", (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
-    assert called == ["lint", "test", "documents"]
+    assert called == ["lint", "docs", "test", "documents"]
 
 
 # --- running them -----------------------------------------------------------------------------------------------------

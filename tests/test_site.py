@@ -1,0 +1,178 @@
+"""The documents as a whole: links, navigation, facts that stand in two places, and how they read."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from prose import faults, paragraphs, sentences
+from qalign.cli import app
+from qalign.systems.table import SYSTEMS
+from test_house_rules import REPOSITORY, SOURCE
+
+DOCS = REPOSITORY / "docs"
+TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
+DOCUMENTS = [*(REPOSITORY / name for name in TOP), *sorted(DOCS.rglob("*.md"))]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def name_of(document: Path) -> str:
+    return document.relative_to(REPOSITORY).as_posix()
+
+
+def without_code(document: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ +(.*?)\s*$", without_code(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", without_code(document)):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target = document.parent / link if link else document
+        assert target.is_file(), f"{link}: no such file (a link to a folder leads nowhere on the site)"
+        if anchor:
+            assert anchor in anchors(target), f"{link}#{anchor}: no such heading"
+
+
+# --- the site ---------------------------------------------------------------------------------------------------------
+
+
+def navigation(entries: list[dict[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        for value in entry.values():
+            yield from navigation(value) if isinstance(value, list) else [value]
+
+
+def in_navigation() -> list[str]:
+    return list(navigation(tomllib.loads((REPOSITORY / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]))
+
+
+def test_every_document_is_in_the_navigation_once() -> None:
+    documents = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"log.md"}  # says where the log is
+    top = {f"repository/{name}" for name in TOP if name != "README.md"}  # index.md is the site's front page
+    assert sorted(in_navigation()) == sorted(documents | top)
+
+
+def test_the_sources_of_the_site_hold_what_they_link_to(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, DOCS / "site.py", tmp_path / "sources"], check=True)
+    pages = sorted((tmp_path / "sources").rglob("*.md"))
+    assert {"index.md", "repository/SECURITY.md"} <= {
+        page.relative_to(tmp_path / "sources").as_posix() for page in pages
+    }
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", without_code(page)):
+            if "://" not in link and not link.startswith("mailto:"):
+                target = (page.parent / link).resolve()
+                assert target.is_file() and target.is_relative_to(tmp_path), f"{page.name}: {link}"
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("zensical"), reason="the site's generator comes with `make docs`")
+def test_the_site_asks_nothing_of_the_network_and_refuses_broken_links(tmp_path: Path) -> None:
+    sources, site = tmp_path / "build" / "site-source", tmp_path / "build" / "site"
+    subprocess.run([sys.executable, DOCS / "site.py", sources], check=True)
+    (tmp_path / "zensical.toml").write_bytes((REPOSITORY / "zensical.toml").read_bytes())
+    build = [Path(sys.executable).parent / "zensical", "build", "--clean", "--strict"]
+    subprocess.run(build, check=True, cwd=tmp_path)
+    loaded = re.compile(
+        r"<(?:script|img|iframe)[^>]*\ssrc=\"?(?:https?:)?//|<link[^>]*(?:stylesheet|preconnect)[^>]*//"
+    )
+    for name in in_navigation():
+        page = (site / name).with_suffix(".html").read_text(encoding="utf-8")
+        assert not loaded.search(page), name
+    with (sources / "index.md").open("a", encoding="utf-8") as file:
+        file.write("\n[no such heading](install.md#nothing)\n")
+    assert subprocess.run(build, cwd=tmp_path, capture_output=True).returncode != 0
+
+
+# --- facts that stand in one place ------------------------------------------------------------------------------------
+
+
+def rows(document: Path, head: str) -> list[list[str]]:
+    """The rows of the tables whose head begins with a word."""
+    found = re.findall(
+        rf"^\| {head} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", document.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return [[cell.strip() for cell in line.strip("|").split("|")] for table in found for line in table.splitlines()]
+
+
+def test_the_extras_of_install_are_those_of_the_package() -> None:
+    extras = [cells[0].strip("`") for cells in rows(DOCS / "install.md", "extra")]
+    assert sorted(extras) == sorted(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_install_names_the_oldest_python_that_the_package_allows() -> None:
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert f"Python {oldest} or newer" in (DOCS / "install.md").read_text(encoding="utf-8")
+
+
+def test_what_method_names_exists() -> None:
+    text = (DOCS / "method.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+)\.py`((?:: `[\w.]+`(?:, `[\w.]+`)*)?)", text)
+    assert len(named) > 25
+    for path, names in named:
+        assert (SOURCE / f"{path}.py").is_file(), path
+        module = importlib.import_module(f"qalign.{path.replace('/', '.')}")
+        for name in re.findall(r"`([\w.]+)`", names):
+            value: Any = module
+            for part in name.split("."):
+                assert hasattr(value, part), f"{path}.py has no {name}"
+                value = getattr(value, part)
+
+
+def test_method_has_each_system_with_its_recipe() -> None:
+    table = {cells[0].strip("`"): cells[2].strip("`") for cells in rows(DOCS / "method.md", "system")}
+    assert table == {name: system.recipe.__name__ for name, system in SYSTEMS.items()}
+
+
+@pytest.mark.parametrize("document", ["docs/method.md", "docs/design.md", "SECURITY.md"])
+def test_the_modules_that_a_document_names_exist(document: str) -> None:
+    for path in re.findall(r"`((?:\w+/)*\w+\.py)`", (REPOSITORY / document).read_text(encoding="utf-8")):
+        assert (SOURCE / path).is_file(), path
+
+
+# --- how they read ----------------------------------------------------------------------------------------------------
+
+NOT_YET = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/data.md", "docs/results.md"}
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if name_of(path) not in NOT_YET], ids=name_of)
+def test_a_document_reads_easily(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert faults([sentence for part in paragraphs(text) for sentence in sentences(part)]) == []
+
+
+def test_the_help_reads_easily() -> None:
+    waiting: list[Any] = [typer.main.get_command(app)]
+    texts: list[str] = []
+    while waiting:
+        verb = waiting.pop()
+        waiting += getattr(verb, "commands", {}).values()
+        texts += (verb.help or "").split("\n\n")
+        texts += [parameter.help for parameter in verb.params if getattr(parameter, "help", None)]
+    assert len(texts) > 100
+    assert faults([sentence for text in texts for sentence in sentences(" ".join(text.split()))]) == []
+
+
+def test_hard_prose_is_told() -> None:
+    long = "word " * 41 + "end."
+    assert faults(sentences(long)) != []
+    assert faults(sentences("One (two); three four (five).")) != []
+    assert faults(sentences("This says one thing. It says another one.")) == []
+    assert paragraphs("# Title\n\n| a; b |\n|---|\n\n```\ncode; code\n```\n- one\n- [two](x.md)\n") == ["one", "two"]
