@@ -109,6 +109,7 @@ def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
         ("plan qalign-mono --lmiit 3", "did you mean '--limit'?"),
         ("--verison", "did you mean '--version'?"),
         ("world show --lanugages sw", "did you mean '--languages'? See `qalign world show --help`."),
+        ("run qalign-mono --scale", "Option '--scale' requires an argument. See `qalign run --help`."),
         ("eval model --base x", "there is no option '--base' here: `qalign run` has it. See `qalign eval --help`."),
         ("list systemz", "nothing is listed under 'systemz': did you mean 'systems'?"),
         ("list zzz", "nothing is listed under 'zzz': known: benchmarks, corpora, "),

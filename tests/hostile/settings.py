@@ -140,6 +140,7 @@ WRONG: dict[str, Sequence[str]] = {
     "--base": ("", "nowhere", "own", "own/english.jsonl", "Tiny", "a/b/c", "\x1b[31m", "./x/y", "new\nline", "~/x", "own/questions", "/dev/null", "a" * 5000),
     "--runs": ("own/english.jsonl", "own/english.jsonl/below", "/proc/runs", "/dev/null", "/dev/null/x", "a" * 5000, "\x1b[31m"),
     "--launcher": (),
+    "--limit": (*NO_WHOLE, "0", "-1"),
     "--no-such-option": ("1", "\x1b[31m"),
 }  # fmt: skip
 NAMES = {
@@ -171,16 +172,16 @@ def option_trials(fixtures: Path) -> Iterator[Trial]:
             yield plan(f"options/{option.strip('-')}-without", fixtures, (option,), (option,), without(PLAN, option))
     for number, system in enumerate(SYSTEMS):
         yield plan(f"options/system-{number}", fixtures, (), ("",), ("plan", system, *PLAN[2:]))
-    for verb in ("run", "plan", "explain", "eval", "adopt", "check", "score", "report", "reproduce", "world"):
-        if verb not in ("reproduce", "world"):  # the one needs nothing, the other shows its help
+    for verb in ("run", "plan", "explain", "eval", "adopt", "check", "score", "report", "reproduce", "world", "doctor"):
+        if verb not in ("reproduce", "world", "doctor"):  # they need nothing, or show their help
             yield plan(f"options/{verb}-bare", fixtures, (), ("missing", "argument", "usage", verb), (verb,))
-        yield plan(f"options/{verb}-unknown", fixtures, ("--no\x1b[31m",), ("option", "command"), (verb, "x"))
+        yield plan(f"options/{verb}-unknown", fixtures, ("--no\x1b[31m",), ("option", "verb"), (verb, "x"))
     for number, words in enumerate(OTHERS):
         yield plan(f"options/other-{number}", fixtures, (), ("",), words)
 
 
 OTHERS = (
-    ("nosuchverb",), ("\x1b[31mrun",), ("",), ("--version=1",), ("list", "x"), ("demo", "x"), ("demo", "--seed", "-1"), ("demo", "--jobs", "0"),
+    ("nosuchverb",), ("\x1b[31mrun",), ("",), ("--version=1",), ("list", "x"), ("list", ""), ("list", "\x1b[31m"), ("list", "settings", "x"), ("list", "a" * 5000), ("doctor", "x"), ("demo", "x"), ("demo", "--seed", "-1"), ("demo", "--jobs", "0"),
     ("world", "nosuch"), ("world", "show", "--languages", "xx"), ("world", "show", "--count", "0"), ("world", "show", "--count", "-1"),
     ("world", "show", "--corpus", "mgsm2"), ("world", "show", "--languages", "\x1b[31m"), ("world", "show", "--languages", "te"),
     ("world", "write", "own/english.jsonl"), ("world", "write", "/proc/x"), ("world", "write", "w", "--languages", "xx"), ("world", "base", "--seed", "-1"),
@@ -198,7 +199,7 @@ OTHERS = (
     ("eval", "model", "--endpoint", "http://"), ("eval", "model", "--endpoint", "http://\x1b[31m/v1"), ("eval", "model", "--endpoint", "http://127.0.0.1:99999/v1"),
     ("eval", "model", "--endpoint", "http://127.0.0.1:x/v1"), ("eval", "model", "--endpoint", "http://[::1/v1"), ("eval", "model", "--endpoint", "http://x/v1", "--seconds-per-request", "0"),
     ("eval", "model", "--endpoint", "http://x/v1", "--seconds-per-request", "nan"), ("eval", "model", "--endpoint", "http://x/v1", "--seconds-per-request", "inf"),
-    ("eval", "model", "--endpoint", "http://x/v1", "--requests-in-flight", "0"), ("eval", "model", "--set", "generation.backend=endpoint"), ("eval", "model", "--test", "nowhere"),
+    ("eval", "model", "--endpoint", "http://x/v1", "--requests-in-flight", "0"), ("eval", "model", "--set", "generation.backend=endpoint"), ("eval", "model", "--test", "nowhere"), ("eval", "model", "--limit", "2", "--set", "data.problems_per_language=2"), ("eval", "model", "--processes", "x"),
     ("eval", "model", "--test", "mgsm", "--data", "nowhere"), ("eval", "model@x"), ("eval", "model", "--base", "x", "--set", "tiny.layers=1"),
     ("eval", "model", "--set", "training.epochs=1", "--test", "own/test"), ("eval", "scripted", "--test", "own/test", "--scale", "sample"),
     ("adopt", "monoreason", "nowhere"), ("adopt", "nosystem", "model"), ("adopt", "monoreason", "own"), ("adopt", "monoreason", "\x1b[31m"), ("adopt", "monoreason", "model", "--stage", "x"),

@@ -85,6 +85,8 @@ def _write_groups(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
 
 def _say_nearest_option(error: Any, ctx: Any) -> None:
     """Names the nearest option in an error about one that there is not, or the verb that has it."""
+    if getattr(error, "ctx", ctx) is None:  # an option without its value: the error is to name the verb
+        error.ctx = ctx
     name = getattr(error, "option_name", None)
     if name is None or not hasattr(error, "possibilities"):
         return

@@ -49,12 +49,15 @@ def plan_command(
     placement: Placement,
     output: Output = None,
     devices: Annotated[
-        int | None, option(EXECUTION, "Plan for a machine with so many devices; needs --device-memory.", min=1)
+        int | None,
+        option(EXECUTION, "Plan for a machine with so many devices; needs --device-memory.", metavar="N", min=1),
     ] = None,
     device_memory: Annotated[
-        float | None, option(EXECUTION, "Memory of one of these devices in GB, such as 80.", min=0.1)
+        float | None, option(EXECUTION, "Memory of one of these devices in GB, such as 80.", metavar="GB", min=0.1)
     ] = None,
-    device_kind: Annotated[str | None, option(EXECUTION, "What these devices are, such as H100.")] = None,
+    device_kind: Annotated[
+        str | None, option(EXECUTION, "What these devices are, such as H100.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Draw the tree of stages. Say whether they fit, how long they take and how much disk. Starts nothing."""
     from ..pipeline import needed
