@@ -57,6 +57,8 @@ NOT_HERE = {
     "make test": "this is it",
     "make setup": "each target calls it",
     "make lint": ".ci/run calls it",
+    "make reference": "tests/systems/test_reference.py makes the pages anew",
+    "make clean": "removes what set-up made",
     "make documents": ".ci/run calls it",
     "make docs": ".ci/run calls it",
     "make hostile": "up to an hour; the tests hold a sample of it",
