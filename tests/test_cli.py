@@ -926,6 +926,8 @@ def test_languages_outside_the_study_from_questions_to_scores(tmp_path: Path) ->
     ((_, scores),) = found["systems"]["qalign-mono"].items()
     counts = {"vi": 6, "id": 6, "en": 6, "average": 18, "non_english": 12}
     assert {code: row["n"] for code, row in scores.items()} == counts
+    page = (path.parent / "index.html").read_text(encoding="utf-8")
+    assert 'data-name="Vietnamese (vi)"' in page, "a language of one's own has its name too"
     examples = (stage_folder(tmp_path / "runs", "examples-x-en-questions") / "examples.jsonl").read_text()
     assert "Translate the following sentences from Vietnamese to English. Anna có 3 quả táo" in examples
     assert "Translate the following sentences from Indonesian to English. Anna punya 3 apel" in examples

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qalign.reporting.findings import comparison, findings, headlines, p_text
+from qalign.reporting.findings import comparison, findings, headline, headlines, p_text
 from qalign.reporting.titles import Titles
 
 TITLES = Titles({"qalign-mono": "QAlign", "monoreason": "MonoReason", "multireason": "MultiReason"}, {"mgsm": "mGSM"})
@@ -92,3 +92,12 @@ def test_p_is_never_told_as_0() -> None:
     assert [p_text(p) for p in (0.0, 0.00099, 0.001, 0.0416, 1.0)] == [
         "p < 0.001", "p < 0.001", "p = 0.001", "p = 0.042", "p = 1.000",
     ]  # fmt: skip
+
+
+def test_the_headline_is_the_first_finding_or_the_first_average() -> None:
+    given = found("qalign-mono", "monoreason", turned=False)
+    sentences = findings(given, TITLES)
+    assert headline({**given, "findings": sentences}, TITLES) == sentences[0]
+    alone = {"systems": {"qalign-mono": {"mgsm": scores(60.0, 71.0)}}}
+    assert headline(alone, TITLES) == "mGSM, 3 languages: QAlign solves 63.7%."
+    assert headline({"systems": {}}, TITLES) == ""

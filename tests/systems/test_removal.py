@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -294,3 +299,38 @@ def test_a_hostile_record_leads_nowhere(runs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "outside/results.json").is_file()
     path.write_text(json.dumps({**record, "stages": {"../../outside": []}}))
     assert "cannot be read" in qalign("runs", "--runs", runs)[1]
+    for damage in (
+        {"began": 1e300},
+        {"systems": ["\x1b[31m"]},
+        {"run": {"base": [], "settings": "x"}},
+        {"results": "/\0"},
+    ):
+        path.write_text(json.dumps({**record, **damage}))
+        (runs / "results" / name / "results.json").unlink(missing_ok=True)
+        code, out, _ = qalign("runs", "--runs", runs)
+        assert code == 0 and "\x1b" not in out and name in out, damage
+    for text in ("[]", "{", "null", "[" * 10**5, json.dumps({**record, "name": "other"})):
+        path.write_text(text)
+        assert "cannot be read" in qalign("runs", "--runs", runs)[1], text[:20]
+    os.mkfifo(runs / "records/pipe.json")
+    (runs / "results/odd").mkdir()
+    os.mkfifo(runs / "results/odd/results.json")
+    assert qalign("runs", "--runs", runs)[0] == 0
+
+
+def test_the_rows_fit_a_narrow_terminal(two: Path) -> None:
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    words = [sys.executable, "-m", "qalign", "runs", "--runs", "runs"]
+    process = subprocess.Popen(words, stdout=follower, stderr=subprocess.STDOUT, stdin=follower, cwd=two)
+    os.close(follower)
+    out = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(leader, 4096):
+            out += part
+    os.close(leader)
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out.decode())
+    for run in inventory(two / "runs").runs:
+        assert run.name in text, "a name is never broken: it is typed again"
+    assert max(map(len, text.replace("\r", "").splitlines()[:20])) <= 80

@@ -123,10 +123,12 @@ def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict
 
 
 def titles(comparison: Sequence[Evaluated] = ()) -> Titles:
-    """Names for people of the benchmarks, and of the systems of a comparison."""
+    """Names for people of the benchmarks, and of the systems and languages of a comparison."""
+    languages = [score.config.get("languages", {}) for score in scores_of(comparison)]
     return Titles(
         systems={system.name: system.title for system in comparison if system.title},
         benchmarks={row.name: row.title for row in BENCHMARKS.values()},
+        languages={code: row["name"] for rows in languages for code, row in rows.items()},
     )
 
 

@@ -111,7 +111,7 @@ def inventory(folder: Path) -> Inventory:
     records = read_records(folder, broken)
     runs = [_run(record, folder, stages) for record in records]
     known = {run.results.resolve() for run in runs}
-    earlier = sorted(path.parent for path in (folder / "results").glob("*/results.json"))
+    earlier = sorted(path.parent for path in (folder / "results").glob("*/results.json") if path.is_file())
     runs += [_earlier(path, stages) for path in earlier if not path.is_symlink() and path.resolve() not in known]
     runs += [Run(name, 0.0, (), {}, folder / "results" / name, False, None, fault=why) for name, why in broken.items()]
     return Inventory(folder, sorted(runs, key=lambda run: (run.date, run.name)), stages)
@@ -235,7 +235,7 @@ def runs_table(found: Inventory) -> Table:
     body = [
         [
             run.name,
-            f"{datetime.fromtimestamp(run.date, UTC):%Y-%m-%d %H:%M}" if run.date else "-",
+            _date_text(run.date),
             ", ".join(run.systems) or "-",
             str(run.run.get("base", "-")),
             str(run.run.get("scale", "-")),
@@ -264,6 +264,13 @@ def stages_table(title: str, stages: Sequence[StageFolder]) -> Table:
     ]
     note = "Results that earlier versions wrote outside of the folder of runs are not known here."
     return Table(title, ["stage", "state", "size"], body, note)
+
+
+def _date_text(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}" if seconds else "-"
+    except (ValueError, OverflowError, OSError):  # the clock of a machine that wrote it was wrong
+        return "-"
 
 
 def _settings(run: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
     version: Literal[1]
     name: Name
-    results: str
+    results: Annotated[str, msgspec.Meta(pattern=r"^[^\0]+$")]
     """The folder of the results, absolute."""
     began: Annotated[float, msgspec.Meta(ge=0)]
     run: dict[str, str | int | list[str]]
