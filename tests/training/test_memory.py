@@ -15,7 +15,7 @@ from transformers import GPT2Config, LlamaConfig, LlamaForCausalLM
 
 from qalign.errors import ModelError
 from qalign.placement import Placement
-from qalign.training import memory
+from qalign.training import launch, memory
 from qalign.training.config import TrainingConfig
 from qalign.training.memory import FEWEST, MOST, ON_CPU, Memory, Shape, choose, predict, settle, shape_of
 
@@ -145,3 +145,20 @@ def test_an_adapter_has_the_weights_that_peft_gives_it(base: Path) -> None:
     shape = shape_of(json.loads((base / "config.json").read_text(encoding="utf-8")))
     assert shape is not None
     assert memory.adapter_parameters(shape, 4) == pytest.approx(trained, rel=0.25)  # its keys may be narrower
+
+
+def test_a_lack_of_memory_is_one_line_with_advice(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "finetune", lambda job: torch.empty(2**60))  # torch's real error
+    with pytest.raises(ModelError, match=r"memory ran out; .*--tokens-per-micro-batch.*goes on from here$"):
+        launch.launch(make_job())
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_every_kind_of_lack_of_memory_is_known(error: Exception) -> None:
+    with pytest.raises(ModelError, match="give less"), memory.out_of_memory_in_one_line("less"):
+        raise error
+
+
+def test_another_fault_of_torch_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="size"), memory.out_of_memory_in_one_line("less"):
+        torch.zeros(2) + torch.zeros(3)

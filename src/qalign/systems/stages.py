@@ -20,6 +20,7 @@ from ..languages import Language
 from ..pipeline import Work
 from ..records import Document, Example, Pair, Prediction, Problem, read_jsonl, read_rows, write_json, write_jsonl
 from ..training.config import Adapter, TrainingConfig
+from ..training.memory import out_of_memory_in_one_line
 from ..training.models import POINTER, download
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"
@@ -147,9 +148,10 @@ def predict(work: Work) -> None:
     """Asks a model all problems of a test set."""
     decoding = DecodingConfig(**work.config["decoding"])
     problems = list(read_jsonl(work.inputs["test"] / RECORDS, Problem))
-    backend = open_backend(work.inputs["model"], decoding, work.placement)
     settings = {"config": work.config, "test": work.inputs["test"].name}
-    predictions = generate(problems, backend, work.scratch, settings, work.config["title"], work.placement)
+    with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
+        backend = open_backend(work.inputs["model"], decoding, work.placement)
+        predictions = generate(problems, backend, work.scratch, settings, work.config["title"], work.placement)
     write_jsonl(work.output / PREDICTIONS, predictions)
 
 

@@ -22,8 +22,11 @@ from ..errors import ModelError, QAlignError, SettingError
 from ..records import write_json
 from ..untrusted import parse_json
 from .loop import Job, finetune
+from .memory import out_of_memory_in_one_line
 
 ERROR = "error.txt"
+LESS_MEMORY = "a lower --tokens-per-micro-batch, --activation-checkpointing or fewer --jobs"
+"""What takes less memory in training, and changes no result."""
 
 
 def launch(job: Job) -> None:
@@ -35,7 +38,8 @@ def launch(job: Job) -> None:
         SettingError: the launcher is not there, or no command.
     """
     if job.placement.processes == 1 and not job.placement.launcher:
-        finetune(job)
+        with out_of_memory_in_one_line(LESS_MEMORY):
+            finetune(job)
         return
     command = _words(job.placement.launcher) or [
         sys.executable,
@@ -91,7 +95,8 @@ def _die_with_parent() -> None:
 def _main() -> None:
     job = job_from_json(parse_json(Path(sys.argv[1]).read_bytes(), sys.argv[1]))
     try:
-        finetune(job)
+        with out_of_memory_in_one_line(LESS_MEMORY):
+            finetune(job)
     except QAlignError as error:
         (job.scratch / ERROR).write_text(str(error), encoding="utf-8")
         raise SystemExit(2) from error

@@ -9,7 +9,8 @@ factor and the product. Other architectures differ by a part of that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -145,6 +146,25 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
             "(--set training.adapter=on), or take more or larger devices"
         )
     return tokens, True
+
+
+@contextmanager
+def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
+    """Turns a lack of memory, which torch reports in several ways, into one line that ends in the advice.
+
+    Raises:
+        ModelError: memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if not kinds & {"MemoryError", "OutOfMemoryError"} and "can't allocate memory" not in str(error):
+            raise
+        raise ModelError(
+            f"memory ran out; stop other programs on the device, or give {advice}, then run the same command again: it "
+            "goes on from here"
+        ) from error
 
 
 def settle(
