@@ -198,7 +198,7 @@ def test_nothing_that_is_missing_becomes_fewer_rows() -> None:
     assert [j.outcome for j in judge(problems, answers, LANGUAGES)] == ["correct"] * 3
     with pytest.raises(DataError, match=r"problem 2 \(en\) has no prediction"):
         judge(problems, answers[:2], LANGUAGES)
-    with pytest.raises(DataError, match=r"1 predictions belong to no problem, the first of them 2 \(en\)"):
+    with pytest.raises(DataError, match=r"1 prediction without a problem, the first of them 2 \(en\)"):
         judge(problems[:2], answers, LANGUAGES)
     with pytest.raises(DataError, match="has no gold answer"):
         judge([Problem("0", "en", "?", None, None, "t")], answers[:1], LANGUAGES)

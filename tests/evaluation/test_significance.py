@@ -286,9 +286,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
     a, b = two()
     with pytest.raises(DataError, match=r"a is judged in en, bn, de, es, but b in en, bn, de; .* score both"):
         difference(a, [one for one in b if one.language != "es"])
-    with pytest.raises(DataError, match="a and b do not share 1 problems, the first of them 0059"):
+    with pytest.raises(DataError, match="a and b do not share 1 problem, the first of them 0059"):
         difference(a, [one for one in b if one.id != "0059"])
-    with pytest.raises(DataError, match="problems in en are not in bn"):
+    with pytest.raises(DataError, match="bn lacks 1 problem of en"):
         difference(a, [one for one in b if (one.id, one.language) != ("0059", "bn")])
     with pytest.raises(DataError, match="no judgements to compare"):
         difference(a, [])

@@ -217,7 +217,7 @@ def test_a_backend_must_answer_each_request_once(tmp_path: Path) -> None:
         def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
             yield from script(asked).generate([*requests, requests[0]])
 
-    with pytest.raises(StageError, match="left 1 requests unanswered, the first of them"):
+    with pytest.raises(StageError, match="left 1 request unanswered, the first of them"):
         answer(asked, Forgets(), tmp_path)
     with pytest.raises(StageError, match="twice"):
         answer(asked, Repeats(), tmp_path)

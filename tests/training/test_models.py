@@ -40,9 +40,7 @@ def test_a_token_without_an_embedding_is_refused(base: Path, copied: Path) -> No
     tokens = len(tokenizer)
     tokenizer.add_tokens(["apples"])
     tokenizer.save_pretrained(copied)
-    with pytest.raises(
-        ModelError, match=rf"1 tokens beyond the model's {tokens} embeddings, 'apples' with id {tokens}"
-    ):
+    with pytest.raises(ModelError, match=rf"1 token beyond the model's {tokens} embeddings, 'apples' with id {tokens}"):
         check_vocabulary(copied)
     check_vocabulary(base)
 
@@ -181,7 +179,7 @@ AT_ONCE: dict[str, tuple[Spoil, str]] = {
     "malformed header": (malformed_header, "is not a whole safetensors file"),
     "without a part": (without_a_part, "names model-00002-of-00002.safetensors, which is not there"),
     "index elsewhere": (an_index_that_leads_elsewhere, "which is not there"),
-    "index of others": (an_index_of_other_tensors, "lacks 1 tensors that model.safetensors.index.json names"),
+    "index of others": (an_index_of_other_tensors, "lacks 1 tensor that model.safetensors.index.json names"),
     "index of nothing": (an_index_that_maps_nothing, "has no weight_map"),
     "another name": (weights_of_another_name, "has neither model.safetensors nor"),
     "pickled": (pickled, "has no weights as .safetensors"),
@@ -195,8 +193,8 @@ AT_ONCE: dict[str, tuple[Spoil, str]] = {
 """Found by names and headers alone."""
 
 WHEN_OPENED: dict[str, tuple[Spoil, str]] = {
-    "without a tensor": (without_a_tensor, "lacks 1 weights, model.layers.1.mlp.up_proj.weight among them"),
-    "another tensor": (another_tensor, "has 1 weights that its architecture does not read, v_head.weight"),
+    "without a tensor": (without_a_tensor, "lacks 1 weight, model.layers.1.mlp.up_proj.weight among them"),
+    "another tensor": (another_tensor, "has 1 weight that its architecture does not read, v_head.weight"),
     "another shape": (another_shape, "cannot be opened as a causal model"),
     "NaN": (nan, "hold NaN or an infinite number, in model.norm.weight"),
     "infinite": (infinite, "hold NaN or an infinite number, in model.layers.0.mlp.down_proj.weight"),
@@ -256,7 +254,7 @@ def test_weights_stored_as_whole_numbers_are_refused(copied: Path) -> None:
     weights = load_file(copied / "model.safetensors")
     name = next(name for name in weights if name.endswith("q_proj.weight"))
     save_file({**weights, name: weights[name].to(torch.int32)}, copied / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"1 weights as whole numbers \(I32\), .*q_proj.weight"):
+    with pytest.raises(ModelError, match=r"1 weight as whole numbers \(I32\), .*q_proj.weight"):
         check_folder(copied)
 
 

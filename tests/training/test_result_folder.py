@@ -181,7 +181,7 @@ def test_a_base_with_too_many_tokens_does_not_train(base: Path, tmp_path: Path, 
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.add_tokens(["apples"])
     tokenizer.save_pretrained(folder)
-    with pytest.raises(ModelError, match="1 tokens beyond the model's"):
+    with pytest.raises(ModelError, match="1 token beyond the model's"):
         launch(dataclasses.replace(make_job(max_steps=1), model=folder))
 
 

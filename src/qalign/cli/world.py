@@ -12,6 +12,7 @@ from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..terminal import say, write
 from ..untrusted import printable
+from ..wording import counted
 from . import completion
 from .examples import epilog
 from .guard import guarded
@@ -93,7 +94,7 @@ def write_command(
             for code, written in texts.items():
                 with atomic_file(place / f"{code}.jsonl") as temporary:
                     temporary.write_text("".join(written), encoding="utf-8")
-            say(f"{place}: {sum(map(len, texts.values())):,} rows in {len(texts)} languages")
+            say(f"{place}: {counted(sum(map(len, texts.values())), 'row')} in {counted(len(texts), 'language')}")
 
 
 @app.command("base", cls=Verb, epilog=epilog("world base"))

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..untrusted import parse_json, printable
+from ..wording import counted
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 
@@ -140,7 +141,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
         for cells in reader:
             where, start = f"{path} line {start}", reader.line_num + 1
             if len(cells) != len(header):
-                has = f"has {len(cells)} cells, the header has {len(header)}" if cells else "is empty"
+                has = f"has {counted(len(cells), 'cell')}, the header has {len(header)}" if cells else "is empty"
                 raise DataError(f"{where} {has}: {'quote cells that hold commas' if cells else 'remove the line'}")
             yield where, dict(zip(header, cells, strict=True))
     except csv.Error as error:

@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..huggingface import Repository, fetch
 from ..languages import Language
 from ..untrusted import printable
+from ..wording import counted
 from . import framed
 from .files import INSTALL, Row, lines, one_line
 from .local import Found
@@ -107,7 +108,9 @@ def _tsv_rows(place: Place, name: str) -> Iterator[tuple[str, Row]]:
     for where, line in lines(path):
         cells = line.split("\t")
         if len(cells) != 2:
-            raise DataError(f"{where} has {len(cells)} cells, not 2 (question TAB answer); fetch the file again")
+            raise DataError(
+                f"{where} has {counted(len(cells), 'cell')}, not 2 (question TAB answer); fetch the file again"
+            )
         yield where, {"question": cells[0], "answer": cells[1]}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..errors import DataError
 from ..languages import LANGUAGES, Language, language
 from ..records import Document, Pair, Problem
+from ..wording import counted
 from . import hub, local, world
 from .columns import InvalidRow, record
 from .local import Found
@@ -70,7 +71,7 @@ def read(
         told = ", ".join(f"{code} {count}" for code, count in sorted(others.items()))
         notes = [*notes, f"{_label(source)}: rows of languages that were not asked for: {told}"]
     if dropped:
-        notes = [*notes, f"{_label(source)}: {len(dropped)} invalid rows dropped on request"]
+        notes = [*notes, f"{_label(source)}: {counted(len(dropped), 'invalid row')} dropped on request"]
     records = [one for records in by_language.values() for one in records]
     return Text(records, counts, published, dropped, notes)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..records import Judgement
+from ..wording import counted
 from .scores import clustered_standard_error
 
 
@@ -144,7 +145,7 @@ def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]
         for there, lacking in ((first, code), (code, first)):
             if missing := [key for key in table[there] if key not in table[lacking]]:
                 raise DataError(
-                    f"{len(missing)} problems in {there} are not in {lacking}, the first of them {missing[0]}; "
+                    f"{lacking} lacks {counted(len(missing), 'problem')} of {there}, the first of them {missing[0]}; "
                     f"languages are compared on the same problems: score them all, or leave one language out"
                 )
     return table

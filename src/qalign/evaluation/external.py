@@ -12,6 +12,7 @@ from ..errors import DataError, nearest
 from ..languages import Language
 from ..records import Finish, Judgement, Prediction, Problem
 from ..untrusted import check_surrogates, printable
+from ..wording import counted
 from .scores import judge_one
 
 TEXT_COLUMNS = ("response", "text")
@@ -63,7 +64,8 @@ def score_file(
     missing = [key for key in golds if key[0] in present]
     if missing:
         raise DataError(
-            f"{path} has no prediction for {len(missing)} problems, the first of them {missing[0][1]} ({missing[0][0]})"
+            f"{path} has no prediction for {counted(len(missing), 'problem')}, the first of them {missing[0][1]} "
+            f"({missing[0][0]})"
         )
     return Scored(list(judgements.values()), list(unused))
 

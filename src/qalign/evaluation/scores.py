@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import DataError
 from ..languages import Language, language
 from ..records import Judgement, Prediction, Problem
+from ..wording import counted
 from .extraction import outcome, paper, strict
 
 AVERAGE = "average"
@@ -67,7 +68,7 @@ def judge(
         judgements.append(judge_one(prediction, problem.gold, language(problem.language, table)))
     if by_key:
         (code, key), *_ = by_key
-        raise DataError(f"{len(by_key)} predictions belong to no problem, the first of them {key} ({code})")
+        raise DataError(f"{counted(len(by_key), 'prediction')} without a problem, the first of them {key} ({code})")
     return judgements
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError
 from ..records import Judgement
+from ..wording import counted
 from .consistency import parallel
 from .scores import AVERAGE, NON_ENGLISH, clustered_standard_error
 
@@ -276,7 +277,7 @@ def _answers(
             )
         if odd := tables[name][there[0]].keys() ^ set(ids):
             raise DataError(
-                f"{first} and {name} do not share {len(odd)} problems, the first of them {min(odd)}; "
+                f"{first} and {name} do not share {counted(len(odd), 'problem')}, the first of them {min(odd)}; "
                 "systems are compared on the same problems: score both on the same benchmark"
             )
     chosen = there if languages is None else list(dict.fromkeys(languages))

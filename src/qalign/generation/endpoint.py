@@ -21,6 +21,7 @@ from ..records import sha256
 from ..redaction import SHORTEST_IN_TEXT, redacted, without
 from ..terminal import log
 from ..untrusted import printable
+from ..wording import counted
 from .bounded import Address, SilenceError, UnboundedError, address, in_words, open_client
 from .protocol import Completion, DecodingConfig, Request, seed_of
 from .replies import EXCERPT, NoAnswerError, WithheldError, read_reply
@@ -91,8 +92,9 @@ class Endpoint:
                     raise failure
                 if withheld:
                     raise ModelError(
-                        f"the filter of {self.server.url} withheld {len(withheld)} answers, the first to {withheld[0]}; all "
-                        "others are kept. Turn the filter off and give the same command again, or measure without these problems"
+                        f"the filter of {self.server.url} withheld {counted(len(withheld), 'answer')}, the first to "
+                        f"{withheld[0]}; all others are kept. "
+                        "Turn the filter off and give the same command again, or measure without these problems"
                     )
             finally:
                 for asker in askers:

@@ -24,6 +24,7 @@ from ..progress import Bar
 from ..records import Finish, Prediction, Problem, atomic_file, sha256
 from ..terminal import log
 from ..untrusted import parse_json, with_whole_pairs
+from ..wording import counted
 from .protocol import Backend, Completion, Request
 
 KEPT = "predictions.partial.jsonl"
@@ -78,13 +79,13 @@ def generate(
                     bar.advance(1)
                 if missing := [key for key in chunk if key not in answered]:
                     raise StageError(
-                        f"the backend left {len(missing)} requests unanswered, the first of them {missing[0]}"
+                        f"the backend left {counted(len(missing), 'request')} unanswered, the first of them {missing[0]}"
                     )
                 if chunk_size is not None:
                     keep([answered[key] for key in chunk])
         finally:
             if mended:
-                log(f"{title}: {mended:,} answers held half of a surrogate pair; U+FFFD stands in its place")
+                log(f"{title}: {counted(mended, 'answer')} held half of a surrogate pair; U+FFFD stands in its place")
     return [done[key] for key in by_key]
 
 
@@ -145,7 +146,7 @@ def _taken_over(
             }
     if len(good) < len(lines):
         if damaged := sum(line.endswith(b"\n") for line in lines) - len(good):  # a torn last line is an interruption
-            log(f"{kept}: {damaged} lines of kept answers are damaged; what they held is asked again")
+            log(f"{kept}: {counted(damaged, 'line')} of kept answers cannot be read; what they held is asked again")
         with atomic_file(kept) as temporary:
             temporary.write_bytes(b"".join(good))
     return done, size

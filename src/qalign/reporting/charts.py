@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from ..wording import counted
 from .accuracies import problems
 from .findings import bounds
 from .titles import Titles
@@ -216,9 +217,8 @@ def loss_chart(stage: str, curves: Sequence[Curve], slots: Mapping[str, int], ti
     lines = []
     for curve in curves:
         label = ", ".join(titles.system(name) for name in curve.systems)
-        title = (
-            f"{label}: loss {curve.points[0][1]:.3f} to {curve.points[-1][1]:.3f} in {curve.points[-1][0]:,.0f} steps"
-        )
+        (_, first), (last_step, last) = curve.points[0], curve.points[-1]
+        title = f"{label}: loss {first:.3f} to {last:.3f} in {counted(round(last_step), 'step')}"
         paths = [_path(thinned(points, POINTS_PER_CURVE), x, y) for points in (curve.points, smoothed(curve.points))]
         lines.append(Line(slots.get(curve.systems[0], 0), paths[0], paths[1], label, title))
     return LossChart(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from ..wording import counted
 from .tables import Table
 from .titles import Titles
 
@@ -89,7 +90,7 @@ def model_lines(found: Mapping[str, Any], titles: Titles) -> list[str]:
     if len(lines) > SHOWN_IN_TERMINAL:
         lines = [
             *lines[:SHOWN_IN_TERMINAL],
-            f"... and {len(models) - SHOWN_IN_TERMINAL} more models, listed in results.md",
+            f"... and {counted(len(models) - SHOWN_IN_TERMINAL, 'more model')}, listed in results.md",
         ]
     return [*lines, f"To serve one: {serve_command(model_of(found))}"]
 

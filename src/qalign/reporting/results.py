@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file, write_json
 from ..untrusted import parse_json
+from ..wording import counted
 from . import provenance
 from .accuracies import accuracy_table, agreement_table, summary_table, too_long
 from .accuracies import score_table as score_table
@@ -171,7 +172,7 @@ def _corpora_table(corpora: Sequence[Mapping[str, Any]]) -> Table:
     ]
     dropped = [f"{row['where']}: {row['reason']}" for corpus in corpora for row in corpus["dropped"]]
     listed = (
-        [f"Dropped {len(dropped)} rows: {'; '.join(dropped[:10])}" + (" ..." if len(dropped) > 10 else "")]
+        [f"Dropped {counted(len(dropped), 'row')}: {'; '.join(dropped[:10])}" + (" ..." if len(dropped) > 10 else "")]
         if dropped
         else []
     )

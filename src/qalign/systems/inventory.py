@@ -19,6 +19,7 @@ from ..reporting.results import load
 from ..reporting.tables import Table
 from ..stage_record import RECORD, read_record
 from ..untrusted import printable
+from ..wording import counted
 from .run_records import RunRecord, is_running, read_records
 from .sizes import in_bytes
 
@@ -226,7 +227,7 @@ def state(run: Run) -> str:
         return "finished"
     if run.missing:
         named = ", ".join(run.missing[:NAMED]) + (", ..." if len(run.missing) > NAMED else "")
-        return f"interrupted: {len(run.missing)} of {len(run.stages or ())} stages missing: {named}"
+        return f"interrupted: {len(run.missing)} of {counted(len(run.stages or ()), 'stage')} missing: {named}"
     return f"no results at {run.results}"
 
 

@@ -15,6 +15,7 @@ from ..pipeline import Stage, needed, status
 from ..placement import Placement
 from ..reporting.tables import Table
 from ..training.config import Adapter
+from ..wording import counted
 from . import costs, readiness, sizes
 from .amounts import SUPERVISED
 from .comparison import Evaluated, scores_of
@@ -42,7 +43,8 @@ def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
             _grow(tree, stage, runs, seen)
         trees.append(tree)
     done = sum(status(stage, runs) == "done" for stage in seen.values())
-    summary = f"{done} stages are done, {len(needed(scores_of(comparison), runs))} will run. Nothing was started."
+    waiting = len(needed(scores_of(comparison), runs))
+    summary = f"{counted(done, 'stage')} {'is' if done == 1 else 'are'} done, {waiting} will run. Nothing was started."
     return Group(*trees, Text(summary))
 
 

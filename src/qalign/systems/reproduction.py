@@ -9,6 +9,7 @@ from typing import Any
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..reporting.findings import findings
 from ..reporting.results import results
+from ..wording import counted
 from . import provenance
 from .claims import verdicts
 from .comparison import Evaluated, compare, corpora, described, scores_of, titles, training_stages
@@ -89,4 +90,4 @@ def _summary(claims: Sequence[Mapping[str, Any]]) -> list[str]:
         for verdict in ("holds", "does not hold", "not decided")
     }
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return [f"Of {len(claims)} claims of the study tested here: {told}."] if claims else []
+    return [f"Of {counted(len(claims), 'claim')} of the study tested here: {told}."] if claims else []

@@ -10,6 +10,7 @@ from typing import Any
 from ..generation import DecodingConfig
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
+from ..wording import counted
 from .outputs import corpus_counts, mixture
 
 UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
@@ -17,7 +18,11 @@ UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 
 def corpus(published: Mapping[str, int]) -> str:
     """The published size of a corpus that has not been read yet."""
-    return f"~{sum(published.values()):,} rows ({_by_language(published)})" if published else "size known when read"
+    return (
+        f"~{counted(sum(published.values()), 'row')} ({_by_language(published)})"
+        if published
+        else "size known when read"
+    )
 
 
 def examples(config: Mapping[str, Any], inputs: Mapping[str, Path], parts: Mapping[str, Stage]) -> str:
@@ -25,7 +30,7 @@ def examples(config: Mapping[str, Any], inputs: Mapping[str, Path], parts: Mappi
     counts, exact = _example_counts(config, inputs, parts)
     if not counts:
         return "size known when its corpus is read"
-    return f"{'' if exact else '~'}{sum(counts.values()):,} examples ({_by_language(counts)})"
+    return f"{'' if exact else '~'}{counted(sum(counts.values()), 'example')} ({_by_language(counts)})"
 
 
 def _example_counts(
@@ -64,7 +69,8 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
         return "size known when its corpus is read"
     total = sum(counts.values())
     mark = "" if "examples" in inputs else "~"
-    return f"{mark}{total:,} examples x {config.epochs} epochs, {mark}{config.steps(total):,} steps of {config.global_batch_size}"
+    steps = f"{mark}{counted(config.steps(total), 'step')} of {config.global_batch_size}"
+    return f"{mark}{counted(total, 'example')} x {counted(config.epochs, 'epoch')}, {steps}"
 
 
 def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:
@@ -78,9 +84,8 @@ def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage
     mark = "" if "test" in inputs else "~"
     if not counts:
         return "size known when its test set is read"
-    return (
-        f"{mark}{sum(counts.values()):,} problems ({_by_language(counts)}), up to {decoding.max_new_tokens} tokens each"
-    )
+    problems = counted(sum(counts.values()), "problem")
+    return f"{mark}{problems} ({_by_language(counts)}), up to {decoding.max_new_tokens} tokens each"
 
 
 def _by_language(counts: Mapping[str, int]) -> str:

@@ -18,6 +18,7 @@ from ..errors import ModelError, QAlignError
 from ..records import atomic_file, usual_permissions, write_json
 from ..stage_record import read_object, sync
 from ..untrusted import printable
+from ..wording import counted
 from . import manifest, state
 from .accelerator import is_sharded
 from .config import METRICS
@@ -135,7 +136,7 @@ def _misfit(checkpoint: Path, examples: str) -> str | None:
     except (OSError, ValueError, QAlignError) as error:
         return f"its progress or its metrics cannot be read: {error}"
     if [row.step for row in rows] != list(range(1, progress.step + 1)):
-        return f"{METRICS} does not have a row for each of its {progress.step:,} steps"
+        return f"{METRICS} does not have a row for each of its {counted(progress.step, 'step')}"
     return None if progress.examples == examples else "it belongs to other examples"
 
 

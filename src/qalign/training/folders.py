@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import DataError, ModelError
 from ..untrusted import parse_json, printable
+from ..wording import counted
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 ADAPTER = "adapter_config.json"
@@ -83,8 +84,8 @@ def weight_files(folder: Path) -> list[Path]:
     lost = [tensor for tensor, file in places.items() if tensor not in found[file]]
     if lost:
         raise ModelError(
-            f"{folder / places[lost[0]]} lacks {len(lost)} tensors that {INDEX} names, {printable(lost[0])} among them; "
-            "fetch or save the model again"
+            f"{folder / places[lost[0]]} lacks {counted(len(lost), 'tensor')} that {INDEX} names, "
+            f"{printable(lost[0])} among them; fetch or save the model again"
         )
     return [folder / file for file in found]
 
@@ -106,8 +107,8 @@ def _names(path: Path) -> set[str]:
     whole = [name for name, kind in kinds.items() if name.endswith(".weight") and kind[0] in "IUB" and kind != "BF16"]
     if whole and "quantization_config" not in read_settings(path.parent / "config.json"):
         raise ModelError(
-            f"{path} stores {len(whole)} weights as whole numbers ({kinds[whole[0]]}), {printable(whole[0])} among them, and "
-            "config.json has no quantization_config; save the model again"
+            f"{path} stores {counted(len(whole), 'weight')} as whole numbers ({kinds[whole[0]]}), "
+            f"{printable(whole[0])} among them, and config.json has no quantization_config; save the model again"
         )
     return set(kinds)
 

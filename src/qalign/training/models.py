@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import ModelError, SettingError
 from ..huggingface import Repository, fetch
 from ..untrusted import printable
+from ..wording import counted
 from .config import Adapter
 from .folders import check_finite, check_folder, check_values, read_settings, weight_files
 
@@ -106,7 +107,7 @@ def check_vocabulary(folder: Path) -> None:
     if beyond:
         first = min(beyond, key=vocabulary.__getitem__)
         raise ModelError(
-            f"the tokenizer in {folder} has {len(beyond)} tokens beyond the model's {embeddings} embeddings, "
+            f"the tokenizer in {folder} has {counted(len(beyond), 'token')} beyond the model's {embeddings} embeddings, "
             f"{printable(first)!r} with id {vocabulary[first]} among them; resize the embeddings "
             "(model.resize_token_embeddings) or remove the tokens, and save both again"
         )
@@ -185,11 +186,12 @@ def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
             ) from error
     if lacking := sorted(info["missing_keys"]):
         raise ModelError(
-            f"the model in {folder} lacks {len(lacking)} weights, {lacking[0]} among them; fetch or save it again, whole"
+            f"the model in {folder} lacks {counted(len(lacking), 'weight')}, {lacking[0]} among them; "
+            "fetch or save it again, whole"
         )
     if unknown := sorted(name for name in info["unexpected_keys"] if not name.endswith(OLD_BUFFERS)):
         raise ModelError(
-            f"the model in {folder} has {len(unknown)} weights that its architecture does not read, "
+            f"the model in {folder} has {counted(len(unknown), 'weight')} that its architecture does not read, "
             f"{printable(unknown[0])} among them; save the causal language model alone, with its config.json"
         )
     return model
