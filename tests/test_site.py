@@ -17,6 +17,8 @@ import typer.main
 
 from prose import faults, paragraphs, sentences
 from qalign.cli import app
+from qalign.languages import LANGUAGES, STUDY
+from qalign.systems.doctor import EXTRAS
 from qalign.systems.table import SYSTEMS
 from test_house_rules import REPOSITORY, SOURCE, targets
 
@@ -150,6 +152,36 @@ def test_the_files_that_a_document_names_exist(document: str) -> None:
     assert len(named) > 5
     for path in named:
         assert (SOURCE / path).exists() or (REPOSITORY / path).exists() or path.startswith("build/"), path
+
+
+def test_method_names_the_languages_of_the_study() -> None:
+    named = re.search(r"The study has nine: (.*?)\.", (DOCS / "method.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert named is not None
+    assert re.split(r",? and |, ", " ".join(named[1].split())) == [
+        LANGUAGES[code].name for code in STUDY if code != "en"
+    ]
+
+
+def test_doctor_looks_at_the_extras_that_a_study_may_need() -> None:
+    extras = {cells[0].strip("`") for cells in rows(DOCS / "install.md", "extra")}
+    assert set(EXTRAS) == extras - {"all", "bench", "dev", "docs"}
+
+
+def test_the_front_page_leads_to_every_document() -> None:
+    linked = set(re.findall(r"\]\(([^)#\s]+)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    assert {name for name in in_navigation() if "/" not in name} - {"index.md"} <= linked
+
+
+FIGURES = re.compile(r"^\| (\w+)[^|\n]*\| (\d+\.\d / \d+\.\d) \| (\d+\.\d / \d+\.\d) \|$", re.MULTILINE)
+"""A row of the demo's table: the system, in domain, out of domain."""
+
+
+def test_the_figures_of_the_demo_stand_in_readme_and_reproduction_alone() -> None:
+    figures = {name_of(document): FIGURES.findall(document.read_text(encoding="utf-8")) for document in DOCUMENTS}
+    assert [row[0] for row in figures["README.md"]] == ["MonoReason", "MultiReason", "QAlign"]
+    assert set(figures["README.md"]) <= set(figures["docs/reproduction.md"])
+    others = {name for name, found in figures.items() if found} - {"README.md", "docs/reproduction.md"}
+    assert {name for name in others if not name.startswith("docs/dev/")} == set()  # a log holds what was tried
 
 
 def test_contributing_lists_each_target_of_make() -> None:
