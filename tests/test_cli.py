@@ -665,15 +665,26 @@ def test_demo_refuses_what_it_does_not_know(tmp_path: Path, words: str) -> None:
 
 def test_an_adopted_checkpoint_is_measured_like_ones_own(own_data: OwnData, runs: Path, tmp_path: Path) -> None:
     elsewhere = shutil.copytree(stage_folder(runs, "train-response-alignment"), tmp_path / "elsewhere")
-    adopted = qalign("adopt", "monoreason", elsewhere, *options(own_data), "--runs", runs)
+    taken = qalign("adopt", "monoreason", elsewhere, *options(own_data), "--runs", runs, "--name", "QAlign (mixed)")
+    assert "that of a system" in taken.err
+    adopted = qalign("adopt", "monoreason", elsewhere, *options(own_data), "--runs", runs, "--name", "from a friend")
     assert adopted.status == 0, adopted.err
     assert " is now " in adopted.out
     answer = run(runs, "qalign-mono", "monoreason", *options(own_data))
     assert started(answer) == ["generate-own", "score-own"]
     (path,) = [p for p in (runs / "results").rglob("results.json") if "monoreason" in p.read_text()]
-    assert "(adopted)" in qalign("report", path).out
+    report = qalign("report", path).out
+    assert "(adopted: from a friend)" in report
+    assert "MonoReason (MetaMath) is a checkpoint from elsewhere: from a friend." in " ".join(report.split())
     found = json.loads(path.read_text())
     assert found["systems"]["monoreason"] == found["systems"]["qalign-mono"], "the same model, the same answers"
+    place = next(
+        path for path in (runs / "stages").glob("train-*") if "from a friend" in (path / "stage.json").read_text()
+    )
+    words = ["--scale", "sample", *SHORT, *own_data.options("test"), "--test-languages", "de,en", "--device", "cpu"]
+    measured = qalign("eval", place, *words, "--runs", runs, "--output", tmp_path / "measured")
+    assert measured.status == 0, measured.err
+    assert list(json.loads((tmp_path / "measured" / "results.json").read_text())["systems"]) == ["from a friend"]
     again = qalign("adopt", "monoreason", elsewhere, *options(own_data), "--runs", runs)
     assert again.status == 2
     assert "is done already; remove its folder first" in again.err

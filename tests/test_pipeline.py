@@ -510,7 +510,8 @@ def test_an_adopted_folder_is_a_finished_stage(tmp_path: Path) -> None:
     assert pipeline.adopt(made, source, tmp_path) == made.folder(tmp_path)
     assert run(tmp_path, user).ran() == ["user"]
     assert "adopted" in (user.folder(tmp_path) / "out.txt").read_text()
-    assert stage_record.read_record(made.folder(tmp_path)).adopted_from == str(source)
+    record = stage_record.read_record(made.folder(tmp_path))
+    assert (record.adopted_from, record.adopted_name) == (str(source), source.name)
     with pytest.raises(StageError, match=r"is done already; remove its folder first: rm -r"):
         pipeline.adopt(made, source, tmp_path)
     with pytest.raises(StageError, match="is not a folder; give the folder of the finished checkpoint"):

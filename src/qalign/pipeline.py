@@ -223,8 +223,14 @@ def explain(stage: Stage, runs: Path) -> list[str]:
     return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
 
 
-def adopt(stage: Stage, source: Path, runs: Path) -> Path:
+def adopt(stage: Stage, source: Path, runs: Path, name: str | None = None) -> Path:
     """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
+
+    Args:
+        stage: whose result it is.
+        source: the folder.
+        runs: the folder of all stages.
+        name: by which tables know it; the folder's own by default.
 
     Raises:
         StageError: the stage is done already, or `source` is no folder.
@@ -240,7 +246,8 @@ def adopt(stage: Stage, source: Path, runs: Path) -> Path:
         try:
             with _machine_faults_in_one_line(copy):
                 _copy(source, copy)
-                _finish(stage, copy, folder, seconds=0.0, adopted_from=str(source))
+                adopted = {"adopted_from": str(source), "adopted_name": name or printable(source.resolve().name)}
+                _finish(stage, copy, folder, seconds=0.0, adopted=adopted)
         except BaseException:
             shutil.rmtree(copy, ignore_errors=True)
             raise
@@ -308,18 +315,21 @@ def _call(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Ex
     return seconds
 
 
-def _finish(stage: Stage, partial: Path, folder: Path, seconds: float, adopted_from: str | None = None) -> None:
+def _finish(
+    stage: Stage, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None
+) -> None:
     """Writes the record and puts the folder into its place: from here on the stage is done."""
     record = {
         "fingerprint": stage.fingerprint,
         "identity": stage.identity,
         "inputs": {name: needed.folder_name for name, needed in sorted(stage.inputs.items())},
-        "adopted_from": adopted_from,
+        "adopted_from": None,
         "command": redacted_command(sys.argv),
         "finished": time.time(),
         "seconds": seconds,
         "versions": versions(),
         "hardware": hardware(),
+        **(adopted or {}),
     }
     write_record(partial, record)
     partial.rename(folder)

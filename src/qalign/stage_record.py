@@ -69,6 +69,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     hardware: Hardware
     files: dict[str, tuple[Count, int, Sha256]]
+    adopted_name: str | None = None
+    """The name that an adopted checkpoint was given."""
 
 
 class Returned(msgspec.Struct, frozen=True):

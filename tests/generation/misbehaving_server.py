@@ -1,7 +1,7 @@
 """An OpenAI-compatible server on loopback whose answers are known and whose faults are chosen: `python ... PORT LOG FAULTS`.
 
 FAULTS is JSON: {"429": share, "500": share, "hang": share, "drop": share}. Each question that is answered is appended to LOG, and
-each that is asked to LOG.asked, so that a test can tell what happened over all lives of the server.
+each that is asked to LOG.asked, its model to LOG.models, so that a test can tell what happened over all lives of the server.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         with LOCK:
             chance = DRAW.random()
             log(LOG.with_suffix(".asked"), question)
+            log(LOG.with_suffix(".models"), asked["model"])
         for fault, share in FAULTS.items():
             chance -= share
             if chance < 0:

@@ -178,6 +178,17 @@ def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Start,
     assert "some/model" in result.output
     (stage,) = (tmp_path / "runs" / "stages").glob("base-served-*/served.json")
     assert json.loads(stage.read_text()) == {"model": "some/model"}
+    words.insert(1, "other/model")
+    result = CliRunner().invoke(app, [*words, "--output", str(tmp_path / "both")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert answered(tmp_path).total() == 12, "the other model is asked, the first is not asked again"
+    assert list(json.loads((tmp_path / "both" / "results.json").read_text())["systems"]) == [
+        "other/model",
+        "some/model",
+    ]
+    assert {json.loads(line) for line in (tmp_path / "log.models").read_text().splitlines()} == {
+        "other/model", "some/model",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("option", ["--requests-in-flight", "--seconds-per-request"])

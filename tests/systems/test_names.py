@@ -18,7 +18,9 @@ from qalign.pipeline import Stage
 from qalign.reporting.titles import Titles
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.checks import titles
-from qalign.systems.names import model_name, test_set_name
+from qalign.systems.comparison import compare
+from qalign.systems.names import checked, model_name, model_names, test_set_name
+from qalign.systems.settings import parse_settings
 
 # The imported name begins as a test's does.
 set_name, taken = test_set_name, [name for row in SYSTEMS.values() for name in (row.name, row.title)]
@@ -135,3 +137,89 @@ def test_reproduce_takes_seeds_and_no_seed(seed: str, tmp_path: Path) -> None:
         said == f"qalign: error: reproduce trains under several seeds: give --seeds {seed} instead of --seed {seed}\n"
     )
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("QAlign (Mixed)", "that of a system"),
+        ("mSVAMP", "that of a benchmark"),
+        ("sw", "that of a language"),
+        ("Swahili", "that of a language"),
+        ("", "cannot be a name"),
+        (" slow", "no spaces at the ends"),
+        ("a=b", "no ="),
+        ("red\x1b[31m", "'red\\x1b[31m' cannot be a name"),
+        ("x" * 101, "up to 100 characters"),
+    ],
+)
+def test_a_given_name_is_no_published_one(name: str, says: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        checked(name, taken)
+    assert says in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    models = [tmp_path / "first" / "run" / "final", tmp_path / "second" / "run" / "final", tmp_path / "other"]
+    for folder in models:
+        folder.mkdir(parents=True)
+    names = [str(folder) for folder in models]
+    assert model_names(names, [], taken) == ["first/run/final", "second/run/final", "other"]
+    assert model_names(names, ["old"], taken) == ["old", "final", "other"]
+    for given, says in ((["other"], "'other' would stand twice"), (["a", "A"], "'A' would stand twice")):
+        with pytest.raises(SettingError, match=says):
+            model_names([names[0], names[2]] if len(given) == 1 else names, given, taken)
+    with pytest.raises(SettingError, match="4 names for 3 models"):
+        model_names(names, list("abcd"), taken)
+
+
+def test_a_system_stands_twice_with_other_settings(own_data: OwnData, tmp_path: Path) -> None:
+    lines = ["slow.response-alignment.learning_rate=1e-6", "v1.2.response-alignment.learning_rate=2e-6"]
+    made = compare(two(own_data, tmp_path, lines), ["monoreason", "slow=monoreason", "v1.2=monoreason"])
+    assert [row.name for row in made] == ["monoreason", "slow", "v1.2"]
+    assert [row.title for row in made] == ["MonoReason (MetaMath)", "", ""]
+    assert [bool(row.published) for row in made] == [True, False, False], "published is published of the system alone"
+    rates = [row.model.config["training"]["learning_rate"] for row in made]
+    assert rates[1:] == [1e-6, 2e-6]
+    assert rates[0] not in rates[1:]
+
+
+def test_an_own_recipe_has_settings_of_its_own(
+    own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "named_recipes.py").write_text("from qalign.systems.recipes import monoreason as mine\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lines = ["named_recipes:mine.response-alignment.learning_rate=1e-6"]
+    made = compare(two(own_data, tmp_path, lines), ["monoreason", "named_recipes:mine"])
+    assert made[1].model.config["training"]["learning_rate"] == 1e-6
+    assert made[0].model.fingerprint != made[1].model.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("systems", "settings", "says"),
+    [
+        (["a=monoreason", "a=sft"], [], "two systems have the name 'a'"),
+        (["sft=monoreason"], [], "that of a system"),
+        (["a="], [], "unknown system"),
+        (["=sft"], [], "cannot be a name"),
+        (["response-alignment=sft"], [], "that of a stage"),
+        (["generation=sft"], [], "that of a stage"),
+        (["a=sft"], ["sft.response-alignment.epochs=2"], "this run has no system 'sft': known: a"),
+        (["a=sft"], ["b.response-alignment.epochs=2"], "this run has no stage 'b'"),
+    ],
+)
+def test_names_of_systems_that_cannot_be(
+    systems: list[str], settings: list[str], says: str, own_data: OwnData, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        compare(two(own_data, tmp_path, settings), systems)
+    assert says in str(caught.value)
+
+
+def two(own: OwnData, tmp_path: Path, settings: list[str]) -> Study:
+    """A study on own data, with some settings."""
+    return Study(
+        "tiny", SCALES["paper"], tmp_path / "runs", languages=("de",), questions=str(own.questions),
+        english=str(own.english), tests=(str(own.test),), settings=parse_settings(settings, SYSTEMS),
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,33 @@ if TYPE_CHECKING:
     from ..systems.run_records import RunRecord
 
 
-def finish(study: Study, comparison: list[Any], placement: Placement, output: Path | None) -> None:
-    """Runs what a comparison lacks, then writes and prints its tables, figures and page."""
+def finish(
+    study: Study,
+    comparison: list[Any],
+    placement: Placement,
+    output: Path | None,
+    parts: Sequence[tuple[list[Any], Placement]] = (),
+    differences: bool = False,
+) -> None:
+    """Runs what a comparison lacks, then writes and prints its tables, figures and page.
+
+    Args:
+        study: what the comparison is of.
+        comparison: the systems.
+        placement: how it is run.
+        output: the folder of the results.
+        parts: systems that are run one after another, each in its own way; by default all at once.
+        differences: whether the tests of all differences are printed too.
+    """
     from ..systems.comparison import collect, curves, described, scores_of, table_of, titles
     from ..systems.measured import answers
     from ..systems.run_records import record_of
 
     name = folder_name("run", [str(study.seed)], scores_of(comparison))
     folder = output or study.runs / "results" / name
-    make(comparison, study, placement, record_of(name, folder, described(study), comparison, study.runs))
+    record = record_of(name, folder, described(study), comparison, study.runs)
+    for part, its_placement in parts or [(comparison, placement)]:
+        make(part, study, its_placement, record)
     found = collect(study, comparison)
     tell(
         found,
@@ -33,6 +52,7 @@ def finish(study: Study, comparison: list[Any], placement: Placement, output: Pa
         curves(study, comparison),
         answers(comparison, study.runs),
         folder,
+        differences,
     )
 
 
@@ -67,7 +87,15 @@ def folder_name(kind: str, seeds: list[str], stages: list[Stage]) -> str:
     return f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
-def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, answers: Any, folder: Path) -> None:
+def tell(
+    found: dict[str, Any],
+    made: list[Any],
+    names: Titles,
+    curves: Any,
+    answers: Any,
+    folder: Path,
+    differences: bool = False,
+) -> None:
     """Writes results, tables, figures and page; prints the results and the findings."""
     from ..reporting.findings import headlines
     from ..reporting.provenance import model_lines
@@ -83,7 +111,7 @@ def tell(found: dict[str, Any], made: list[Any], names: Titles, curves: Any, ans
         files = [folder / "index.html", folder / "figures", *files]
     except ModuleNotFoundError as error:
         say(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'")
-    for table in last_tables(found, names):
+    for table in last_tables(found, names, differences):
         show(table.rich(), "")
     for sentence in headlines(found, names):
         show(sentence)

@@ -25,25 +25,25 @@ FORMS = ("terminal", "markdown", "latex", "csv")
 
 @with_study(hidden=TRAINING_EXECUTION, without=TRAINING_DATA, training=GENERATION)
 def eval_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint: a folder or a hub name. With --endpoint the server's name for it.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Checkpoints: folders or hub names. With --endpoint the server's names for them.")],
     study: Study,
     placement: Placement,
     output: Output = None,
     endpoint: Annotated[str | None, option(EXECUTION, "Ask an OpenAI-compatible server that has the model, such as http://localhost:8000/v1. Its key is read from OPENAI_API_KEY.", metavar="URL")] = None,
     requests_in_flight: Annotated[int | None, option(EXECUTION, "Requests to the server at once.", metavar="N", min=1, show_default=f"{Placement().requests_in_flight}")] = None,
+    name: Annotated[list[str] | None, option(OUTPUT, "A name for the table; may be repeated, in the order of the models.", metavar="NAME")] = None,
     seconds_per_request: Annotated[float | None, option(EXECUTION, "Time to wait for an answer of the server before asking again.", metavar="SECONDS", min=0.1, show_default=f"{Placement().seconds_per_request:g}")] = None,
 ) -> None:  # fmt: skip
-    """Measure a checkpoint on the benchmarks, zero-shot."""
+    """Measure checkpoints on the benchmarks, zero-shot. Several stand in one table, with tests of their differences."""
     from dataclasses import replace
 
     from ..generation.bounded import address
-    from ..systems import SYSTEMS
     from ..systems.bases import base_on_server
-    from ..systems.comparison import Evaluated
-    from ..systems.names import model_name
+    from ..systems.comparison import Evaluated, titles_taken
+    from ..systems.names import model_names
     from ..systems.settings import parse_settings
 
-    study = replace(study, base_name=model)
+    models = list(dict.fromkeys(models))
     given = {"requests_in_flight": requests_in_flight, "seconds_per_request": seconds_per_request}
     of_server: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if endpoint is None and of_server:
@@ -52,13 +52,17 @@ def eval_command(
         )
     if endpoint is not None:
         address(endpoint)  # a wrong URL is an error before anything begins
-        placement = replace(placement, endpoint=endpoint, served_model=model, **of_server)
+        placement = replace(placement, endpoint=endpoint, **of_server)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
-    checkpoint = base_on_server(model, study.runs) if endpoint is not None else study.base
-    names = [name for row in SYSTEMS.values() for name in (row.name, row.title)]
-    comparison = [Evaluated(model_name(model, names), checkpoint, study.scored(checkpoint))]
+    comparison = []
+    for label, model in zip(model_names(models, name or (), titles_taken()), models, strict=True):
+        one = replace(study, base_name=model)
+        checkpoint = base_on_server(model, one.runs) if endpoint is not None else one.base
+        comparison.append(Evaluated(label, checkpoint, one.scored(checkpoint)))
     study.settings.check_all_used()
-    finish(study, comparison, placement, output)
+    parts = [([row], replace(placement, served_model=model)) for row, model in zip(comparison, models, strict=True)]
+    study = replace(study, base_name=", ".join(models))
+    finish(study, comparison, placement, output, parts if endpoint is not None else (), differences=True)
 
 
 @guarded

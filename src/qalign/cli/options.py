@@ -41,7 +41,7 @@ Systems = Annotated[
     list[str],
     typer.Argument(
         metavar="SYSTEM",
-        help="Systems by name, or module:function of your own. `qalign list systems` names them.",
+        help="Systems by name, or module:function of your own. NAME=SYSTEM gives one a name. `qalign list systems` names them.",
         autocompletion=completion.systems,
     ),
 ]

@@ -14,7 +14,7 @@ from ..untrusted import printable
 from . import completion
 from .finish import finish, folder_name, make, tell
 from .guard import guarded
-from .help import EXECUTION, TRAINING
+from .help import EXECUTION, OUTPUT, TRAINING
 from .options import (
     JOBS,
     JOBS_IN_WORDS,
@@ -101,20 +101,26 @@ def adopt_command(
     stage: Annotated[
         str | None, option(TRAINING, "The training stage. By default the last one.", metavar="STAGE")
     ] = None,
+    name: Annotated[
+        str | None,
+        option(OUTPUT, "The checkpoint's name in tables. By default its hub name or folder.", metavar="NAME"),
+    ] = None,
 ) -> None:
     """Register a checkpoint from elsewhere as a finished stage, so that `run` measures it."""
     from .. import pipeline
     from ..systems.bases import checkpoint
-    from ..systems.comparison import compare, training_stages
+    from ..systems.comparison import compare, titles_taken, training_stages
+    from ..systems.names import checked, model_name
     from ..training.models import check_model
 
     chain = {s.name.removeprefix("train-"): s for s in training_stages(compare(study, [system])[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:
         raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")
+    kept = checked(name, titles_taken()) if name is not None else model_name(model, titles_taken())
     folder = checkpoint(model, study.runs)
     check_model(folder)
-    write(printable(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs)}"))
+    write(printable(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs, kept)}"))
 
 
 @guarded

@@ -43,7 +43,7 @@ def accuracy_table(found: Mapping[str, Any], titles: Titles) -> Table:
         for benchmark, name, row in rows
     ]
     narrow = (summary_table(found, titles), *_language_tables(rows, languages, titles), _answer_table(found, titles))
-    return Table("Results", columns, body, _note(found, seeds), narrow)
+    return Table("Results", columns, body, _note(found, titles, seeds), narrow)
 
 
 def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -59,7 +59,10 @@ def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
         for benchmark, name, row in _rows(found)
     ]
     return Table(
-        "Results", ["system", "benchmark", "English", "non-English", "average ± s.e."], body, _note(found, seeds)
+        "Results",
+        ["system", "benchmark", "English", "non-English", "average ± s.e."],
+        body,
+        _note(found, titles, seeds),
     )
 
 
@@ -227,7 +230,7 @@ def _published(found: Mapping[str, Any], name: str, benchmark: str, columns: Seq
     return [f"{figures[size]:.1f}" if size in figures else "-" for size in sizes]
 
 
-def _note(found: Mapping[str, Any], seeds: int) -> str:
+def _note(found: Mapping[str, Any], titles: Titles, seeds: int) -> str:
     rows = [row for _, _, row in _rows(found)]
     languages = _languages(rows)
     counts = sorted({row[code]["n"] // seeds for row in rows for code in languages if code in row})
@@ -242,6 +245,11 @@ def _note(found: Mapping[str, Any], seeds: int) -> str:
     if any(not row[AVERAGE]["standard_error"] for row in rows):
         notes.append("Where all problems come out alike, brackets hold a 95% interval (Wilson).")
     stages = {stage["folder"]: stage for chain in found["trained_on"].values() for stage in chain}
+    notes += [
+        f"{titles.system(name)} is a checkpoint from elsewhere: {chain[-1]['adopted_name']}."
+        for name, chain in found["trained_on"].items()
+        if chain and chain[-1].get("adopted_name")
+    ]
     if left_out := too_long(stage.get("too_long", {}) for stage in stages.values()):
         notes.append(f"Training examples that were too long: {left_out}.")
     if _with_published(found):

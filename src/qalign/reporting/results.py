@@ -68,13 +68,19 @@ def tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
     return [table for table in made if table.rows]
 
 
-def last_tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
+def last_tables(found: Mapping[str, Any], titles: Titles, differences: bool = False) -> list[Table]:
     """The tables that a run ends with: the verdicts on claims, if there are such, and the results.
 
     A terminal too narrow for all languages gets English, the others and the average; `qalign report` shows the rest.
+
+    Args:
+        found: the results.
+        titles: names for people.
+        differences: whether the tests of differences stand before the results.
     """
     results_table = replace(accuracy_table(found, titles), narrow=(summary_table(found, titles),))
-    return [*([_claims_table(found)] if found.get("claims") else []), results_table]
+    tested = [_comparisons_table(found, titles)] if differences and found.get("comparisons") else []
+    return [*([_claims_table(found)] if found.get("claims") else []), *tested, results_table]
 
 
 def _comparisons_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -128,7 +134,7 @@ def _training_table(found: Mapping[str, Any], titles: Titles) -> Table:
         ]
         if "steps" in stage
         else [
-            f"{titles.system(name)}: {stage['stage']} ({'adopted' if 'adopted_from' in stage else 'removed'})",
+            f"{titles.system(name)}: {stage['stage']} ({_elsewhere(stage)})",
             *["-"] * 6,
         ]
         for name, stages in found["trained_on"].items()
@@ -136,6 +142,13 @@ def _training_table(found: Mapping[str, Any], titles: Titles) -> Table:
     ]
     columns = ["training", "examples", "tokens seen", "supervised", "steps", "loss", "too long"]
     return Table("What the systems were trained on", columns, body, "Loss: mean of the first and of the last steps.")
+
+
+def _elsewhere(stage: Mapping[str, Any]) -> str:
+    """Why it is not known what a stage was trained on."""
+    if "adopted_from" not in stage:
+        return "removed"
+    return f"adopted: {stage['adopted_name']}" if stage.get("adopted_name") else "adopted"
 
 
 def _mixture_table(found: Mapping[str, Any]) -> Table:

@@ -69,6 +69,7 @@ class Untold(msgspec.Struct):
     stage: str
     folder: str
     adopted_from: str | None = None
+    adopted_name: str | None = None
 
 
 class Dropped(msgspec.Struct):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..errors import SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..pipeline import Stage, in_order, needed, status
 from ..redaction import redacted_command
@@ -17,8 +18,9 @@ from ..reporting.tables import Table
 from ..reporting.titles import Titles
 from ..stage_record import read_record
 from . import measured, outputs, provenance
+from .names import checked
 from .study import Study
-from .table import build, find_system
+from .table import SYSTEMS, build, find_system
 
 BEFORE_TRAINING = ("base", "corpus-", "examples-")
 """What the names of the stages begin with that stand before any training."""
@@ -38,15 +40,48 @@ class Evaluated:
 def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
     """The stages of a comparison; nothing runs yet.
 
+    Args:
+        study: what the systems are built from.
+        systems: names, or `NAME=SYSTEM` for a system under a name of the user's. Such a row has no published figures.
+
     Raises:
-        SettingError: a system, a corpus or a setting is unknown, or a setting is for a stage that there is not.
+        SettingError: a system, a corpus, a name or a setting is unknown, or a setting is for a stage that there is not.
     """
+    named = [named_system(text) for text in dict.fromkeys(systems)]
+    labels = [label for label, _ in named]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise SettingError(f"two systems have the name '{label}'; give each its own")
+    study.settings.read_again([*SYSTEMS, *labels])
     made = []
-    for name in dict.fromkeys(systems):
-        model, system = build(study, name), find_system(name)
-        made.append(Evaluated(name, model, study.scored(model), system.title, system.published))
+    for label, name in named:
+        model, system = build(study, name, label), find_system(name)
+        own = label == name
+        made.append(
+            Evaluated(label, model, study.scored(model), system.title if own else "", system.published if own else {})
+        )
+    for label, name in named:
+        if label != name and label in {*study.settings.stages, "training", "generation", "data"}:
+            raise SettingError(f"the name '{label}' is that of a stage, which --set would mean; give another one")
     study.settings.check_all_used()
     return made
+
+
+def named_system(text: str) -> tuple[str, str]:
+    """The name in the table and the system of `NAME=SYSTEM`, or twice the system.
+
+    Raises:
+        SettingError: the name cannot be used.
+    """
+    label, equals, name = text.partition("=")
+    if not equals or label == name:
+        return (name or text, name or text)
+    return checked(label, titles_taken()), name
+
+
+def titles_taken() -> list[str]:
+    """The names and titles of the study's systems, which nothing else may have."""
+    return [text for row in SYSTEMS.values() for text in (row.name, row.title)]
 
 
 def scores_of(comparison: Sequence[Evaluated]) -> list[Stage]:

@@ -64,9 +64,10 @@ def trained(stage: Stage, runs: Path) -> dict[str, Any]:
     known: dict[str, Any] = {"stage": stage.name.removeprefix("train-"), "folder": folder.name}
     if status(stage, runs) != "done":
         return known
-    adopted = read_record(folder).adopted_from
-    if adopted is not None:
-        return {**known, "adopted_from": adopted}
+    record = read_record(folder)
+    if record.adopted_from is not None:
+        name = {"adopted_name": record.adopted_name} if record.adopted_name is not None else {}
+        return {**known, "adopted_from": record.adopted_from, **name}
     summary = outputs.training_summary(folder)
     return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
 

@@ -32,10 +32,18 @@ class Settings:
     given: list[Setting] = field(default_factory=list)
     stages: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    systems: set[str] = field(default_factory=set)
+    """The names of the systems that were built."""
+
+    def read_again(self, systems: Iterable[str]) -> None:
+        """Reads what was given once more, now that the names of all systems are known."""
+        self.given[:] = parse_settings([setting.text for setting in self.given], systems).given
 
     def apply(self, system: str | None, stage: str, config: Config) -> Config:
         """The config of a stage with the settings that are meant for it, the last one winning."""
         self.stages.add(stage)
+        if system is not None:
+            self.systems.add(system)
         for setting in self.given:
             if setting.stage == stage and setting.system in (None, system):
                 self.used.add(setting.text)
@@ -46,6 +54,11 @@ class Settings:
         """Raises SettingError for a setting whose stage there is not."""
         for setting in self.given:
             if setting.text not in self.used:
+                if setting.system is not None and setting.system not in self.systems:
+                    raise SettingError(
+                        f"--set {setting.text}: this run has no system '{setting.system}': "
+                        f"{nearest(setting.system, self.systems)}"
+                    )
                 what = f"{setting.system}.{setting.stage}" if setting.system else setting.stage
                 raise SettingError(
                     f"--set {setting.text}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}"
@@ -54,12 +67,13 @@ class Settings:
 
 def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
     """The settings that were given as `[system.]stage.field=value`."""
-    known = set(systems)
+    known = sorted(systems, key=len, reverse=True)  # names may hold dots: the longest that fits is meant
     given = []
     for text in texts:
         name, equals, value = text.partition("=")
-        parts = name.strip().split(".")
-        system = parts.pop(0) if len(parts) > 2 and parts[0] in known else None
+        name = name.strip()
+        system = next((one for one in known if name.startswith(f"{one}.") and "." in name[len(one) + 1 :]), None)
+        parts = (name if system is None else name[len(system) + 1 :]).split(".")
         if not equals or len(parts) < 2 or not all(parts):
             raise SettingError(
                 f"--set {text} is not stage.field=value, for example response-alignment.learning_rate=1e-5"

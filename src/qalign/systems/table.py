@@ -76,8 +76,13 @@ def find_system(name: str) -> System:
     return System(name, name, own_function(name))
 
 
-def build(study: Study, name: str) -> Stage:
+def build(study: Study, name: str, label: str = "") -> Stage:
     """The last training stage of a system.
+
+    Args:
+        study: what the recipe is built from.
+        name: of the system.
+        label: its name in the table, by which `--set` means it; the system's own by default.
 
     Raises:
         SettingError: the recipe failed, or did not return a stage with a model.
@@ -87,7 +92,7 @@ def build(study: Study, name: str) -> Stage:
         is_async = inspect.iscoroutinefunction(recipe) or inspect.isasyncgenfunction(recipe)
     if is_async:
         raise SettingError(f"the recipe '{name}' is an async function; make it a plain one")
-    made = (recipe if name in SYSTEMS else OwnFunction(recipe))(replace(study, system=name))
+    made = (recipe if name in SYSTEMS else OwnFunction(recipe))(replace(study, system=label or name))
     if not isinstance(made, Stage):
         raise SettingError(f"the recipe '{name}' returned {type(made).__name__}; {wanted}")
     if made.name.startswith(_NO_MODEL):

@@ -1,0 +1,88 @@
+"""Several models, systems and results in one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from own_data import texts, write
+from qalign.cli import app
+
+PROBLEMS = 12
+
+
+class Answer:
+    """What a command printed, and its status."""
+
+    def __init__(self, *words: str | Path) -> None:
+        result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+        self.status, self.out, self.err = result.exit_code, result.stdout, result.stderr
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        assert self.status == 2
+        return self.err.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a test set in German and English, and scripted models that answer right up to a problem."""
+    folder = tmp_path_factory.mktemp("compared")
+    for code in ("de", "en"):
+        rows = [{**texts(code, n), "id": f"p{n}", "answer": texts(code, n)["final"]} for n in range(PROBLEMS)]
+        write(
+            folder / "own" / f"{code}.jsonl", [{key: row[key] for key in ("id", "question", "answer")} for row in rows]
+        )
+    for path, right in (("a/final", 12), ("b/final", 4), ("c", 8)):
+        answers = {
+            texts(code, n)["question"]: f"The answer is {texts(code, n)['final']}."
+            for code in ("de", "en")
+            for n in range(right)
+        }
+        (folder / path).mkdir(parents=True)
+        (folder / path / "script.json").write_text(json.dumps({"answers": answers, "otherwise": "No idea."}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "200")
+        yield folder
+
+
+def evaluate(*words: str | Path) -> Answer:
+    """`qalign eval` with scripted models."""
+    return Answer("eval", *words, "--set", "generation.backend=scripted", "--test", "own", "--device", "cpu", "--quiet")
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """The results that a verb wrote."""
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+def test_models_stand_in_one_table_with_tests_of_their_differences(place: Path) -> None:
+    answer = evaluate("a/final", "b/final", "c", "--output", "three")
+    assert answer.status == 0, answer.err
+    found = results(place / "three")
+    averages = {name: rows["own"]["average"]["strict"] for name, rows in found["systems"].items()}
+    assert averages == {"a/final": 100.0, "b/final": pytest.approx(33.3333), "c": pytest.approx(66.6667)}
+    pairs = {(row["a"], row["b"]): row for row in found["comparisons"] if row["group"] == "average"}
+    assert list(pairs) == [("a/final", "b/final"), ("a/final", "c"), ("b/final", "c")]
+    assert pairs["a/final", "b/final"]["difference"] == pytest.approx(66.6667)
+    assert pairs["a/final", "b/final"]["p_adjusted"] < 0.01
+    assert found["run"]["base"] == "a/final, b/final, c"
+    for line in ("a/final - b/final", "a/final - c", "b/final - c"):
+        assert line in answer.out, "the differences are printed"
+
+
+def test_names_of_models_are_given_in_order(place: Path) -> None:
+    answer = evaluate("a/final", "b/final", "--name", "before", "--name", "after", "--output", "named")
+    assert answer.status == 0, answer.err
+    assert list(results(place / "named")["systems"]) == ["before", "after"]
+    assert "before - after" in answer.out
+    assert "'mgsm' is that of a benchmark" in evaluate("a/final", "--name", "mgsm").error
+    assert "2 names for 1 models" in evaluate("a/final", "--name", "x", "--name", "y").error
