@@ -394,7 +394,7 @@ def test_an_adapter_through_a_study(own_data: OwnData, tmp_path: Path) -> None:
     ("systems", "setting", "says"),
     [
         (["sft"], "question-alignment.epochs=1", "this run has no stage 'question-alignment'"),
-        (["sft"], "qalign-mono.response-alignment.epochs=1", "this run has no stage 'qalign-mono.response-alignment'"),
+        (["sft"], "qalign-mono.response-alignment.epochs=1", "this run has no system 'qalign-mono': known: sft"),
         (["sft"], "respons-alignment.epochs=1", "did you mean 'response-alignment'?"),
         (["sft"], "qalign-mno.response-alignment.epochs=1", "no stage 'qalign-mno'"),
     ],

@@ -18,6 +18,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "Your own data, in Vietnamese and Indonesian:",
             "qalign run qalign-mono --base MODEL --questions DIR --english FILE --languages vi,id --test DIR",
         ),
+        (
+            "One system twice, with different settings:",
+            "qalign run monoreason slow=monoreason --set slow.response-alignment.learning_rate=1e-6",
+        ),
     ),
     "plan": (
         (
@@ -47,6 +51,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "qalign eval ./my-checkpoint --test mgsm --test-languages en,sw --limit 50",
         ),
         (
+            "Two checkpoints in one table, with tests of their differences:",
+            "qalign eval ./before ./after --name before --name after --test mgsm",
+        ),
+        (
             "A model on a server:",
             "qalign eval my-model --endpoint http://localhost:8000/v1",
         ),
@@ -55,6 +63,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "Answers in Swahili that you have already:",
             "qalign score answers.csv --language sw --benchmark mgsm",
+        ),
+        (
+            "Answers without ids, which stand in the order of the problems:",
+            "qalign score answers.csv --language sw --benchmark mgsm --join order",
         ),
     ),
     "check": (

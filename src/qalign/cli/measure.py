@@ -67,39 +67,41 @@ def eval_command(
 
 @guarded
 def score_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or Parquet with the columns id, response, gold. Also language and finish, if there are any.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or Parquet with the columns id, response, gold. Also language, question and finish, if there are any.")],
     language: Annotated[str | None, option(DATA, "The language of all rows, if there is no column `language`.", metavar="CODE", autocompletion=completion.languages)] = None,
-    benchmark: Annotated[str | None, option(DATA, "Take the gold answers from this benchmark, by id.", metavar="NAME", autocompletion=completion.benchmarks)] = None,
+    benchmark: Annotated[str | None, option(DATA, "Take the gold answers from this benchmark.", metavar="NAME", autocompletion=completion.benchmarks)] = None,
+    test: Annotated[str | None, option(DATA, "Take the gold answers from a test set of your own.", metavar="PATH")] = None,
+    by: Annotated[str | None, option(DATA, "How answers find their problems: by id, order or question. By default by id, which all must share.", "--join", metavar="NAME", autocompletion=completion.words("id", "order", "question"))] = None,
     data: Data = None,
     language_file: LanguageFile = None,
     judgements: Annotated[Path | None, option(OUTPUT, "Write the number that was read from each answer to this JSONL file.", metavar="FILE")] = None,
     runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
     """Score answers that you have already, under both rules."""
-    from ..corpora import locate, read
-    from ..evaluation.benchmarks import BENCHMARKS
     from ..evaluation.external import score_file
+    from ..evaluation.joining import JOINS
     from ..evaluation.scores import score
     from ..language_file import load_languages
     from ..records import write_jsonl
     from ..reporting.results import score_table
+    from ..systems.checks import problems_of
 
+    if benchmark is not None and test is not None:
+        raise SettingError("--benchmark and --test both name a test set; give one of them")
+    if by is not None and by not in JOINS:
+        raise SettingError(f"unknown join '{by}': {nearest(by, JOINS)}")
+    asked = benchmark or test
+    if by is not None and asked is None:
+        raise SettingError(f"--join {by} joins answers with a test set: give --benchmark NAME or --test PATH as well")
     if judgements is not None and judgements.exists() and file.exists() and judgements.samefile(file):
         raise SettingError(f"--judgements {judgements} is the file that is scored; name another, or it would be lost")
     table = load_languages(language_file)
-    problems = None
-    if benchmark is not None:
-        if benchmark not in BENCHMARKS:
-            raise SettingError(f"unknown benchmark '{benchmark}': {nearest(benchmark, BENCHMARKS)}")
-        row = BENCHMARKS[benchmark]
-        codes = (language,) if language else row.languages
-        source = locate(row.corpus, "test", codes, data=data, revision=None, revisions=runs / "revisions.json")
-        problems = read(source, codes, table).problems
-    scored = score_file(file, language, problems, table)
+    problems = problems_of(asked, language, data, runs, table, own=test is not None) if asked is not None else None
+    scored = score_file(file, language, problems, table, by)
     if judgements is not None:
         judgements.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(judgements, scored.judgements)
-    note = f"Columns not used: {', '.join(scored.unused)}." if scored.unused else ""
+    note = " ".join([*scored.notes, *([f"Columns not used: {', '.join(scored.unused)}."] if scored.unused else [])])
     show(score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich())
 
 

@@ -13,6 +13,7 @@ from ..corpora.local import languages_of
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
+from ..records import Problem
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
 from .reference import STAGES, TRAINING_STAGES, settings_of
@@ -55,6 +56,31 @@ def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[
     if corpus in CORPORA:
         known = CORPORA[corpus].languages
     return tuple(code for code in known if role in ("multilingual", "test", "text") or code != "en")
+
+
+def problems_of(
+    test: str, language: str | None, data: Path | None, runs: Path, table: Mapping[str, Language], own: bool
+) -> list[Problem]:
+    """The problems of a benchmark, or of an own test set, whose predictions exist already.
+
+    Args:
+        test: the name of a benchmark, or a path.
+        language: the only one that is asked for; by default all that the test set has.
+        data: the folder with local copies of the corpora.
+        runs: the folder where hub revisions are recorded.
+        table: the languages.
+        own: whether it is a path.
+    """
+    if own and not Path(test).exists():
+        raise SettingError(f"there is no test set at '{test}'; check the path, or name a benchmark with --benchmark")
+    if not own and test not in BENCHMARKS:
+        raise SettingError(f"unknown benchmark '{test}': {nearest(test, BENCHMARKS)}")
+    every = languages_of(Path(test), "test", table) if own and language is None else ()
+    codes = (language,) if language else every or BENCHMARKS[test].languages
+    corpus = test if own else BENCHMARKS[test].corpus
+    source = locate(corpus, "test", codes, data=data, revision=None, revisions=runs / "revisions.json")
+    problems: list[Problem] = read(source, codes, table).problems
+    return problems
 
 
 def titles() -> Titles:

@@ -1,0 +1,151 @@
+"""Which problem a prediction from elsewhere belongs to: by its id, by the order of the file, or by the question's text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import DataError
+from ..records import Problem
+from ..untrusted import printable
+
+JOINS = ("id", "order", "question")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A row of a file of predictions, before it is known which problem it answers."""
+
+    where: str
+    language: str | None
+    id: str | None
+    question: str | None
+
+
+Joined = list[Problem | None]
+"""The problem of each row, in the order of the rows."""
+
+
+def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, where: str) -> Joined:
+    """The problem that each row answers, None where there is none.
+
+    Args:
+        rows: the predictions.
+        problems: those of a benchmark.
+        by: one of `JOINS`; by default the id, which must then match in every row.
+        where: names the file in an error.
+
+    Raises:
+        DataError: the rows cannot be joined so, no row has a problem, or two rows have the same.
+    """
+    if by is not None:
+        found = _JOINED[by](rows, problems)
+        if all(problem is None for problem in found):
+            raise DataError(f"no row of {where} belongs to a problem by {by}; {_advice(rows, problems, by)}")
+        return found
+    missing = next((row for row in rows if row.id is None), None)
+    if missing is not None:
+        raise DataError(f"{missing.where}: no 'id'; {_advice(rows, problems, 'id')}")
+    found = _by_id(rows, problems)
+    if not any(found):
+        raise DataError(f"no id of {where} is that of a problem; {_advice(rows, problems, 'id')}")
+    for row, problem in zip(rows, found, strict=True):
+        if problem is None:
+            raise DataError(
+                f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the benchmark; {found.count(None)} of "
+                f"{len(rows)} rows have none: correct the ids, or leave such rows out with --join id"
+            )
+    return found
+
+
+def _by_id(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
+    table = {(problem.language, problem.id): problem for problem in problems}
+    places: dict[tuple[str, str], str] = {}
+    found: Joined = []
+    for row in rows:
+        if row.id is None:
+            raise DataError(f"{row.where}: no 'id'; every prediction needs the id of its problem")
+        key = (_language(row), row.id)
+        if key in places:
+            raise DataError(f"{row.where}: the id {row.id} ({key[0]}) stands twice, in {places[key]} already; keep one")
+        places[key] = row.where
+        found.append(table.get(key))
+    return found
+
+
+def _by_order(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
+    queues: dict[str, list[Problem]] = {}
+    for problem in problems:
+        queues.setdefault(problem.language, []).append(problem)
+    counts = Counter(_language(row) for row in rows)
+    for code, count in counts.items():
+        there = len(queues.get(code, ()))
+        if there and count > there:
+            raise DataError(
+                f"{count} rows in {code} are more than the {there} problems; remove the others, or join by id"
+            )
+    queues = {code: queue[::-1] for code, queue in queues.items()}
+    return [queues[code].pop() if (code := _language(row)) in queues else None for row in rows]
+
+
+def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
+    """A question that a test set has twice is answered twice, in its order."""
+    queues: dict[tuple[str, str], list[Problem]] = {}
+    spoken: dict[str, set[str]] = {}
+    for problem in reversed(problems):
+        text = _plain(problem.question)
+        queues.setdefault((problem.language, text), []).append(problem)
+        spoken.setdefault(text, set()).add(problem.language)
+    places: dict[tuple[str, str], str] = {}
+    found: Joined = []
+    for row in rows:
+        if row.question is None:
+            raise DataError(f"{row.where}: no 'question'; add the column, or join by id or order")
+        text = _plain(row.question)
+        codes = spoken.get(text, set())
+        code = row.language or (next(iter(codes)) if len(codes) == 1 else None)
+        if code is None and codes:
+            raise DataError(f"{row.where}: the question is in {' and '.join(sorted(codes))}; add the column 'language'")
+        key = (code or "", text)
+        if key not in queues:
+            found.append(None)
+            continue
+        if not queues[key]:
+            raise DataError(f"{row.where}: the question stands twice, in {places[key]} already; keep one")
+        places[key] = row.where
+        found.append(queues[key].pop())
+    return found
+
+
+_JOINED: Mapping[str, Callable[[Sequence[Answered], Sequence[Problem]], Joined]] = {
+    "id": _by_id,
+    "order": _by_order,
+    "question": _by_question,
+}
+
+
+def _advice(rows: Sequence[Answered], problems: Sequence[Problem], failed: str) -> str:
+    """Which other joins would work, and for how many rows."""
+    works = []
+    for by in JOINS:
+        if by != failed:
+            try:
+                count = sum(problem is not None for problem in _JOINED[by](rows, problems))
+            except DataError:
+                continue
+            if count:
+                works.append(f"--join {by} would match {count} of {len(rows)} rows")
+    return ", ".join(works) or "no other join would match a row: give the test set that was answered"
+
+
+def _language(row: Answered) -> str:
+    if row.language is None:
+        raise DataError(f"{row.where}: no 'language'; add the column, or give --language for the whole file")
+    return row.language
+
+
+def _plain(text: str) -> str:
+    """A question as it is compared: composed characters, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
