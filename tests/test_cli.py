@@ -283,7 +283,7 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--set response-alignment.adapter.rnk=8", "there is no 'rnk' here: did you mean 'rank'?"),
         ("--set response-alignment.seed.x=8", "'seed' has no fields of its own"),
         ("--set response-alignment", "is not stage.field=value, for example response-alignment.learning_rate=1e-5"),
-        ("--set sft.response-alignment.epochs=1", "no stage 'sft.response-alignment'"),
+        ("--set sft.response-alignment.epochs=1", "this run has no system 'sft': known: monoreason"),
         ("--set generation.backend=scriptd", "unknown generation backend 'scriptd': did you mean 'scripted'?"),
         ("--set data.drop_invalid=maybe", "'maybe' is not true or false"),
         ("--set data.english_examples=0", "english_examples is 0; give 1 or more, or none for all"),
