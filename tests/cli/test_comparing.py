@@ -85,4 +85,4 @@ def test_names_of_models_are_given_in_order(place: Path) -> None:
     assert list(results(place / "named")["systems"]) == ["before", "after"]
     assert "before - after" in answer.out
     assert "'mgsm' is that of a benchmark" in evaluate("a/final", "--name", "mgsm").error
-    assert "2 names for 1 models" in evaluate("a/final", "--name", "x", "--name", "y").error
+    assert "2 names for 1 model;" in evaluate("a/final", "--name", "x", "--name", "y").error

@@ -13,6 +13,7 @@ from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES
 from ..stage_record import RECORD, read_record
 from ..untrusted import printable
+from ..wording import counted
 
 LONGEST = 100
 """Characters that a given name may have."""
@@ -41,7 +42,9 @@ def model_names(models: Sequence[str], given: Sequence[str], systems: Sequence[s
         SettingError: there are more names than models, a name cannot be used, or two models have the same name.
     """
     if len(given) > len(models):
-        raise SettingError(f"{len(given)} names for {len(models)} models; give --name at most once for each model")
+        raise SettingError(
+            f"{counted(len(given), 'name')} for {counted(len(models), 'model')}; give --name at most once for each model"
+        )
     own = [model_name(_adopted(model) or model, systems) for model in models[len(given) :]]
     names = [*(checked(name, systems) for name in given), *own]
     return apart(names, [*[""] * len(given), *models[len(given) :]])
