@@ -96,3 +96,20 @@ def test_names_break_behind_hyphens_and_slashes(width: int) -> None:
 def test_the_narrow_tables_are_no_part_of_files() -> None:
     table = tables(synthetic.found(), synthetic.TITLES)[0]
     assert table.markdown() == replace(table, narrow=()).markdown()
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("0.0 (0.0 to 27.8)", True), ("-12.5", True), ("45.0 ± 2.1", True), ("< 0.001", True), ("8.357 -> 8.310", True),
+        ("~1.6M", True), ("837.4 MiB", True), ("3.5 h", True), ("-", False), ("unknown", False), ("7B model", False),
+        ("12 dropped", False), ("bn th", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_figure_is_a_number_with_its_signs_and_unit(cell: str, expected: bool) -> None:
+    assert is_figure(cell) is expected
+
+
+def test_a_column_of_figures_is_set_right_though_one_is_not_known() -> None:
+    lines = drawn([Table("t", ["stage", "memory"], [["a", "837.4 MiB"], ["b", "unknown"], ["c", "7.3 MiB"]])], 80)
+    assert {len(line.rstrip()) for line in lines[-5:-2]} == {len(lines[-3].rstrip())}

@@ -68,10 +68,8 @@ def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
 
 def with_error(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
     """`45.0 ± 2.1`; where all answers are alike, and the standard error 0, `0.0 (0.0 to 27.8)`, an interval by Wilson."""
-    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
-    if error:
-        return f"{score[rule]:.1f} ± {error:.1f}"
-    return f"{score[rule]:.1f} ({interval_text(score, count, rule)})"
+    text = _plus_minus(score, rule)
+    return text if "±" in text else f"{text} ({interval_text(score, count, rule)})"
 
 
 def interval_text(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
@@ -89,25 +87,24 @@ def problems(scores: Scores, seeds: int = 1) -> int:
 
 def score_table(title: str, scores: Scores, note: str = "") -> Table:
     """The scores of one set of predictions, a row a language."""
-    columns = [
-        "language", "n", "strict ± s.e.", "95% interval", "paper ± s.e.", "correct", "wrong", "no answer", "truncated",
-    ]  # fmt: skip
-    rows = []
+    accuracies, answers = [], []
     for code, score in scores.items():
         count = problems(scores) if code in (AVERAGE, NON_ENGLISH) else score["n"]
-        rows.append(
-            [
-                code.replace("_", "-"),
-                f"{score['n']:,}",
-                f"{score['strict']:.1f} ± {score['standard_error']:.1f}"
-                if score["standard_error"]
-                else f"{score['strict']:.1f}",
-                interval_text(score, count),
-                with_error(score, count, "paper"),
-                *(f"{score[outcome]:,}" for outcome in ("correct", "wrong", "unanswered", "cut_off")),
-            ]
-        )
-    return Table(title, columns, rows, f"Intervals by Wilson's method. {note}".strip())
+        name = code.replace("_", "-")
+        figures = [_plus_minus(score, "strict"), interval_text(score, count), _plus_minus(score, "paper")]
+        accuracies.append([name, f"{score['n']:,}", *figures])
+        answers.append([name, *(f"{score[outcome]:,}" for outcome in ("correct", "wrong", "unanswered", "cut_off"))])
+    columns = ["language", "n", "strict ± s.e.", "95% interval", "paper ± s.e."]
+    outcomes = ["correct", "wrong", "no answer", "truncated"]
+    narrow = (Table(title, columns, accuracies), Table("Answers", ["language", *outcomes], answers))
+    rows = [[*left, *right[1:]] for left, right in zip(accuracies, answers, strict=True)]
+    return Table(title, [*columns, *outcomes], rows, f"Interval: of the strict rule, by Wilson. {note}".strip(), narrow)
+
+
+def _plus_minus(score: Mapping[str, Any], rule: str) -> str:
+    """`45.0 ± 2.1`, without an error where all answers are alike."""
+    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
+    return f"{score[rule]:.1f} ± {error:.1f}" if error else f"{score[rule]:.1f}"
 
 
 def agreement_table(found: Mapping[str, Any], titles: Titles) -> Table:

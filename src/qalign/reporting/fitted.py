@@ -23,7 +23,10 @@ WORD = 30
 
 _BREAK = re.compile(r"(?<=[^\W\d][/-])(?=\w)")
 """Where a word may go on in the next line: behind a hyphen or a slash that follows a letter."""
-_FIGURE = re.compile(r"[-+<>=±()\[\]%~\d.,:\s]|to|->|n/a")
+_FIGURE = re.compile(r"[-+<>=±()\[\]%~\d.,:\s]|\bto\b|(?<=\d)[BKM]\b|\b(?:[KMGT]i?B|days?|h|min|s)\b")
+"""What a cell of figures may hold: numbers, signs, units."""
+UNKNOWN = ("", "-", "unknown")
+"""What stands in the place of a figure that there is not."""
 
 
 def one_line(text: str) -> str:
@@ -54,8 +57,8 @@ class Fitted:
 
 
 def is_figure(cell: str) -> bool:
-    """Whether a cell holds nothing but numbers and what stands between them."""
-    return not _FIGURE.sub("", cell)
+    """Whether a cell holds numbers, with signs and units, and nothing else."""
+    return any(character.isdigit() for character in cell) and not _FIGURE.sub("", cell)
 
 
 def _parts(table: Table, width: int) -> list[Table]:
@@ -92,7 +95,8 @@ def _keys(table: Table) -> int:
 
 
 def _of_figures(table: Table, number: int) -> bool:
-    return number > 0 and all(is_figure(row[number]) for row in table.rows)
+    cells = [row[number] for row in table.rows]
+    return number > 0 and all(cell in UNKNOWN or is_figure(cell) for cell in cells) and any(map(is_figure, cells))
 
 
 def _widths(table: Table, width: int) -> list[int] | None:
