@@ -43,6 +43,8 @@ class Fitted:
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         from rich.text import Text
 
+        if not self.table.rows:
+            return
         yield Text(one_line(self.table.title), style="italic")
         for number, part in enumerate(_parts(self.table, options.max_width)):
             if number:
