@@ -54,6 +54,23 @@ def test_help_fits_80_columns_and_shows_an_example(verb: str) -> None:
         assert re.search(rf"Examples?:\n\n(?:.*\n)+    qalign {verb}\b", done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("words", "verb"),
+    [
+        ("help", ""),
+        ("-h", ""),
+        ("help run", "run"),
+        ("run -h", "run"),
+        ("help world show", "world show"),
+        ("world help show", "world show"),
+    ],
+)
+def test_help_can_be_asked_for_in_other_words(words: str, verb: str) -> None:
+    done = qalign(*words.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == qalign(*verb.split(), "--help").stdout
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_example_can_be_typed(verb: str) -> None:
     assert EXAMPLES[verb]

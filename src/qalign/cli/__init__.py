@@ -20,6 +20,7 @@ app = typer.Typer(
     "Begin with `qalign demo`, the study in miniature. Then look at a study with `qalign plan`, and run it with `qalign run`.",
     epilog="`qalign VERB --help` explains a verb and shows an example.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     subcommand_metavar="VERB ...",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -8,6 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import nearest
+from ..terminal import write
 
 DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation", "Execution", "Output"
 """The groups of options, in the order in which help shows them."""
@@ -54,7 +55,12 @@ class Verbs(TyperGroup):
             raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The verb of a command line; a mistyped one is answered with the nearest one."""
+        """The verb of a command line; a mistyped one is answered with the nearest one. `help VERB` is `VERB --help`."""
+        if args[0] == "help":
+            if len(args) == 1:
+                write(ctx.get_help())
+                ctx.exit()
+            args = [*args[1:], "--help"]
         try:
             return super().resolve_command(ctx, args)
         except Exception as error:
