@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 from prose import faults, paragraphs, sentences
 from qalign.cli import app
@@ -187,6 +188,31 @@ def test_the_figures_of_the_demo_stand_in_readme_and_reproduction_alone() -> Non
 def test_contributing_lists_each_target_of_make() -> None:
     listed = {cells[0].strip("`").removeprefix("make ") for cells in rows(REPOSITORY / "CONTRIBUTING.md", "target")}
     assert listed == targets()
+
+
+def test_the_changelog_tells_effects_on_scores_first() -> None:
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert versions[0].startswith("[Unreleased]\n")
+    known = ["Scores", "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for version in versions:
+        kinds = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert kinds == [kind for kind in known if kind in kinds] and kinds, version.splitlines()[0]
+    assert re.fullmatch(r"\[Unreleased\]|\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", versions[-1].splitlines()[0])
+
+
+FORMS = sorted(path for path in (REPOSITORY / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
+def test_an_issue_form_is_one_that_github_shows(form: Path) -> None:
+    fields = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= fields.keys()
+    asked = [field for field in fields["body"] if field["type"] != "markdown"]
+    assert asked and {field["type"] for field in asked} <= {"textarea", "input", "dropdown", "checkboxes"}
+    assert len({field["id"] for field in asked}) == len(asked)
+    assert all(field["attributes"]["label"] for field in asked)
+    assert any(field.get("validations", {}).get("required") for field in asked)
 
 
 # --- how they read ----------------------------------------------------------------------------------------------------
