@@ -87,9 +87,7 @@ def main() -> None:
     drawn = problems(1500, seed=1)
     training, test = drawn[:1400], drawn[1400:]
     for language in ("vi", "id"):
-        rows = [
-            {"question": row[language]["question"], "question_en": row["en"]["question"]} for row in training
-        ]
+        rows = [{"question": row[language]["question"], "question_en": row["en"]["question"]} for row in training]
         write(folder / "questions" / f"{language}.jsonl", rows)
     for language in ("en", "vi", "id"):
         rows = [{name: row[language][name] for name in ("question", "answer")} for row in training]
@@ -100,7 +98,9 @@ def main() -> None:
         rows = [{"question": row[language]["question"], "answer": row[language]["number"]} for row in test]
         write(folder / "test" / f"{language}.jsonl", rows)
     (folder / "languages.toml").write_text(LANGUAGES, encoding="utf-8")
-    print(f"{folder}: {len(training)} problems to train on and {len(test)} to test on, in English, Vietnamese, Indonesian")
+    print(
+        f"{folder}: {len(training)} problems to train on and {len(test)} to test on, in English, Vietnamese, Indonesian"
+    )
 
 
 if __name__ == "__main__":

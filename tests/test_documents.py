@@ -33,26 +33,24 @@ RUN = (
     "qalign check world-gsm8kinstruct --role questions",
     "qalign demo",
     "qalign eval MODEL",
+    "qalign eval MODEL_A MODEL_B",
     "qalign explain SYSTEM... --base MODEL",
     "qalign list",
     "qalign plan SYSTEM... --base MODEL",
     "qalign report RESULTS.json --format latex",
     "qalign reproduce",
     "qalign run SYSTEM... --base MODEL",
-    "qalign run my_module:my_system",
-    "qalign run qalign-mono --base PATH --questions DIR --english FILE --languages vi,id --language-file FILE --test DIR",
-    "qalign run qalign-mono --base PATH --set question-alignment.adapter=on --set response-alignment.adapter.rank=64",
     "qalign run qalign-mono --base PATH --set response-alignment.learning_rate=1e-5 "
     "--set qalign-mono.response-alignment.epochs=2",
     "qalign run qalign-mono qalign-mixed --base world --scale toy --test world-development "
     "--set response-alignment.max_steps=450 --seed 1",
     "qalign runs",
     "qalign score FILE --language sw",
-    "qalign world show --languages en,sw",
     "qalign world show --languages en,sw,ja --count 2",
 )
 """Run below, with small inputs in the place of MODEL, PATH and the like."""
 
+LLAMA = 'meta-llama/Llama-2-7b-hf --launcher "accelerate launch --config_file examples/fsdp2.yaml"'
 NOT_HERE = {
     "make test": "this is it",
     "make setup": "each target calls it",
@@ -68,8 +66,12 @@ NOT_HERE = {
     "qalign world write DIR": "minutes; .ci/run calls it (make documents)",
     "qalign world base DIR": "trains for an hour",
     "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",
-    "qalign plan qalign-mono monoreason --base meta-llama/Llama-2-7b-hf": "asks the hub",
-    "qalign run qalign-mono monoreason --base meta-llama/Llama-2-7b-hf": "the hub, a GPU, days",
+    f"qalign plan qalign-mono monoreason --base {LLAMA} --devices 8 --device-memory 80": "asks the hub",
+    "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --measure": "asks the hub",
+    f"qalign run qalign-mono monoreason --base {LLAMA}": "the hub, GPUs, hours",
+    f"qalign run qalign-mono monoreason --base {LLAMA} --set generation.backend=vllm": "the hub, GPUs, hours",
+    "qalign run qalign-mono --base meta-llama/Llama-2-7b-hf --limit 2 --runs trial --set training.max_steps=5 "
+    '--launcher "accelerate launch --config_file examples/fsdp2.yaml"': "the hub, GPUs",
     'qalign run qalign-mono --base PATH --launcher "accelerate launch --config_file examples/fsdp2.yaml"': "several GPUs; "
     "tests/training/test_exact_step.py trains on shards of a CPU",
     "qalign check metamathqa --role english": "the hub",
@@ -79,7 +81,10 @@ NOT_HERE = {
     "qalign runs remove --unneeded": "tests/systems/test_removal.py runs it",
     "qalign runs remove RUN": "tests/systems/test_removal.py runs it",
     "qalign score answers.jsonl --language sw": "tests/test_ecosystem.py runs it",
-    "pip install '.[all]'": "the network",
+    "pip install '.[all]' && qalign doctor": "the network",
+    "pip install '.[all]' vllm": "the network",
+    "make setup": "it has set this up",
+    "qalign eval MODEL --endpoint http://localhost:8000/v1": "tests/generation/test_endpoint.py runs it, with a server",
     "pip install 'qalign[track]'": "the network",
     "qalign doctor": "tests/systems/test_doctor.py runs it",
     "pip install 'qalign[8bit]'": "the network",
@@ -97,6 +102,23 @@ NOT_HERE = {
 }
 
 
+WORKED_EXAMPLES = (
+    "python examples/own_languages.py mine",
+    "qalign check mine/multilingual --role multilingual --languages en,vi,id --language-file mine/languages.toml",
+    "qalign doctor",
+    "qalign eval world --test mine/test --test-languages en,vi --language-file mine/languages.toml --limit 5",
+    "qalign plan qalign-mono --base tiny --questions mine/questions --english mine/english.jsonl --test mine/test "
+    "--languages vi,id --language-file mine/languages.toml",
+    "qalign report runs/results/NAME",
+    "qalign run monoreason multireason --base tiny --scale sample --languages vi,id --multilingual mine/multilingual "
+    "--english mine/english.jsonl --test mine/test --language-file mine/languages.toml --set training.epochs=4 "
+    "--set data.examples_per_language=none",
+    "qalign run my_systems:my_system --base tiny --scale sample --languages vi,id --test mine/test "
+    "--language-file mine/languages.toml --set data.examples_per_language=none",
+)
+"""tests/test_worked_examples.py runs these in their order."""
+
+
 def commands(document: Path) -> Iterator[str]:
     """The commands of a document, in code blocks and in sentences; a verb alone in a sentence is no more than its name."""
     lines = {line for block in code_blocks(document) for line in re.sub(r"\\\n\s*", " ", block).splitlines()}
@@ -112,8 +134,8 @@ def test_every_command_of_the_documents_has_a_row() -> None:
     # tests/cli/test_help.py and tests/systems/test_reference.py try these two.
     documents = [document for document in DOCUMENTS if document.name not in ("cli.md", "settings.md")]
     found = {command for document in [*documents, REPOSITORY / "CONTRIBUTING.md"] for command in commands(document)}
-    assert found - {*RUN, *NOT_HERE} == set(), "new: say in this file how it is run"
-    assert {*RUN, *NOT_HERE} - found == set(), "gone: take it out of this file"
+    assert found - {*RUN, *NOT_HERE, *WORKED_EXAMPLES} == set(), "new: say in this file how it is run"
+    assert {*RUN, *NOT_HERE, *WORKED_EXAMPLES} - found == set(), "gone: take it out of this file"
     assert not set(RUN) & set(NOT_HERE)
 
 
@@ -206,7 +228,14 @@ def words_of(command: str, place: Place) -> list[str]:
         elif word == "SYSTEM...":
             words += ["monoreason", "qalign-mono"]
         else:
-            there = {"SYSTEM": "monoreason", "CHECKPOINT": place.base, "MODEL": place.base, "FILE": place.answers}
+            there = {
+                "SYSTEM": "monoreason",
+                "CHECKPOINT": place.base,
+                "MODEL": place.base,
+                "FILE": place.answers,
+                "MODEL_A": place.base,
+                "MODEL_B": "world",
+            }
             words.append(str(there.get(word, word)))
     verb = words[0]
     if verb in ("run", "plan", "explain") and "toy" not in words:
@@ -243,17 +272,8 @@ def words_of(command: str, place: Place) -> list[str]:
 
 
 @pytest.mark.parametrize("command", sorted(RUN, key=lambda command: "report" in command))
-def test_a_command_of_the_documents_runs(
-    command: str, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_command_of_the_documents_runs(command: str, place: Place) -> None:
     words = words_of(command, place)
-    if "my_module:my_system" in command:
-        (block,) = [block for block in code_blocks(REPOSITORY / "README.md") if block.startswith("def my_system")]
-        # The corpora that it names are on the hub; in their place stand two files.
-        for name, path in {"gsm8k": place.data.english, "metamathqa": place.data.supervised}.items():
-            block = block.replace(f'"{name}"', repr(str(path)))
-        (tmp_path / "my_module.py").write_text(block, encoding="utf-8")
-        monkeypatch.chdir(tmp_path)
     if command == "qalign report RESULTS.json --format latex" and not list(place.runs.glob("results/*/results.json")):
         assert CliRunner().invoke(app, words_of("qalign eval MODEL", place)).exit_code == 0
     result = CliRunner().invoke(app, words, catch_exceptions=False)
