@@ -67,7 +67,6 @@ NOT_HERE = {
     "qalign world base DIR": "trains for an hour",
     "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",
     f"qalign plan qalign-mono monoreason --base {LLAMA} --devices 8 --device-memory 80": "asks the hub",
-    "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --measure": "asks the hub",
     f"qalign run qalign-mono monoreason --base {LLAMA}": "the hub, GPUs, hours",
     f"qalign run qalign-mono monoreason --base {LLAMA} --set generation.backend=vllm": "the hub, GPUs, hours",
     "qalign run qalign-mono --base meta-llama/Llama-2-7b-hf --limit 2 --runs trial --set training.max_steps=5 "
@@ -83,7 +82,6 @@ NOT_HERE = {
     "qalign score answers.jsonl --language sw": "tests/test_ecosystem.py runs it",
     "pip install '.[all]' && qalign doctor": "the network",
     "pip install '.[all]' vllm": "the network",
-    "make setup": "it has set this up",
     "qalign eval MODEL --endpoint http://localhost:8000/v1": "tests/generation/test_endpoint.py runs it, with a server",
     "pip install 'qalign[track]'": "the network",
     "qalign doctor": "tests/systems/test_doctor.py runs it",
