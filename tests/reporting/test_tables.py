@@ -7,11 +7,13 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from qalign.errors import DataError
+from qalign.reporting.accuracies import score_table
 from qalign.reporting.results import load, results, tables, write
 from qalign.reporting.tables import Table
 from qalign.reporting.titles import Titles
@@ -239,3 +241,23 @@ def test_the_terminal_gets_no_control_characters() -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=False)
     console.print(Table(HOSTILE, ["system"], [[HOSTILE]]).rich())
     assert "\x1b" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_nothing_is_0_plus_or_minus_0(found: dict[str, Any]) -> None:
+    nothing = {**score(0.0, n=10), "correct": 0, "wrong": 9, "standard_error": 0.0, "standard_error_paper": 0.0}
+    bare = {"bn": nothing, "average": nothing, "non_english": nothing}
+    made = tables({**found, "systems": {"mine": {"own": bare}}}, Titles())[0]
+    row = dict(zip(made.columns, made.rows[0], strict=True))
+    assert row["average ± s.e."] == "0.0 (0.0 to 27.8)"
+    assert "brackets hold a 95% interval" in made.note
+    assert "50% in one language has the 95% interval 24 to 76" in made.note
+    scored = score_table("t", bare)
+    assert [dict(zip(scored.columns, row, strict=True))["95% interval"] for row in scored.rows] == ["0.0 to 27.8"] * 3
+
+
+def test_systems_that_never_differ_have_an_interval_and_no_p(compared: dict[str, Any]) -> None:
+    same = {**difference("non_english", 0.0, 1.0), "n": 10, "low": 0.0, "high": 0.0}
+    always = {**difference("en", 100.0, 0.002, (10, 0)), "n": 10, "low": 100.0, "high": 100.0}
+    made = table_named({**compared, "comparisons": [same, always]}, "Differences between systems")
+    assert [row[3:] for row in made.rows] == [["+0.0", "-27.8 to 27.8", "-"], ["+100.0", "44.5 to 100.0", "0.002"]]
+    assert "there is no p" in made.note

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluation.scores import AVERAGE
 from ..records import atomic_file
+from .accuracies import problems
 from .titles import Titles
 from .view import (
     PALETTE,
@@ -24,6 +25,7 @@ from .view import (
     benchmarks_of,
     curves_by_stage,
     in_order,
+    interval,
     languages_of,
     slots_of,
     smoothed,
@@ -88,11 +90,14 @@ def bars(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
     for place, name in enumerate(systems):
         scores = found["systems"][name][benchmark]
         there = [(at, scores[code]) for at, code in enumerate(groups) if code in scores]
+        ends = [interval(score, problems(scores)) for _, score in there]
+        below = [score["strict"] - low for (_, score), (low, _) in zip(there, ends, strict=True)]
+        above = [high - score["strict"] for (_, score), (_, high) in zip(there, ends, strict=True)]
         axes.bar(
             [at + (place - (len(systems) - 1) / 2) * width for at, _ in there],
             [score["strict"] for _, score in there],
             width * 0.94,
-            yerr=[score["standard_error"] for _, score in there],
+            yerr=[below, above],
             error_kw={"elinewidth": 0.8, "ecolor": INK, "capsize": 1.5, "capthick": 0.8},
             edgecolor=INK,
             linewidth=0.4,
@@ -103,7 +108,7 @@ def bars(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
     _label_x(axes, range(len(groups)), [f"{'all' if g == AVERAGE else g}\n{titles.group(g)}" for g in groups])
     axes.set_xlim(-0.55, len(groups) - 0.45)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("accuracy, percent (± standard error)")
+    axes.set_ylabel("accuracy, percent (95% intervals)")
     _grid(axes)
     axes.set_title(printable(titles.benchmark(benchmark)), loc="left", fontweight="bold", parse_math=False)
     _legend(figure, [(titles.system(name), slots[name]) for name in systems])

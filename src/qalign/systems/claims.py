@@ -14,7 +14,7 @@ from typing import Any
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Pooled, holm, pooled
 from ..records import Judgement
-from ..reporting.findings import p_text
+from ..reporting.findings import bounds, p_text
 from ..reporting.titles import Titles
 
 LEVEL = 0.05
@@ -156,4 +156,5 @@ def _evidence(test: _Test, p: float) -> str:
     one = test.found.estimate
     seeds = ", ".join(f"{value:+.1f}" for value in test.found.by_seed.values())
     name = f"{test.name}: " if test.name else ""
-    return f"{name}{one.difference:+.1f} ({one.low:.1f} to {one.high:.1f}, {p_text(p)}; by seed {seeds})"
+    low, high = bounds({"difference": one.difference, "low": one.low, "high": one.high, "n": one.n})
+    return f"{name}{one.difference:+.1f} ({low:.1f} to {high:.1f}, {p_text(p)}; by seed {seeds})"
