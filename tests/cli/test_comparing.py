@@ -86,3 +86,64 @@ def test_names_of_models_are_given_in_order(place: Path) -> None:
     assert "before - after" in answer.out
     assert "'mgsm' is that of a benchmark" in evaluate("a/final", "--name", "mgsm").error
     assert "2 names for 1 model;" in evaluate("a/final", "--name", "x", "--name", "y").error
+
+
+def squeezed(answer: Answer) -> str:
+    """What was printed, with single spaces."""
+    assert answer.status == 0, answer.err
+    return " ".join(answer.out.split())
+
+
+def test_a_report_of_several_results_tests_their_differences_as_one_run_would(place: Path) -> None:
+    whole = evaluate("a/final", "b/final", "c", "--output", "whole")
+    assert whole.status == 0, whole.err
+    for model, name in (("a/final", "alone-a"), ("b/final", "alone-b"), ("c", "alone-c")):
+        assert evaluate(model, "--output", name, "--runs", f"runs-{name}", "--name", name).status == 0
+    said = squeezed(Answer("report", "alone-a", "alone-b/results.json", "alone-c"))
+    together = results(place / "whole")["comparisons"]
+    for row in together:
+        if row["group"] in ("non_english", "en"):
+            pair = " - ".join("alone-" + row[side][0] for side in ("a", "b"))
+            language = {"non_english": "non-English", "en": "English"}[row["group"]]
+            interval = f"{row['difference']:+.1f} {row['low']:.1f} to {row['high']:.1f}"
+            assert f"{pair} own {language} {interval}" in said
+    assert "not tested" not in said
+
+
+def test_a_system_of_two_results_has_the_name_of_each(place: Path) -> None:
+    for folder, limit in (("x/results/first", "6"), ("y/results/second", "6"), ("y/results/third", "5")):
+        model = "b/final" if "first" in folder else "c"
+        answer = evaluate(model, "--name", "mine", "--limit", limit, "--output", folder)
+        assert answer.status == 0, answer.err
+    said = squeezed(Answer("report", "x", "y/results/second"))
+    assert "first: mine - second: mine own English -33.3" in said
+    said = squeezed(Answer("report", "x", "y/results/second", "--name", "before", "--name", "after"))
+    assert "before - after own English -33.3" in said
+    said = squeezed(Answer("report", "x", "y/results/third", "--format", "csv"))
+    assert "first: mine - third: mine,own,English,-33.3" in said
+    assert "did not answer the same problems" in squeezed(Answer("report", "x", "y/results/third"))
+    assert (
+        "y holds 2 results; give one or several of them: y/results/second, y/results/third"
+        in Answer("report", "y").error
+    )
+    assert "own holds no results.json" in Answer("report", "own").error
+    assert "given twice" in Answer("report", "x", "x/results/first/results.json").error
+    assert "more names than results" in Answer("report", "x", "--name", "k", "--name", "l").error
+
+
+def test_answers_that_are_gone_or_changed_leave_differences_without_tests(place: Path) -> None:
+    for model in ("a/final", "b/final"):
+        assert evaluate(model, "--output", f"gone-{model[0]}", "--runs", f"gone-{model[0]}-runs").status == 0
+    (judged,) = (place / "gone-b-runs").rglob("judgements.jsonl")
+    lines = judged.read_text().splitlines(keepends=True)
+    judged.write_text("".join(lines[:-1]))
+    said = squeezed(Answer("report", "gone-a", "gone-b"))
+    assert "are not those of gone-b/results.json" in said
+    assert "Differences of scores, not tested" in said
+    judged.unlink()
+    said = squeezed(Answer("report", "gone-a", "gone-b"))
+    assert "any more" in said and " p " not in said.partition("Differences of scores")[2].partition("Results")[0]
+    old = results(place / "gone-b")
+    del old["judgements"]
+    (place / "gone-b" / "results.json").write_text(json.dumps(old))
+    assert "does not say where the answers are" in squeezed(Answer("report", "gone-a", "gone-b"))

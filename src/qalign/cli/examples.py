@@ -80,6 +80,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "The tables of a run for a paper:",
             "qalign report runs/results/RUN/results.json --format latex",
         ),
+        (
+            "Two runs in one table, with tests of their differences:",
+            "qalign report runs/results/RUN other/results/RUN --name before --name after",
+        ),
     ),
     "demo": (("The study in miniature, from a fixed seed:", "qalign demo --seed 7 --jobs 2"),),
     "reproduce": (

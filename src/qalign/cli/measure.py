@@ -107,21 +107,21 @@ def score_command(
 
 @guarded
 def report_command(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The results.json of a run.")],
-    form: Annotated[
-        str,
-        option(
-            OUTPUT, "terminal, markdown, latex or csv.", "--format",
-            metavar="NAME", autocompletion=completion.words(*FORMS),
-        ),
-    ] = "terminal",
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS", help="The results of a run: a folder or its results.json. Several are shown in one table, with their differences.")],
+    form: Annotated[str, option(OUTPUT, "terminal, markdown, latex or csv.", "--format", metavar="NAME", autocompletion=completion.words(*FORMS))] = "terminal",
+    name: Annotated[list[str] | None, option(OUTPUT, "A name for the systems of a result; may be repeated, in the order of the results.", metavar="NAME")] = None,
 ) -> None:  # fmt: skip
-    """Print the tables of a finished run again."""
+    """Print the tables of a finished run again, or several runs in one table."""
     from ..reporting.results import load, tables
     from ..systems.checks import titles
+    from ..systems.side_by_side import place_of, side_by_side
 
     if form not in FORMS:
         raise SettingError(f"unknown format '{form}': {nearest(form, FORMS)}")
-    made = tables(load(results), titles())
+    if len(results) == 1 and not name:
+        made = tables(load(place_of(results[0])), titles())
+    else:
+        found, untested, names = side_by_side(results, name or (), titles())
+        made = [*tables(found, names), *untested]
     for table in reversed(made) if form == "terminal" else made:
         show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())

@@ -173,6 +173,7 @@ class Results(msgspec.Struct):
     claims: list[Claim] = []
     made: Made | None = None
     models: list[Model] = []
+    judgements: dict[str, dict[str, str]] = {}
 
 
 def check(found: Mapping[str, Any], where: str) -> None:

@@ -123,6 +123,7 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
         "findings": findings(found, titles(comparison)),
         "made": provenance.made(scores_of(comparison), runs),
         "models": provenance.models({"": comparison}, runs),
+        "judgements": provenance.judgements(comparison, runs),
     }
 
 

@@ -49,3 +49,11 @@ def models(comparisons: Mapping[str, Sequence[Evaluated]], runs: Path) -> list[d
         for system in comparison
         if ((folder := system.model.folder(runs)) / "config.json").is_file()
     ]
+
+
+def judgements(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, str]]:
+    """System -> benchmark -> the folder that holds what was read from each answer."""
+    return {
+        system.name: {name: printable(str(stage.folder(runs).resolve())) for name, stage in system.scores.items()}
+        for system in comparison
+    }
