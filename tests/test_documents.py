@@ -81,6 +81,7 @@ NOT_HERE = {
     "qalign runs remove RUN": "tests/systems/test_removal.py runs it",
     "qalign score answers.jsonl --language sw": "tests/test_ecosystem.py runs it",
     "pip install '.[all]' && qalign doctor": "the network",
+    "pip install '.[all]'": "the network",
     "pip install '.[all]' vllm": "the network",
     "qalign eval MODEL --endpoint http://localhost:8000/v1": "tests/generation/test_endpoint.py runs it, with a server",
     "pip install 'qalign[track]'": "the network",
