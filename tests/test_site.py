@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -21,7 +23,7 @@ from qalign.cli import app
 from qalign.languages import LANGUAGES, STUDY
 from qalign.systems.doctor import EXTRAS
 from qalign.systems.table import SYSTEMS
-from test_house_rules import REPOSITORY, SOURCE, targets
+from test_house_rules import REPOSITORY, SOURCE, code_blocks, shell_lines, targets
 
 DOCS = REPOSITORY / "docs"
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
@@ -183,6 +185,40 @@ def test_the_figures_of_the_demo_stand_in_readme_and_reproduction_alone() -> Non
     assert set(figures["README.md"]) <= set(figures["docs/reproduction.md"])
     others = {name for name, found in figures.items() if found} - {"README.md", "docs/reproduction.md"}
     assert {name for name in others if not name.startswith("docs/dev/")} == set()  # a log holds what was tried
+
+
+def test_what_readme_says_about_a_7b_is_what_plan_says(tmp_path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    command = next(
+        line for line in shell_lines("\n".join(code_blocks(REPOSITORY / "README.md"))) if "qalign plan" in line
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command), "--runs", tmp_path],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub"), "COLUMNS": "120"},
+    )  # fmt: skip
+    planned = dict(re.findall(r"^([a-z]\S*(?: \S+)*?) {2,}(\S+ \S+) *$", done.stdout, re.MULTILINE))
+    memory = re.search(r"It fits: (\S+) GiB of (\S+) GiB", done.stdout)
+    said = re.search(
+        r"it says: (\S+) of (\S+) GiB on each device, (\S+) hours of training and (\S+) minutes of answering\. "
+        r"The disk needs (\S+) GiB at the peak, and (\S+) GiB stay\. The hub sends (\S+) GiB for the model",
+        " ".join(text.split()),
+    )
+    assert memory and said, done.stdout + done.stderr
+    assert [float(figure) for figure in said.groups()] == [
+        round(float(memory[1])),
+        float(memory[2]),
+        _number(planned["training time"], "h"),
+        _number(planned["answering time"], "min"),
+        round(_number(planned["disk at the peak"], "GiB")),
+        round(_number(planned["disk that stays"], "GiB")),
+        _number(planned["fetch meta-llama/Llama-2-7b-hf"], "GiB"),
+    ]
+
+
+def _number(text: str, unit: str) -> float:
+    assert text.endswith(f" {unit}"), text
+    return float(text.removesuffix(f" {unit}"))
 
 
 def test_contributing_lists_each_target_of_make() -> None:
