@@ -34,24 +34,30 @@ RUN = (
     "qalign demo",
     "qalign eval MODEL",
     "qalign eval MODEL_A MODEL_B",
+    "qalign eval MODEL_A MODEL_B --name before --name after",
     "qalign explain SYSTEM... --base MODEL",
     "qalign list",
     "qalign plan SYSTEM... --base MODEL",
     "qalign report RESULTS.json --format latex",
+    "qalign report RESULTS_A RESULTS_B",
     "qalign reproduce",
     "qalign run SYSTEM... --base MODEL",
+    "qalign run monoreason slow=monoreason --set slow.response-alignment.learning_rate=1e-6",
     "qalign run qalign-mono --base PATH --set response-alignment.learning_rate=1e-5 "
     "--set qalign-mono.response-alignment.epochs=2",
     "qalign run qalign-mono qalign-mixed --base world --scale toy --test world-development "
     "--set response-alignment.max_steps=450 --seed 1",
     "qalign runs",
     "qalign score FILE --language sw",
+    "qalign score answers.csv",
     "qalign world show --languages en,sw,ja --count 2",
 )
 """Run below, with small inputs in the place of MODEL, PATH and the like."""
 
 LLAMA = 'meta-llama/Llama-2-7b-hf --launcher "accelerate launch --config_file examples/fsdp2.yaml"'
 NOT_HERE = {
+    "qalign score answers.csv --language sw --benchmark mgsm --join order": "the hub; tests/cli/test_scoring.py joins in "
+    "every way",
     "make test": "this is it",
     "make setup": "each target calls it",
     "make lint": ".ci/run calls it",
@@ -265,16 +271,25 @@ def words_of(command: str, place: Place) -> list[str]:
     if verb == "runs":
         place.runs.mkdir(exist_ok=True)
         return [*words, "--runs", str(place.runs)]
+    if command == "qalign report RESULTS_A RESULTS_B":
+        return [verb, *map(str, sorted(place.runs.glob("results/*"))[:2])]
     if verb == "report":
         return [verb, str(next(place.runs.glob("results/*/results.json"))), *words[2:]]
+    if words[-1] == "answers.csv":
+        (rows,) = [
+            block for block in code_blocks(REPOSITORY / "docs" / "data.md") if block.startswith("id,language,gold")
+        ]
+        words[-1] = str(place.answers.with_suffix(".csv"))
+        Path(words[-1]).write_text(rows, encoding="utf-8")
     return words
 
 
 @pytest.mark.parametrize("command", sorted(RUN, key=lambda command: "report" in command))
 def test_a_command_of_the_documents_runs(command: str, place: Place) -> None:
+    if "qalign report" in command and len(list(place.runs.glob("results/*/results.json"))) < 2:
+        for earlier in ("qalign eval MODEL", "qalign eval MODEL_A MODEL_B"):
+            assert CliRunner().invoke(app, words_of(earlier, place)).exit_code == 0
     words = words_of(command, place)
-    if command == "qalign report RESULTS.json --format latex" and not list(place.runs.glob("results/*/results.json")):
-        assert CliRunner().invoke(app, words_of("qalign eval MODEL", place)).exit_code == 0
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip()
