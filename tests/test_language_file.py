@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: str | by
 
 def test_a_path_that_is_no_file(tmp_path: Path) -> None:
     for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(SettingError, match="is no file; give a TOML file"):
+        with pytest.raises(SettingError, match="is not a file; give a TOML file"):
             load_languages(path)
     with pytest.raises(SettingError, match=r"cannot read the language file .*: No such file"):
         load_languages(tmp_path / "none.toml")

@@ -209,7 +209,7 @@ def test_parse_gold(text: str, value: Fraction) -> None:
 
 @pytest.mark.parametrize("text", ["", "eighteen", "18 eggs", "1, 2", "#### 18", "9" * 5000])
 def test_parse_gold_refuses_what_is_no_number(text: str) -> None:
-    with pytest.raises(DataError, match="is no number; expected"):
+    with pytest.raises(DataError, match="is not a number; expected"):
         parse_gold(text)
 
 

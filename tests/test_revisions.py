@@ -64,7 +64,7 @@ def test_both_forms_of_names_are_read(tmp_path: Path) -> None:
         (b"{", "is not valid JSON: "),
         (b"", "is not valid JSON: "),
         (b"\xff", "is not UTF-8 "),
-        (b"[]", "is no record of revisions (a JSON object of names and commits): remove it"),
+        (b"[]", "is not a record of revisions (a JSON object of names and commits): remove it"),
         (b'{"openai/gsm8k": 1}', "'openai/gsm8k' has '1', not a commit (40 hexadecimal digits): remove its line"),
         (
             b'{"openai/gsm8k": "main"}',

@@ -57,7 +57,7 @@ def test_what_a_record_holds(shared_data: Path, load: Load) -> None:
 
 @pytest.mark.real_data
 def test_the_english_side_of_gsm8kinstruct_repeats_three_problems(shared_data: Path, load: Load) -> None:
-    with pytest.raises(DataError, match=r"en.jsonl.gz line 2598: the id '2596' is that of .* line 2597 already; mend"):
+    with pytest.raises(DataError, match=r"en.jsonl.gz line 2598: the id '2596' is that of .* line 2597 already; fix"):
         load("gsm8kinstruct", "english", ["en"], shared_data)
     text = load("gsm8kinstruct", "english", ["en"], shared_data, drop_invalid=True)
     assert text.counts == text.published == {"en": 7473}
