@@ -118,8 +118,9 @@ WORKED_EXAMPLES = (
     "qalign run monoreason multireason --base tiny --scale sample --languages vi,id --multilingual mine/multilingual "
     "--english mine/english.jsonl --test mine/test --language-file mine/languages.toml --set training.epochs=4 "
     "--set data.examples_per_language=none",
-    "qalign run my_systems:my_system --base tiny --scale sample --languages vi,id --test mine/test "
-    "--language-file mine/languages.toml --set data.examples_per_language=none",
+    "qalign run my_systems:my_system --base tiny --scale sample --languages vi,id "
+    "--multilingual mine/multilingual --english mine/english.jsonl --test mine/test --language-file mine/languages.toml "
+    "--set data.examples_per_language=none",
 )
 """tests/test_worked_examples.py runs these in their order."""
 
