@@ -240,8 +240,8 @@ def same(fixtures: Path, role: str) -> Check:
     languages = {"english": 1, "questions": 3, "general": 3, "test": 4, "multilingual": 4}[role]
 
     def check(result: Result) -> str | None:
-        counted = [line for line in result.stdout.splitlines() if " all " in line]
-        right = len(counted) == 1 and f" {6 * languages} " in counted[0]
+        counted = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("all ")]
+        right = counted == [str(6 * languages)]
         return None if right else f"not {6 * languages} rows: {result.stdout[-400:]}"
 
     return check
