@@ -142,8 +142,24 @@ def test_answers_that_are_gone_or_changed_leave_differences_without_tests(place:
     assert "Differences of scores, not tested" in said
     judged.unlink()
     said = squeezed(Answer("report", "gone-a", "gone-b"))
-    assert "any more" in said and " p " not in said.partition("Differences of scores")[2].partition("Results")[0]
+    assert (
+        "the answers of gone-b/results.json are not at" in said
+        and " p " not in said.partition("Differences of scores")[2].partition("Results")[0]
+    )
     old = results(place / "gone-b")
     del old["judgements"]
     (place / "gone-b" / "results.json").write_text(json.dumps(old))
     assert "does not say where the answers are" in squeezed(Answer("report", "gone-a", "gone-b"))
+
+
+def test_one_reason_stands_once(place: Path) -> None:
+    for folder in ("old-1", "old-2"):
+        assert evaluate("a/final", "b/final", "--output", folder).status == 0
+        found = results(place / folder)
+        del found["judgements"]
+        (place / folder / "results.json").write_text(json.dumps(found))
+    said = squeezed(Answer("report", "old-1", "old-2"))
+    for folder in ("old-1", "old-2"):
+        assert said.count(f"{folder}/results.json does not say where the answers are") == 1
+    assert "old-1: a/final - old-1: b/final own English +66.7" in said, "what was tested within a result stays"
+    assert "old-1: a/final - old-2: b/final own English +66.7" in said

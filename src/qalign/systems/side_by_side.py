@@ -160,7 +160,7 @@ def _judgements(
 ) -> list[Judgement] | str:
     """The judgements behind the scores of a system, or why they cannot be had."""
     if found.get("seeds"):
-        return "its scores are means over several seeds"
+        return f"{place} holds means over several seeds"
     recorded = found.get("judgements", {}).get(system, {}).get(benchmark)
     if recorded is None:
         return f"{place} does not say where the answers are; run its command again, which writes it anew"
@@ -169,7 +169,7 @@ def _judgements(
         (f for f in (Path(recorded), runs / "stages" / Path(recorded).name) if (f / JUDGEMENTS).is_file()), None
     )
     if folder is None:
-        return f"its answers are not at {printable(recorded)} any more"
+        return f"the answers of {place} are not at {printable(recorded)} any more"
     try:
         judgements = list(read_jsonl(folder / JUDGEMENTS, Judgement))
         now = {code: one.as_dict() for code, one in score(judgements).items()}
@@ -199,15 +199,13 @@ def _untested(
                 [
                     f"{titles.system(a)} - {titles.system(b)}",
                     titles.benchmark(benchmark),
-                    {NON_ENGLISH: "non-English", "en": "English", AVERAGE: "all languages"}[group],
+                    {NON_ENGLISH: "non-English", "en": "English"}[group],
                     f"{first[group]['strict'] - second[group]['strict']:+.1f}",
                 ]
-                for group in (AVERAGE, NON_ENGLISH, "en")
+                for group in (NON_ENGLISH, "en")
                 if group in first and group in second and _same_languages(first, second, group)
             ]
-            found = [
-                f"{titles.system(name)}: {faults[name, benchmark]}" for name in (a, b) if (name, benchmark) in faults
-            ]
+            found = [faults[name, benchmark] for name in (a, b) if (name, benchmark) in faults]
             for reason in found or notes or ["they did not answer the same problems in the same languages"]:
                 reasons[reason] = None
     if not reasons:
