@@ -58,6 +58,9 @@ def plan_command(
     device_kind: Annotated[
         str | None, option(EXECUTION, "What these devices are, such as H100.", metavar="NAME")
     ] = None,
+    measure: Annotated[
+        bool, option(EXECUTION, "Take a few steps on this machine to say how long a run takes.", "--measure")
+    ] = False,
 ) -> None:
     """Draw the tree of stages. Say whether they fit, how long they take and how much disk. Starts nothing."""
     from ..pipeline import needed
@@ -65,7 +68,12 @@ def plan_command(
     from ..systems import costs, plans
     from ..systems.comparison import compare, scores_of
     from ..systems.machines import launch_of, machine_of
+    from ..systems.trial import measured
 
+    if measure and (devices or device_memory or device_kind):
+        raise SettingError(
+            "--measure is for this machine; leave it out, or leave out --devices and what describes them"
+        )
     machine = machine_of(placement, devices, device_memory, device_kind)
     launch = launch_of(placement, devices or 1)
     with hub_out_of_reach_allowed() as unreachable:
@@ -73,9 +81,10 @@ def plan_command(
     show(plans.draw(comparison, study.runs))
     refusals = plans.faults(comparison, study.runs, placement, unreachable)
     found = costs.costs(needed(scores_of(comparison), study.runs), study.runs, machine, launch, placement)
+    found = measured(found, study.runs, placement) if measure else found
     for table in plans.tables(found, study.runs, placement):
         show(table.rich())
-    for line in (*plans.remarks(found, study.runs, machine, launch, placement), *refusals):
+    for line in (*plans.remarks(found, study.runs, machine, launch, placement, measure), *refusals):
         show(line)
 
 

@@ -79,6 +79,7 @@ class Cost:
     tokens: float | None = None
     fit: Fit | None = None
     seconds: float | None = None
+    amount: Amount | None = None
 
 
 def base_of(model: Stage, runs: Path) -> Base | None:
@@ -214,7 +215,9 @@ def _training(stage: Stage, runs: Path, machine: Machine, launch: Launch, placem
         + TOKENIZER_BYTES * known_tokens
         + METRIC_BYTES * (steps or 0)
     )
-    return Cost(stage, left, _most(base, config, placement, steps, seconds, left, amount, reads), tokens, fit, seconds)
+    return Cost(
+        stage, left, _most(base, config, placement, steps, seconds, left, amount, reads), tokens, fit, seconds, amount
+    )
 
 
 def _most(
@@ -261,11 +264,17 @@ def problems(stage: Stage, runs: Path, reads: bool = True) -> int | None:
     return sum(count if limit is None else min(count, limit) for count in counts.values()) or None
 
 
+def _answer_tokens(model: Stage, runs: Path, reads: bool) -> float:
+    """The mean length of an answer: as a model was trained, else that of a published model."""
+    amount = amounts.trained_on(model, runs, reads) if model.name.startswith("train-") else None
+    return amount.tokens * amount.supervised / amount.examples if amount else ANSWER_TOKENS
+
+
 def _generation(stage: Stage, runs: Path, machine: Machine, reads: bool) -> Cost:
     asked, base = problems(stage, runs, reads), base_of(stage.inputs["model"], runs)
     if asked is None:
         return Cost(stage, 0, 0)
-    answer = min(ANSWER_TOKENS, stage.config["decoding"]["max_new_tokens"])
+    answer = min(_answer_tokens(stage.inputs["model"], runs, reads), stage.config["decoding"]["max_new_tokens"])
     size = asked * (PREDICTION_BYTES + ANSWER_BYTES * answer)
     seconds = generation_seconds(base, asked * answer, machine) if base else None
     return Cost(stage, size, size, asked * answer, None, seconds)

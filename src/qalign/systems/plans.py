@@ -123,7 +123,9 @@ def _total(found: Sequence[Cost]) -> float | None:
     return None if None in seconds else sum(one or 0.0 for one in seconds)
 
 
-def remarks(found: Sequence[Cost], runs: Path, machine: Machine, launch: Launch, placement: Placement) -> Iterator[str]:
+def remarks(
+    found: Sequence[Cost], runs: Path, machine: Machine, launch: Launch, placement: Placement, measured: bool
+) -> Iterator[str]:
     """Sentences under the tables: the machine, why it does not fit and the ways on, where the time comes from."""
     if trainings := _trainings(found):
         yield f"Planned for {_machine(machine, launch)}."
@@ -134,7 +136,7 @@ def remarks(found: Sequence[Cost], runs: Path, machine: Machine, launch: Launch,
             yield "Ways on:" if ways else "Nothing that is known here makes it fit: take more or larger devices."
             yield from (f"- {way}" for way in ways)
     if found:
-        yield _rate(machine, launch)
+        yield "The time was measured here, by a few steps on random tokens." if measured else _rate(machine, launch)
 
 
 def _machine(machine: Machine, launch: Launch) -> str:

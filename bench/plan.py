@@ -1,0 +1,141 @@
+"""What `qalign plan` predicts beside what a run takes: memory, disk at the peak and afterwards, time of training and answers.
+
+    python bench/plan.py                 # three configurations of the embedded world on a CPU, some minutes
+    python bench/plan.py --only adapter --no-publish
+
+Each configuration is planned with `--measure`, then run in a process of its own. Memory is the most that this process held,
+disk the most that its folder of runs held (looked at ten times a second), times are those of the finished stages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import common
+
+from qalign.pipeline import needed
+from qalign.placement import Placement
+from qalign.stage_record import read_record
+from qalign.systems import SCALES, SYSTEMS, Study, costs, trial
+from qalign.systems.comparison import compare, scores_of
+from qalign.systems.machines import launch_of, machine_of
+from qalign.systems.settings import parse_settings
+
+TOKENS, EVERY = 1024, 5.0
+"""Tokens at once, and seconds between checkpoints."""
+SMALL = ("data.problems_per_language=10", "generation.max_new_tokens=60")
+OF_20M = (
+    "tiny.hidden_size=256", "tiny.intermediate_size=688", "tiny.layers=6", "tiny.heads=8", "tiny.vocabulary=32000", "tiny.tied=false",
+)  # fmt: skip
+CONFIGURATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "world": ("the world's base", "world", ("response-alignment.max_steps=300",)),
+    "20m": ("20M, full", "tiny", (*OF_20M, "response-alignment.max_steps=60")),
+    "adapter": ("1M, an adapter", "tiny", ("training.adapter=on", "response-alignment.max_steps=300")),
+}
+"""In words, the base, and its settings."""
+MIB = 2**20
+
+
+def planned(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured:
+    """What the plan of a run says."""
+    study = Study(base, SCALES["toy"], runs, settings=parse_settings([*SMALL, *settings], SYSTEMS))
+    placement = Placement(runs=runs, device="cpu", tokens_per_micro_batch=TOKENS, seconds_per_checkpoint=EVERY)
+    waiting = needed(scores_of(compare(study, ["monoreason"])), runs)
+    machine = machine_of(placement, None, None, None)
+    launch = launch_of(placement, machine.devices)
+    found = trial.measured(costs.costs(waiting, runs, machine, launch, placement), runs, placement)
+    left, most = costs.disk(found, runs)
+    return {
+        "memory": max(cost.fit.bytes for cost in found if cost.fit) / MIB,
+        "disk_peak": most / MIB,
+        "disk_left": left / MIB,
+        "training": sum(cost.seconds or 0.0 for cost in found if cost.stage.name.startswith("train-")),
+        "answers": sum(cost.seconds or 0.0 for cost in found if cost.stage.name.startswith("generate-")),
+    }
+
+
+def run(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured:
+    """What the run takes."""
+    words = [word for setting in (*SMALL, *settings) for word in ("--set", setting)]
+    words += ["--tokens-per-micro-batch", str(TOKENS), "--seconds-per-checkpoint", str(EVERY), "--tracker", "none"]
+    command = [sys.executable, "-m", "qalign", "run", "monoreason", "--base", base, "--scale", "toy", "--device", "cpu"]
+    process = subprocess.Popen([*command, *words, "--runs", str(runs), "--quiet"], stdout=subprocess.DEVNULL)
+    most, ended = 0.0, threading.Event()
+
+    def look() -> None:
+        nonlocal most
+        while not ended.is_set():
+            most = max(most, size(runs / "stages"))
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    _, status, used = os.wait4(process.pid, 0)
+    ended.set()
+    watcher.join()
+    if status:
+        raise SystemExit(f"the run of {base} failed; its message stands above")
+    seconds = {
+        path.name: read_record(path).seconds for path in (runs / "stages").iterdir() if (path / "stage.json").is_file()
+    }
+    return {
+        "memory": used.ru_maxrss / 2**10,
+        "disk_peak": most / MIB,
+        "disk_left": size(runs / "stages") / MIB,
+        "training": sum(taken for name, taken in seconds.items() if name.startswith("train-")),
+        "answers": sum(taken for name, taken in seconds.items() if name.startswith("generate-")),
+    }
+
+
+def size(folder: Path) -> float:
+    """The bytes of all files in a folder, some of which may just be going."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue
+    return float(total)
+
+
+def main() -> None:
+    """Plans, runs, prints, and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
+    parser.add_argument("--only", choices=list(CONFIGURATIONS), help="one of the configurations")
+    options = parser.parse_args()
+    rows: dict[str, dict[str, common.Measured]] = {}
+    for name in [options.only] if options.only else CONFIGURATIONS:
+        _, base, settings = CONFIGURATIONS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            predicted = planned(base, settings, Path(folder) / "runs")
+            rows[name] = {"planned": predicted, "measured": run(base, settings, Path(folder) / "runs")}
+        print(name, rows[name], flush=True)
+    if options.no_publish:
+        print(table(rows))
+    else:
+        common.publish("plan", {"rows": rows}, table(rows))
+
+
+def table(rows: dict[str, dict[str, common.Measured]]) -> str:
+    """Planned and measured side by side."""
+    units = {"memory": "MiB", "disk_peak": "MiB", "disk_left": "MiB", "training": "s", "answers": "s"}
+    lines = []
+    for name, sides in rows.items():
+        for side in ("planned", "measured"):
+            figures = [f"{sides[side][key]:,.0f} {unit}" for key, unit in units.items()]
+            lines.append([f"{CONFIGURATIONS[name][0]}, {side}", *figures])
+        ratios = [f"{sides['planned'][key] / sides['measured'][key]:.2f}" for key in units]
+        lines.append(["planned / measured", *ratios])
+    return common.table(["", "memory", "disk at the peak", "disk that stays", "training", "answers"], lines)
+
+
+if __name__ == "__main__":
+    main()
