@@ -32,7 +32,8 @@ TOKENS, EVERY = 1024, 5.0
 """Tokens at once, and seconds between checkpoints."""
 SMALL = ("data.problems_per_language=10", "generation.max_new_tokens=60")
 OF_20M = (
-    "tiny.hidden_size=256", "tiny.intermediate_size=688", "tiny.layers=6", "tiny.heads=8", "tiny.vocabulary=32000", "tiny.tied=false",
+    "tiny.hidden_size=256", "tiny.intermediate_size=688", "tiny.layers=6", "tiny.heads=8", "tiny.vocabulary=32000",
+    "tiny.tied=false",
 )  # fmt: skip
 CONFIGURATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "world": ("the world's base", "world", ("response-alignment.max_steps=300",)),

@@ -106,10 +106,10 @@ def _of_parts(
     examples: Stage, base: Stage, folder: Path | None, runs: Path, config: TrainingConfig, reads: bool
 ) -> Amount | None:
     """The sum over the corpora of a mixture that has not been made yet."""
-    task, limit = examples.config["task"], examples.config["examples_per_language"]
+    limit = examples.config["examples_per_language"]
     counts, tokens, supervised, total = Counter[str](), 0.0, 0.0, 0.0
     for name, corpus in examples.inputs.items():
-        held = _held(corpus, task, runs, base, folder, config, reads)
+        held = _held(corpus, examples, runs, base, folder, config, reads)
         if held is None:
             return None
         by_language, length = held
@@ -132,11 +132,11 @@ class _Mean:
 
 
 def _held(
-    corpus: Stage, task: str, runs: Path, base: Stage, folder: Path | None, config: TrainingConfig, reads: bool
+    corpus: Stage, examples: Stage, runs: Path, base: Stage, folder: Path | None, config: TrainingConfig, reads: bool
 ) -> tuple[Mapping[str, int], Mapping[str, _Mean]] | None:
     """The records of a corpus by language, and what an example of each language has on average; None if nobody knows."""
     source = corpus.local.get("source")
-    name = corpus.config["source"]["corpus"]
+    name, task = corpus.config["source"]["corpus"], examples.config["task"]
     known, done = LENGTHS.get((name, task)), status(corpus, runs) == "done"
     if known is not None and (done or published(corpus)):
         counts = corpus_counts(corpus.folder(runs))["kept"] if done else published(corpus)
@@ -148,11 +148,11 @@ def _held(
     if not isinstance(source, Source) or not (done or (reads and source.kind == "files")):
         return None
     try:
-        examples = list(_own_examples(corpus, source, task, runs))
+        made = list(_own_examples(corpus, source, examples, runs))
     except QAlignError:  # listed with what is known to fail
         return None
-    counts = Counter(example.language for example in examples)
-    return counts, _means(examples, base, folder, config)
+    counts = Counter(example.language for example in made)
+    return counts, _means(made, base, folder, config)
 
 
 def published(corpus: Stage) -> dict[str, int]:
@@ -162,8 +162,10 @@ def published(corpus: Stage) -> dict[str, int]:
     return {code: found[code] for code in corpus.config["languages"] if code in found}
 
 
-def _own_examples(corpus: Stage, source: Source, task: str, runs: Path) -> Iterable[Example]:
-    rows = {code: language_from(row, code) for code, row in corpus.config["languages"].items()}
+def _own_examples(corpus: Stage, source: Source, examples: Stage, runs: Path) -> Iterable[Example]:
+    """The examples that a mixture makes of a user's own files, which are read where their stage is not done."""
+    task, named = examples.config["task"], {**corpus.config["languages"], **examples.config["languages"]}
+    rows = {code: language_from(row, code) for code, row in named.items()}
     if status(corpus, runs) == "done":
         return examples_in(task, corpus.folder(runs) / RECORDS, rows)
     return examples_of(task, _records(source, canonical(corpus.config)), rows)

@@ -1,0 +1,224 @@
+"""`plan` says whether a run fits, how long it takes and how much disk: for this machine, and for one that is described."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from own_data import OwnData, write
+from qalign.cli import app
+from qalign.errors import SettingError
+from qalign.placement import Placement
+from qalign.systems import trial
+from qalign.systems.known import BASES, DEVICES, device_named, device_with
+from qalign.systems.machines import Launch, launch_of, machine_of
+from qalign.systems.plans import duration
+from qalign.training.config import Adapter, TrainingConfig
+from qalign.training.memory import Shape
+
+LLAMA = ["--base", "meta-llama/Llama-2-7b-hf"]
+FSDP = f"accelerate launch --config_file {Path(__file__).parents[2] / 'examples' / 'fsdp2.yaml'}"
+EIGHT = ["--devices", "8", "--device-memory", "80"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def figure(self, name: str) -> str:
+        """The estimate in the row of that name."""
+        (found,) = re.findall(rf"^{re.escape(name)}  +(.+?) *$", self.out, re.MULTILINE)
+        return str(found)
+
+
+def plan(runs: Path, *words: str | Path) -> Answer:
+    result = CliRunner().invoke(
+        app, ["plan", "qalign-mono", *map(str, words), "--runs", str(runs)], catch_exceptions=False
+    )
+    return Answer(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+# --- another machine, without the hub -------------------------------------------------------------------------------
+
+
+def test_7b_on_eight_devices_does_not_fit_whole_and_the_ways_on_are_named(tmp_path: Path) -> None:
+    answer = plan(tmp_path / "runs", *LLAMA, *EIGHT)
+    assert answer.status == 0 and answer.figure("fits the device") == "no"
+    assert "Does not fit 80 GB: needs 101 GiB, and 74 can be used." in answer.out
+    assert "- FSDP over 8 devices: --launcher" in answer.out
+    for setting in ("training.optimizer=adamw8bit", "training.adapter=on"):
+        assert f"--set {setting}" in answer.out
+    assert answer.out.count("hub cannot be reached") == 1, "one line for all that is out of reach"
+    assert not (tmp_path / "runs").exists(), "no commit is recorded that nobody knows"
+
+
+def test_7b_in_shards_fits_and_has_a_time_and_a_disk(tmp_path: Path) -> None:
+    answer = plan(tmp_path / "runs", *LLAMA, *EIGHT, "--launcher", FSDP)
+    assert answer.figure("fits the device") == "yes"
+    assert "8 processes, the model in FSDP shards over 8." in answer.out
+    assert answer.figure("training time") == "57 min" or answer.figure("training time") == "56 min"
+    peak, stays = (float(answer.figure(name).removesuffix(" GiB")) for name in ("disk at the peak", "disk that stays"))
+    parameters = BASES["meta-llama/Llama-2-7b-hf"].parameters
+    assert peak == pytest.approx((36 + 2) * parameters / 2**30, rel=0.02), "three checkpoints, and the first model"
+    assert stays == pytest.approx(2 * 2 * parameters / 2**30, rel=0.05), "two models in bfloat16"
+    assert answer.figure("fetch meta-llama/Llama-2-7b-hf") == "12.6 GiB"
+
+
+@pytest.mark.parametrize("way", [["--set", "training.adapter=on"], ["--set", "training.optimizer=adamw8bit"]])
+def test_the_other_ways_on_fit(tmp_path: Path, way: list[str]) -> None:
+    assert plan(tmp_path, *LLAMA, *EIGHT, *way).figure("fits the device") == "yes"
+
+
+def test_checkpoints_that_are_not_written_take_no_disk(tmp_path: Path) -> None:
+    answer = plan(tmp_path, *LLAMA, *EIGHT, "--launcher", FSDP, "--seconds-per-checkpoint", "inf")
+    assert float(answer.figure("disk at the peak").removesuffix(" GiB")) < 30
+
+
+def test_an_unknown_base_is_unknown(tmp_path: Path) -> None:
+    answer = plan(tmp_path, "--base", "owner/nobody-knows", *EIGHT)
+    assert answer.status == 0
+    for name in ("fits the device", "training time", "fetch owner/nobody-knows"):
+        assert answer.figure(name) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--devices", "8"], "--devices needs the memory of one: give --device-memory GB"),
+        (["--device-kind", "abacus"], "no device 'abacus' is known here"),
+        (["--measure", "--device-memory", "80"], "--measure is for this machine"),
+        (
+            ["--launcher", "accelerate launch --config_file nowhere.yaml"],
+            "accelerate's config nowhere.yaml cannot be read",
+        ),
+    ],
+)
+def test_what_cannot_be_planned_for_is_refused(tmp_path: Path, words: list[str], says: str) -> None:
+    answer = plan(tmp_path, "--base", "tiny", *words)
+    assert answer.status == 2 and says in answer.err and len(answer.err.splitlines()) == 1
+
+
+# --- launches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("launcher", "expected"),
+    [
+        (FSDP, Launch(8, 8)),
+        (f"{FSDP} --num_processes=16", Launch(16, 16)),
+        ("srun torchrun --nnodes 2 --nproc-per-node=4", Launch(8)),
+        ("srun torchrun --nproc_per_node auto", Launch(3)),
+        ("", Launch(3)),
+    ],
+)
+def test_a_launcher_is_read(launcher: str, expected: Launch) -> None:
+    assert launch_of(Placement(launcher=launcher), 3) == expected
+
+
+def test_hybrid_shards_and_gathered_weights_are_read(tmp_path: Path) -> None:
+    config = {
+        "distributed_type": "FSDP", "num_processes": 16, "fsdp_config": {"fsdp_reshard_after_forward": False},
+        "parallelism_config": {"parallelism_config_dp_shard_size": 8},
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
+    launcher = f"accelerate launch --config_file {tmp_path / 'config.yaml'}"
+    assert launch_of(Placement(launcher=launcher), 1) == Launch(16, 8, gathers=False)
+    (tmp_path / "config.yaml").write_text("- no settings", encoding="utf-8")
+    with pytest.raises(SettingError, match="holds no settings"):
+        launch_of(Placement(launcher=launcher), 1)
+
+
+def test_devices_are_known_by_name_and_by_memory() -> None:
+    assert device_named("NVIDIA H100 80GB HBM3") is DEVICES[1] is device_with(80)
+    assert device_with(141) is DEVICES[0] and device_with(33) is None
+    machine = machine_of(Placement(), 2, None, "h200")
+    assert (machine.devices, machine.name, machine.kind) == (2, "H200", DEVICES[0])
+
+
+# --- this machine ---------------------------------------------------------------------------------------------------
+
+
+def test_own_files_are_read(own_data: OwnData, tmp_path: Path) -> None:
+    words = [
+        "--base",
+        "tiny",
+        "--scale",
+        "sample",
+        "--languages",
+        "de,sw",
+        "--test-languages",
+        "de,en",
+        "--device",
+        "cpu",
+    ]
+    words += ["--set", "training.too_long=drop"]
+    given = own_data.options("questions", "english", "multilingual", "test")
+    answer = plan(tmp_path / "runs", *words, *given)
+    assert answer.figure("fits the device") == "yes"
+    rows = [
+        re.split(r"  +", line.strip()) for line in answer.out.splitlines() if re.match(r"(question|response)-al", line)
+    ]
+    assert [bool(re.fullmatch(r"~[\d,]+", row[1])) for row in rows] == [True, True], (
+        "tokens are known before anything runs"
+    )
+    write(tmp_path / "broken.jsonl", [{"question": "How many?"}])
+    broken = plan(tmp_path / "runs", *words, *given, "--english", tmp_path / "broken.jsonl")
+    assert broken.status == 0 and "A run would be refused" in broken.out and "broken.jsonl" in broken.out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_tokens_count_all_epochs(own_data: OwnData, tmp_path: Path) -> None:
+    words = ["--base", "tiny", "--scale", "sample", "--languages", "de,sw", "--test-languages", "de,en"]
+    words += [str(word) for word in own_data.options("questions", "english", "multilingual", "test")]
+
+    def tokens(*more: str) -> list[int]:
+        out = plan(tmp_path, *words, *more).out
+        return [
+            int(text.replace(",", ""))
+            for text in re.findall(r"^(?:question|response)-\S+ +~([\d,]+)", out, re.MULTILINE)
+        ]
+
+    once, thrice = tokens("--set", "training.epochs=1"), tokens("--set", "training.epochs=3")
+    assert len(once) == 2 and thrice == pytest.approx([3 * count for count in once], abs=3)
+    assert tokens("--set", "training.max_steps=1", "--set", "training.epochs=3") == once, "one step is one epoch here"
+
+
+def test_the_embedded_world_is_planned_for_without_making_it(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["plan", "monoreason", "--base", "world", "--scale", "toy", "--runs", str(tmp_path)]
+    )
+    answer = Answer(result.exit_code, result.stdout, result.stderr)
+    assert answer.figure("fits the device") == "yes" and answer.figure("training time") == "unknown"
+    assert "--measure takes some steps to find it" in answer.out
+
+
+@pytest.mark.slow
+def test_steps_are_measured() -> None:
+    shape = Shape(32, 64, 1, 400)
+    config = TrainingConfig(precision="float32", global_batch_size=4, adapter=Adapter(rank=2))
+    placement = Placement(device="cpu", tokens_per_micro_batch=256)
+    rates = trial.measure(trial.Trial(None, shape, config, placement, 60, 0.4))
+    assert rates.training > 0 and rates.generation is None and 2**27 < rates.bytes < 2**32
+
+
+def test_durations_are_words() -> None:
+    assert [duration(seconds) for seconds in (None, 0.2, 59, 61, 5400, 5e4, 3e5)] == [
+        "unknown", "1 s", "59 s", "1 min", "1.5 h", "13.9 h", "3.5 days",
+    ]  # fmt: skip
