@@ -73,6 +73,7 @@ NOT_HERE = {
     "qalign world base DIR": "trains for an hour",
     "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",
     f"qalign plan qalign-mono monoreason --base {LLAMA} --devices 8 --device-memory 80": "asks the hub",
+    "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --measure": "asks the hub",
     f"qalign run qalign-mono monoreason --base {LLAMA}": "the hub, GPUs, hours",
     f"qalign run qalign-mono monoreason --base {LLAMA} --set generation.backend=vllm": "the hub, GPUs, hours",
     "qalign run qalign-mono --base meta-llama/Llama-2-7b-hf --limit 2 --runs trial --set training.max_steps=5 "
@@ -110,7 +111,6 @@ NOT_HERE = {
 WORKED_EXAMPLES = (
     "python examples/own_languages.py mine",
     "qalign check mine/multilingual --role multilingual --languages en,vi,id --language-file mine/languages.toml",
-    "qalign doctor",
     "qalign eval world --test mine/test --test-languages en,vi --language-file mine/languages.toml --limit 5",
     "qalign plan qalign-mono --base tiny --questions mine/questions --english mine/english.jsonl --test mine/test "
     "--languages vi,id --language-file mine/languages.toml",
