@@ -515,6 +515,6 @@ def test_a_script_with_half_a_surrogate_pair_can_be_measured(tmp_path: Path) -> 
     for said in (1, 0):
         result = CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False)
         assert result.exit_code == 0, result.output
-        assert result.stderr.count("1 answers held half of a surrogate pair") == said
+        assert result.stderr.count("1 answer held half of a surrogate pair") == said
     (results,) = tmp_path.glob("runs/results/*/results.json")
     assert json.loads(results.read_text())["systems"]["model"]["own"]["th"]["correct"] == 1

@@ -100,7 +100,7 @@ def server() -> Iterator[str]:
         ("{}/broken", "missing", "status 503"),
         ("{}/slow", "missing", "3 seconds"),
         ("http://127.0.0.1:1", "missing", "refused"),
-        ("file:///etc/passwd", "missing", "no web address"),
+        ("file:///etc/passwd", "missing", "not a web address"),
     ],
 )
 def test_the_hub_is_asked_once_and_not_for_long(
