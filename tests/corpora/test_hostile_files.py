@@ -70,7 +70,7 @@ BROKEN = [
     ("de.csv", 'question,answer\n"Wie viele?,7\nWann?,8\n', ("line 2 is no CSV",)),
     ("de.csv", "question,answer\rWie viele?,7\r", ("line 1 is no CSV", "carriage return")),
     ("de.csv", "", ("is empty",)),
-    ("de.jsonl", gzip.compress(QUESTION.encode()), ("is gzip: let its name end in .gz",)),
+    ("de.jsonl", gzip.compress(QUESTION.encode(), mtime=0), ("is gzip: let its name end in .gz",)),
     ("de.csv", b"PK\x03\x04\x14\x00\x00\x00", ("a zip archive or an Excel file",)),
     ("de.csv", b"PAR1\x15\x04", ("is Parquet: let its name end in .parquet",)),
 ]  # fmt: skip

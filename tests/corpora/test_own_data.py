@@ -174,7 +174,7 @@ GOOD = '{"question": "Wie viele?", "question_en": "How many?"}\n'
         ("de.jsonl", GOOD.encode() + b'{"question": "f\xfcnf"}\n', " line 2 is not UTF-8"),
         ("de.jsonl", "", " is empty: it holds no row"),
         ("de.jsonl.gz", b"no gzip", " cannot be read after line 0: Not a gzipped file"),
-        ("de.jsonl.gz", gzip.compress(GOOD.encode() * 999)[:-20], " cannot be read after line "),
+        ("de.jsonl.gz", gzip.compress(GOOD.encode() * 999, mtime=0)[:-20], " cannot be read after line "),
         ("de.csv", "question,question_en\n", " is empty: it holds no row"),
         ("de.csv", "question,question\na,b\n", " line 1 names a column twice"),
         ("de.csv", 'question,question_en\n"a\nb",c\nd,e,f\n', " line 4 has 3 cells, the header has 2"),

@@ -126,16 +126,16 @@ FILE_FAULTS: dict[str, tuple[Bytes, bool | None]] = {
 
 GZIP_FAULTS: dict[str, tuple[Bytes, bool | None]] = {
     "plain-under-gz-name": (lambda b: b, False),
-    "cut": (lambda b: gzip.compress(b)[:-9], False),
-    "cut-to-the-header": (lambda b: gzip.compress(b)[:10], False),
+    "cut": (lambda b: gzip.compress(b, mtime=0)[:-9], False),
+    "cut-to-the-header": (lambda b: gzip.compress(b, mtime=0)[:10], False),
     "empty": (lambda b: b"", False),
-    "wrong-check-sum": (lambda b: gzip.compress(b)[:-8] + b"\0" * 8, False),
-    "bit-in-the-middle": (lambda b: (z := gzip.compress(b))[: len(z) // 2] + bytes((z[len(z) // 2] ^ 16,)) + z[len(z) // 2 + 1 :], False),
-    "garbage-behind": (lambda b: gzip.compress(b) + b"garbage", False),
-    "nul-behind": (lambda b: gzip.compress(b) + b"\0" * 64, True),
-    "two-members": (lambda b: gzip.compress(b[: len(b) // 2]) + gzip.compress(b[len(b) // 2 :]), True),
-    "twice": (lambda b: gzip.compress(gzip.compress(b)), False),
-    "wrong-method": (lambda b: (z := gzip.compress(b))[:2] + b"\x07" + z[3:], False),
+    "wrong-check-sum": (lambda b: gzip.compress(b, mtime=0)[:-8] + b"\0" * 8, False),
+    "bit-in-the-middle": (lambda b: (z := gzip.compress(b, mtime=0))[: len(z) // 2] + bytes((z[len(z) // 2] ^ 16,)) + z[len(z) // 2 + 1 :], False),
+    "garbage-behind": (lambda b: gzip.compress(b, mtime=0) + b"garbage", False),
+    "nul-behind": (lambda b: gzip.compress(b, mtime=0) + b"\0" * 64, True),
+    "two-members": (lambda b: gzip.compress(b[: len(b) // 2], mtime=0) + gzip.compress(b[len(b) // 2 :], mtime=0), True),
+    "twice": (lambda b: gzip.compress(gzip.compress(b, mtime=0)), False),
+    "wrong-method": (lambda b: (z := gzip.compress(b, mtime=0))[:2] + b"\x07" + z[3:], False),
 }  # fmt: skip
 
 
