@@ -145,7 +145,7 @@ def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) 
     start()
     backend = open_backend(tmp_path, DECODING, placed(port))
     assert [c.key for c in backend.generate([Request("k", "fine")])] == ["k"]
-    with pytest.raises(ModelError, match="no finished answer"):
+    with pytest.raises(ModelError, match="not a finished answer"):
         list(backend.generate([Request("k", "broken")]))
 
 
