@@ -66,11 +66,13 @@ def outcome_of(folder: Path) -> dict[str, str]:
 
 
 def _without_provenance(path: Path) -> bytes:
-    """A file without date, command and folders, which differ from run to run."""
+    """A file without date, command and folders (of models, of judgements), which differ from run to run."""
     content = path.read_bytes()
     if path.name == "results.json":
         values = json.loads(content)
-        return json.dumps({name: value for name, value in values.items() if name not in ("made", "models")}).encode()
+        return json.dumps(
+            {name: value for name, value in values.items() if name not in ("made", "models", "judgements")}
+        ).encode()
     if path.name == "results.md":
         return min(
             (content.partition(f"**{title}**".encode())[0] for title in ("Models", "How this was made")), key=len
