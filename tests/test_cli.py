@@ -45,8 +45,9 @@ class Answer:
 
 
 def qalign(*words: str | Path) -> Answer:
-    """The command in this process."""
-    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    """The command in this process, with wide lines."""
+    words_given = [str(word) for word in words]
+    result = CliRunner().invoke(app, words_given, catch_exceptions=False, env={"COLUMNS": "200"})
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 

@@ -264,7 +264,7 @@ def small_run(data: OwnData, runs: Path) -> list[str | Path]:
     settings = ("data.problems_per_language=1", "generation.max_new_tokens=4")
     return [
         "--scale", "sample", "--device", "cpu", "--quiet", "--tracker", "none", "--runs", runs, "--test", data.test,
-        "--test-languages", "en", "--english", data.english, *(word for text in settings for word in ("--set", text)),
+        "--test-languages", "en", *(word for text in settings for word in ("--set", text)),
     ]  # fmt: skip
 
 
@@ -290,9 +290,16 @@ def test_a_model_is_measured_trained_from_and_adopted(hub: FakeHub, small_model:
     assert recorded(hub) == {"model:owner/small@v1": commit}
     # By its commit, without any record; `run` and `adopt` too.
     shutil.rmtree(runs)
-    named = ["--base", f"owner/small@{commit}"]
+    named, english = ["--base", f"owner/small@{commit}"], ["--english", own_data.english]
     made = hub.qalign(
-        "run", "monoreason", "--set", "training.max_steps=1", *named, *small_run(own_data, runs), HF_HUB_OFFLINE="1"
+        "run",
+        "monoreason",
+        "--set",
+        "training.max_steps=1",
+        *named,
+        *english,
+        *small_run(own_data, runs),
+        HF_HUB_OFFLINE="1",
     )
     assert made.returncode == 0, made.stderr
     for stage in (runs / "stages").glob("train-*"):
@@ -304,6 +311,7 @@ def test_a_model_is_measured_trained_from_and_adopted(hub: FakeHub, small_model:
         "--set",
         "training.max_steps=1",
         *named,
+        *english,
         *small_run(own_data, runs),
         HF_HUB_OFFLINE="1",
     )
@@ -318,7 +326,10 @@ def test_what_is_said_of_models(hub: FakeHub, small_model: Path, own_data: OwnDa
     assert (made.returncode, made.stdout) == (2, "")
     said = "its conditions must be accepted at https://huggingface.co/owner/small; then log in with `hf auth login`"
     assert said in last_line(made.stderr)
-    for verb in (["eval", "owner/none"], ["adopt", "monoreason", "owner/none", "--base", "tiny"]):
+    for verb in (
+        ["eval", "owner/none"],
+        ["adopt", "monoreason", "owner/none", "--base", "tiny", "--english", own_data.english],
+    ):
         made = hub.qalign(*verb, *rest)
         assert made.returncode == 2
         assert re.fullmatch(
@@ -326,5 +337,5 @@ def test_what_is_said_of_models(hub: FakeHub, small_model: Path, own_data: OwnDa
             r"name, log in with `hf auth login` \(or set HF_TOKEN\), or give a folder",
             last_line(made.stderr),
         )
-    made = hub.qalign("plan", "monoreason", "--base", "owner/small@v9", *rest)
+    made = hub.qalign("plan", "monoreason", "--base", "owner/small@v9", "--english", own_data.english, *rest)
     assert "error: owner/small@v9: no commit of it is known, and the hub has no such revision" in made.stderr

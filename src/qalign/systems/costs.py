@@ -267,7 +267,7 @@ def problems(stage: Stage, runs: Path, reads: bool = True) -> int | None:
 def _answer_tokens(model: Stage, runs: Path, reads: bool) -> float:
     """The mean length of an answer: as a model was trained, else that of a published model."""
     amount = amounts.trained_on(model, runs, reads) if model.name.startswith("train-") else None
-    return amount.tokens * amount.supervised / amount.examples if amount else ANSWER_TOKENS
+    return amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
 
 
 def _generation(stage: Stage, runs: Path, machine: Machine, reads: bool) -> Cost:

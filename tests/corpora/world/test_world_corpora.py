@@ -159,7 +159,7 @@ def qalign(*words: str | Path) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("verb", "says"),
     [((), ["show", "write", "base"]), (("show",), ["--languages", "--corpus", "--count"]),
-     (("write",), ["--languages", "docs/data.md"]), (("base",), ["--runs", "--seed", "--processes"])],
+     (("write",), ["--languages", "JSONL"]), (("base",), ["--runs", "--seed", "--processes"])],
 )  # fmt: skip
 def test_help(verb: tuple[str, ...], says: list[str]) -> None:
     status, out, _ = qalign("world", *verb, "--help")
