@@ -141,7 +141,7 @@ def _held(
     if known is not None and (done or published(corpus)):
         counts = corpus_counts(corpus.folder(runs))["kept"] if done else published(corpus)
         tokens = known.tokens
-        if base.name == "base-tiny":
+        if base.name == "base-tiny" and CORPORA[name].world is None:  # of the world: as many as its base has
             tokens = known.utf8_bytes / TINY_BYTES_PER_TOKEN + PROMPT_TOKENS
         mean = _Mean(min(tokens, config.max_length), known.supervised, known.utf8_bytes)
         return counts, dict.fromkeys(counts, mean)

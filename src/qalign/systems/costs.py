@@ -40,7 +40,7 @@ RECORD_BYTES, PREDICTION_BYTES, METRIC_BYTES, TOKENIZER_BYTES = 75, 460, 200, 22
 """Of the files of stages: of a record next to its text, of an answer with its judgement, of a step, of a known token."""
 ANSWER_TOKENS, ANSWER_BYTES = 135, 3
 """The mean length of the answers of a published 7B model, and the bytes of a token of them."""
-LIBRARIES = 700 * 2**20
+LIBRARIES = 550 * 2**20
 """Bytes that Python, torch and transformers hold on a CPU before a model is there."""
 WITH_CHECKPOINTING = 4 / 3
 """Work with activation checkpointing over work without."""

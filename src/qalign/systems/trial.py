@@ -158,8 +158,8 @@ def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Pat
 
     model, config = _model(trial, torch.float32), trial.config
     data = _examples(trial, config.global_batch_size)
-    if prefix.share(model, max(data.lengths)) and min(data.prompt_tokens) > SHARED:
-        data.shared = SHARED
+    if data.common_prefix >= prefix.FEWEST and prefix.share(model, max(data.lengths)):
+        data.shared = data.common_prefix
     if config.adapter is not None:
         model = with_adapter(model, config.adapter)
     placement = settle(placement, accelerator, model, config, data.supervised_share, data.repeated_share)
@@ -262,12 +262,15 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
 
     draw, limit = np.random.default_rng(0), trial.config.max_length
     drawn = draw.normal(trial.tokens, SPREAD * trial.tokens, count)
-    lengths = np.clip(drawn * (trial.tokens / max(drawn.mean(), 1)), 4, limit).astype(np.int64)
+    shared = min(SHARED, max(1, int(trial.tokens / 2)))
+    lengths = np.clip(drawn * (trial.tokens / max(drawn.mean(), 1)), shared + 3, max(limit, shared + 3)).astype(
+        np.int64
+    )
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = draw.integers(3, trial.shape.vocabulary, int(starts[-1])).astype(np.int32)
-    prompts = np.clip(np.round((1 - trial.supervised) * lengths), 2, lengths - 1).astype(np.int32)
-    for start, prompt in zip(starts[:-1], prompts, strict=True):
-        ids[start : start + min(SHARED, int(prompt) - 1)] = 7
+    prompts = np.clip(np.round((1 - trial.supervised) * lengths), shared + 1, lengths - 1).astype(np.int32)
+    for start in starts[:-1]:
+        ids[start : start + shared] = 7
     return TokenizedExamples(ids, starts, prompts)
 
 
