@@ -15,23 +15,28 @@ DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation"
 ARGUMENTS, OTHER = "Arguments", "Other"
 
 
-class Verb(TyperCommand):
+class _NearestOption:
+    """A command that answers a mistyped option with the nearest one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the words of a command line."""
+        try:
+            words: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except Exception as error:
+            _say_nearest_option(error, ctx)
+            raise
+        return words
+
+
+class Verb(_NearestOption, TyperCommand):
     """A verb whose help shows its options in groups."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes arguments and options, each group under its title."""
         _write_groups(self.get_params(ctx), ctx, formatter)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the words of a command line; a mistyped option is answered with the nearest one."""
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            _say_nearest_option(error, ctx)
-            raise
 
-
-class Verbs(TyperGroup):
+class Verbs(_NearestOption, TyperGroup):
     """A group of verbs, which are listed by what they are for."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -45,14 +50,6 @@ class Verbs(TyperGroup):
         for title, rows in panels.items():
             with formatter.section(title):
                 formatter.write_dl(rows)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads the words before the verb."""
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            _say_nearest_option(error, ctx)
-            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb of a command line; a mistyped one is answered with the nearest one. `help VERB` is `VERB --help`."""
