@@ -240,8 +240,8 @@ def bad_gold(data: OwnData) -> None:
     ("spoil", "says", "failing"),
     [
         (not_json, ("english.jsonl line 4 is not valid JSON", "fix it"), "corpus-own-english"),
-        (wrong_column, ("english.jsonl line 1: unknown column 'qestion': did you mean 'question'?",), "corpus-own-english"),
-        (missing_column, ("english.jsonl line 1: the column 'answer' is missing",), "corpus-own-english"),
+        (wrong_column, ("english.jsonl line 1: no column 'question' (found: ", "rename 'qestion'"), "corpus-own-english"),
+        (missing_column, ("english.jsonl line 1: no column 'answer' (found: ",), "corpus-own-english"),
         (empty_file, ("english.jsonl is empty", "give a file with one row for each text"), None),
         (empty_text, ("english.jsonl line 2: 'question' is empty", "drop_invalid"), "corpus-own-english"),
         (not_utf8, ("english.jsonl line 7 is not UTF-8", "save the file as UTF-8"), "corpus-own-english"),
@@ -446,7 +446,7 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
         qalign("score", file, "--benchmark", "mgms"), nowhere, "unknown benchmark 'mgms': did you mean 'mgsm'?"
     )
     for spoiled, says in (
-        ({"response": None}, "line 1: no text in 'response' (or 'text')"),
+        ({"response": None}, "line 1: no text in 'response'"),
         ({"gold": None}, "line 1: no 'gold'"),
         ({"gold": "many"}, "many"),
         ({"language": "xx"}, "unknown language 'xx'"),
@@ -461,7 +461,7 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
         qalign("check", own_data.english, "--role", "englsh"), nowhere, "unknown role 'englsh': did you mean 'english'?"
     )
     assert_refused(
-        qalign("check", own_data.english, "--role", "general", "--languages", "de"), nowhere, "unknown column"
+        qalign("check", own_data.english, "--role", "general", "--languages", "de"), nowhere, "no column 'text'"
     )
 
 
@@ -848,7 +848,7 @@ def test_score_a_file_against_a_benchmark(own_data: OwnData, tmp_path: Path, mon
     assert table_row(answer.out, "de")[1] == "4"
     assert "A subset is scored: 4 of 6 in de." in " ".join(answer.out.split())
     answer = qalign("score", write(tmp_path / "p.jsonl", [*rows, {"id": "99", "text": "5"}]), *words)
-    assert_refused(answer, tmp_path / "runs", "line 7: no problem 99 in de of the benchmark")
+    assert_refused(answer, tmp_path / "runs", "line 7: no problem 99 in de of the test set")
 
 
 @pytest.mark.real_data

@@ -51,7 +51,7 @@ def test_ids_join_in_any_order_and_a_subset_says_its_size() -> None:
     status, said = score(rows, *OWN)
     assert status == 0, said
     assert " de 3 66.7 ± " in said
-    assert "A subset is scored: 3 of 6 in de." in said
+    assert "Joined by id: 3 of 3 rows. A subset is scored: 3 of 6 in de." in said
 
 
 def test_ids_that_do_not_match_are_an_error_that_says_what_would(place: Path) -> None:
@@ -63,6 +63,7 @@ def test_ids_that_do_not_match_are_an_error_that_says_what_would(place: Path) ->
         status, said = score(rows, *OWN, "--join", join)
         assert status == 0, said
         assert " de 6 100.0 " in said
+        assert f"Joined by {join}: 6 of 6 rows." in said
         assert "subset" not in said
 
 
@@ -70,11 +71,13 @@ def test_rows_without_a_problem_are_counted_where_that_was_asked_for() -> None:
     rows = [answer(n, id=f"p{n}") for n in range(PROBLEMS)] + [answer(0, id="other")]
     status, said = score(rows, *OWN)
     assert status == 2
-    assert "line 7: no problem other in de of the benchmark; 1 of 7 rows have none" in said
+    assert "line 7: no problem other in de of the test set; 1 of 7 rows have none" in said
     status, said = score(rows, *OWN, "--join", "id")
     assert status == 0, said
     assert " de 6 100.0 " in said
-    assert "Left out, without a problem by id: 1 row, the first answers.jsonl line 7." in said
+    assert (
+        "Joined by id: 6 of 7 rows. Left out, without a problem by id: 1 row, the first answers.jsonl line 7." in said
+    )
 
 
 def test_the_order_is_that_of_each_language(place: Path) -> None:
@@ -105,7 +108,7 @@ def test_a_question_tells_its_problem_and_its_language(place: Path) -> None:
     status, said = score([*english, english[0]], *OWN, "--join", "question")
     assert status == 2 and "stands twice" in said
     status, said = score([answer(0)], *OWN, "--join", "question")
-    assert status == 2 and "no 'question'" in said
+    assert status == 2 and "no column 'question' (found: language, response)" in said
 
 
 @pytest.mark.parametrize(
@@ -130,9 +133,77 @@ def test_what_cannot_be_joined_is_said(words: tuple[str, ...], says: str) -> Non
 def test_no_other_join(place: Path) -> None:
     status, said = score([{"response": "5", "id": "1"}], *OWN)
     assert status == 2
-    assert "no 'language'" in said
+    assert "no column 'language' (found: response, id)" in said
     status, said = score([{"response": "5", "id": "1"}], *OWN, "--language", "de")
     assert status == 2 and "--join order would match 1 of 1 rows" in said
     rows = [answer(0, question="Other?")]
     status, said = score(rows, *OWN, "--join", "question")
     assert status == 2 and "no row of answers.jsonl belongs to a problem by question; --join order would match" in said
+
+
+def of_file(name: str, text: str, *words: str) -> tuple[int, str]:
+    """The status, and what was printed with single spaces, of a file of answers."""
+    Path(name).write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["score", name, *words], catch_exceptions=False)
+    return result.exit_code, " ".join((result.stdout or result.stderr).split())
+
+
+def test_answers_without_gold_answers_name_the_way_on() -> None:
+    status, said = of_file("a b.csv", "id,language,response\n1,de,Es sind 5.\n")
+    assert status == 2
+    assert "a b.csv line 1 (the header): no column 'gold' (found: id, language, response); add it, or take" in said
+    assert "qalign score 'a b.csv' --test MY-TEST.csv (or --benchmark NAME)" in said
+    status, said = of_file("p.csv", "id,language,response,gold\n1,de,5,5\n2,de,5,\n")
+    assert status == 2
+    assert "p.csv line 3: no 'gold' in this row; fill it in, or take gold answers from a test set" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("p.csv", "id,respnse,gold\n1,5,5\n", "p.csv line 1 (the header): no column 'response' (found: id, respnse, gold); "
+         "rename 'respnse' to 'response'"),
+        ("p.csv", "ID,response,gold,language\n1,5,5,de\n2,5,5,en\n", "line 1 (the header): no column 'id' (found: ID, "),
+        ("p.jsonl", '{"id": 1, "response": "5", "target": 5}\n', "line 1: no column 'gold' (found: id, response, target); "
+         "rename 'target' to 'gold', or take"),
+        ("p.csv", "id,text,output,gold\n1,a,5,5\n", "p.csv line 1 (the header): text and output may each hold the answer"),
+        ("p.csv", "id,response,gold\n1,5,5\n,,\n", "p.csv line 3 is empty: remove the line"),
+        ("p.jsonl", '{"id": 1, "response": 5, "gold": 5}\n', "p.jsonl line 1: no text in 'response', which is 5; write it as"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_missing_is_named_with_the_one_to_rename(name: str, text: str, says: str) -> None:
+    language = () if "language" in text else ("--language", "de")
+    status, said = of_file(name, text, *language)
+    assert status == 2
+    assert says in said
+
+
+def test_columns_of_other_tools_hold_answers_and_ids_are_not_needed_in_one_language() -> None:
+    for column in ("prediction", "output", "completion", "text"):
+        status, said = of_file("p.csv", f"{column},gold\n5,5\n,5\n", "--language", "de")
+        assert status == 0, said
+        assert " de 2 50.0 ± " in said and f"Answers were read from the column {column}." in said
+        assert said.count(" 50.0 ± ") == 2, "one row, with a figure for each rule"
+    assert "Paper rule: the last number" in said
+    status, said = of_file("p.csv", "response,gold,prediction\n5,5,7\n", "--language", "de")
+    assert status == 0 and " de 1 100.0 " in said and "Columns not used: prediction." in said
+    status, said = of_file("p.csv", "response,gold,language\n5,5,de\n5,5,en\n")
+    assert status == 2 and "no column 'id'" in said, "ids tell which problems are the same"
+
+
+def test_a_test_set_may_call_its_numbers_gold() -> None:
+    Path("t.csv").write_text("id,question,gold\n1,Wie viele?,5\n2,Wie alt?,7\n")
+    words = ("--language", "de", "--test", "t.csv")
+    status, said = of_file("p.csv", "id,response\n1,5\n2,5\n", *words)
+    assert status == 0, said
+    assert " de 2 50.0 ± " in said
+    Path("t.csv").write_text("id,question,gold,answer\n1,Wie viele?,5,Es sind 5. #### 5\n")
+    status, said = of_file("p.csv", "id,response\n1,5\n", *words)
+    assert status == 0 and " de 1 100.0 " in said, "next to it an answer is a worked one"
+    Path("t.csv").write_text("id,question,target\n1,Wie viele?,5\n")
+    status, said = of_file("p.csv", "id,response\n1,5\n", *words)
+    assert status == 2
+    assert (
+        "t.csv line 1 (the header): no column 'answer' (found: id, question, target); rename 'target' to 'answer'"
+        in said
+    )

@@ -178,7 +178,7 @@ def test_a_question_that_shows_something_is_not(text: str) -> None:
 def test_a_language_that_is_null_is_the_one_that_is_given(tmp_path: Path, load: Load, value: str) -> None:
     path = written(tmp_path / "answers.jsonl", f'{{"id": 1, "response": "7", "gold": 7, "language": {value}}}\n')
     assert [(one.language, one.outcome) for one in score(path)] == [("en", "correct")]
-    with pytest.raises(DataError, match=r"line 1: no 'language'; add the column, or give --language"):
+    with pytest.raises(DataError, match=r"line 1: no 'language' in this row; fill it in, or give --language"):
         score(path, None)
     path = written(tmp_path / "de.jsonl", f'{{"question": "Wie viele?", "answer": 7, "language": {value}}}\n')
     for given in (path, tmp_path):

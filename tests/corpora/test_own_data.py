@@ -183,8 +183,16 @@ GOOD = '{"question": "Wie viele?", "question_en": "How many?"}\n'
         ("de.parquet", "no parquet", " cannot be read after row 0: "),
         ("de.txt", "x\n", " is of no known kind: it must end in one of .jsonl, .jsonl.gz"),
         ("de.jsonl", '{"question": "Wie?", "questoin_en": "How?"}\n',
-         " line 1: unknown column 'questoin_en': did you mean 'question_en'?"),
-        ("de.jsonl", GOOD + '{"question": "Wie?"}\n', " line 2: the column 'question_en' is missing"),
+         " line 1: no column 'question_en' (found: question, questoin_en); rename 'questoin_en' to 'question_en'"),
+        ("de.jsonl", '{"question": "Wie?", "question_en": "How?", "anwser": "1"}\n',
+         " line 1: unknown column 'anwser': did you mean 'answer'?"),
+        ("de.csv", "question,english\na,b\n", " line 1 (the header): no column 'question_en' (found: question, english); "),
+        ("de.csv", "Question,question_en\na,b\n", " line 1 (the header): no column 'question' (found: Question, question_en); "
+         "rename 'Question' to 'question'"),
+        ("de.csv", "prompt,question_en\na,b\n", " line 1 (the header): no column 'question' (found: prompt, question_en); "
+         "rename 'prompt' to 'question'"),
+        ("de.csv", "question,question_en,linne\na,b,1\n", " line 1 (the header): unknown column 'linne': did you mean 'line'?"),
+        ("de.jsonl", GOOD + '{"question": "Wie?"}\n', " line 2: no column 'question_en' (found: question); questions need "),
         ("de.jsonl", GOOD + '{"question": "Wie?", "question_en": " "}\n', " line 2: 'question_en' is empty"),
         ("de.jsonl", GOOD + '{"question": null, "question_en": "How?"}\n', " line 2: 'question' is null"),
         ("de.jsonl", GOOD + '{"question": 5, "question_en": "How?"}\n', " line 2: 'question' is of type int"),

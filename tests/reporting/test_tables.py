@@ -252,7 +252,14 @@ def test_nothing_is_0_plus_or_minus_0(found: dict[str, Any]) -> None:
     assert "brackets hold a 95% interval" in made.note
     assert "50% in one language has the 95% interval 24 to 76" in made.note
     scored = score_table("t", bare)
-    assert [dict(zip(scored.columns, row, strict=True))["95% interval"] for row in scored.rows] == ["0.0 to 27.8"] * 3
+    assert [dict(zip(scored.columns, row, strict=True))["95% interval"] for row in scored.rows] == ["0.0 to 27.8"]
+    assert [row[0] for row in score_table("t", {"bn": nothing, "sw": nothing, "average": nothing}).rows] == [
+        "bn",
+        "sw",
+        "average",
+    ]
+    every = dict.fromkeys(("bn", "sw", "en", "average", "non_english"), nothing)
+    assert [row[0] for row in score_table("t", every).rows] == ["bn", "sw", "en", "average", "non-english"]
 
 
 def test_systems_that_never_differ_have_an_interval_and_no_p(compared: dict[str, Any]) -> None:

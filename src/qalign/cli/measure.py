@@ -101,7 +101,7 @@ def score_command(
     if judgements is not None:
         judgements.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(judgements, scored.judgements)
-    note = " ".join([*scored.notes, *([f"Columns not used: {', '.join(scored.unused)}."] if scored.unused else [])])
+    note = [*scored.notes, *([f"Columns not used: {', '.join(scored.unused)}."] if scored.unused else [])]
     show(score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich())
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import DataError, nearest
+from ..errors import DataError, closest, nearest
 from ..numbers import parse_gold
 from ..records import Document, Pair, Problem
 from ..untrusted import check_surrogates, printable
+from .files import place_of_names
 from .table import PAIR_KINDS, Role
 
 
@@ -33,11 +34,24 @@ COLUMNS: Mapping[Role, Columns] = {
     "multilingual": Columns(("question", "answer"), ("question_en", "answer_en", "gold", "final", "final_ok")),
     "english":      Columns(("question", "answer"), ("gold", "final", "final_ok")),
     "general":      Columns(("text", "text_en"), ()),
-    "test":         Columns(("question", "answer"), ("question_en", "equation", "final")),
+    "test":         Columns(("question", "answer"), ("gold", "question_en", "equation", "final")),
     "text":         Columns(("text",), ()),
 }
 # fmt: on
 
+
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "question": ("problem", "query", "prompt", "instruction", "input"),
+    "answer": ("solution", "output", "response", "completion", "target", "label", "final_answer", "reference"),
+    "response": ("model_answer", "generated_text", "generation", "answer", "resps", "filtered_resps"),
+    "id": ("index", "idx", "problem_id", "question_id", "sample_id", "doc_id", "uid", "qid"),
+    "language": ("lang", "language_code", "lang_code", "locale"),
+    "gold": ("target", "reference", "label", "answer", "final_answer", "ground_truth", "expected", "solution"),
+}
+"""What other tools call our columns. An error advises to rename such a column where ours is missing."""
+
+SHOWN = 20
+"""Columns of a file that an error names."""
 
 LONGEST_ID = 200
 """Characters that an id may have."""
@@ -71,14 +85,16 @@ def record(
     """
     columns = COLUMNS[role]
     known = (*columns.needed, *columns.known, *ANYWHERE)
+    has_number = role == "test" and row.get("gold") is not None
+    for name in columns.needed:
+        if name not in row and not (name == "answer" and has_number):
+            raise DataError(missing(name, row, where, known, f"{role} need {' and '.join(columns.needed)}"))
     for name in row:
         if name not in known:
             raise DataError(
-                f"{where}: unknown column '{printable(name[:80])}': {nearest(name, known)} (see docs/data.md for {role})"
+                f"{place_of_names(where)}: unknown column '{printable(name[:80])}': {nearest(name, known)} (see "
+                f"docs/data.md for {role})"
             )
-    for name in columns.needed:
-        if name not in row:
-            raise DataError(f"{where}: the column '{name}' is missing; {role} need {' and '.join(columns.needed)}")
     key = identifier(row["id"], where) if "id" in row else str(ordinal)
     if role == "text":
         return Document(key, language, text_of(row, "text", where), source)
@@ -88,10 +104,29 @@ def record(
         return Pair(key, language, text, text_en, PAIR_KINDS[role], source)
     question = text_of(row, first, where)
     if role == "test":
-        return Problem(key, language, question, None, number(row, second, where), source)
+        return Problem(key, language, question, None, number(row, "gold" if has_number else second, where), source)
     answer = text_of(row, second, where)
     gold = final_number(answer) if row.get("gold") is None else number(row, "gold", where)
     return Problem(key, language, question, answer, gold, source)
+
+
+def missing(name: str, row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:
+    """The message that a column is missing: which columns there are, and which one to rename, if one is likely meant.
+
+    Args:
+        name: the column that is missing.
+        row: the columns that there are.
+        where: the place of the row.
+        known: columns that mean something else.
+        otherwise: what to do where no column is likely meant.
+    """
+    others = [other for other in row if other not in known or other in ELSEWHERE.get(name, ())]
+    folded = {other.strip().casefold(): other for other in reversed(others)}
+    called = next((folded[alike] for alike in ELSEWHERE.get(name, ()) if alike in folded), None)
+    meant = closest(name, others, cutoff=0.75) or called or closest(name, others)
+    advice = f"rename '{printable(meant[:80])}' to '{name}'" if meant is not None else otherwise
+    shown = [printable(other[:80]) for other in list(row)[:SHOWN]] + (["..."] if len(row) > SHOWN else [])
+    return f"{place_of_names(where)}: no column '{name}' (found: {', '.join(shown) or 'none'}); {advice}"
 
 
 def final_number(answer: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -63,6 +64,18 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
         yield row
     if count == 0:
         raise DataError(f"{path} is empty: it holds no row; give a file with one row for each text")
+
+
+def place_of_names(where: str) -> str:
+    """The place that names the columns of a row: the header of a CSV file, the schema of Parquet, the row itself in JSONL."""
+    if table := _IN_CSV.fullmatch(where):
+        return f"{table[1]} line 1 (the header)"
+    schema = _IN_PARQUET.fullmatch(where)
+    return schema[1] if schema else where
+
+
+_IN_CSV = re.compile(r"(.*\.csv(?:\.gz)?) line \d+", re.DOTALL)
+_IN_PARQUET = re.compile(r"(.*\.parquet) row \d+", re.DOTALL)
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:

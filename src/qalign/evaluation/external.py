@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..corpora.columns import identifier, language_of, number
-from ..corpora.files import Row, rows
+from ..corpora.files import Row, place_of_names, rows
 from ..errors import DataError, nearest
 from ..languages import Language
 from ..records import Finish, Judgement, Prediction, Problem
 from ..untrusted import check_surrogates, printable
 from ..wording import counted
-from .joining import Answered, join
+from .joining import OTHER_COLUMNS, TEXT_COLUMNS, Answered, join, lacking
 from .scores import judge_one
-
-TEXT_COLUMNS = ("response", "text")
-OTHER_COLUMNS = ("id", "gold", "language", "finish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Scored:
     unused: list[str]
     """Columns that were not read."""
     notes: list[str]
-    """Sentences on rows without a problem, and on problems without a row."""
+    """Sentences on the join, on rows without a problem, and on problems without a row."""
 
 
 def score_file(
@@ -41,7 +39,7 @@ def score_file(
 ) -> Scored:
     """Judges the predictions of a JSONL, CSV or Parquet file.
 
-    Columns: `response` (or `text`), `id`, `gold` (not needed with `problems`), `language` (not needed with
+    Columns: `response` (or another of `TEXT_COLUMNS`), `id`, `gold` (not needed with `problems`), `language` (not needed with
     `default_language`), `question` (to join by it), `finish` ("stop" or "length"; without it every answer counts as
     finished).
 
@@ -56,16 +54,16 @@ def score_file(
         DataError: a line lacks what is needed, an id stands twice, or rows and problems cannot be joined.
     """
     read = [(where, row, *_prediction(row, where, default_language, table)) for where, row in rows(path)]
-    unused = dict.fromkeys(
-        name
-        for _, row, _, _ in read
-        for name in row
-        if name not in (_text_column(row), *OTHER_COLUMNS) and not (by == "question" and name == "question")
-    )
+    used = {
+        place: (_text_column(row, where), *OTHER_COLUMNS, *(["question"] if by == "question" else []))
+        for place, (where, row, _, _) in enumerate(read)
+    }
+    unused = dict.fromkeys(name for place, (_, row, _, _) in enumerate(read) for name in row if name not in used[place])
+    columns = dict.fromkeys(names[0] for names in used.values())
+    notes = [f"Answers were read from the column {column}." for column in columns if column != "response"]
     if problems is None:
-        return Scored(
-            _own_gold([(where, row, prediction) for where, row, prediction, _ in read], table), list(unused), []
-        )
+        judged = _own_gold([(where, row, prediction) for where, row, prediction, _ in read], table, path)
+        return Scored(judged, list(unused), notes)
     joined = join([answered for _, _, _, answered in read], problems, by, str(path))
     judgements = []
     for (_, _, prediction, _), problem in zip(read, joined, strict=True):
@@ -74,24 +72,34 @@ def score_file(
             prediction = replace(prediction, id=problem.id, language=problem.language)
             judgements.append(judge_one(prediction, problem.gold, table[problem.language]))
     unmatched = [answered for (_, _, _, answered), problem in zip(read, joined, strict=True) if problem is None]
-    return Scored(judgements, list(unused), _notes(judgements, problems, unmatched, by or "id"))
+    return Scored(judgements, list(unused), [*notes, *_notes(judgements, problems, unmatched, by or "id")])
 
 
-def _own_gold(read: Sequence[tuple[str, Row, Prediction]], table: Mapping[str, Language]) -> list[Judgement]:
+def _own_gold(
+    read: Sequence[tuple[str, Row, Prediction]], table: Mapping[str, Language], path: Path
+) -> list[Judgement]:
     """The judgements of rows that have their gold answers."""
+    elsewhere = (
+        f"take gold answers from a test set: qalign score {shlex.quote(printable(str(path)))} --test MY-TEST.csv (or "
+        "--benchmark NAME)"
+    )
     judgements: list[Judgement] = []
     places: dict[tuple[str, str], str] = {}
-    for where, row, prediction in read:
-        key = (prediction.language, prediction.id)
+    # Ids join languages, and are not needed in one.
+    by_place = not any("id" in row for _, row, _ in read) and len({one.language for _, _, one in read}) == 1
+    for place, (where, row, prediction) in enumerate(read):
+        if row.get("gold") in (None, ""):
+            raise lacking("gold", row, where, elsewhere)
+        if by_place:
+            prediction = replace(prediction, id=str(place))
         if not prediction.id:
-            raise DataError(f"{where}: no 'id'; every prediction needs the id of its problem")
+            raise lacking("id", row, where)
         if not prediction.language:
-            raise DataError(f"{where}: no 'language'; add the column, or give --language for the whole file")
+            raise lacking("language", row, where, "give --language for the whole file")
+        key = (prediction.language, prediction.id)
         if key in places:
             raise DataError(f"{where}: the id {key[1]} ({key[0]}) stands twice, in {places[key]} already; keep one")
         places[key] = where
-        if row.get("gold") in (None, ""):
-            raise DataError(f"{where}: no 'gold'; give the gold answer as a column, or the --benchmark that has it")
         judgements.append(judge_one(prediction, number(row, "gold", where), table[prediction.language]))
     return judgements
 
@@ -99,8 +107,8 @@ def _own_gold(read: Sequence[tuple[str, Row, Prediction]], table: Mapping[str, L
 def _notes(
     judgements: Sequence[Judgement], problems: Sequence[Problem], unmatched: Sequence[Answered], by: str
 ) -> list[str]:
-    """What a join left out, and how far it went."""
-    notes = []
+    """By what rows were joined and how many, what was left out, and how far it went."""
+    notes = [f"Joined by {by}: {len(judgements):,} of {counted(len(judgements) + len(unmatched), 'row')}."]
     if unmatched:
         rows_left = counted(len(unmatched), "row")
         notes.append(f"Left out, without a problem by {by}: {rows_left}, the first {unmatched[0].where}.")
@@ -117,14 +125,13 @@ def _prediction(
     row: Row, where: str, default_language: str | None, table: Mapping[str, Language]
 ) -> tuple[Prediction, Answered]:
     """The prediction that a row holds, and by what it may be joined; its id and language are empty where it has none."""
-    column = _text_column(row)
-    if column is None or not isinstance(row[column], str):
-        has = (
-            f"it has {', '.join(printable(name[:80]) for name in row)}"
-            if column is None
-            else f"'{column}' is {row[column]!r:.80}"
+    if row and all(value in (None, "") for value in row.values()):
+        raise DataError(f"{where} is empty: remove the line")
+    column = _text_column(row, where)
+    if not isinstance(row[column], str):
+        raise DataError(
+            f"{where}: no text in '{column}', which is {row[column]!r:.80}; write it as a text, with \"\" for an empty answer"
         )
-        raise DataError(f"{where}: no text in '{TEXT_COLUMNS[0]}' (or '{TEXT_COLUMNS[1]}'); {has}")
     check_surrogates(row[column], f"{where}: '{column}'")
     key = None if row.get("id") in (None, "") else identifier(row["id"], where)
     code = language_of(row.get("language"), where) or default_language
@@ -134,11 +141,26 @@ def _prediction(
         )
     question = row.get("question")
     prediction = Prediction(key or "", code or "", row[column], "", 0, _finish(row.get("finish"), where))
-    return prediction, Answered(where, code, key, question if isinstance(question, str) else None)
+    return prediction, Answered(where, code, key, question if isinstance(question, str) else None, row)
 
 
-def _text_column(row: Row) -> str | None:
-    return next((name for name in TEXT_COLUMNS if name in row), None)
+def _text_column(row: Row, where: str) -> str:
+    """The column that holds the answer.
+
+    Raises:
+        DataError: there is none, or several may be meant.
+    """
+    if TEXT_COLUMNS[0] in row:
+        return TEXT_COLUMNS[0]
+    names = [name for name in TEXT_COLUMNS if name in row]
+    if not names:
+        raise lacking(TEXT_COLUMNS[0], row, where)
+    if len(names) > 1:
+        raise DataError(
+            f"{place_of_names(where)}: {' and '.join(names)} may each hold the answer; rename the one that does to "
+            f"'{TEXT_COLUMNS[0]}'"
+        )
+    return names[0]
 
 
 def _finish(value: object, where: str) -> Finish:

@@ -7,11 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..corpora.columns import missing
+from ..corpora.files import Row
 from ..errors import DataError
 from ..records import Problem
 from ..untrusted import printable
 
 JOINS = ("id", "order", "question")
+
+TEXT_COLUMNS = ("response", "text", "prediction", "output", "completion")
+"""Columns that hold the answer. The first wins; of the others a file must have one alone."""
+OTHER_COLUMNS = ("id", "gold", "language", "finish")
+"""Further columns that are read, next to `question` where it joins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,8 @@ class Answered:
     language: str | None
     id: str | None
     question: str | None
+    row: Row
+    """Its columns, which an error names."""
 
 
 Joined = list[Problem | None]
@@ -45,16 +54,16 @@ def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, 
         if all(problem is None for problem in found):
             raise DataError(f"no row of {where} belongs to a problem by {by}; {_advice(rows, problems, by)}")
         return found
-    missing = next((row for row in rows if row.id is None), None)
-    if missing is not None:
-        raise DataError(f"{missing.where}: no 'id'; {_advice(rows, problems, 'id')}")
+    without = next((row for row in rows if row.id is None), None)
+    if without is not None:
+        raise lacking("id", without.row, without.where, _advice(rows, problems, "id"))
     found = _by_id(rows, problems)
     if not any(found):
         raise DataError(f"no id of {where} is that of a problem; {_advice(rows, problems, 'id')}")
     for row, problem in zip(rows, found, strict=True):
         if problem is None:
             raise DataError(
-                f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the benchmark; {found.count(None)} of "
+                f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the test set; {found.count(None)} of "
                 f"{len(rows)} rows have none: correct the ids, or leave such rows out with --join id"
             )
     return found
@@ -66,7 +75,7 @@ def _by_id(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
     found: Joined = []
     for row in rows:
         if row.id is None:
-            raise DataError(f"{row.where}: no 'id'; every prediction needs the id of its problem")
+            raise lacking("id", row.row, row.where)
         key = (_language(row), row.id)
         if key in places:
             raise DataError(f"{row.where}: the id {row.id} ({key[0]}) stands twice, in {places[key]} already; keep one")
@@ -102,7 +111,7 @@ def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joine
     found: Joined = []
     for row in rows:
         if row.question is None:
-            raise DataError(f"{row.where}: no 'question'; add the column, or join by id or order")
+            raise lacking("question", row.row, row.where, "join by id or order")
         text = _plain(row.question)
         codes = spoken.get(text, set())
         code = row.language or (next(iter(codes)) if len(codes) == 1 else None)
@@ -142,8 +151,24 @@ def _advice(rows: Sequence[Answered], problems: Sequence[Problem], failed: str) 
 
 def _language(row: Answered) -> str:
     if row.language is None:
-        raise DataError(f"{row.where}: no 'language'; add the column, or give --language for the whole file")
+        raise lacking("language", row.row, row.where, "give --language for the whole file")
     return row.language
+
+
+def lacking(name: str, row: Row, where: str, instead: str = "") -> DataError:
+    """The error of a row without a value in a column: the column is missing, or the cell is empty.
+
+    Args:
+        name: the column.
+        row: the row.
+        where: its place.
+        instead: what may be done in place of adding the column.
+    """
+    known = (*TEXT_COLUMNS, *OTHER_COLUMNS, "question")
+    way = f", or {instead}" if instead else ""
+    if name in row:
+        return DataError(f"{where}: no '{name}' in this row; fill it in{way}")
+    return DataError(missing(name, row, where, known, "add it") + way)
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,12 @@ SIZES = ("7B", "13B")
 FEW = 100
 """Problems below which the uncertainty of one language is said."""
 
+RULES = (
+    "Strict rule: numbers as the language writes them, a marked answer first. Paper rule: the last number, as the published "
+    "evaluation reads it."
+)
+"""What the two rules are. docs/results.md says it at length."""
+
 Scores = Mapping[str, Mapping[str, Any]]
 
 
@@ -85,10 +91,16 @@ def problems(scores: Scores, seeds: int = 1) -> int:
     return min(counts, default=scores[AVERAGE]["n"] // seeds if AVERAGE in scores else 0)
 
 
-def score_table(title: str, scores: Scores, note: str = "") -> Table:
-    """The scores of one set of predictions, a row a language."""
+def score_table(title: str, scores: Scores, note: Sequence[str] = ()) -> Table:
+    """The scores of one set of predictions, a row a language; `note` are sentences that stand below first."""
     accuracies, answers = [], []
+    languages = [code for code in scores if code not in (AVERAGE, NON_ENGLISH)]
+    means = (
+        [] if len(languages) < 2 else [AVERAGE, *([NON_ENGLISH] if "en" in languages and len(languages) > 2 else [])]
+    )
     for code, score in scores.items():
+        if code not in (*languages, *means):
+            continue  # a mean that is that of another row
         count = problems(scores) if code in (AVERAGE, NON_ENGLISH) else score["n"]
         name = code.replace("_", "-")
         figures = [_plus_minus(score, "strict"), interval_text(score, count), _plus_minus(score, "paper")]
@@ -98,7 +110,9 @@ def score_table(title: str, scores: Scores, note: str = "") -> Table:
     outcomes = ["correct", "wrong", "no answer", "truncated"]
     narrow = (Table(title, columns, accuracies), Table("Answers", ["language", *outcomes], answers))
     rows = [[*left, *right[1:]] for left, right in zip(accuracies, answers, strict=True)]
-    return Table(title, [*columns, *outcomes], rows, f"Interval: of the strict rule, by Wilson. {note}".strip(), narrow)
+    return Table(
+        title, [*columns, *outcomes], rows, " ".join([*note, RULES, "Interval: of the strict rule, by Wilson."]), narrow
+    )
 
 
 def _plus_minus(score: Mapping[str, Any], rule: str) -> str:
@@ -233,7 +247,7 @@ def _note(found: Mapping[str, Any], titles: Titles, seeds: int) -> str:
     counts = sorted({row[code]["n"] // seeds for row in rows for code in languages if code in row})
     asked = " to ".join(dict.fromkeys(f"{count:,}" for count in (*counts[:1], *counts[-1:]))) or "no"
     word = "problem" if asked == "1" else "problems"
-    notes = [f"Accuracy in percent under the strict rule; {asked} {word} a language; {_run_line(found['run'])}."]
+    notes = [f"Accuracy in percent under the strict rule; {asked} {word} a language; {_run_line(found['run'])}.", RULES]
     if subsets := _subsets(found):
         notes.append(f"Only the first problems of a test set were asked: {subsets}.")
     if counts and counts[0] < FEW:
