@@ -527,7 +527,7 @@ def test_plan_after_a_run(own_data: OwnData, runs: Path) -> None:
     assert re.search(r"done +train-question-alignment", answer.out)
     (line,) = [line for line in answer.out.splitlines() if re.search(r"to run +train-response-alignment", line)]
     assert "6 examples x 2 epochs, 2 steps of 32" in line
-    (row,) = [line for line in answer.out.splitlines() if re.match(r"response-alignment-[0-9a-f]{8} ", line)]
+    (row,) = [line for line in answer.out.splitlines() if re.match(r"train-response-alignment-[0-9a-f]{8} ", line)]
     cells = re.split(r"  +", row.strip())[1:]
     assert re.fullmatch(r"~[\d,]+", cells[0]) and re.fullmatch(r"[1-9][\d.]* MiB", cells[1])
     assert re.search(r"disk at the peak +[1-9][\d.]* KiB", answer.out) and "It fits: " in answer.out

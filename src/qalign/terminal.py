@@ -102,20 +102,23 @@ def show(*things: Any) -> None:
         markup=False,
     )
     things = tuple(
-        _wrapped(_without_control(thing, False), console.width if is_terminal else None)
-        if isinstance(thing, str)
-        else thing
+        _wrapped(_without_control(thing, False), max(1, console.width)) if isinstance(thing, str) else thing
         for thing in things
     )
     console.print(*things, soft_wrap=all(isinstance(thing, str) for thing in things))
     write(_without_control(rendered.getvalue(), console.is_terminal), end="")
 
 
-def _wrapped(text: str, width: int | None) -> str:
-    """A text in lines that fit a terminal, broken between words; a longer word, such as a path, stays whole."""
-    if width is None or all(len(line) <= width for line in text.split("\n")):
-        return text
-    lines = (textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
+def _wrapped(text: str, width: int) -> str:
+    """A text in lines that fit, broken between words; a longer word, such as a path, stays whole. Items of lists hang."""
+    lines = (
+        textwrap.wrap(
+            line, width, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
+        )
+        if len(line) > width
+        else [line]
+        for line in text.split("\n")
+    )
     return "\n".join("\n".join(wrapped) for wrapped in lines)
 
 

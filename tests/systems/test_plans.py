@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -60,13 +62,44 @@ def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_7b_on_eight_devices_does_not_fit_whole_and_the_ways_on_are_named(tmp_path: Path) -> None:
     answer = plan(tmp_path / "runs", *LLAMA, *EIGHT)
-    assert answer.status == 0 and answer.figure("fits the device") == "no"
-    assert "Does not fit 80 GB: needs 101 GiB, and 74 can be used." in answer.out
+    assert answer.status == 2 and answer.figure("fits the device") == "no"
+    assert re.fullmatch(r"qalign: error: train-\S+ does not fit: .* above\n", answer.err)
+    assert "Does not fit: a device needs 101.0 GiB at least, and 73.5 GiB of its 79.0 GiB can be used." in answer.out
     assert "- FSDP over 8 devices: --launcher" in answer.out
     for setting in ("training.optimizer=adamw8bit", "training.adapter=on"):
         assert f"--set {setting}" in answer.out
-    assert answer.out.count("hub cannot be reached") == 1, "one line for all that is out of reach"
     assert not (tmp_path / "runs").exists(), "no commit is recorded that nobody knows"
+
+
+def test_the_answer_stands_first_then_the_stages_then_their_tree(tmp_path: Path) -> None:
+    answer = plan(tmp_path / "runs", *LLAMA, *EIGHT, "--launcher", FSDP)
+    lines = answer.out.splitlines()
+    starts = ("fits the device", "training time", "fetch meta-llama", "It fits:", "Training", "qalign-mono")
+    places = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in starts]
+    assert places == sorted(places)
+    in_table = {line.split()[0] for line in lines[places[4] : places[5]] if line.startswith("train-")}
+    in_tree = {word for line in lines[places[5] :] for word in line.split() if word.startswith("train-")}
+    assert in_table == in_tree and len(in_table) == 2
+
+
+def test_another_machine_is_not_judged_by_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(_: str) -> None:
+        return None  # neither torch nor the hub's library: the core alone
+
+    monkeypatch.setattr("importlib.util.find_spec", found)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**20))
+    there = plan(tmp_path / "runs", *LLAMA, *EIGHT, "--launcher", FSDP)
+    assert there.status == 0 and there.figure("fits the device") == "yes"
+    assert "its packages, its disk and its access to the hub were not looked at" in there.out
+    assert "Planned for 8 devices, 79 GiB each (sold as 80 GB); 8 processes" in there.out
+    for word in ("refused", "not installed", "too little room", "huggingface-hub"):
+        assert word not in there.out
+    here = plan(tmp_path / "runs", *LLAMA)
+    assert here.status == 2 and here.err.startswith("qalign: error: a run would be refused: ")
+    for word in ("A run would be refused", "needs torch, which is not installed", "too little room"):
+        assert word in here.out
+    assert here.out.count("it needs huggingface-hub") == 1, "one line for all that is out of reach"
 
 
 def test_7b_in_shards_fits_and_has_a_time_and_a_disk(tmp_path: Path) -> None:
@@ -173,14 +206,16 @@ def test_own_files_are_read(own_data: OwnData, tmp_path: Path) -> None:
     answer = plan(tmp_path / "runs", *words, *given)
     assert answer.figure("fits the device") == "yes"
     rows = [
-        re.split(r"  +", line.strip()) for line in answer.out.splitlines() if re.match(r"(question|response)-al", line)
+        re.split(r"  +", line.strip())
+        for line in answer.out.splitlines()
+        if re.match(r"train-(question|response)-al", line)
     ]
     assert [bool(re.fullmatch(r"~[\d,]+", row[1])) for row in rows] == [True, True], (
         "tokens are known before anything runs"
     )
     write(tmp_path / "broken.jsonl", [{"question": "How many?"}])
     broken = plan(tmp_path / "runs", *words, *given, "--english", tmp_path / "broken.jsonl")
-    assert broken.status == 0 and "A run would be refused" in broken.out and "broken.jsonl" in broken.out
+    assert broken.status == 2 and "A run would be refused" in broken.out and "broken.jsonl" in broken.out
     assert not (tmp_path / "runs").exists()
 
 
@@ -190,10 +225,7 @@ def test_tokens_count_all_epochs(own_data: OwnData, tmp_path: Path) -> None:
 
     def tokens(*more: str) -> list[int]:
         out = plan(tmp_path, *words, *more).out
-        return [
-            int(text.replace(",", ""))
-            for text in re.findall(r"^(?:question|response)-\S+ +~([\d,]+)", out, re.MULTILINE)
-        ]
+        return [int(text.replace(",", "")) for text in re.findall(r"^train-\S+ +~([\d,]+)", out, re.MULTILINE)]
 
     once, thrice = tokens("--set", "training.epochs=1"), tokens("--set", "training.epochs=3")
     assert len(once) == 2 and thrice == pytest.approx([3 * count for count in once], abs=3)

@@ -62,7 +62,10 @@ def plan_command(
         bool, option(EXECUTION, "Take a few steps on this machine to say how long a run takes.", "--measure")
     ] = False,
 ) -> None:
-    """Draw the tree of stages. Say whether they fit, how long they take and how much disk. Starts nothing."""
+    """Say whether a run fits, how long it takes and how much disk. Draw the tree of its stages. Starts nothing.
+
+    The exit status is 2 if it does not fit, or if a run would be refused.
+    """
     from ..pipeline import needed
     from ..revisions import hub_out_of_reach_allowed
     from ..systems import costs, plans
@@ -78,14 +81,15 @@ def plan_command(
     launch = launch_of(placement, devices or 1)
     with hub_out_of_reach_allowed() as unreachable:
         comparison = compare(study, systems)
-    show(plans.draw(comparison, study.runs))
-    refusals = plans.faults(comparison, study.runs, placement, unreachable)
+    refusals = plans.faults(comparison, study.runs, placement, unreachable, machine.elsewhere)
     found = costs.costs(needed(scores_of(comparison), study.runs), study.runs, machine, launch, placement)
     found = measured(found, study.runs, placement) if measure else found
-    for table in plans.tables(found, study.runs, placement):
-        show(table.rich())
+    show(plans.whole(found, study.runs, machine, placement).rich())
     for line in (*plans.remarks(found, study.runs, machine, launch, placement, measure), *refusals):
         show(line)
+    show(plans.stages(found).rich())
+    show(plans.draw(comparison, study.runs))
+    plans.check(found, refusals)
 
 
 @with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "quiet"))

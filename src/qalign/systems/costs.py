@@ -22,7 +22,7 @@ from ..training.loop import STEPS_PER_REPORT
 from ..training.memory import ON_CPU, SHARE, Memory, Shape, adapter_parameters, choose, predict, shape_of
 from ..training.models import parameters
 from ..training.tiny import TinyConfig
-from . import amounts
+from . import amounts, sizes
 from .amounts import Amount
 from .bases import tiny_parameters
 from .fit import origin
@@ -152,8 +152,11 @@ def _on_cpu(whole: Memory, again: Memory, machine: Machine, placement: Placement
 
 
 def _too_large(least: float, machine: Machine) -> str:
-    usable = machine.memory if machine.cpu else SHARE * machine.memory
-    return f"does not fit {machine.name}: needs {least / 2**30:.0f} GiB, and {usable / 2**30:.0f} can be used"
+    needed, held = sizes.in_bytes(least), sizes.in_bytes(machine.memory)
+    if machine.cpu:
+        return f"does not fit: training needs about {needed}, and this machine has {held}"
+    usable = sizes.in_bytes(SHARE * machine.memory)
+    return f"does not fit: a device needs {needed} at least, and {usable} of its {held} can be used"
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

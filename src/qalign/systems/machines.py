@@ -35,13 +35,19 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Devices of one kind. `memory` is bytes of one of them; `kind` is its row of rates, if there is one."""
+    """Devices of one kind."""
 
     devices: int
     memory: float
+    """Bytes of one device, as a program sees them."""
     name: str
     kind: Device | None = None
+    """Its row of rates, if there is one."""
     cpu: bool = False
+    elsewhere: bool = False
+    """Whether it was described, so that nothing about it can be looked at here."""
+    sold: float | None = None
+    """GB that one device is sold with, where they were given."""
 
 
 UNKNOWN = Machine(1, math.inf, "a device", cpu=True)
@@ -65,10 +71,13 @@ def machine_of(placement: Placement, devices: int | None, device_memory: float |
     if row is None and device_memory is None and devices is not None:
         raise SettingError("--devices needs the memory of one: give --device-memory GB, such as 80")
     if device_memory is not None:
-        name = kind or f"{device_memory:g} GB"
-        return Machine(devices or launch_of(placement, 1).processes, device_memory * SEEN * 2**30, name, row)
+        seen, name = device_memory * SEEN * 2**30, kind or f"{device_memory:g} GB"
+        return Machine(
+            devices or launch_of(placement, 1).processes, seen, name, row, elsewhere=True, sold=device_memory
+        )
     if row is not None:
-        return Machine(devices or launch_of(placement, 1).processes, row.memory * 2**30, row.name, row)
+        seen = row.memory * 2**30
+        return Machine(devices or launch_of(placement, 1).processes, seen, row.name, row, elsewhere=True)
     return _this(placement)
 
 

@@ -1,4 +1,4 @@
-"""What `plan` shows: the tree of stages, and tables that say whether it fits, how long it takes, and how much disk."""
+"""What `plan` shows: whether a run fits, how long it takes and how much disk; then its stages, as a table and as a tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corpora import Source
-from ..errors import QAlignError
+from ..errors import QAlignError, StageError
 from ..huggingface import Repository, cached_folder
 from ..pipeline import Stage, needed, status
 from ..placement import Placement
@@ -53,16 +53,21 @@ def faults(
     runs: Path,
     placement: Placement,
     unreachable: Mapping[str, QAlignError] | None = None,
+    elsewhere: bool = False,
 ) -> list[str]:
     """Why a run would be refused, a line each: what is cheap to know first, then what the user's own files hold.
 
     Args:
+        comparison: the systems.
+        runs: the folder of all stages.
+        placement: how they are run.
         unreachable: what is out of reach on the hub, by name.
+        elsewhere: whether the run is for another machine, about which only the data and settings are judged.
     """
     waiting = needed(scores_of(comparison), runs)
     found: list[object] = [
-        *_one_line(unreachable or {}),
-        *readiness.problems(comparison, runs, placement),
+        *([] if elsewhere else _one_line(unreachable or {})),
+        *readiness.problems(comparison, runs, placement, elsewhere),
         *readiness.unreadable(waiting),
     ]
     lines = list(dict.fromkeys(f"- {fault}" for fault in found))
@@ -77,11 +82,11 @@ def _one_line(unreachable: Mapping[str, QAlignError]) -> Iterator[str]:
         yield f"{first[1]}{also}"
 
 
-def tables(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Table]:
-    """The costs by training stage, and what all stages together need; none where nothing is left to run."""
+def stages(found: Sequence[Cost]) -> Table:
+    """The costs by training stage."""
     rows = [
         [
-            cost.stage.folder_name.removeprefix("train-"),
+            cost.stage.folder_name,
             _millions(cost.tokens),
             f"{sizes.in_bytes(cost.fit.bytes)}{' (!)' * bool(cost.fit.fault)}" if cost.fit else UNKNOWN,
             duration(cost.seconds),
@@ -93,28 +98,53 @@ def tables(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Tabl
     recomputing, unfit = any(fit.recomputing for fit in fits), any(fit.fault for fit in fits)
     note = f"Tokens of all epochs; memory of one device at its peak{', activations recomputed' * recomputing}"
     note += f" ((!): more than it has){'.'}" if unfit else "."
-    trained = Table("Training", ["stage", "tokens", "memory", "time", "model"], rows, note)
-    whole = Table("The whole run", ["", "estimate"], list(_whole(found, runs, placement)))
-    return [*([trained] if rows else []), *([whole] if found else [])]
+    return Table("Training", ["stage", "tokens", "memory", "time", "model"], rows, note)
+
+
+def whole(found: Sequence[Cost], runs: Path, machine: Machine, placement: Placement) -> Table:
+    """What all stages together need; no rows where nothing is left to run."""
+    rows = list(_whole(found, runs, machine, placement)) if found else []
+    return Table("The whole run", ["", "estimate"], rows)
 
 
 def _trainings(found: Sequence[Cost]) -> list[Cost]:
     return [cost for cost in found if cost.stage.name.startswith("train-")]
 
 
-def _whole(found: Sequence[Cost], runs: Path, placement: Placement) -> Iterator[tuple[str, str]]:
+def unfit(found: Sequence[Cost]) -> Cost | None:
+    """The first training stage that does not fit its device."""
+    return next((cost for cost in _trainings(found) if cost.fit and cost.fit.fault), None)
+
+
+def check(found: Sequence[Cost], refusals: Sequence[str]) -> None:
+    """Ends a plan of what will not do.
+
+    Args:
+        found: what the stages cost.
+        refusals: the lines of `faults`.
+
+    Raises:
+        StageError: a run would be refused, or does not fit.
+    """
+    if refusals:
+        more = f"; {len(refusals) - 2} more above" * (len(refusals) > 2)
+        raise StageError(f"a run would be refused: {refusals[1].removeprefix('- ')}{more}")
+    if (cost := unfit(found)) is not None and cost.fit is not None:
+        raise StageError(f"{cost.stage.folder_name} {cost.fit.fault}; the ways on stand above")
+
+
+def _whole(found: Sequence[Cost], runs: Path, machine: Machine, placement: Placement) -> Iterator[tuple[str, str]]:
     answers = [cost for cost in found if cost.stage.name.startswith("generate-")]
     if trainings := _trainings(found):
         fits = [cost.fit for cost in trainings]
-        unfit = any(fit.fault for fit in fits if fit)
-        yield "fits the device", "no" if unfit else UNKNOWN if None in fits else "yes"
+        yield "fits the device", "no" if unfit(found) else UNKNOWN if None in fits else "yes"
         yield "training time", duration(_total(trainings))
     if answers:
         yield "answering time", duration(_total(answers))
     left, most = costs.disk(found, runs, placement.jobs)
     yield "disk at the peak", sizes.in_bytes(most)
     yield "disk that stays", sizes.in_bytes(left)
-    for name, size in _fetched([cost.stage for cost in found]):
+    for name, size in _fetched([cost.stage for cost in found], machine.elsewhere):
         yield f"fetch {name}", sizes.in_bytes(size) if size else UNKNOWN
 
 
@@ -126,27 +156,30 @@ def _total(found: Sequence[Cost]) -> float | None:
 def remarks(
     found: Sequence[Cost], runs: Path, machine: Machine, launch: Launch, placement: Placement, measured: bool
 ) -> Iterator[str]:
-    """Sentences under the tables: the machine, why it does not fit and the ways on, where the time comes from."""
+    """Sentences in front: the machine, whether it fits or the ways on, where the time comes from."""
     if trainings := _trainings(found):
         yield f"Planned for {_machine(machine, launch)}."
         yield _verdict(trainings, machine)
-        unfit = next((cost for cost in trainings if cost.fit and cost.fit.fault), None)
-        if unfit is not None:
-            ways = list(ways_on(unfit, runs, machine, placement))
+        if (worst := unfit(found)) is not None:
+            ways = list(ways_on(worst, runs, machine, placement))
             yield "Ways on:" if ways else "Nothing that is known here makes it fit: take more or larger devices."
             yield from (f"- {way}" for way in ways)
     if found:
         yield "The time was measured here, by a few steps on random tokens." if measured else _rate(machine, launch)
+    if machine.elsewhere:
+        yield "This is for another machine: its packages, its disk and its access to the hub were not looked at."
 
 
 def _machine(machine: Machine, launch: Launch) -> str:
     processes = "one process" if launch.processes == 1 else f"{launch.processes} processes"
     if machine.cpu:
         return f"the {machine.name} with {machine.memory / 2**30:.0f} GiB, {processes}"
-    devices = f"{machine.devices} x " if machine.devices > 1 else ""
     how = f", the model in FSDP shards over {launch.shards}" if launch.shards > 1 else ", each with the whole model"
-    each = f"{machine.memory / 2**30:.0f} GiB each" if machine.devices > 1 else f"{machine.memory / 2**30:.0f} GiB"
-    return f"{devices}{machine.name} ({each}), {processes}{how if launch.processes > 1 else ''}"
+    named = "" if machine.sold and machine.name == f"{machine.sold:g} GB" else f" {machine.name}"
+    memory = f"{machine.memory / 2**30:.0f} GiB{' each' if machine.devices > 1 else ''}"
+    sold = f" (sold as {machine.sold:g} GB)" if machine.sold else ""
+    devices = f"{counted(machine.devices, f'{named} device'.strip())}, {memory}{sold}"
+    return f"{devices}; {processes}{how if launch.processes > 1 else ''}"
 
 
 def _verdict(trainings: Sequence[Cost], machine: Machine) -> str:
@@ -198,8 +231,8 @@ def _rate(machine: Machine, launch: Launch) -> str:
     return f"The time is {machine.kind.source}, for {machine.kind.name}.{several}"
 
 
-def _fetched(waiting: Sequence[Stage]) -> Iterator[tuple[str, int | None]]:
-    """What comes from the hub, with its bytes; None where they are not known."""
+def _fetched(waiting: Sequence[Stage], elsewhere: bool) -> Iterator[tuple[str, int | None]]:
+    """What comes from the hub, with its bytes; None where they are not known. The cache here is of no use elsewhere."""
     for stage in waiting:
         if stage.name == "base":
             name, repository = stage.config["hub"], Repository("model", stage.config["hub"])
@@ -211,7 +244,7 @@ def _fetched(waiting: Sequence[Stage]) -> Iterator[tuple[str, int | None]]:
             known, commit = CORPUS_BYTES.get(source.name), source.revision
         else:
             continue
-        if cached_folder(repository, commit) is None:
+        if elsewhere or cached_folder(repository, commit) is None:
             yield name, known
 
 

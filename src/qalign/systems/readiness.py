@@ -64,17 +64,25 @@ def check(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> 
         raise type(found[0])(f"{found[0]}{more}")
 
 
-def problems(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> list[QAlignError]:
+def problems(
+    comparison: Sequence[Evaluated], runs: Path, placement: Placement, elsewhere: bool = False
+) -> list[QAlignError]:
     """What is known to fail in the stages that have still to run, as errors that are not raised; each message is one line.
 
     The more stages are done, the more is known: data that have been read, a base that has been fetched.
+
+    Args:
+        comparison: the systems.
+        runs: the folder of all stages.
+        placement: how they are run.
+        elsewhere: whether they run on another machine, so that packages, disk and access to the hub are not judged.
     """
     waiting = needed([score for system in comparison for score in system.scores.values()], runs)
     missing = list(_missing_packages(comparison, waiting, placement))
-    found = [*missing, *_not_to_be_had(waiting)]
+    found = [] if elsewhere else [*missing, *_not_to_be_had(waiting)]
     if not missing:
         found += misfits(comparison, {stage.fingerprint for stage in waiting}, runs)
-    room = disk(waiting, runs, placement)
+    room = None if elsewhere else disk(waiting, runs, placement)
     if room is not None and room.most > room.free:
         found.append(
             StageError(
