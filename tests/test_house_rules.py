@@ -42,7 +42,7 @@ LEAVES = {
     "wording": set(),
     "schedule": set(),
     "placement": set(),
-    "progress": {"terminal", "untrusted"},
+    "progress": {"terminal", "untrusted", "wording"},
     "terminal": {"errors", "redaction", "untrusted"},
 }
 HEAVY = {

@@ -9,31 +9,39 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .terminal import log
 from .untrusted import printable
+from .wording import duration
 
 SECONDS_PER_LINE = 20.0
+TRUSTED_SECONDS, TRUSTED_SHARE = 30.0, 0.2
+"""The time that is left is said once the rate was seen for so many seconds, or over so much of the work."""
 LINES = "QALIGN_PROGRESS_LINES"
 """Set in the environment of processes that share a terminal: they write lines, for two bars would overwrite each other."""
 
 
 class Bar:
-    """A progress bar on stderr. `done` may start above zero when work is resumed."""
+    """A progress bar on stderr. `done` may start above zero when work is resumed.
+
+    The time that is left follows from the rate since the first report. What comes before it is slow: kernels are planned,
+    a model is compiled, the first answers grow.
+    """
 
     def __init__(self, title: str, total: int, done: int = 0, quiet: bool = False) -> None:
         self.title, self.total, self.done = printable(title), total, done
-        self._started, self._first, self._printed = time.monotonic(), done, 0.0
+        self._first: tuple[float, int] | None = None
+        self._printed = 0.0
         self._quiet = quiet
         self._progress: Progress | None = None
         if not quiet and sys.stderr.isatty() and LINES not in os.environ:
             self._progress = Progress(
                 TextColumn("{task.description}", style="bold", markup=False), BarColumn(), MofNCompleteColumn(),
                 TextColumn("{task.fields[text]}", markup=False),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True),
+                TimeElapsedColumn(), TextColumn("{task.fields[left]}", markup=False), console=Console(stderr=True),
             )  # fmt: skip
-            self._task = self._progress.add_task(self.title, total=total, completed=done, text="")
+            self._task = self._progress.add_task(self.title, total=total, completed=done, text="", left="")
 
     def __enter__(self) -> Self:
         if self._progress:
@@ -43,15 +51,22 @@ class Bar:
     def advance(self, amount: int, text: str = "") -> None:
         """Reports `amount` more units as done, with a word on how it goes."""
         self.done += amount
+        now = time.monotonic()
+        self._first = self._first or (now, self.done)
         if self._progress:
-            self._progress.update(self._task, completed=self.done, text=text)
-        elif not self._quiet:
-            now = time.monotonic()
-            if now - self._printed >= SECONDS_PER_LINE or self.done >= self.total:
-                self._printed = now
-                rate = (self.done - self._first) / max(now - self._started, 1e-9)
-                left = (self.total - self.done) / rate if rate else 0.0
-                log(f"  {self.title}: {self.done}/{self.total}  {text}  {left:.0f} s left")
+            self._progress.update(self._task, completed=self.done, text=text, left=self._left(now))
+        elif not self._quiet and (now - self._printed >= SECONDS_PER_LINE or self.done >= self.total):
+            self._printed = now
+            log("  ".join(filter(None, [f"  {self.title}: {self.done}/{self.total}", text, self._left(now)])))
+
+    def _left(self, now: float) -> str:
+        """The time that is left; nothing while the rate cannot be trusted, or where all is done."""
+        since, first = self._first or (now, self.done)
+        seconds, units = now - since, self.done - first
+        trusted = seconds >= TRUSTED_SECONDS or units >= TRUSTED_SHARE * self.total
+        if not trusted or units <= 0 or seconds <= 0 or self.done >= self.total:
+            return ""
+        return f"{duration((self.total - self.done) * seconds / units)} left"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

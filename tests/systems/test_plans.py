@@ -19,7 +19,6 @@ from qalign.placement import Placement
 from qalign.systems import trial
 from qalign.systems.known import BASES, DEVICES, device_named, device_with
 from qalign.systems.machines import Launch, launch_of, machine_of
-from qalign.systems.plans import duration
 from qalign.training.config import Adapter, TrainingConfig
 from qalign.training.memory import Shape
 
@@ -248,9 +247,3 @@ def test_steps_are_measured() -> None:
     placement = Placement(device="cpu", tokens_per_micro_batch=256)
     rates = trial.measure(trial.Trial(None, shape, config, placement, 60, 0.4))
     assert rates.training > 0 and rates.generation is None and 2**27 < rates.bytes < 2**32
-
-
-def test_durations_are_words() -> None:
-    assert [duration(seconds) for seconds in (None, 0.2, 59, 61, 5400, 5e4, 3e5)] == [
-        "unknown", "1 s", "59 s", "1 min", "1.5 h", "13.9 h", "3.5 days",
-    ]  # fmt: skip

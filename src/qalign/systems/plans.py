@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..pipeline import Stage, needed, status
 from ..placement import Placement
 from ..reporting.tables import Table
 from ..training.config import Adapter
-from ..wording import counted
+from ..wording import UNKNOWN, counted, duration
 from . import costs, readiness, sizes
 from .amounts import SUPERVISED
 from .comparison import Evaluated, scores_of
@@ -25,7 +24,6 @@ from .machines import Launch, Machine
 from .stages import training_config
 
 _STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
-UNKNOWN = "unknown"
 FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 
@@ -246,17 +244,6 @@ def _fetched(waiting: Sequence[Stage], elsewhere: bool) -> Iterator[tuple[str, i
             continue
         if elsewhere or cached_folder(repository, commit) is None:
             yield name, known
-
-
-def duration(seconds: float | None) -> str:
-    """`40 s`, `12 min`, `9.5 h` or `3.2 days`."""
-    if seconds is None:
-        return UNKNOWN
-    for name, size in (("days", 86400 * 2), ("h", 3600), ("min", 60)):
-        unit = 86400 if name == "days" else size
-        if seconds >= size:
-            return f"{seconds / unit:.1f} {name}" if name != "min" else f"{seconds / unit:.0f} {name}"
-    return f"{math.ceil(seconds)} s"
 
 
 def _millions(count: float | None) -> str:
