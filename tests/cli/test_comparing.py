@@ -79,6 +79,50 @@ def test_models_stand_in_one_table_with_tests_of_their_differences(place: Path) 
         assert line in answer.out, "the differences are printed"
 
 
+def test_long_names_are_short_in_tables_and_full_below(place: Path) -> None:
+    models = []
+    for name, model in (("06eb40d6", "a/final"), ("95dab294", "b/final")):
+        models.append(f"checkpoints-of-an-experiment/train-response-alignment-{name}")
+        (place / models[-1]).mkdir(parents=True)
+        (place / models[-1] / "script.json").write_bytes((place / model / "script.json").read_bytes())
+    answer = evaluate(*models, "--output", "long")
+    assert answer.status == 0, answer.err
+    assert list(results(place / "long")["systems"]) == [model.partition("/")[2] for model in models]
+    for out in (answer.out, Answer("report", "long").out):
+        assert out.index("\nResults\n" if out is not answer.out else "Results\n") < out.index(
+            "Differences between systems\n"
+        )
+        assert "06eb40d6 - 95dab294" in out
+        said = " ".join(out.split())
+        assert f"95dab294 is {models[1].partition('/')[2]}." in said
+        assert models[0] in said and models[1] in said, "the whole path stands below"
+    assert "06eb40d6 solves 100.0% and 95dab294 33.3%" in " ".join(answer.out.split())
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_what_is_printed_fits_the_width_that_is_told(place: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    answer = evaluate("a/final", "b/final", "--output", "fits")
+    assert answer.status == 0, answer.err
+    assert max(map(len, answer.out.splitlines())) <= width
+
+
+def test_an_own_test_set_has_one_name_everywhere(place: Path) -> None:
+    write(
+        place / "exam.jsonl",
+        [{"language": "de", "question": texts("de", n)["question"], "answer": n} for n in range(PROBLEMS)],
+    )
+    words = ("--set", "generation.backend=scripted", "--test", "exam.jsonl", "--limit", "5", "--output", "exams")
+    answer = Answer("eval", "c", *words)
+    assert answer.status == 0, answer.err
+    lines = [line for line in answer.err.splitlines() if ": " in line]
+    assert lines and all("exam" in line for line in lines), answer.err
+    assert "5 of 12 of exam." in " ".join(answer.out.split())
+    assert "own" not in answer.out
+    (corpus,) = results(place / "exams")["corpora"]
+    assert corpus["name"] == "exam"
+
+
 def test_names_of_models_are_given_in_order(place: Path) -> None:
     answer = evaluate("a/final", "b/final", "--name", "before", "--name", "after", "--output", "named")
     assert answer.status == 0, answer.err

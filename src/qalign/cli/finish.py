@@ -69,7 +69,8 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
 
     def report(event: str, stage: Stage) -> None:
         if event in words and not placement.quiet:
-            log(f"{words[event]}: {stage.folder_name}")
+            title = stage.local.get("title", "")
+            log(f"{words[event]}: {stage.folder_name}{f' ({title})' if title else ''}")
 
     readiness.check(comparison, study.runs, placement)
     with open_workers(placement.jobs, gpu_groups(placement)) as workers, recorded(record, study.runs):

@@ -112,16 +112,17 @@ def report_command(
     name: Annotated[list[str] | None, option(OUTPUT, "A name for the systems of a result; may be repeated, in the order of the results.", metavar="NAME")] = None,
 ) -> None:  # fmt: skip
     """Print the tables of a finished run again, or several runs in one table."""
-    from ..reporting.results import load, tables
+    from ..reporting.results import for_terminal, load, tables
     from ..systems.checks import titles
     from ..systems.side_by_side import place_of, side_by_side
 
     if form not in FORMS:
         raise SettingError(f"unknown format '{form}': {nearest(form, FORMS)}")
     if len(results) == 1 and not name:
-        made = tables(load(place_of(results[0])), titles())
+        found = load(place_of(results[0]))
+        made = tables(found, titles().shortened(found["systems"]))
     else:
         found, untested, names = side_by_side(results, name or (), titles())
         made = [*tables(found, names), *untested]
-    for table in reversed(made) if form == "terminal" else made:
+    for table in for_terminal(made) if form == "terminal" else made:
         show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())

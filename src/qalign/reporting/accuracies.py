@@ -12,6 +12,8 @@ from ..languages import STUDY
 from .tables import Table
 from .titles import Titles
 
+RESULTS = "Results"
+"""The title of the table of results."""
 SIZES = ("7B", "13B")
 """Of the published models."""
 FEW = 100
@@ -49,7 +51,7 @@ def accuracy_table(found: Mapping[str, Any], titles: Titles) -> Table:
         for benchmark, name, row in rows
     ]
     narrow = (summary_table(found, titles), *_language_tables(rows, languages, titles), _answer_table(found, titles))
-    return Table("Results", columns, body, _note(found, titles, seeds), narrow)
+    return Table(RESULTS, columns, body, _note(found, titles, seeds), narrow)
 
 
 def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -65,7 +67,7 @@ def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
         for benchmark, name, row in _rows(found)
     ]
     return Table(
-        "Results",
+        RESULTS,
         ["system", "benchmark", "English", "non-English", "average ± s.e."],
         body,
         _note(found, titles, seeds),
@@ -255,6 +257,7 @@ def _note(found: Mapping[str, Any], titles: Titles, seeds: int) -> str:
         notes.append(f"So few problems say little: 50% in one language has the 95% interval {low:.0f} to {high:.0f}.")
     if any(not row[AVERAGE]["standard_error"] for row in rows):
         notes.append("Where all problems come out alike, brackets hold a 95% interval (Wilson).")
+    notes += [f"{titles.short[name]} is {name}." for name in found["systems"] if name in titles.short]
     stages = {stage["folder"]: stage for chain in found["trained_on"].values() for stage in chain}
     notes += [
         f"{titles.system(name)} is a checkpoint from elsewhere: {chain[-1]['adopted_name']}."
@@ -271,7 +274,7 @@ def _note(found: Mapping[str, Any], titles: Titles, seeds: int) -> str:
 def _subsets(found: Mapping[str, Any]) -> str:
     """`40 of 250 of mgsm` for each test set of which not all problems were asked, or nothing."""
     return ", ".join(
-        f"{max(corpus['kept'].values()):,} of {max(corpus['counts'].values()):,} of {corpus['corpus']}"
+        f"{max(corpus['kept'].values()):,} of {max(corpus['counts'].values()):,} of {corpus.get('name', corpus['corpus'])}"
         for corpus in found.get("corpora", ())
         if re.search(r"-test-[0-9a-f]+$", corpus["folder"]) and corpus["kept"]
         if sum(corpus["kept"].values()) < sum(corpus["counts"].values())

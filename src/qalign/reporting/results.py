@@ -13,7 +13,7 @@ from ..records import atomic_file, write_json
 from ..untrusted import parse_json
 from ..wording import counted
 from . import provenance
-from .accuracies import accuracy_table, agreement_table, summary_table, too_long
+from .accuracies import RESULTS, accuracy_table, agreement_table, summary_table, too_long
 from .accuracies import score_table as score_table
 from .findings import bounds, is_same, p_value
 from .schema import check
@@ -22,6 +22,8 @@ from .titles import Titles
 
 FORMAT = "qalign-results"
 VERSION = 1
+DIFFERENCES = "Differences"
+"""What the titles of tables of differences begin with."""
 
 
 def results(
@@ -76,11 +78,17 @@ def last_tables(found: Mapping[str, Any], titles: Titles, differences: bool = Fa
     Args:
         found: the results.
         titles: names for people.
-        differences: whether the tests of differences stand before the results.
+        differences: whether the tests of differences stand below the results.
     """
     results_table = replace(accuracy_table(found, titles), narrow=(summary_table(found, titles),))
     tested = [_comparisons_table(found, titles)] if differences and found.get("comparisons") else []
-    return [*([_claims_table(found)] if found.get("claims") else []), *tested, results_table]
+    return [*([_claims_table(found)] if found.get("claims") else []), results_table, *tested]
+
+
+def for_terminal(made: Sequence[Table]) -> list[Table]:
+    """Tables in the order of a terminal, where the last lines are seen first: results and differences stand at the end."""
+    last = [table for table in made if table.title == RESULTS or table.title.startswith(DIFFERENCES)]
+    return [*reversed([table for table in made if table not in last]), *last]
 
 
 def _comparisons_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -109,7 +117,7 @@ def _comparisons_table(found: Mapping[str, Any], titles: Titles) -> Table:
             " Where all problems differ alike, the interval is Wilson's bound; without any difference there is no p."
         )
     return Table(
-        "Differences between systems",
+        f"{DIFFERENCES} between systems",
         ["difference", "benchmark", "languages", "points", "95% interval", "p"],
         body,
         note,

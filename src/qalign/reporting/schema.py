@@ -80,7 +80,7 @@ class Dropped(msgspec.Struct):
 
 
 class CorpusRead(msgspec.Struct):
-    """The counts of a corpus that was read."""
+    """The counts of a corpus that was read; own data have the name of their folder or file."""
 
     folder: str
     corpus: str
@@ -89,6 +89,7 @@ class CorpusRead(msgspec.Struct):
     kept: dict[str, Count]
     dropped: list[Dropped]
     notes: list[str]
+    name: str = ""
 
 
 class Agreement(msgspec.Struct):

@@ -142,7 +142,11 @@ def described(study: Study) -> dict[str, Any]:
 def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]:
     """The counts of what was read."""
     return [
-        {"folder": stage.folder_name, **outputs.corpus_counts(stage.folder(runs))}
+        {
+            "folder": stage.folder_name,
+            **outputs.corpus_counts(stage.folder(runs)),
+            **({"name": stage.local["title"]} if "title" in stage.local else {}),
+        }
         for stage in in_order(scores_of(comparison))
         if stage.name.startswith("corpus-") and status(stage, runs) == "done"
     ]
@@ -161,11 +165,12 @@ def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict
 def titles(comparison: Sequence[Evaluated] = ()) -> Titles:
     """Names for people of the benchmarks, and of the systems and languages of a comparison."""
     languages = [score.config.get("languages", {}) for score in scores_of(comparison)]
-    return Titles(
+    names = Titles(
         systems={system.name: system.title for system in comparison if system.title},
         benchmarks={row.name: row.title for row in BENCHMARKS.values()},
         languages={code: row["name"] for rows in languages for code, row in rows.items()},
     )
+    return names.shortened(system.name for system in comparison)
 
 
 def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:

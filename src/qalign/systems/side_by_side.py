@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import QAlignError, SettingError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..records import Judgement, read_jsonl
-from ..reporting.results import load
+from ..reporting.results import DIFFERENCES, load
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
 from ..untrusted import printable
@@ -213,7 +213,9 @@ def _untested(
     if not body:
         body = [["none", "-", "-", "-"]]
     note = f"No tests, for not all answers can be compared problem by problem. {'. '.join(reasons)}."
-    return [Table("Differences of scores, not tested", ["difference", "benchmark", "languages", "points"], body, note)]
+    return [
+        Table(f"{DIFFERENCES} of scores, not tested", ["difference", "benchmark", "languages", "points"], body, note)
+    ]
 
 
 def _same_languages(first: Mapping[str, Any], second: Mapping[str, Any], group: str) -> bool:

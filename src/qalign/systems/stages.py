@@ -145,13 +145,14 @@ def training_config(config: Mapping[str, Any]) -> TrainingConfig:
 
 
 def predict(work: Work) -> None:
-    """Asks a model all problems of a test set."""
+    """Asks a model all problems of a test set; an own one has the name that the user knows, which is no part of what it is."""
     decoding = DecodingConfig(**work.config["decoding"])
     problems = list(read_jsonl(work.inputs["test"] / RECORDS, Problem))
     settings = {"config": work.config, "test": work.inputs["test"].name}
+    title = work.local.get("title", work.config["title"])
     with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
         backend = open_backend(work.inputs["model"], decoding, work.placement)
-        predictions = generate(problems, backend, work.scratch, settings, work.config["title"], work.placement)
+        predictions = generate(problems, backend, work.scratch, settings, title, work.placement)
     write_jsonl(work.output / PREDICTIONS, predictions)
 
 

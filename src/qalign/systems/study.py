@@ -153,17 +153,19 @@ class Study:
         limit = min(limit, self.scale.max_new_tokens or limit)
         default = DecodingConfig(max_new_tokens=limit, seed=self.seed, precision=self.scale.precision)
         decoding = self.settings.apply(self.system, "generation", default)
+        local = {"title": test_set_name(test)} if name == OWN else {}
         predictions = Stage(
             f"generate-{name}",
             2,
             {"decoding": _plain(decoding), "title": name, "prompt": [PREFIX, SUFFIX]},
             stages.predict,
             {"model": model, "test": corpus},
+            local=local,
             size=lambda inputs: sizes.generation(decoding, inputs, corpus),
         )
         config = {"languages": as_rows(corpus.config["languages"], self.table)}
         inputs = {"predictions": predictions, "test": corpus}
-        return Stage(f"score-{name}", RULES_VERSION, config, stages.score_predictions, inputs)
+        return Stage(f"score-{name}", RULES_VERSION, config, stages.score_predictions, inputs, local)
 
     def _test(self, test: str) -> Stage:
         if test in BENCHMARKS:
@@ -205,7 +207,7 @@ class Study:
             1,
             config,
             stages.read_corpus,
-            local={"source": source},
+            local={"source": source, **({"title": test_set_name(name)} if source.name == OWN else {})},
             size=lambda inputs: sizes.corpus({code: published[code] for code in languages if code in published}),
         )
 
