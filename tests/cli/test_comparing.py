@@ -96,6 +96,13 @@ def test_long_names_are_short_in_tables_and_full_below(place: Path) -> None:
         said = " ".join(out.split())
         assert f"95dab294 is {models[1].partition('/')[2]}." in said
         assert models[0] in said and models[1] in said, "the whole path stands below"
+    for model in models:
+        folder = f"alone-{model[-8:]}"
+        assert evaluate(place / model, "--output", folder, "--runs", f"runs-{folder}").status == 0
+    said = squeezed(Answer("report", "alone-06eb40d6", "alone-95dab294"))
+    assert "06eb40d6 - 95dab294 own English +66.7" in said
+    said = squeezed(Answer("runs", "--runs", "runs-alone-06eb40d6"))
+    assert "train-response-alignment-06eb40d6 paper" in said, "the base by its folder alone"
     assert "06eb40d6 solves 100.0% and 95dab294 33.3%" in " ".join(answer.out.split())
 
 
@@ -166,6 +173,7 @@ def test_a_system_of_two_results_has_the_name_of_each(place: Path) -> None:
     said = squeezed(Answer("report", "x", "y/results/third", "--format", "csv"))
     assert "first: mine - third: mine,own,English,-33.3" in said
     assert "did not answer the same problems" in squeezed(Answer("report", "x", "y/results/third"))
+    assert Answer("report", "own").error.endswith("(`qalign runs --runs own` says where results lie)")
     assert (
         "y holds 2 results; give one or several of them: y/results/second, y/results/third"
         in Answer("report", "y").error

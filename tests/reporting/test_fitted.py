@@ -84,6 +84,13 @@ def test_one_figure_that_does_not_fit_is_a_line() -> None:
     assert "loss: 1,000,000.25" in drawn([table], 20)
 
 
+def test_a_hash_stays_with_its_name() -> None:
+    name, after = "run-937dfdb6-5a50", "train-response-alignment-ab1577ff"
+    text = "\n".join(drawn([Table("t", ["run", "systems", "n"], [[name, after, "1"]])], 46))
+    assert name in text, "it can be copied"
+    assert "alignment-ab1577ff" in text and after not in text
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_names_break_behind_hyphens_and_slashes(width: int) -> None:
     name = "organisation/a-model-with-a-name-of-many-parts-and-more-than-eighty-characters-in-all"

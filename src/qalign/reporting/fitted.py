@@ -21,8 +21,9 @@ GAP = 3
 WORD = 30
 """Characters from which on a single word may be broken anywhere to fit."""
 
-_BREAK = re.compile(r"(?<=[^\W\d][/-])(?=\w)")
-"""Where a word may go on in the next line: behind a hyphen or a slash that follows a letter."""
+_BREAK = re.compile(r"(?<=[^\W\d][/-])(?<!\b[0-9a-f]{8}-)(?=\w)(?![0-9a-f]{8}\b)")
+"""Where a word may go on in the next line: behind a hyphen or a slash that follows a letter. A hash stays with its name, so that
+names of runs and stages can be copied."""
 _FIGURE = re.compile(r"[-+<>=±()\[\]%~\d.,:\s]|\bto\b|(?<=\d)[BKM]\b|\b(?:[KMGT]i?B|days?|h|min|s)\b")
 """What a cell of figures may hold: numbers, signs, units."""
 UNKNOWN = ("", "-", "unknown")

@@ -238,7 +238,7 @@ def runs_table(found: Inventory) -> Table:
             run.name,
             _date_text(run.date),
             ", ".join(run.systems) or "-",
-            str(run.run.get("base", "-")),
+            _base(run.run),
             str(run.run.get("scale", "-")),
             _settings(run.run),
             in_bytes(found.bytes_of(run)),
@@ -272,6 +272,12 @@ def _date_text(seconds: float) -> str:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}" if seconds else "-"
     except (ValueError, OverflowError, OSError):  # the clock of a machine that wrote it was wrong
         return "-"
+
+
+def _base(run: Mapping[str, Any]) -> str:
+    """The bases of a run, those that are paths by their folders alone; several models that were measured stand with commas."""
+    names = str(run.get("base", "-")).split(", ")
+    return ", ".join(Path(name).name if name.startswith((".", "/")) or name.count("/") > 1 else name for name in names)
 
 
 def _settings(run: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -51,12 +52,13 @@ def side_by_side(
         for place, (found, label) in enumerate(zip(loaded, labels, strict=True))
     ]
     merged = _merged(loaded, keys)
-    shown = {
+    names_shown = {
         key: _title(titles.system(name), label, key != name, place < len(given) and len(found["systems"]) == 1)
         for place, (found, label, renamed) in enumerate(zip(loaded, labels, keys, strict=True))
         for name, key in renamed.items()
     }
-    both = Titles({**titles.systems, **shown}, titles.benchmarks, titles.languages)
+    shown = {key: title for key, title in names_shown.items() if title != key}
+    both = Titles({**titles.systems, **shown}, titles.benchmarks, titles.languages).shortened(merged["systems"])
     judged, faults = _judged(loaded, keys, places)
     statistics = measured.statistics(judged) if judged else {"comparisons": [], "notes": []}
     tested = statistics["comparisons"]
@@ -80,7 +82,8 @@ def place_of(path: Path) -> Path:
         return found[0]
     if not found:
         raise SettingError(
-            f"{path} holds no results.json; give the folder of the results of a run, such as runs/results/RUN"
+            f"{path} holds no results.json; give the folder of the results of a run, such as runs/results/RUN "
+            f"(`qalign runs --runs {shlex.quote(printable(str(path)))}` says where results lie)"
         )
     names = ", ".join(str(place.parent) for place in found[:5])
     raise SettingError(
