@@ -6,18 +6,41 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from .errors import StageError
 from .resources import cores
+from .terminal import announce
 
 BLOCK = 8 * 2**20
 """Bytes that one thread hashes at a time."""
 SEAL = "sha256"
 """The key under which a sealed object holds the hash of all its other keys."""
+
+
+_FIRST_LOOK = ContextVar("first look", default=False)
+NO_HASH = "0" * 64
+"""In the place of a hash, within a first look."""
+
+
+@contextmanager
+def first_look() -> Iterator[None]:
+    """Within it no content is hashed and no hub is asked, so that what is wrong with a setting shows at once."""
+    token = _FIRST_LOOK.set(True)
+    try:
+        yield
+    finally:
+        _FIRST_LOOK.reset(token)
+
+
+def is_first_look() -> bool:
+    """Whether all that is built now is built once more, with hashes."""
+    return _FIRST_LOOK.get()
 
 
 def canonical(value: Any) -> str:
@@ -51,6 +74,11 @@ def file_sha256(path: Path) -> str:
     """The hash of a file's bytes, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def announce_hashing(root: Path, files: Iterable[Path]) -> None:
+    """Says that files under `root` are hashed, where they are large."""
+    announce("hashing", root, sum(path.stat().st_size for path in files))
 
 
 def block_sha256(path: Path) -> str:

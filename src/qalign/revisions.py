@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from .errors import DataError, QAlignError
+from .fingerprints import is_first_look
 from .huggingface import COMMIT, Repository, commit_of, is_out_of_reach
 from .records import write_json
 from .untrusted import parse_json, printable
@@ -46,6 +47,8 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
     """
     if asked and COMMIT.fullmatch(asked.lower()):
         return asked.lower()
+    if is_first_look():
+        return UNKNOWN
     key = ("model:" if repository.kind == "model" else "") + repository.name + (f"@{asked}" if asked else "")
     try:
         known = _read(record)

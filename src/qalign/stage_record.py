@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .errors import QAlignError, StageError
-from .fingerprints import SEAL, file_sha256, sealed, unsealed
+from .fingerprints import SEAL, announce_hashing, file_sha256, sealed, unsealed
 from .resources import cores
 from .untrusted import parse_json, printable
 
@@ -89,6 +89,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """
     (folder / RECORD).unlink(missing_ok=True)
     paths = list(output_files(folder))
+    announce_hashing(folder, paths)
     with ThreadPoolExecutor(min(cores(), 8)) as threads:
         entries = list(threads.map(_entry, paths))
     files = {_name(folder, path): entry for path, entry in zip(paths, entries, strict=True)}
@@ -134,6 +135,8 @@ def check_files(folder: Path, record: Record) -> None:
             raise StageError(f"{path} is missing from a finished stage; put it back, or {remove}")
         status = path.stat()
         same_time = status.st_mtime_ns == nanoseconds and size > SMALL
+        if status.st_size == size and not same_time:
+            announce_hashing(path, [path])
         if status.st_size != size or (not same_time and file_sha256(path) != digest):
             raise StageError(f"{path} was edited after the stage was finished; put it back, or {remove}")
     if added := sorted(found - record.files.keys()):

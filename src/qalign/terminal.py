@@ -6,6 +6,7 @@ Results go to standard output by `show` and `write`, messages to standard error 
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import re
@@ -15,6 +16,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from .errors import QAlignError
@@ -27,6 +29,9 @@ BROKEN_PIPE = 141
 """The exit status when a reader such as `head` has gone: what a shell reports of a program that SIGPIPE ended."""
 WIDTH = 200
 """Characters in a line of a table where there is no terminal, and COLUMNS does not say."""
+
+LARGE = 2**27
+"""Bytes from which a line says that they are read or hashed."""
 
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -148,6 +153,13 @@ def say(text: str = "") -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         _discard(sys.stderr)
+
+
+@functools.cache
+def announce(work: str, path: Path, size: int) -> None:
+    """Says that work over so many bytes begins, where they are many; once a process."""
+    if size >= LARGE:
+        say(f"qalign: {work} {path} ({size / 2**20:,.0f} MiB)")
 
 
 def log(text: str) -> None:

@@ -16,7 +16,7 @@ from own_data import OwnData, write
 from qalign.cli import app
 from qalign.errors import SettingError
 from qalign.placement import Placement
-from qalign.systems import trial
+from qalign.systems import machines, trial, ways
 from qalign.systems.known import BASES, DEVICES, device_named, device_with
 from qalign.systems.machines import Launch, launch_of, machine_of
 from qalign.training.config import Adapter, TrainingConfig
@@ -247,3 +247,52 @@ def test_steps_are_measured() -> None:
     placement = Placement(device="cpu", tokens_per_micro_batch=256)
     rates = trial.measure(trial.Trial(None, shape, config, placement, 60, 0.4))
     assert rates.training > 0 and rates.generation is None and 2**27 < rates.bytes < 2**32
+
+
+# --- before a run ---------------------------------------------------------------------------------------------------
+
+
+def words_of(own_data: OwnData, runs: Path) -> list[str]:
+    words = ["--base", "tiny", "--scale", "sample", "--languages", "de,sw", "--test-languages", "de,en"]
+    return [*words, *map(str, own_data.options("questions", "english", "test")), "--runs", str(runs)]
+
+
+def test_a_run_says_at_its_start_that_it_may_not_fit(
+    own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "memory", lambda: 2**28)
+    words = ["run", "monoreason", *words_of(own_data, tmp_path / "runs"), "--device", "cpu", "--quiet"]
+    words += [
+        "--set",
+        "training.max_steps=1",
+        "--set",
+        "generation.max_new_tokens=1",
+        "--set",
+        "training.too_long=drop",
+    ]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    said = [line for line in result.stderr.splitlines() if "does not fit" in line]
+    assert len(said) == 1 and "ways on: " in said[0]
+    assert re.match(
+        r"qalign: train-response-alignment-\w{8} does not fit: training needs about .* this machine has 256.0 MiB",
+        said[0],
+    )
+
+
+def test_a_run_that_is_sure_not_to_fit_its_gpu_is_refused(
+    own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "_this", lambda placement: machines.Machine(1, 23.5 * 2**30, "RTX 4090"))
+    huge = [f"--set=tiny.{name}={size}" for name, size in (("hidden_size", 4096), ("layers", 32), ("heads", 32))]
+    words = [*words_of(own_data, tmp_path / "runs"), *huge, "--seconds-per-checkpoint", "inf"]
+    for verb in ("run", "plan"):
+        result = CliRunner().invoke(app, [verb, "monoreason", *words], catch_exceptions=False)
+        assert result.exit_code == 2
+        assert re.search(
+            r"does not fit: a device needs [\d.]+ GiB at least, and 21.\d GiB of its 23.5 GiB", result.stderr
+        )
+        assert "ways on: FSDP over" in result.stderr and len(result.stderr.splitlines()) == 1
+    with_launcher = list(ways.warnings([], tmp_path, Placement(launcher="srun train")))
+    assert with_launcher == [], "nothing is trained"
+    assert not (tmp_path / "runs").exists()

@@ -60,7 +60,7 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
     """Runs what a comparison lacks, with a line on stderr for each stage that begins and ends. Bases and data come first; what
     is then known to fail is refused before anything is trained."""
     from .. import pipeline
-    from ..systems import readiness
+    from ..systems import readiness, ways
     from ..systems.comparison import before_training, targets
     from ..systems.run_records import recorded
     from ..systems.workers import gpu_groups, open_workers
@@ -73,6 +73,8 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
             log(f"{words[event]}: {stage.folder_name}{f' ({title})' if title else ''}")
 
     readiness.check(comparison, study.runs, placement)
+    for line in ways.warnings(pipeline.needed(targets(comparison, study.runs), study.runs), study.runs, placement):
+        say(f"qalign: {line}")
     with open_workers(placement.jobs, gpu_groups(placement)) as workers, recorded(record, study.runs):
         if front := before_training(comparison, study.runs):
             pipeline.run(front, study.runs, placement, report, workers, placement.jobs)

@@ -37,6 +37,7 @@ def eval_command(
     """Measure checkpoints on the benchmarks, zero-shot. Several stand in one table, with tests of their differences."""
     from dataclasses import replace
 
+    from ..fingerprints import first_look
     from ..generation.bounded import address
     from ..systems.bases import base_on_server
     from ..systems.comparison import Evaluated, titles_taken
@@ -54,12 +55,20 @@ def eval_command(
         address(endpoint)  # a wrong URL is an error before anything begins
         placement = replace(placement, endpoint=endpoint, **of_server)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
-    comparison = []
-    for label, model in zip(model_names(models, name or (), titles_taken()), models, strict=True):
-        one = replace(study, base_name=model)
-        checkpoint = base_on_server(model, one.runs) if endpoint is not None else one.base
-        comparison.append(Evaluated(label, checkpoint, one.scored(checkpoint)))
-    study.settings.check_all_used()
+    labels = model_names(models, name or (), titles_taken())
+
+    def compared() -> list[Evaluated]:
+        rows = []
+        for label, model in zip(labels, models, strict=True):
+            one = replace(study, base_name=model)
+            checkpoint = base_on_server(model, one.runs) if endpoint is not None else one.base
+            rows.append(Evaluated(label, checkpoint, one.scored(checkpoint)))
+        study.settings.check_all_used()
+        return rows
+
+    with first_look():
+        compared()
+    comparison = compared()
     parts = [([row], replace(placement, served_model=model)) for row, model in zip(comparison, models, strict=True)]
     study = replace(study, base_name=", ".join(models))
     finish(study, comparison, placement, output, parts if endpoint is not None else (), differences=True)

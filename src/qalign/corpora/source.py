@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DataError, SettingError, nearest
+from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
 from ..huggingface import Repository
 from ..revisions import resolve
 from . import local, world
@@ -115,8 +116,11 @@ def check_languages(role: Role, languages: Sequence[str]) -> None:
 
 def content_hash(root: Path, files: Iterable[Path]) -> str:
     """A hash over the content of files and their names relative to `root`, in the order of the names."""
+    if is_first_look():
+        return NO_HASH
     names = sorted({path.relative_to(root).as_posix(): path for path in files}.items())
     total = hashlib.sha256()
+    announce_hashing(root, [path for _, path in names])
     for name, path in names:
         stat = path.stat()
         total.update(f"{name}\0{_file_hash(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
@@ -126,8 +130,7 @@ def content_hash(root: Path, files: Iterable[Path]) -> str:
 @functools.cache
 def _file_hash(path: Path, _changed: int, _size: int) -> str:
     """The hash of one file, computed once in a process unless the file changes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _own(given: str, role: Role, languages: Sequence[str], revision: str | None) -> Source:

@@ -21,7 +21,7 @@ from ..fingerprints import canonical
 from ..language_file import language_from
 from ..pipeline import Stage, status
 from ..records import Example
-from ..terminal import say
+from ..terminal import announce
 from ..training.config import TrainingConfig
 from ..training.lengths import Lengths
 from . import fit
@@ -36,8 +36,6 @@ PROMPT_TOKENS = 44
 SUPERVISED = 0.5
 SAMPLE = 300
 """Examples of a language whose tokens are counted where a tokenizer is there."""
-LARGE = 2**27
-"""Bytes of own files from which a line says that they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +182,8 @@ def _records(source: Source, identity: str) -> list[Any]:
     """The records of a user's own files, read once; a line says so where they are large. `identity` is the corpus's config
     as JSON."""
     config = json.loads(identity)
-    if source.path is not None and (size := _size(source.path)) >= LARGE:
-        say(f"qalign: reading {source.path} ({size / 2**20:,.0f} MiB)")
+    if source.path is not None:
+        announce("reading", source.path, _size(source.path))
     rows = {code: language_from(row, code) for code, row in config["languages"].items()}
     return list(read(source, list(rows), rows, drop_invalid=config["drop_invalid"]).records)
 

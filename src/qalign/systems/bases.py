@@ -13,7 +13,7 @@ import msgspec
 from ..alignment.prompts import prompt
 from ..corpora import world
 from ..errors import QAlignError, SettingError
-from ..fingerprints import file_sha256, sealed, unsealed
+from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
 from ..huggingface import Repository
 from ..pipeline import Stage
@@ -127,6 +127,8 @@ def base(name: str, runs: Path) -> Stage:
 
 def _model_hash(folder: Path, known_hashes: Path) -> str:
     """A hash over the files of a model. Hashes of files are kept by size and time: weights are read once."""
+    if is_first_look():
+        return NO_HASH
     names = sorted(
         path
         for path in folder.iterdir()
@@ -140,9 +142,9 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         kept = {}
     before = dict(kept)
     total = hashlib.sha256()
+    announce_hashing(folder, [path for path in names if _key(path) not in kept])
     for path in names:
-        stat = path.stat()
-        key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        key = _key(path)
         if key not in kept:
             kept[key] = file_sha256(path)
         total.update(f"{path.name}\0{kept[key]}\n".encode())
@@ -150,3 +152,9 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         known_hashes.parent.mkdir(parents=True, exist_ok=True)
         write_json(known_hashes, sealed(kept))
     return total.hexdigest()
+
+
+def _key(path: Path) -> str:
+    """By what the hash of a file is kept."""
+    stat = path.stat()
+    return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"

@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..errors import SettingError
 from ..evaluation.benchmarks import BENCHMARKS
+from ..fingerprints import first_look
 from ..pipeline import Stage, in_order, needed, status
 from ..redaction import redacted_command
 from ..reporting.findings import findings
@@ -47,6 +48,12 @@ def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
     Raises:
         SettingError: a system, a corpus, a name or a setting is unknown, or a setting is for a stage that there is not.
     """
+    with first_look():  # a mistyped setting does not wait for the hash of a model
+        _compared(study, systems)
+    return _compared(study, systems)
+
+
+def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
     named = [named_system(text) for text in dict.fromkeys(systems)]
     labels = [label for label, _ in named]
     for label in labels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,15 @@ from ..huggingface import Repository, cached_folder
 from ..pipeline import Stage, needed, status
 from ..placement import Placement
 from ..reporting.tables import Table
-from ..training.config import Adapter
 from ..wording import UNKNOWN, counted, duration
 from . import costs, readiness, sizes
-from .amounts import SUPERVISED
 from .comparison import Evaluated, scores_of
-from .costs import Cost, Fit
+from .costs import Cost
 from .known import BASES, CORPUS_BYTES
 from .machines import Launch, Machine
-from .stages import training_config
+from .ways import ways_on
 
 _STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
-FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 
 def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
@@ -189,36 +185,6 @@ def _verdict(trainings: Sequence[Cost], machine: Machine) -> str:
     most = max(fits, key=lambda fit: fit.bytes)
     room = f"{sizes.in_bytes(most.bytes)} of {machine.memory / 2**30:.0f} GiB"
     return f"It fits: {room}, with {most.tokens:,} tokens at once on a device."
-
-
-def ways_on(cost: Cost, runs: Path, machine: Machine, placement: Placement) -> Iterator[str]:
-    """What would make a training stage fit that does not, a line each; only what does."""
-    config, base = training_config(cost.stage.config), costs.base_of(cost.stage.inputs["model"], runs)
-    if base is None:
-        return
-    asked = replace(placement, tokens_per_micro_batch=None)
-    free = replace(asked, activation_checkpointing=None)
-
-    def fit(devices: int, settings: Any, how: Placement, shards: int = 1) -> Fit | None:
-        return costs.fit_of(base, settings, machine, Launch(devices, shards), how, SUPERVISED)
-
-    plain = replace(config, adapter=None, optimizer="adamw")
-    tries = [
-        ("leave out --no-activation-checkpointing and --tokens-per-micro-batch", fit(1, config, free)),
-        (
-            "8-bit optimizer states: --set training.optimizer=adamw8bit",
-            fit(1, replace(config, adapter=None, optimizer="adamw8bit"), free),
-        ),
-        ("an adapter: --set training.adapter=on", fit(1, replace(config, optimizer="adamw", adapter=Adapter()), free)),
-    ]
-    for devices in sorted({machine.devices, 2, 4, 8, 16, 32, 64}):
-        if devices >= max(2, machine.devices) and (sharded := fit(devices, plain, free, devices)) and not sharded.fault:
-            words = f"FSDP over {devices} devices: {FSDP}"
-            tries.insert(0, (words if devices == 8 else f"{words} (num_processes: {devices})", sharded))
-            break
-    for words, found in tries:
-        if found is not None and not found.fault:
-            yield f"{words} ({sizes.in_bytes(found.bytes)})"
 
 
 def _rate(machine: Machine, launch: Launch) -> str:

@@ -16,7 +16,7 @@ from ..huggingface import Repository, refusal
 from ..pipeline import Stage, needed
 from ..placement import Placement
 from ..revisions import UNKNOWN
-from . import amounts, costs, machines, sizes
+from . import amounts, costs, machines, sizes, ways
 from .fit import misfits
 from .stages import training_config
 
@@ -82,6 +82,8 @@ def problems(
     found = [] if elsewhere else [*missing, *_not_to_be_had(waiting)]
     if not missing:
         found += misfits(comparison, {stage.fingerprint for stage in waiting}, runs)
+    if not elsewhere:
+        found += ways.refusals(waiting, runs, placement)
     room = None if elsewhere else disk(waiting, runs, placement)
     if room is not None and room.most > room.free:
         found.append(

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import ModelError, QAlignError
+from ..fingerprints import announce_hashing
 from ..records import atomic_file, usual_permissions, write_json
 from ..stage_record import read_object, sync
 from ..untrusted import printable
@@ -59,6 +60,7 @@ def latest(scratch: Path, examples: str) -> Path | None:
     faults = []
     found = None
     for checkpoint in sorted(scratch.glob("step-*"), reverse=True):
+        announce_hashing(checkpoint, [path for path in checkpoint.rglob("*") if path.is_file()])
         fault = manifest.fault(checkpoint) or _misfit(checkpoint, examples)
         if fault is None:
             found = checkpoint
