@@ -207,3 +207,39 @@ def test_a_test_set_may_call_its_numbers_gold() -> None:
         "t.csv line 1 (the header): no column 'answer' (found: id, question, target); rename 'target' to 'answer'"
         in said
     )
+
+
+def test_ids_that_belong_to_other_questions_are_said() -> None:
+    rows = [answer(n, id=f"p{n - 1}", question=texts("de", n)["question"]) for n in range(1, PROBLEMS)]
+    status, said = score(rows, *OWN)
+    assert status == 0, said
+    assert "In 5 of 5 rows the question is not that of the problem with this id, first in answers.jsonl line 1" in said
+    status, said = score([answer(n, id=f"p{n}", question=texts("de", n)["question"]) for n in range(PROBLEMS)], *OWN)
+    assert status == 0 and "the question is not" not in said
+
+
+def test_an_answer_that_a_server_truncated_is_truncated() -> None:
+    text = "id,response,gold,finish_reason\n1,Es sind 5,5,length\n2,Es sind 5,5,stop\n3,Es sind 5,5,eos\n"
+    status, said = of_file("p.csv", text, "--language", "de")
+    assert status == 0, said
+    assert said.split("100.0")[0] and " 2 0 0 1 " in said, "two right, one truncated"
+    assert "not used" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "says"),
+    [
+        ("p.tsv", (), "; save it with commas in place of tabs, as .csv"),
+        ("p.json", (), "; write one object a line, as .jsonl"),
+        ("p.XLSX", (), "; save the sheet as CSV in UTF-8"),
+        ("p.csv", ("--benchmark", "p.csv"), "'p.csv' is a path and no benchmark; give a test set of your own with --test p.csv"),
+        ("p.csv", ("--test", "p.csv"), "p.csv does not tell its language: name it so (en.csv), add a column 'language', or say "
+         "which: --language (score)"),
+        ("p.jsonl", ("--language", "de"), "no text in 'response', which is null; write it as a text"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_names_the_way_on(name: str, words: tuple[str, ...], says: str) -> None:
+    text = '{"id": 1, "response": null, "gold": 5}\n' if name == "p.jsonl" else "id,response,gold\n1,5,5\n"
+    status, said = of_file(name, text, *words)
+    assert status == 2
+    assert says in said

@@ -65,6 +65,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "qalign score answers.csv --language sw --benchmark mgsm",
         ),
         (
+            "Answers to a test set of your own:",
+            "qalign score answers.csv --language sw --test my-tests.csv",
+        ),
+        (
             "Answers without ids, which stand in the order of the problems:",
             "qalign score answers.csv --language sw --benchmark mgsm --join order",
         ),

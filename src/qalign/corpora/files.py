@@ -34,6 +34,15 @@ _OTHER_KINDS = (
 )
 """The first bytes of files that are no UTF-8 text, and what to do with them."""
 
+_OTHER_ENDINGS = {
+    ".tsv": "save it with commas in place of tabs, as .csv",
+    ".json": "write one object a line, as .jsonl",
+    ".xls": "save the sheet as CSV in UTF-8",
+    ".xlsx": "save the sheet as CSV in UTF-8",
+    ".ods": "save the sheet as CSV in UTF-8",
+}
+"""Endings of files that are not read, and what to do with such a file."""
+
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 PARQUET_ROWS = 4096
@@ -57,7 +66,8 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
     """
     ending = suffix(path)
     if ending is None:
-        raise DataError(f"{path} is of no known kind: it must end in one of {', '.join(SUFFIXES)}")
+        advice = next((f"; {way}" for end, way in _OTHER_ENDINGS.items() if path.name.lower().endswith(end)), "")
+        raise DataError(f"{path} is of no known kind: it must end in one of {', '.join(SUFFIXES)}{advice}")
     reader = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}[ending.removesuffix(".gz")]
     count = 0
     for count, row in enumerate(reader(path), start=1):  # noqa: B007 - the count is used after the loop

@@ -141,7 +141,8 @@ def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple
     stem = path.name.removesuffix(suffix(path) or "")
     if stem not in table:
         raise DataError(
-            f"{path} does not tell its language: name it so (en.jsonl), add a column 'language', or say which"
+            f"{path} does not tell its language: name it so (en{suffix(path)}), add a column 'language', or say which: "
+            "--language (score), --test-languages (run, eval) or --languages (check)"
         )
     return (stem,)
 

@@ -15,7 +15,7 @@ from ..languages import Language
 from ..records import Finish, Judgement, Prediction, Problem
 from ..untrusted import check_surrogates, printable
 from ..wording import counted
-from .joining import OTHER_COLUMNS, TEXT_COLUMNS, Answered, join, lacking
+from .joining import OTHER_COLUMNS, TEXT_COLUMNS, Answered, Joined, join, lacking, plain
 from .scores import judge_one
 
 
@@ -40,8 +40,8 @@ def score_file(
     """Judges the predictions of a JSONL, CSV or Parquet file.
 
     Columns: `response` (or another of `TEXT_COLUMNS`), `id`, `gold` (not needed with `problems`), `language` (not needed with
-    `default_language`), `question` (to join by it), `finish` ("stop" or "length"; without it every answer counts as
-    finished).
+    `default_language`), `question` (to join by it), `finish` ("stop" or "length"; without it and without
+    `finish_reason` every answer counts as finished).
 
     Args:
         path: the file.
@@ -72,7 +72,9 @@ def score_file(
             prediction = replace(prediction, id=problem.id, language=problem.language)
             judgements.append(judge_one(prediction, problem.gold, table[problem.language]))
     unmatched = [answered for (_, _, _, answered), problem in zip(read, joined, strict=True) if problem is None]
-    return Scored(judgements, list(unused), [*notes, *_notes(judgements, problems, unmatched, by or "id")])
+    if (by or "id") == "id":
+        notes += _other_questions([answered for _, _, _, answered in read], joined)
+    return Scored(judgements, list(unused), [*_notes(judgements, problems, unmatched, by or "id"), *notes])
 
 
 def _own_gold(
@@ -121,6 +123,18 @@ def _notes(
     return notes
 
 
+def _other_questions(rows: Sequence[Answered], joined: Joined) -> list[str]:
+    """A note on rows that id joins with a problem whose question is another than theirs: ids may count from 1 and not from 0."""
+    pairs = [(row, problem) for row, problem in zip(rows, joined, strict=True) if problem is not None and row.question]
+    others = [row for row, problem in pairs if plain(row.question or "") != plain(problem.question)]
+    if not others:
+        return []
+    return [
+        f"In {len(others):,} of {counted(len(pairs), 'row')} the question is not that of the problem with this id, first in "
+        f"{others[0].where}: if the ids are others than those of the test set, use --join question."
+    ]
+
+
 def _prediction(
     row: Row, where: str, default_language: str | None, table: Mapping[str, Language]
 ) -> tuple[Prediction, Answered]:
@@ -130,7 +144,7 @@ def _prediction(
     column = _text_column(row, where)
     if not isinstance(row[column], str):
         raise DataError(
-            f"{where}: no text in '{column}', which is {row[column]!r:.80}; write it as a text, with \"\" for an empty answer"
+            f"{where}: no text in '{column}', which is {_shown(row[column])}; write it as a text, with \"\" for an empty answer"
         )
     check_surrogates(row[column], f"{where}: '{column}'")
     key = None if row.get("id") in (None, "") else identifier(row["id"], where)
@@ -140,8 +154,12 @@ def _prediction(
             f"{where}: unknown language '{printable(code[:80])}': {nearest(code, table)} (or give --language-file)"
         )
     question = row.get("question")
-    prediction = Prediction(key or "", code or "", row[column], "", 0, _finish(row.get("finish"), where))
+    prediction = Prediction(key or "", code or "", row[column], "", 0, _finish(row, where))
     return prediction, Answered(where, code, key, question if isinstance(question, str) else None, row)
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else f"{value!r:.80}"
 
 
 def _text_column(row: Row, where: str) -> str:
@@ -163,7 +181,11 @@ def _text_column(row: Row, where: str) -> str:
     return names[0]
 
 
-def _finish(value: object, where: str) -> Finish:
+def _finish(row: Row, where: str) -> Finish:
+    """How an answer ended. `finish_reason` is what servers call it; all of their reasons but "length" are a finished answer."""
+    value = row.get("finish")
+    if value is None and row.get("finish_reason") == "length":
+        return "length"
     if value is None or value in ("", "stop"):
         return "stop"
     if value == "length":

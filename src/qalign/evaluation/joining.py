@@ -17,7 +17,7 @@ JOINS = ("id", "order", "question")
 
 TEXT_COLUMNS = ("response", "text", "prediction", "output", "completion")
 """Columns that hold the answer. The first wins; of the others a file must have one alone."""
-OTHER_COLUMNS = ("id", "gold", "language", "finish")
+OTHER_COLUMNS = ("id", "gold", "language", "finish", "finish_reason")
 """Further columns that are read, next to `question` where it joins."""
 
 
@@ -104,7 +104,7 @@ def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joine
     queues: dict[tuple[str, str], list[Problem]] = {}
     spoken: dict[str, set[str]] = {}
     for problem in reversed(problems):
-        text = _plain(problem.question)
+        text = plain(problem.question)
         queues.setdefault((problem.language, text), []).append(problem)
         spoken.setdefault(text, set()).add(problem.language)
     places: dict[tuple[str, str], str] = {}
@@ -112,7 +112,7 @@ def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joine
     for row in rows:
         if row.question is None:
             raise lacking("question", row.row, row.where, "join by id or order")
-        text = _plain(row.question)
+        text = plain(row.question)
         codes = spoken.get(text, set())
         code = row.language or (next(iter(codes)) if len(codes) == 1 else None)
         if code is None and codes:
@@ -171,6 +171,6 @@ def lacking(name: str, row: Row, where: str, instead: str = "") -> DataError:
     return DataError(missing(name, row, where, known, "add it") + way)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A question as it is compared: composed characters, single spaces."""
     return " ".join(unicodedata.normalize("NFC", text).split())

@@ -73,6 +73,8 @@ def problems_of(
     """
     if own and not Path(test).exists():
         raise SettingError(f"there is no test set at '{test}'; check the path, or name a benchmark with --benchmark")
+    if not own and test not in BENCHMARKS and Path(test).exists():
+        raise SettingError(f"'{test}' is a path and no benchmark; give a test set of your own with --test {test}")
     if not own and test not in BENCHMARKS:
         raise SettingError(f"unknown benchmark '{test}': {nearest(test, BENCHMARKS)}")
     every = languages_of(Path(test), "test", table) if own and language is None else ()
