@@ -23,11 +23,12 @@ from typing import Any
 
 import common
 import data
-import models
 
+import models
 from qalign.alignment.prompts import render_prompts
 from qalign.generation.local import Local, device_memory, loops_at_once, rows_at_once
 from qalign.generation.protocol import DecodingConfig, Request
+from qalign.models.opening import load_model, load_tokenizer
 from qalign.pipeline import run
 from qalign.placement import Placement
 from qalign.records import Problem, read_jsonl
@@ -35,7 +36,6 @@ from qalign.systems.recipes import monoreason
 from qalign.systems.scales import SCALES
 from qalign.systems.stages import RECORDS
 from qalign.systems.study import Study
-from qalign.training.models import load_model, load_tokenizer
 
 PACKAGE, REFERENCE = "qalign", "reference's way"
 REFERENCE_BATCH = 32

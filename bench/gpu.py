@@ -28,18 +28,19 @@ from pathlib import Path
 from typing import Any
 
 import common
-import models
 
+import models
 from qalign.generation.local import Local
 from qalign.generation.protocol import DecodingConfig, Request
+from qalign.models.attention import without_planned_attention
 from qalign.placement import Placement
 from qalign.training import prefix
+from qalign.training.accelerator import compile_blocks
 from qalign.training.batches import TokenizedExamples
 from qalign.training.config import TrainingConfig
 from qalign.training.loop import Job, one_step
 from qalign.training.loss import SupervisedLoss
 from qalign.training.memory import predict, settle, shape_of
-from qalign.training.models import compile_blocks, without_planned_attention
 from qalign.training.optimizer import make_optimizer
 
 LENGTHS = Path(__file__).parent / "lengths.json"
@@ -52,8 +53,8 @@ def write_lengths(folder: Path) -> None:
     """What 1,024 examples of each dataset have in common, and their lengths (prompt, whole), in tokens."""
     import data
 
+    from qalign.models.opening import load_tokenizer_as_saved
     from qalign.training.batches import tokenize
-    from qalign.training.models import load_tokenizer_as_saved
 
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)

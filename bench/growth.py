@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import common
+
 import models
 
 TRAINING, GENERATION = "20m", "1m"

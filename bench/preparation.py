@@ -30,14 +30,14 @@ from typing import Any
 
 import common
 import data
-import models
 
+import models
 from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import prompt
+from qalign.models.opening import load_tokenizer_as_saved
 from qalign.records import Example, read_jsonl, write_jsonl
 from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
-from qalign.training.models import load_tokenizer_as_saved
 
 CONFIG = TrainingConfig(max_length=8192)
 REFERENCE, PACKAGE, ALONE = "reference's way", "qalign", "tokenizers alone"

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import common
 import data
-import models
 
+import models
 from qalign.placement import Placement
 from qalign.records import write_jsonl
 from qalign.training.config import METRICS, TrainingConfig

@@ -27,8 +27,9 @@ from typing import Any
 
 import common
 import data
-import models
 
+import models
+from qalign.models.opening import load_tokenizer_as_saved
 from qalign.placement import Placement
 from qalign.records import Example, write_jsonl
 from qalign.training.accelerator import keep_freed_memory
@@ -36,7 +37,6 @@ from qalign.training.batches import GlobalBatches, TokenizedExamples, micro_batc
 from qalign.training.config import METRICS, TrainingConfig
 from qalign.training.loop import Job, finetune
 from qalign.training.memory import ON_CPU
-from qalign.training.models import load_tokenizer_as_saved
 
 REFERENCE = "reference's way"
 PACKAGE = "qalign"

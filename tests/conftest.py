@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 from own_data import OwnData, write_own_data
+from tiny_base import write_base
 
 # The same cases on every run and machine, and none judged by the clock of a busy one.
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -16,3 +19,9 @@ settings.load_profile("fixed")
 def own_data(tmp_path_factory: pytest.TempPathFactory) -> OwnData:
     """Six parallel problems in German, Swahili, French and English. Not to be written to."""
     return write_own_data(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base of `tiny_base`. Not to be written to."""
+    return write_base(tmp_path_factory.mktemp("base"))

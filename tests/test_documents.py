@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from own_data import OwnData, write_own_data
 from qalign.cli import app
+from qalign.models.tiny import TinyConfig, make_tiny
 from qalign.systems import SCALES
 from qalign.systems.scales import DataConfig
-from qalign.training.tiny import TinyConfig, make_tiny
 from test_house_rules import DOCUMENTS, code_blocks, spoken
 
 REPOSITORY = Path(__file__).parents[1]

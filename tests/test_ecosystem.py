@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qalign.cli import app
-from qalign.training.tiny import TinyConfig, make_tiny
+from qalign.models.tiny import TinyConfig, make_tiny
 from test_house_rules import MODULES, REPOSITORY, code_blocks, tree_of
 
 SHAPE = TinyConfig(vocabulary=300, hidden_size=32, layers=1, heads=2, intermediate_size=64)
@@ -43,7 +43,7 @@ def test_an_adapter_is_merged_into_a_base_that_is_accepted(base: Path, tmp_path:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from qalign.training.models import check_model
+    from qalign.models.opening import check_model
 
     adapter, merged = tmp_path / "adapter", tmp_path / "merged"
     model = AutoModelForCausalLM.from_pretrained(base)

@@ -252,7 +252,7 @@ def test_a_token_that_the_hub_does_not_know(hub: FakeHub) -> None:
 @pytest.fixture
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base of random weights."""
-    from qalign.training.tiny import TinyConfig, make_tiny
+    from qalign.models.tiny import TinyConfig, make_tiny
 
     folder = tmp_path_factory.mktemp("small")
     config = TinyConfig(vocabulary=400, hidden_size=32, layers=1, heads=2, intermediate_size=64)

@@ -51,7 +51,7 @@ def byte_level() -> Any:
 
 
 def tiny() -> Any:
-    from qalign.training.tiny import train_tokenizer
+    from qalign.models.tiny import train_tokenizer
 
     return train_tokenizer(["Anna has 3 apples.", *TEXTS[:4]], 400)
 

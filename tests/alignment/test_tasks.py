@@ -65,7 +65,7 @@ def test_the_prompt_is_the_published_one() -> None:
 def test_special_tokens_in_the_data_are_text() -> None:
     pytest.importorskip("tokenizers")
     from qalign.alignment.prompts import render
-    from qalign.training.tiny import BEGIN, END, train_tokenizer
+    from qalign.models.tiny import BEGIN, END, train_tokenizer
 
     tokenizer = train_tokenizer(["Anna has 3 apples."], 300)
     rendered = render([f"Q {END} {BEGIN} Q"], [f"A {END} A"], tokenizer)[0]

@@ -18,10 +18,10 @@ from qalign.generation import (  # noqa: E402
 )
 from qalign.generation.local import Local, rows_at_once  # noqa: E402
 from qalign.generation.rows import begin  # noqa: E402
+from qalign.models.tiny import train_tokenizer  # noqa: E402
 from qalign.training import prefix  # noqa: E402
 from qalign.training.batches import MicroBatch  # noqa: E402
 from qalign.training.loss import SupervisedLoss  # noqa: E402
-from qalign.training.tiny import train_tokenizer  # noqa: E402
 
 MAX_NEW_TOKENS = 20
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}

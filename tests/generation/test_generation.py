@@ -288,7 +288,7 @@ def model_and_tokenizer() -> tuple[Any, Any]:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from qalign.training.tiny import train_tokenizer
+    from qalign.models.tiny import train_tokenizer
 
     tokenizer = train_tokenizer([prompt(text) for text in INSTRUCTIONS] * 4, 320)
     torch.manual_seed(5)

@@ -12,8 +12,8 @@ from qalign.alignment.prompts import render_prompts
 from qalign.errors import ModelError
 from qalign.generation import DecodingConfig, Request
 from qalign.generation.vllm_engine import REQUESTS_AT_ONCE, Engine
+from qalign.models.opening import load_tokenizer
 from qalign.systems.bases import WORLD_FOLDER
-from qalign.training.models import load_tokenizer
 
 
 class Recorder:

@@ -67,9 +67,9 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
 
 def setting_trials(fixtures: Path) -> Iterator[Trial]:
     from qalign.generation import DecodingConfig
+    from qalign.models.tiny import TinyConfig
     from qalign.systems.scales import DataConfig
     from qalign.training.config import Adapter, TrainingConfig
-    from qalign.training.tiny import TinyConfig
 
     stages: dict[str, Any] = {
         "training": TrainingConfig, "response-alignment": TrainingConfig, "training.adapter": Adapter, "tiny": TinyConfig,

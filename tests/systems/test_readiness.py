@@ -19,9 +19,9 @@ from own_data import ROWS, OwnData, texts, write
 from qalign.alignment.prompts import prompt
 from qalign.cli import app
 from qalign.errors import DataError
+from qalign.models.tiny import TinyConfig, make_tiny
 from qalign.training.config import TrainingConfig
 from qalign.training.lengths import Lengths
-from qalign.training.tiny import TinyConfig, make_tiny
 
 SMALL = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
 TINY = [word for setting in SMALL for word in ("--set", f"tiny.{setting}")]

@@ -11,10 +11,10 @@ import pytest
 
 from qalign.cli import completion
 from qalign.generation.protocol import BACKENDS, DecodingConfig
+from qalign.models.tiny import TinyConfig
 from qalign.systems import SCALES
 from qalign.systems.reference import STAGES, TRAINING_STAGES, FieldReference, settings_of
 from qalign.systems.settings import parse_settings, set_field
-from qalign.training.tiny import TinyConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROWS = [row for stage in STAGES for row in settings_of(stage)]

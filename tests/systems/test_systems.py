@@ -186,7 +186,7 @@ def begins_and_ends(tokenizer: Any) -> Any:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_generation_sends_what_training_saw(name: str, prepared: Prepared, habit: Callable[[Any], Any]) -> None:
     from qalign.generation.local import Local
-    from qalign.training.models import load_tokenizer
+    from qalign.models.opening import load_tokenizer
 
     tokenizer = habit(load_tokenizer(prepared.base))
     begins = habit is not begins_with_nothing

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from qalign.alignment.prompts import render_prompts
 from qalign.errors import DataError
+from qalign.models.opening import load_tokenizer
 from qalign.records import Example
 from qalign.training.batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
 from qalign.training.config import TrainingConfig
-from qalign.training.models import load_tokenizer
 
 LENGTHS = st.lists(st.integers(2, 700), min_size=1, max_size=140)
 

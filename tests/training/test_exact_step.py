@@ -23,14 +23,15 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from qalign.errors import ModelError, SettingError
+from qalign.models.opening import embeddings_of, load_model, load_tokenizer, pad_id
 from qalign.placement import Placement
 from qalign.records import Example
 from qalign.training import loop, prefix
+from qalign.training.accelerator import compile_blocks
 from qalign.training.batches import collate, tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.launch import job_to_json, launch
 from qalign.training.loss import SupervisedLoss
-from qalign.training.models import compile_blocks, embeddings_of, load_model, load_tokenizer, pad_id
 
 TOLERANCE = 1e-5
 """Relative to the norm of a parameter's gradient. Float32 keeps 6e-8; sums over some thousand tokens in another order

@@ -16,6 +16,8 @@ import transformers
 from safetensors.torch import load_file
 
 from qalign.errors import DataError, ModelError
+from qalign.models.opening import load_tokenizer
+from qalign.models.tiny import TinyConfig, make_tiny
 from qalign.progress import Bar
 from qalign.records import Example
 from qalign.training import Adapter, TrainingConfig, loop
@@ -23,9 +25,7 @@ from qalign.training.accelerator import make_accelerator, reset
 from qalign.training.batches import GlobalBatches, tokenize
 from qalign.training.launch import launch
 from qalign.training.loop import Job
-from qalign.training.models import load_tokenizer
 from qalign.training.optimizer import learning_rate_factor
-from qalign.training.tiny import TinyConfig, make_tiny
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 ADAPTER = Adapter(rank=4, alpha=8.0, dropout=0.0)

@@ -25,11 +25,11 @@ from qalign.alignment.prompts import prompt, render, render_prompts, set_chat_te
 from qalign.errors import ModelError
 from qalign.generation.local import open_local
 from qalign.generation.protocol import DecodingConfig, Request
+from qalign.models.opening import check_vocabulary, load_tokenizer, load_tokenizer_as_saved
 from qalign.placement import Placement
 from qalign.records import Example
 from qalign.training import Adapter
 from qalign.training.launch import launch
-from qalign.training.models import load_tokenizer, load_tokenizer_as_saved
 
 INSTRUCTIONS = [
     "Ann has 3 apples and buys 4 more. How many?",
@@ -402,3 +402,16 @@ def test_a_tokenizer_that_no_template_can_follow_is_refused_before_training(
     monkeypatch.setattr("qalign.training.loop.load_model", lambda *a: pytest.fail("it should stop before the model"))
     with pytest.raises(ModelError, match="another way"):
         launch(make_job(max_steps=1))
+
+
+def test_a_padding_token_without_an_embedding_trains(base: Path, tmp_path: Path, make_job: Any) -> None:
+    """It fills sequences and is never read; the saved folder names one that the model has."""
+    copied = Path(shutil.copytree(base, tmp_path / "copied"))
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(copied)
+    check_vocabulary(copied)
+    job = dataclasses.replace(make_job(max_steps=1), model=copied)
+    launch(job)
+    saved = json.loads((job.output / "generation_config.json").read_text(encoding="utf-8"))
+    assert saved["pad_token_id"] == tokenizer.eos_token_id != tokenizer.pad_token_id

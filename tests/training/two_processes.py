@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from qalign.models.opening import embeddings_of, load_model, load_tokenizer, pad_id
 from qalign.placement import Placement
 from qalign.records import Example, read_jsonl
 from qalign.training import prefix
@@ -22,7 +23,6 @@ from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
 from qalign.training.loop import backward
 from qalign.training.loss import SupervisedLoss
-from qalign.training.models import embeddings_of, load_model, load_tokenizer, pad_id
 
 
 def main(base: Path, examples: Path, output: Path, cases: list[tuple[int, int, bool]]) -> None:

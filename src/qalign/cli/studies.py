@@ -121,10 +121,10 @@ def adopt_command(
 ) -> None:
     """Register a checkpoint from elsewhere as a finished stage, so that `run` measures it."""
     from .. import pipeline
+    from ..models.opening import check_model
     from ..systems.bases import checkpoint
     from ..systems.comparison import compare, titles_taken, training_stages
     from ..systems.names import checked, model_name
-    from ..training.models import check_model
 
     chain = {s.name.removeprefix("train-"): s for s in training_stages(compare(study, [system])[0].model)}
     wanted = stage or list(chain)[-1]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..training.prefix import ORDINARY, looks_at_all_before
+from ..models.attention import ORDINARY, looks_at_all_before
 from .cache import has_room
 from .rows import begin
 

@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..alignment.encoding import decode
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
-from ..placement import Placement
-from ..records import Finish, sha256
-from ..resources import cores, memory
-from ..training.models import (
+from ..models.attention import is_recurrent, without_planned_attention
+from ..models.opening import (
     check_device,
     check_length,
     check_vocabulary,
-    is_recurrent,
     load_model,
     load_tokenizer,
     resolve,
-    without_planned_attention,
 )
+from ..placement import Placement
+from ..records import Finish, sha256
+from ..resources import cores, memory
 from . import attention
 from .cache import give_room, has_room
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request, seed_of

@@ -13,9 +13,9 @@ from typing import Any
 from ..alignment.encoding import decode
 from ..alignment.prompts import prompt, render_prompts
 from ..errors import ModelError
+from ..models.opening import load_tokenizer, resolve
 from ..placement import Placement
 from ..records import Finish, sha256
-from ..training.models import load_tokenizer, resolve
 from .local import ends_of
 from .protocol import Completion, DecodingConfig, Request, seed_of
 

@@ -16,14 +16,14 @@ from ..errors import QAlignError, SettingError
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
 from ..huggingface import Repository
+from ..models.folders import check_folder
+from ..models.opening import download
+from ..models.tiny import TinyConfig
 from ..pipeline import Stage
 from ..records import write_json
 from ..revisions import FILE, resolve
 from ..stage_record import RECORD, Sha256, read_object
 from ..training.config import SUMMARY
-from ..training.folders import check_folder
-from ..training.models import download
-from ..training.tiny import TinyConfig
 from .stages import fetch_base, make_tiny_base, name_served
 
 TINY = "tiny"

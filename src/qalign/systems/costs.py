@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ModelError, QAlignError
+from ..models.opening import parameters
+from ..models.tiny import TinyConfig
 from ..pipeline import Stage, status
 from ..placement import Placement
 from ..training import checkpoints
 from ..training.config import Adapter, TrainingConfig
 from ..training.loop import STEPS_PER_REPORT
 from ..training.memory import ON_CPU, SHARE, Memory, Shape, adapter_parameters, choose, predict, shape_of
-from ..training.models import parameters
-from ..training.tiny import TinyConfig
 from . import amounts, sizes
 from .amounts import Amount
 from .bases import tiny_parameters

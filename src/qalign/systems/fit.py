@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 from ..errors import DataError, ModelError, QAlignError
 from ..generation import DecodingConfig
 from ..huggingface import Repository, cached_folder
-from ..pipeline import Stage, status
-from ..records import Example, Problem, read_jsonl, write_json
-from ..stage_record import read_record
-from ..training.folders import TOKENIZER_FILES
-from ..training.lengths import Lengths, settings
-from ..training.models import (
+from ..models.folders import TOKENIZER_FILES
+from ..models.opening import (
     POINTER,
     check_special_ids,
     check_vocabulary,
     load_config,
     load_tokenizer_as_saved,
 )
+from ..pipeline import Stage, status
+from ..records import Example, Problem, read_jsonl, write_json
+from ..stage_record import read_record
+from ..training.lengths import Lengths, settings
 from ..untrusted import parse_json
 from .stages import EXAMPLES, RECORDS, training_config
 from .table import SYSTEMS

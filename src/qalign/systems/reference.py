@@ -16,8 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
+from ..models.tiny import TinyConfig
 from ..training.config import Adapter, TrainingConfig
-from ..training.tiny import TinyConfig
 from .recipes import MULTILINGUAL, QUESTION, RESPONSE
 from .scales import SCALES, DataConfig
 

@@ -17,11 +17,11 @@ from ..evaluation.scores import judge, score
 from ..generation import DecodingConfig, generate, open_backend
 from ..language_file import language_from
 from ..languages import Language
+from ..models.opening import POINTER, download
 from ..pipeline import Work
 from ..records import Document, Example, Pair, Prediction, Problem, read_jsonl, read_rows, write_json, write_jsonl
 from ..training.config import Adapter, TrainingConfig
 from ..training.memory import out_of_memory_in_one_line
-from ..training.models import POINTER, download
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"
 EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
@@ -93,7 +93,7 @@ def name_served(work: Work) -> None:
 
 def make_tiny_base(work: Work) -> None:
     """Makes the base named `tiny` from the texts of the run's own corpora."""
-    from ..training.tiny import TinyConfig, make_tiny
+    from ..models.tiny import TinyConfig, make_tiny
 
     make_tiny(_texts(work), TinyConfig(**work.config["tiny"]), work.output)
 

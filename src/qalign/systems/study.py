@@ -21,9 +21,9 @@ from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..evaluation.extraction import RULES_VERSION
 from ..generation import DecodingConfig
 from ..languages import LANGUAGES, STUDY, Language, as_rows, names_of
+from ..models.tiny import TinyConfig
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
-from ..training.tiny import TinyConfig
 from . import sizes, stages
 from .bases import TINY, base, tiny_base
 from .names import test_set_name

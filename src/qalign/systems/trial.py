@@ -133,8 +133,8 @@ def _main() -> None:
 
 
 def _measured(trial: Trial, scratch: Path) -> Rates:
+    from ..models.attention import without_planned_attention
     from ..training.accelerator import keep_freed_memory, make_accelerator
-    from ..training.models import without_planned_attention
 
     keep_freed_memory()
     without_planned_attention()
@@ -150,10 +150,11 @@ def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Pat
     import torch
 
     from ..training import prefix
+    from ..training.accelerator import compile_blocks
+    from ..training.adapter import with_adapter
     from ..training.loop import Job, one_step
     from ..training.loss import SupervisedLoss
     from ..training.memory import settle
-    from ..training.models import compile_blocks, with_adapter
     from ..training.optimizer import make_optimizer
 
     model, config = _model(trial, torch.float32), trial.config
@@ -238,7 +239,7 @@ def _model(trial: Trial, dtype: Any) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from ..training.models import load_model
+    from ..models.opening import load_model
 
     if trial.model is not None:
         return load_model(trial.model, dtype)

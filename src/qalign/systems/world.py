@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
+from ..models.tiny import TinyConfig
 from ..pipeline import Stage
 from ..stage_record import read_record
 from ..training.config import TrainingConfig
-from ..training.tiny import TinyConfig
 from .bases import tiny_base, tiny_parameters
 from .outputs import training_summary
 from .study import Study

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
+from ..models.opening import check_device, first_line
 from ..placement import Placement
 from .config import TrainingConfig
-from .models import check_device
 
 
 def make_accelerator(config: TrainingConfig, placement: Placement, output: Path, scratch: Path) -> Any:
@@ -92,3 +92,24 @@ def keep_freed_memory() -> None:
         trim_threshold, mmap_max = -1, -4
         mallopt(trim_threshold, -1)
         mallopt(mmap_max, 0)
+
+
+def compile_blocks(model: Any, device: Any) -> None:
+    """Has `torch.compile` fuse what stands between the matrix products of a block: once for all blocks and all shapes.
+
+    Raises:
+        SettingError: nothing can be compiled on the model's device here (no compiler, no Triton).
+    """
+    import torch
+
+    try:
+        torch.compile(torch.nn.functional.silu)(torch.ones(64, device=device))
+    except Exception as error:  # each backend and each compiler fails in its own way
+        raise SettingError(
+            f"torch.compile does not work on {device} here ({first_line(error)}); install a C++ compiler, or give "
+            "--no-compile"
+        ) from error
+    kinds = set(getattr(model, "_no_split_modules", None) or ())
+    for module in model.modules():
+        if type(module).__name__ in kinds:
+            module.compile(dynamic=True)

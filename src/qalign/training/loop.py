@@ -20,30 +20,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
-from ..placement import Placement
-from ..progress import Bar
-from ..records import Example, read_jsonl, write_json
-from ..untrusted import printable
-from . import checkpoints, manifest, prefix
-from .accelerator import is_sharded, keep_freed_memory, make_accelerator, reset
-from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
-from .config import METRICS, SUMMARY, TrainingConfig
-from .loss import SupervisedLoss
-from .memory import ON_CPU, settle
-from .models import (
+from ..models.attention import without_planned_attention
+from ..models.opening import (
     check_length,
     check_vocabulary,
-    compile_blocks,
     embeddings_of,
     load_model,
     load_tokenizer_as_saved,
     pad_id,
     resolve,
-    with_adapter,
-    without_planned_attention,
 )
+from ..models.saving import save
+from ..placement import Placement
+from ..progress import Bar
+from ..records import Example, read_jsonl, write_json
+from ..untrusted import printable
+from . import checkpoints, manifest, prefix
+from .accelerator import compile_blocks, is_sharded, keep_freed_memory, make_accelerator, reset
+from .adapter import with_adapter
+from .batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
+from .config import METRICS, SUMMARY, TrainingConfig
+from .loss import SupervisedLoss
+from .memory import ON_CPU, settle
 from .optimizer import learning_rate_factor, make_optimizer, set_learning_rate
-from .saving import save
 
 if TYPE_CHECKING:
     import torch

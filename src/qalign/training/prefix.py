@@ -11,19 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .models import is_recurrent
+from ..models.attention import ORDINARY, looks_at_all_before
 
 if TYPE_CHECKING:
     import torch
 
 ATTENTION = "qalign_shared_prefix"
 """The name that transformers knows this attention by. No function for masks has that name, so it gets none."""
-ORDINARY = "sdpa"
-"""The attention that this one calls, and that models have before and after."""
 FEWEST = 8
 """Tokens that examples must have in common for it to pay."""
-KINDS = {"full_attention", "sliding_attention", "chunked_attention"}
-WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
 class Layout:
@@ -83,23 +79,6 @@ def share(model: Any, longest: int) -> bool:
         model.set_attn_implementation(ATTENTION)
         return True
     return False
-
-
-def looks_at_all_before(model: Any, longest: int) -> bool:
-    """Whether all that looks across tokens in a model is, as far as its config says and for rows of up to `longest` tokens,
-    causal attention over all tokens before, by torch's kernels through transformers' interface."""
-    from transformers import PreTrainedModel
-
-    config = model.config.get_text_config()
-    parts = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
-    windows = [getattr(config, name, None) for name in WINDOWS]
-    return (
-        all(part.config._attn_implementation == ORDINARY for part in parts)
-        and bool(model._supports_attention_backend)
-        and not is_recurrent(model)
-        and set(getattr(config, "layer_types", None) or KINDS) <= KINDS
-        and all(window is None or window >= longest for window in windows)
-    )
 
 
 def undo(model: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..alignment.prompts import end_of_sequence, set_chat_template
 from ..records import usual_permissions
-from .models import embeddings_of, greedy, no_bars, pad_id
+from .opening import embeddings_of, greedy, no_bars, pad_id
 
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 Precision = Literal["bfloat16", "float32"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import shutil
@@ -16,9 +15,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from qalign.errors import ModelError
-from qalign.training.folders import check_finite, check_folder
-from qalign.training.launch import launch
-from qalign.training.models import check_model, check_vocabulary, load_model
+from qalign.models.folders import check_finite, check_folder
+from qalign.models.opening import check_model, check_vocabulary, load_model
 
 
 @pytest.fixture
@@ -51,18 +49,6 @@ def test_an_end_beyond_the_vocabulary_is_refused(copied: Path, file: str, ids: A
     change(copied / file, eos_token_id=ids)
     with pytest.raises(ModelError, match=rf"{file} "):
         check_vocabulary(copied)
-
-
-def test_a_padding_token_without_an_embedding_trains(base: Path, copied: Path, make_job: Any) -> None:
-    """It fills sequences and is never read; the saved folder names one that the model has."""
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
-    tokenizer.save_pretrained(copied)
-    check_vocabulary(copied)
-    job = dataclasses.replace(make_job(max_steps=1), model=copied)
-    launch(job)
-    saved = json.loads((job.output / "generation_config.json").read_text(encoding="utf-8"))
-    assert saved["pad_token_id"] == tokenizer.eos_token_id != tokenizer.pad_token_id
 
 
 # --- what is adopted, or used as a base ----------------------------------------------------------------------------------

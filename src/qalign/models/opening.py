@@ -1,4 +1,4 @@
-"""Opening a base: any causal language model on disk, its tokenizer, and its adapter."""
+"""Opening a base: any causal language model on disk, and its tokenizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from ..errors import ModelError, SettingError
 from ..huggingface import Repository, fetch
 from ..untrusted import printable
 from ..wording import counted
-from .config import Adapter
 from .folders import check_finite, check_folder, check_values, read_settings, weight_files
 
 POINTER = "model.json"
@@ -49,7 +48,7 @@ def load_tokenizer(folder: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds for a broken tokenizer
         raise ModelError(
-            f"the tokenizer in {folder} cannot be opened ({_first_line(error)}); save it there again"
+            f"the tokenizer in {folder} cannot be opened ({first_line(error)}); save it there again"
         ) from error
 
 
@@ -86,7 +85,7 @@ def load_config(folder: Path) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # transformers raises many kinds for a broken configuration
         raise ModelError(
-            f"{folder / 'config.json'} cannot be opened ({_first_line(error)}); fetch or save it again"
+            f"{folder / 'config.json'} cannot be opened ({first_line(error)}); fetch or save it again"
         ) from error
 
 
@@ -182,7 +181,7 @@ def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
             raise
         except Exception as error:  # transformers and safetensors raise many kinds for a broken model
             raise ModelError(
-                f"the model in {folder} cannot be opened as a causal model ({_first_line(error)}); fetch or save it again"
+                f"the model in {folder} cannot be opened as a causal model ({first_line(error)}); fetch or save it again"
             ) from error
     if lacking := sorted(info["missing_keys"]):
         raise ModelError(
@@ -222,7 +221,7 @@ def _check_template(folder: Path) -> None:
             _compile_jinja_template(template)
         except Exception as error:  # jinja2 has many kinds
             raise ModelError(
-                f"the chat template in {folder} cannot be parsed ({_first_line(error)}); fix it or remove it"
+                f"the chat template in {folder} cannot be parsed ({first_line(error)}); fix it or remove it"
             ) from error
         if inner := re.search(r"__\w+__", template):
             raise ModelError(
@@ -265,61 +264,6 @@ def check_length(model: Any, tokens: int, advice: str) -> None:
         raise ModelError(f"a sequence may have {tokens} tokens, and the model has {positions} positions; {advice}")
 
 
-def is_recurrent(model: Any) -> bool:
-    """Whether a model keeps a state instead of the keys and values of each token (Mamba and its like)."""
-    return bool(getattr(model, "_is_stateful", False))
-
-
-def with_adapter(model: Any, adapter: Adapter) -> Any:
-    """The model with a trainable low-rank adapter, its own weights frozen."""
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise ModelError("an adapter needs peft; install it: pip install 'qalign[lora]'") from error
-
-    modules = adapter.modules if isinstance(adapter.modules, str) else list(adapter.modules)
-    config = LoraConfig(
-        r=adapter.rank,
-        lora_alpha=adapter.alpha,
-        lora_dropout=adapter.dropout,
-        target_modules=modules,
-        task_type="CAUSAL_LM",
-    )
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:  # peft's word for modules that the model does not have
-        raise ModelError(f"the adapter does not fit the model: {_first_line(error)}") from error
-
-
-def without_planned_attention() -> None:
-    """Leaves cuDNN's attention out: it plans each new shape anew, and no two micro-batches or steps of an answer have the
-    same. What torch has of its own is as fast once it runs."""
-    import torch
-
-    torch.backends.cuda.enable_cudnn_sdp(False)
-
-
-def compile_blocks(model: Any, device: Any) -> None:
-    """Has `torch.compile` fuse what stands between the matrix products of a block: once for all blocks and all shapes.
-
-    Raises:
-        SettingError: nothing can be compiled on the model's device here (no compiler, no Triton).
-    """
-    import torch
-
-    try:
-        torch.compile(torch.nn.functional.silu)(torch.ones(64, device=device))
-    except Exception as error:  # each backend and each compiler fails in its own way
-        raise SettingError(
-            f"torch.compile does not work on {device} here ({_first_line(error)}); install a C++ compiler, or give "
-            "--no-compile"
-        ) from error
-    kinds = set(getattr(model, "_no_split_modules", None) or ())
-    for module in model.modules():
-        if type(module).__name__ in kinds:
-            module.compile(dynamic=True)
-
-
 def parameters(folder: Path) -> int | None:
     """How many parameters the safetensors of a folder hold, read from their headers; None if there are none."""
     files = sorted(folder.glob("*.safetensors"))
@@ -349,5 +293,6 @@ def no_bars() -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of a library's message, as it may be shown."""
     return printable((str(error).strip() or type(error).__name__).splitlines()[0][:200])

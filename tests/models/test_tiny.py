@@ -13,10 +13,10 @@ from qalign.alignment.encoding import BYTES, FEWEST, decode, encode
 from qalign.generation.local import Local, open_local
 from qalign.generation.protocol import DecodingConfig, Request
 from qalign.language_file import load_languages
+from qalign.models.opening import load_tokenizer
+from qalign.models.tiny import train_tokenizer
 from qalign.placement import Placement
 from qalign.systems.bases import WORLD_FOLDER
-from qalign.training.models import load_tokenizer
-from qalign.training.tiny import train_tokenizer
 
 LANGUAGES = [
     " ".join([row.native_name, row.name, *row.answer_markers, *row.scales, row.zero, row.groups, row.decimal])

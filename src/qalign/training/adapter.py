@@ -1,0 +1,30 @@
+"""A model with a trainable low-rank adapter, by way of peft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ModelError
+from ..models.opening import first_line
+from .config import Adapter
+
+
+def with_adapter(model: Any, adapter: Adapter) -> Any:
+    """The model with a trainable low-rank adapter, its own weights frozen."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ModelError("an adapter needs peft; install it: pip install 'qalign[lora]'") from error
+
+    modules = adapter.modules if isinstance(adapter.modules, str) else list(adapter.modules)
+    config = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=modules,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:  # peft's word for modules that the model does not have
+        raise ModelError(f"the adapter does not fit the model: {first_line(error)}") from error
