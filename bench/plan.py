@@ -1,6 +1,6 @@
 """What `qalign plan` predicts beside what a run takes: memory, disk at the peak and afterwards, time of training and answers.
 
-    python bench/plan.py                 # three configurations of the embedded world on a CPU, some minutes
+    python bench/plan.py                 # four configurations of the embedded world on a CPU, some minutes
     python bench/plan.py --only adapter --no-publish
 
 Each configuration is planned with `--measure`, then run in a process of its own. Memory is the most that this process held
@@ -30,15 +30,17 @@ from qalign.systems.settings import parse_settings
 
 TOKENS, EVERY = 1024, 5.0
 """Tokens at once, and seconds between checkpoints."""
-SMALL = ("data.problems_per_language=10", "generation.max_new_tokens=60")
+SMALL = ("data.problems_per_language=30", "generation.max_new_tokens=60")
 OF_20M = ("tiny.hidden_size=512", "tiny.intermediate_size=1376", "tiny.layers=6", "tiny.heads=8")
 """Wide and not many tokens: the world's texts give a tokenizer no more than some thousands."""
+OF_5M = ("tiny.hidden_size=256", "tiny.intermediate_size=688", "tiny.layers=4", "tiny.heads=4")
 CONFIGURATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "world": ("the world's base", "world", ("response-alignment.max_steps=300",)),
     "20m": ("20M, full", "tiny", (*OF_20M, "response-alignment.max_steps=60")),
-    "adapter": ("1M, an adapter", "tiny", ("training.adapter=on", "response-alignment.max_steps=300")),
+    "adapter": ("1M, an adapter", "tiny", ("training.adapter=on", "response-alignment.max_steps=200")),
+    "5m": ("5M, longer answers", "tiny", (*OF_5M, "response-alignment.max_steps=120", "generation.max_new_tokens=120")),
 }
-"""In words, the base, and its settings."""
+"""In words, the base, and its settings. The last chose no figure of the package: it checks those that the others chose."""
 MIB = 2**20
 
 

@@ -16,7 +16,7 @@ from own_data import OwnData, write
 from qalign.cli import app
 from qalign.errors import SettingError
 from qalign.placement import Placement
-from qalign.systems import machines, trial, ways
+from qalign.systems import costs, machines, trial, ways
 from qalign.systems.known import BASES, DEVICES, device_named, device_with
 from qalign.systems.machines import Launch, launch_of, machine_of
 from qalign.training.config import Adapter, TrainingConfig
@@ -247,6 +247,24 @@ def test_steps_are_measured() -> None:
     placement = Placement(device="cpu", tokens_per_micro_batch=256)
     rates = trial.measure(trial.Trial(None, shape, config, placement, 60, 0.4))
     assert rates.training > 0 and rates.generation is None and 2**27 < rates.bytes < 2**32
+    assert rates.start > 0.5 and rates.checkpoint > 0, "libraries are opened, a checkpoint is written"
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "between", "written"),
+    [
+        (60, 60.0, 5.0, 5),
+        (60, 60.0, 25.0, 1),
+        (60, 60.0, 1e9, 0),
+        (9, 90.0, 5.0, 0),
+        (61, None, 300.0, 6),
+        (60, 1.0, 0.0, 5),
+    ],
+)
+def test_checkpoints_are_written_at_reports_alone(
+    steps: int, seconds: float | None, between: float, written: int
+) -> None:
+    assert costs.checkpoints_written(steps, seconds, between) == written
 
 
 # --- before a run ---------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ RECORD_BYTES, PREDICTION_BYTES, METRIC_BYTES, TOKENIZER_BYTES = 75, 460, 200, 22
 ANSWER_TOKENS, ANSWER_BYTES = 135, 3
 """The mean length of the answers of a published 7B model, and the bytes of a token of them."""
 LIBRARIES = 550 * 2**20
-"""Bytes that Python, torch and transformers hold on a CPU before a model is there."""
+"""Bytes that Python, torch and transformers hold on a CPU before a model is there, and what a run keeps of its data."""
 WITH_CHECKPOINTING = 4 / 3
 """Work with activation checkpointing over work without."""
 ADAPTER_WORK = 2 / 3
@@ -233,16 +233,24 @@ def _most(
     """
     wide = base.shape is None or base.shape.vocabulary >= 2**16
     tokens = (amount.tokens * (4 if wide else 2) + 16 * amount.examples) if amount else 0.0
-    written = (math.inf if reads else 0) if steps is None else (steps - 1) // STEPS_PER_REPORT
-    if placement.seconds_per_checkpoint == math.inf:
-        written = 0
-    elif seconds is not None and placement.seconds_per_checkpoint > 0:
-        written = min(written, int(seconds / placement.seconds_per_checkpoint))
+    written: float = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint) if steps else 0
+    if steps is None and reads and placement.seconds_per_checkpoint < math.inf:
+        written = math.inf
     trained = trained_weights(base, config.adapter)
     held = base.parameters + (trained if config.adapter else 0)
     checkpoint = FLOAT32 * held + STATE_BYTES[config.optimizer] * trained
     kept = min(written, checkpoints.KEPT)
     return tokens + max(min(written, checkpoints.KEPT + 1) * checkpoint, kept * checkpoint + left)
+
+
+def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoint: float) -> int:
+    """How many checkpoints a training writes, which it does at reports only; the most there may be without its seconds."""
+    reports = (steps - 1) // STEPS_PER_REPORT
+    if seconds_per_checkpoint == math.inf:
+        return 0
+    if not seconds:
+        return reports
+    return reports // max(1, math.ceil(seconds_per_checkpoint * steps / (STEPS_PER_REPORT * seconds)))
 
 
 def _examples(stage: Stage, runs: Path, reads: bool) -> Cost:

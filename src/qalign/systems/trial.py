@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -24,18 +25,20 @@ from ..errors import ModelError
 from ..generation import DecodingConfig, Request
 from ..placement import Placement
 from ..records import write_json
+from ..resources import cores, cores_by_affinity
 from ..terminal import say
 from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import parse_json, printable
 from .amounts import first_model
-from .costs import Cost, base_of
+from .costs import Cost, base_of, checkpoints_written, problems
 from .fit import origin
 from .stages import training_config
 
 if TYPE_CHECKING:
     from ..training.batches import TokenizedExamples
 
+BEGUN = time.perf_counter()
 SECONDS, FEWEST, MOST = 5.0, 2, 40
 """Steps are taken for so many seconds, but so many at the fewest and at the most."""
 WARM_UP = 4
@@ -44,8 +47,10 @@ SHARED = 37
 """The tokens that all prompts begin with, as those of GSM8K under LLaMA's tokenizer."""
 SPREAD = 0.35
 """The standard deviation of lengths, over their mean, in the published corpora."""
-QUESTIONS, PROMPT, ANSWER = 256, 120, 48
-"""Of the answers that are measured: how many, and the tokens of a prompt and of an answer."""
+QUESTIONS, ANSWER = 256, 48
+"""The most answers that are measured, and the most tokens of one."""
+WHOLE = 2**30
+"""Bytes up to which a checkpoint is written to be timed; the time of a larger one follows from that of a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +67,27 @@ class Trial:
     tokens: float
     supervised: float
     decoding: DecodingConfig | None = None
+    questions: int = QUESTIONS
+    answer: int = ANSWER
+    """Tokens of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Tokens a second of training and of answers (None: not measured), and the bytes of the peak of training."""
+    """What was measured."""
 
     training: float
+    """Tokens a second of training."""
     generation: float | None
+    """Tokens a second of answers; None where they were not measured."""
     bytes: float
+    """The peak of training."""
+    start: float
+    """Seconds from the start of the process to the first step: libraries, model, optimizer."""
+    checkpoint: float
+    """Seconds to write a checkpoint."""
+    opening: float = 0.0
+    """Seconds to open the model before it answers."""
 
 
 def measure(trial: Trial) -> Rates:
@@ -82,7 +99,12 @@ def measure(trial: Trial) -> Rates:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trial.json"
         write_json(path, json.loads(json.dumps(dataclasses.asdict(trial), default=str)))
-        done = subprocess.run([sys.executable, "-m", __name__, str(path)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, str(path)],
+            capture_output=True,
+            text=True,
+            env=_environment(trial.placement),
+        )
     lines = done.stdout.splitlines()
     if done.returncode != 0 or not lines:
         said = printable((done.stderr.strip().splitlines() or ["nothing was said"])[-1])
@@ -90,12 +112,23 @@ def measure(trial: Trial) -> Rates:
     return msgspec.convert(parse_json(lines[-1].encode(), "the measured rates"), Rates)
 
 
+def _environment(placement: Placement) -> dict[str, str]:
+    """The environment of a process that has as many threads as a stage of a run has."""
+    if placement.jobs == 1 and cores() == cores_by_affinity():
+        return dict(os.environ)
+    threads = str(max(1, cores() // placement.jobs))
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": threads if placement.jobs > 1 else os.environ.get("OMP_NUM_THREADS", threads),
+    }
+
+
 def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Cost]:
     """The costs with the seconds that this machine takes, each kind of training tried once; a line says so."""
     rates: dict[str, Rates] = {}
-    decoding = {
-        first_model(cost.stage.inputs["model"]).fingerprint: DecodingConfig(**cost.stage.config["decoding"])
-        for cost in found
+    answering = {
+        first_model(cost.stage.inputs["model"]).fingerprint: cost
+        for cost in reversed(found)
         if cost.stage.name.startswith("generate-")
     }
     timed = []
@@ -109,20 +142,38 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
         say(f"qalign: measuring {cost.stage.folder_name} on this machine")
         trial = Trial(
             origin(cost.stage.inputs["model"], runs), base.shape, training_config(cost.stage.config), placement,
-            cost.amount.tokens / cost.amount.examples, cost.amount.supervised, decoding.pop(first, None),
+            cost.amount.tokens / cost.amount.examples, cost.amount.supervised,
         )  # fmt: skip
-        found_rates = measure(trial)
+        found_rates = measure(_with_answers(trial, answering.pop(first, None), runs))
         if found_rates.generation is not None:
             rates[first] = found_rates
-        timed.append(replace(cost, seconds=cost.tokens / found_rates.training))
+        timed.append(_timed(cost, found_rates, placement))
     return [_answered(cost, rates) for cost in timed]
+
+
+def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
+    """The trial with answers such as a generation stage wants."""
+    asked = problems(cost.stage, runs) if cost is not None else None
+    if cost is None or cost.tokens is None or not asked:
+        return trial
+    decoding, answer = DecodingConfig(**cost.stage.config["decoding"]), round(cost.tokens / asked)
+    return replace(trial, decoding=decoding, questions=min(asked, QUESTIONS), answer=max(1, min(answer, ANSWER)))
+
+
+def _timed(cost: Cost, rates: Rates, placement: Placement) -> Cost:
+    """A training with its seconds: its start, its steps, its checkpoints, and its model, which is written like one."""
+    assert cost.tokens is not None and cost.amount is not None
+    steps, seconds = training_config(cost.stage.config).steps(cost.amount.examples), cost.tokens / rates.training
+    written = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint)
+    whole = rates.start + seconds + (written + 1) * rates.checkpoint
+    return replace(cost, seconds=whole)
 
 
 def _answered(cost: Cost, rates: Mapping[str, Rates]) -> Cost:
     if not cost.stage.name.startswith("generate-") or cost.tokens is None:
         return cost
     rate = rates.get(first_model(cost.stage.inputs["model"]).fingerprint)
-    return replace(cost, seconds=cost.tokens / rate.generation) if rate and rate.generation else cost
+    return replace(cost, seconds=rate.opening + cost.tokens / rate.generation) if rate and rate.generation else cost
 
 
 def _main() -> None:
@@ -140,13 +191,12 @@ def _measured(trial: Trial, scratch: Path) -> Rates:
     without_planned_attention()
     placement = replace(trial.placement, trackers=(), quiet=True)
     accelerator = make_accelerator(trial.config, placement, scratch / "out", scratch)
-    rate, used = _training(trial, placement, accelerator, scratch)
-    generation = None if trial.decoding is None else _generation(trial, placement, str(accelerator.device.type))
-    return Rates(rate, generation, used)
+    rates = _training(trial, placement, accelerator, scratch)
+    return rates if trial.decoding is None else _generation(trial, placement, str(accelerator.device.type), rates)
 
 
-def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Path) -> tuple[float, float]:
-    """Tokens a second, and the bytes of the peak."""
+def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Path) -> Rates:
+    """What training takes."""
     import torch
 
     from ..training import prefix
@@ -172,6 +222,7 @@ def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Pat
     loss = SupervisedLoss(model)
     model, optimizer = accelerator.prepare(model, make_optimizer(model, config))
     job = Job("trial", Path(), Path(), scratch, scratch, config, placement)
+    start = time.perf_counter() - BEGUN
     cuda = accelerator.device.type == "cuda"
 
     def step(count: int) -> float:
@@ -190,32 +241,61 @@ def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Pat
     while len(seconds) < FEWEST or (sum(seconds) < SECONDS and len(seconds) < MOST):
         seconds.append(step(count))
     used = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
+    checkpoint = _checkpoint(accelerator, model, optimizer, scratch)
     loss.remove()
-    return len(seconds) * sum(data.lengths[:count]) / sum(seconds), float(used)
+    rate = len(seconds) * sum(data.lengths[:count]) / sum(seconds)
+    return Rates(rate, None, float(used), start, checkpoint)
 
 
-def _generation(trial: Trial, placement: Placement, device: str) -> float:
-    """Tokens a second of answers to random prompts, all of the same length."""
+def _checkpoint(accelerator: Any, model: Any, optimizer: Any, scratch: Path) -> float:
+    """Seconds to write a checkpoint, its hashes included."""
+    from ..training import checkpoints, manifest
+    from ..training.config import METRICS
+
+    tensors = [tensor for values in optimizer.state.values() for tensor in values.values() if hasattr(tensor, "nbytes")]
+    size = sum(tensor.nbytes for tensor in (*model.parameters(), *tensors))
+    begun = time.perf_counter()
+    if size <= WHOLE:
+        (scratch / METRICS).touch()
+        checkpoints.save(accelerator, model, optimizer, scratch, {"step": 1, "tokens": 0, "supervised": 0}, "")
+        return time.perf_counter() - begun
+    (scratch / "part").mkdir()
+    (scratch / "part" / "file").write_bytes(os.urandom(2**20) * 256)
+    manifest.seal(scratch / "part")
+    return float((time.perf_counter() - begun) * size / 2**28)
+
+
+def _generation(trial: Trial, placement: Placement, device: str, rates: Rates) -> Rates:
+    """The rates with that of answers to random prompts, all of the same length and with a shared prefix."""
     import torch
 
     from ..generation.local import Local, device_memory, loops_at_once, rows_at_once
 
     assert trial.decoding is not None
+    begun = time.perf_counter()
     model = _model(trial, getattr(torch, trial.decoding.precision)).to(device)
+    opening = time.perf_counter() - begun
     model.generation_config.eos_token_id = None
     rows = placement.batch_size or rows_at_once(model, trial.decoding.max_new_tokens, device_memory(device))
     draw = torch.Generator().manual_seed(0)
-    prompts = torch.randint(3, trial.shape.vocabulary, (QUESTIONS, PROMPT), generator=draw).tolist()
+    length = max(2, round((1 - trial.supervised) * trial.tokens))
+    drawn = torch.randint(3, trial.shape.vocabulary, (trial.questions, length), generator=draw)
+    drawn[:, : min(SHARED, length // 2)] = 7
+    prompts = drawn.tolist()
     backend = Local(
-        model, _Numbers(prompts), DecodingConfig(ANSWER, precision=trial.decoding.precision), rows, loops_at_once(model)
+        model,
+        _Numbers(prompts),
+        DecodingConfig(trial.answer, precision=trial.decoding.precision),
+        rows,
+        loops_at_once(model),
     )
     backend.ends = [trial.shape.vocabulary]  # no token: answers go on to the limit
-    requests = [Request(str(place), str(place)) for place in range(QUESTIONS)]
+    requests = [Request(str(place), str(place)) for place in range(trial.questions)]
     for _ in backend.generate(requests[:8]):  # to warm up
         pass
     begun = time.perf_counter()
     tokens = sum(answer.tokens for answer in backend.generate(requests))
-    return tokens / (time.perf_counter() - begun)
+    return replace(rates, generation=tokens / (time.perf_counter() - begun), opening=opening)
 
 
 class _Numbers:
