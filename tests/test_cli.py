@@ -75,7 +75,9 @@ def run(runs: Path, *words: str | Path) -> Answer:
 
 def started(answer: Answer) -> list[str]:
     """The names of the stages that a run started, without their hashes."""
-    return [line.split()[-1].rsplit("-", 1)[0] for line in answer.err.splitlines() if " start: " in line]
+    return [
+        line.split(" start: ")[1].split()[0].rsplit("-", 1)[0] for line in answer.err.splitlines() if " start: " in line
+    ]
 
 
 def finished_stages(runs: Path) -> set[str]:

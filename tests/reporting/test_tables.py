@@ -248,7 +248,12 @@ def test_nothing_is_0_plus_or_minus_0(found: dict[str, Any]) -> None:
     bare = {"bn": nothing, "average": nothing, "non_english": nothing}
     made = tables({**found, "systems": {"mine": {"own": bare}}}, Titles())[0]
     row = dict(zip(made.columns, made.rows[0], strict=True))
-    assert row["average ± s.e."] == "0.0 (0.0 to 27.8)"
+    assert row["bn ± s.e."] == "0.0 (0.0 to 27.8)", "of one language there are no means"
+    assert not {"bn", "average ± s.e.", "non-English"} & set(made.columns)
+    assert made.narrow[0].columns == ["system", "benchmark", "bn ± s.e."]
+    two = tables({**found, "systems": {"mine": {"own": {**bare, "sw": nothing}}}}, Titles())[0]
+    assert "average ± s.e." in two.columns and "non-English" not in two.columns, "without English they are the same"
+    assert two.narrow[0].columns == ["system", "benchmark", "average ± s.e."]
     assert "brackets hold a 95% interval" in made.note
     assert "50% in one language has the 95% interval 24 to 76" in made.note
     scored = score_table("t", bare)

@@ -319,7 +319,7 @@ def test_a_gated_model_is_found_before_data_are_read(base: Path, own_data: OwnDa
         assert planned.returncode == 2 and "- owner/small: its conditions must be accepted at " in planned.stdout
         trained = hub.qalign("run", "monoreason", *words, "--device", "cpu", HF_TOKEN="hf_granted")
         assert trained.returncode == 0, trained.stderr
-        started = [line.split()[-1] for line in trained.stderr.splitlines() if " start: " in line]
+        started = [line.split(" start: ")[1].split()[0] for line in trained.stderr.splitlines() if " start: " in line]
         assert started[0].startswith("base-"), "what may be refused comes first"
         hub.asked.clear()
         again = hub.qalign("plan", "monoreason", *words, "--set", "training.learning_rate=0.1")

@@ -40,7 +40,7 @@ class Answer:
 
     def started(self) -> list[str]:
         """The stages that it started, with their hashes."""
-        return [line.split()[-1] for line in self.err.splitlines() if " start: " in line]
+        return [line.split(" start: ")[1].split()[0] for line in self.err.splitlines() if " start: " in line]
 
 
 def reproduce(data: OwnData, runs: Path, *words: str, seeds: str = ",".join(SEEDS)) -> Answer:

@@ -34,17 +34,17 @@ def accuracy_table(found: Mapping[str, Any], titles: Titles) -> Table:
     rows = _rows(found)
     languages = _languages(row for _, _, row in rows)
     published = _with_published(found)
+    means = _means(languages)
     columns = [
-        "system", "benchmark", *languages, "average ± s.e.", "non-English", "paper rule", "wrong", "no answer", "truncated",
-        *published,
+        "system", "benchmark", *(languages if len(languages) != 1 else []), *means.values(), "paper rule", "wrong", "no answer",
+        "truncated", *published,
     ]  # fmt: skip
     body = [
         [
             titles.system(name),
             titles.benchmark(benchmark),
-            *(f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages),
-            with_error(row[AVERAGE], problems(row, seeds)),
-            f"{row[NON_ENGLISH]['strict']:.1f}" if NON_ENGLISH in row else "-",
+            *(f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages if len(languages) != 1),
+            *(_mean(row, code, seeds) for code in means),
             *_answers(row),
             *_published(found, name, benchmark, published),
         ]
@@ -57,21 +57,35 @@ def accuracy_table(found: Mapping[str, Any], titles: Titles) -> Table:
 def summary_table(found: Mapping[str, Any], titles: Titles) -> Table:
     """A row for each system and benchmark: English, the other languages, all."""
     seeds = len(found.get("seeds", ())) or 1
+    languages = _languages(row for _, _, row in _rows(found))
+    means = _means(languages)
+    columns = {
+        **({"en": "English"} if len(languages) != 1 and "en" in languages else {}),
+        **dict(reversed(means.items())),
+    }
     body = [
         [
             titles.system(name),
             titles.benchmark(benchmark),
-            *(f"{row[code]['strict']:.1f}" if code in row else "-" for code in ("en", NON_ENGLISH)),
-            with_error(row[AVERAGE], problems(row, seeds)),
+            *(_mean(row, code, seeds) for code in columns),
         ]
         for benchmark, name, row in _rows(found)
     ]
-    return Table(
-        RESULTS,
-        ["system", "benchmark", "English", "non-English", "average ± s.e."],
-        body,
-        _note(found, titles, seeds),
-    )
+    return Table(RESULTS, ["system", "benchmark", *columns.values()], body, _note(found, titles, seeds))
+
+
+def _means(languages: Sequence[str]) -> dict[str, str]:
+    """The heads of the columns of means, by what they are over: none says the same as another, or as a language's column."""
+    if len(languages) == 1:
+        return {AVERAGE: f"{languages[0]} ± s.e."}
+    return {AVERAGE: "average ± s.e.", **({NON_ENGLISH: "non-English"} if "en" in languages else {})}
+
+
+def _mean(row: Scores, code: str, seeds: int) -> str:
+    """A cell of the table: the average with its error, another score alone."""
+    if code not in row:
+        return "-"
+    return with_error(row[AVERAGE], problems(row, seeds)) if code == AVERAGE else f"{row[code]['strict']:.1f}"
 
 
 def with_error(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
