@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -314,3 +316,47 @@ def test_a_run_that_is_sure_not_to_fit_its_gpu_is_refused(
     with_launcher = list(ways.warnings([], tmp_path, Placement(launcher="srun train")))
     assert with_launcher == [], "nothing is trained"
     assert not (tmp_path / "runs").exists()
+
+
+# --- the core alone -------------------------------------------------------------------------------------------------
+
+CORE_ALONE = """
+import sys
+from importlib.metadata import packages_distributions, requires
+from packaging.requirements import Requirement
+
+left, core = [Requirement(text).name for text in sys.argv.pop(1).split(";")], {"qalign"}
+while left:
+    name = left.pop().lower().replace("_", "-")
+    if name not in core:
+        core.add(name)
+        wanted = map(Requirement, requires(name) or [])
+        left += [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+others = {
+    module for module, owners in packages_distributions().items()
+    if not {owner.lower().replace("_", "-") for owner in owners} & core
+}
+
+class CoreAlone:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in others else self.finder.find_spec(name, path, target)
+
+for name in [name for name in sys.modules if name.partition(".")[0] in others]:
+    del sys.modules[name]
+sys.meta_path[:] = map(CoreAlone, sys.meta_path)
+from qalign.cli import main
+sys.exit(main())
+"""
+
+
+def test_the_core_alone_plans_for_another_machine(tmp_path: Path) -> None:
+    """What is installed without extras is enough, also to read a launcher's config."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = ";".join(tomllib.loads(text)["project"]["dependencies"])
+    words = ["plan", "qalign-mono", *LLAMA, *EIGHT, "--launcher", FSDP, "--runs", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", CORE_ALONE, dependencies, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "It fits: " in done.stdout and done.stderr == ""
