@@ -67,7 +67,7 @@ def test_results_are_written_whatever_standard_output_is(
             done.stderr.decode().splitlines()[-1].startswith("qalign: error: cannot write to standard output (No space")
         )
     if environment:
-        assert b"average ? s.e." in done.stdout or "average ± s.e.".encode("latin-1") in done.stdout
+        assert b"th ? s.e." in done.stdout or "th ± s.e.".encode("latin-1") in done.stdout
 
 
 @pytest.mark.parametrize("words", ["list", "--help", "--version"])
