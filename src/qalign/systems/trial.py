@@ -83,7 +83,7 @@ class Rates:
     bytes: float
     """The peak of training."""
     start: float
-    """Seconds from the start of the process to the first step: libraries, model, optimizer."""
+    """Seconds from the start of the process to the end of the first step: libraries, model, optimizer, compiling."""
     checkpoint: float
     """Seconds to write a checkpoint."""
     opening: float = 0.0
@@ -222,7 +222,6 @@ def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Pat
     loss = SupervisedLoss(model)
     model, optimizer = accelerator.prepare(model, make_optimizer(model, config))
     job = Job("trial", Path(), Path(), scratch, scratch, config, placement)
-    start = time.perf_counter() - BEGUN
     cuda = accelerator.device.type == "cuda"
 
     def step(count: int) -> float:
@@ -235,7 +234,8 @@ def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Pat
         return time.perf_counter() - begun
 
     few = min(WARM_UP, len(data))
-    step(few)  # kernels are planned
+    step(few)  # kernels are planned, blocks are compiled
+    start = time.perf_counter() - BEGUN
     count = min(len(data), max(few, int(few * SECONDS / FEWEST / step(few))))
     seconds = [step(count)]
     while len(seconds) < FEWEST or (sum(seconds) < SECONDS and len(seconds) < MOST):
