@@ -171,7 +171,9 @@ def test_a_fault_that_passes_is_tried_again(hub: FakeHub) -> None:
     assert [fault.times for fault in hub.faults] == [0] * len(PASSING)
     for kind in PASSING:
         if kind.startswith("info"):
-            said = re.findall(rf"^qalign: some/{kind}: (.*); trying again in 0.1 seconds$", made.stderr, re.MULTILINE)
+            said = re.findall(
+                rf"^[\d:]{{8}} qalign: some/{kind}: (.*); trying again in 0.1 seconds$", made.stderr, re.MULTILINE
+            )
             assert len(said) == 2, kind
             assert kind[5:] in said[0] if kind[5:].isdecimal() else "no whole answer of the hub (" in said[0]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from .errors import DataError, ModelError
+from .terminal import log
 from .untrusted import printable
 
 WAITS = (1, 2, 4, 8, 16)
@@ -81,11 +81,8 @@ def commit_of(repository: Repository, revision: str | None, patient: bool = True
         commit = str(_patiently(repository, lambda: asked().sha, or_cache=cached is not None or not patient))
     except Exception as error:  # the hub's client raises many kinds; all mean that the commit cannot be had
         if cached is not None and is_unreachable(error):
-            print(
-                f"qalign: {why(error, repository).partition(':')[0]}; {repository.name} is taken from the cache, at {cached}",
-                file=sys.stderr,
-                flush=True,
-            )
+            reason = why(error, repository).partition(":")[0]
+            log(f"qalign: {reason}; {repository.name} is taken from the cache, at {cached}")
             return cached
         named = f"{repository.name}@{revision}" if revision else repository.name
         raise repository.error(f"{printable(named)}: no commit of it is known, and {why(error, repository)}") from error
@@ -212,11 +209,7 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, or_cache: 
             if stop or not waits or not _passes(error):
                 raise
             seconds = max(waits.pop(0), asked)
-            print(
-                f"qalign: {printable(repository.name)}: {_fault(error)}; trying again in {seconds:g} seconds",
-                file=sys.stderr,
-                flush=True,
-            )
+            log(f"qalign: {repository.name}: {_fault(error)}; trying again in {seconds:g} seconds")
             time.sleep(seconds)
 
 

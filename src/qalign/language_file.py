@@ -15,6 +15,7 @@ from typing import Any
 
 from .errors import SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language
+from .paths import instead
 from .untrusted import printable
 
 RESERVED = ("all", "average", "non_english")
@@ -77,7 +78,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             )
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise SettingError(f"cannot read the language file {path}: {error.strerror}; give a TOML file") from error
+        advice = instead(path, "give a TOML file")
+        raise SettingError(f"cannot read the language file {path}: {error.strerror}; {advice}") from error
     except RecursionError as error:
         raise SettingError(f"{path} is nested too deeply; see [[language]] in docs/data.md") from error
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import SettingError, nearest
+from .errors import SettingError, closest
+from .iso639 import NAMES
+from .untrusted import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,40 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
         SettingError: the table has no such language; the message says how to give one.
     """
     if code not in table:
-        raise SettingError(
-            f"unknown language '{code}': {nearest(code, table)} (a further one is a row in a file: --language-file)"
-        )
+        raise SettingError(f"unknown language '{printable(code[:80])}': {likely(code, table)}")
     return table[code]
+
+
+def likely(text: str, table: Mapping[str, Language]) -> str:
+    """The end of a message about an unknown code: the language that is meant, or how to describe one."""
+    code = _meant(text, table)
+    if code in table:
+        return f"did you mean '{code}'? It is the code of {table[code].name}"
+    if code is not None:
+        known = f"the code of {NAMES[code]}, which" if code == text else f"{NAMES[code]} has the code '{code}' and"
+        return (
+            f"{known} is not built in: describe it in a file, --language-file FILE (built in: {', '.join(LANGUAGES)})"
+        )
+    return f"known: {', '.join(table)} (a further one is a row in a file: --language-file)"
+
+
+def _meant(text: str, table: Mapping[str, Language]) -> str | None:
+    """The code that a text stands for: a code, such as deu or zh_CN, or a name, with small mistakes in either."""
+    folded = text.strip().casefold()
+    codes = {code: code for code in NAMES} | {code.casefold(): code for code in table}
+    codes |= {row.iso639_3: code for code, row in table.items() if row.iso639_3}
+    names = {name.casefold(): code for code, name in NAMES.items()}
+    names |= {
+        name.casefold(): code for code, row in table.items() for name in (row.name, row.native_name, row.flores) if name
+    }
+    for known in (folded, folded.replace("_", "-").partition("-")[0]):
+        if known in codes or known in names:
+            return codes.get(known) or names[known]
+    if len(folded) > 3:
+        close = closest(folded, names, cutoff=0.75)
+        return names[close] if close is not None else None
+    same = [code for code in table if len(code) == len(folded) and code[0] == folded[:1]]
+    return same[0] if len(same) == 1 else None
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:

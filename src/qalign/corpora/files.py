@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..paths import instead
 from ..untrusted import parse_json, printable
 from ..wording import counted
 
@@ -131,7 +132,7 @@ def check_exists(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path} is a folder: give a file")
     if not path.is_file():
-        raise DataError(f"there is no file {path}: check the path")
+        raise DataError(f"there is no file {path}: {instead(path, 'check the path')}")
 
 
 def one_line(error: BaseException) -> str:

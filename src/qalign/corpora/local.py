@@ -19,6 +19,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..language_file import CODE
 from ..languages import Language
+from ..paths import instead
 from ..untrusted import printable
 from .columns import COLUMNS, language_of
 from .files import SUFFIXES, Row, lines, rows, suffix
@@ -61,7 +62,7 @@ def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
             f"({', '.join(languages)}): add a column 'language', or give a folder with one file a language"
         )
     if not path.is_dir():
-        raise DataError(f"there is no file or folder {path}: check the path")
+        raise DataError(f"there is no file or folder {path}: {instead(path, 'check the path')}")
     there = files_by_language(path, role)
     asked = re.compile(rf"(?:{'|'.join(map(re.escape, languages))})(?![A-Za-z])", re.IGNORECASE)
     if skipped := [name for name in unread(path, role) if asked.match(name)]:

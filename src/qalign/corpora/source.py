@@ -16,6 +16,7 @@ from typing import Literal
 from ..errors import DataError, SettingError, nearest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
 from ..huggingface import Repository
+from ..paths import instead
 from ..revisions import resolve
 from . import local, world
 from .table import CORPORA, PAIR_KINDS, Corpus, Role
@@ -68,7 +69,7 @@ def locate(
     """
     check_languages(role, languages)
     if data is not None and not data.is_dir():
-        raise DataError(f"there is no data folder {data}: check the path")
+        raise DataError(f"there is no data folder {data}: {instead(data, 'check the path')}")
     name, named, at = name_or_path.partition("@")
     if name not in CORPORA and not Path(name_or_path).exists():
         name = next((row.name for row in CORPORA.values() if row.hub and row.hub.name == name), name)
@@ -138,7 +139,8 @@ def _own(given: str, role: Role, languages: Sequence[str], revision: str | None)
     if not path.exists():
         names = [*CORPORA, *(row.hub.name for row in CORPORA.values() if row.hub)]
         close = nearest(given.partition("@")[0], names)
-        raise SettingError(f"'{given}' is neither a corpus nor an existing path: {close} (or a path of your own data)")
+        advice = instead(path, f"{close} (or a path of your own data)")
+        raise SettingError(f"'{given}' is neither a corpus nor an existing path: {advice}")
     if revision:
         raise SettingError(f"{given} is a path and has no revision: its content is what it is known by")
     files = _files(path, role, languages)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..corpora.columns import identifier, language_of, number
 from ..corpora.files import Row, place_of_names, rows
-from ..errors import DataError, nearest
-from ..languages import Language
+from ..errors import DataError
+from ..languages import Language, likely
 from ..records import Finish, Judgement, Prediction, Problem
 from ..untrusted import check_surrogates, printable
 from ..wording import counted
@@ -150,9 +150,7 @@ def _prediction(
     key = None if row.get("id") in (None, "") else identifier(row["id"], where)
     code = language_of(row.get("language"), where) or default_language
     if code is not None and code not in table:
-        raise DataError(
-            f"{where}: unknown language '{printable(code[:80])}': {nearest(code, table)} (or give --language-file)"
-        )
+        raise DataError(f"{where}: unknown language '{printable(code[:80])}': {likely(code, table)}")
     question = row.get("question")
     prediction = Prediction(key or "", code or "", row[column], "", 0, _finish(row, where))
     return prediction, Answered(where, code, key, question if isinstance(question, str) else None, row)

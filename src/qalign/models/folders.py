@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, ModelError
+from ..paths import instead
 from ..untrusted import parse_json, printable
 from ..wording import counted
 
@@ -24,7 +25,8 @@ def check_folder(folder: Path) -> None:
             safetensors, or the folder is that of an adapter.
     """
     if not folder.is_dir():
-        raise ModelError(f"{folder} is not a folder; give a folder with a model, a hub name, or 'tiny'")
+        advice = instead(folder, "give a folder with a model, a hub name, or 'tiny'")
+        raise ModelError(f"{folder} is not a folder; {advice}")
     if (folder / ADAPTER).is_file():
         raise ModelError(
             f"{folder} holds an adapter ({ADAPTER}), not a model; merge it first: "

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from ..paths import instead
 from ..records import atomic_file, write_json
 from ..untrusted import parse_json
 from ..wording import counted
@@ -215,7 +216,8 @@ def load(path: Path) -> dict[str, Any]:
     try:
         found = parse_json(path.read_bytes(), str(path))
     except OSError as error:
-        raise DataError(f"cannot read {path} ({error.strerror}); give the results.json of a run") from error
+        advice = instead(path, "give the results.json of a run")
+        raise DataError(f"cannot read {path} ({error.strerror}); {advice}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
         raise DataError(f"{path} is not a {FORMAT} file of version {VERSION}; give the results.json of a run")
     check(found, str(path))

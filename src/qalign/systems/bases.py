@@ -15,10 +15,11 @@ from ..corpora import world
 from ..errors import QAlignError, SettingError
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
-from ..huggingface import Repository
+from ..huggingface import Repository, cached_commit
 from ..models.folders import check_folder
 from ..models.opening import download
 from ..models.tiny import TinyConfig
+from ..paths import instead, nearest_path
 from ..pipeline import Stage
 from ..records import write_json
 from ..revisions import FILE, resolve
@@ -79,7 +80,8 @@ def checkpoint(name: str, runs: Path) -> Path:
     if path.exists():
         return path
     if not is_hub_name(name):
-        raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); give one of these")
+        advice = instead(path, "give one of these")
+        raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); {advice}")
     repository, commit = _on_hub(name, runs)
     return download(repository.name, commit)
 
@@ -97,7 +99,18 @@ def _on_hub(name: str, runs: Path) -> tuple[Repository, str]:
             f"'{name}' names no revision: give a branch, a tag or a commit behind the @, or {owner_and_name} alone"
         )
     repository = Repository("model", owner_and_name)
+    if not named and cached_commit(repository, "main") is None and (folder := _meant(name)) is not None:
+        raise SettingError(
+            f"there is no folder '{name}'; did you mean '{folder}'? For the model on the hub give {name}@main"
+        )
     return repository, resolve(repository, asked or None, runs / FILE)
+
+
+def _meant(name: str) -> Path | None:
+    """The folder that a mistyped hub name may be meant for; other digits are another model, not a mistake."""
+    near = nearest_path(name)
+    same = near is not None and re.findall(r"\d+", str(near)) == re.findall(r"\d+", name)
+    return near if same and near is not None and near.is_dir() else None
 
 
 def base_on_server(name: str, runs: Path) -> Stage:
@@ -120,9 +133,8 @@ def base(name: str, runs: Path) -> Stage:
         return base_on_disk(path, runs)
     if is_hub_name(name):
         return base_on_hub(name, runs)
-    raise SettingError(
-        f"'{name}' is neither a folder nor a hub name (owner/name); give one of these, or '{WORLD}', or '{TINY}'"
-    )
+    advice = instead(path, f"give one of these, or '{WORLD}', or '{TINY}'")
+    raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); {advice}")
 
 
 def _model_hash(folder: Path, known_hashes: Path) -> str:

@@ -13,6 +13,7 @@ from ..corpora.local import languages_of
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
+from ..paths import instead
 from ..records import Problem
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
@@ -72,7 +73,8 @@ def problems_of(
         own: whether it is a path.
     """
     if own and not Path(test).exists():
-        raise SettingError(f"there is no test set at '{test}'; check the path, or name a benchmark with --benchmark")
+        advice = instead(test, "check the path, or name a benchmark with --benchmark")
+        raise SettingError(f"there is no test set at '{test}'; {advice}")
     if not own and test not in BENCHMARKS and Path(test).exists():
         raise SettingError(f"'{test}' is a path and no benchmark; give a test set of your own with --test {test}")
     if not own and test not in BENCHMARKS:

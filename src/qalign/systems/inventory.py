@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import QAlignError, SettingError
+from ..paths import instead
 from ..reporting.results import load
 from ..reporting.tables import Table
 from ..stage_record import RECORD, read_record
@@ -101,7 +102,8 @@ def inventory(folder: Path) -> Inventory:
         SettingError: it is not a folder, or its `stages` or `results` are links.
     """
     if not folder.is_dir():
-        raise SettingError(f"{folder} is not a folder of runs; give the one that you ran with: --runs DIR")
+        advice = instead(folder, "give the one that you ran with: --runs DIR")
+        raise SettingError(f"{folder} is not a folder of runs; {advice}")
     for name in ("stages", "results", "records"):
         if (folder / name).is_symlink():
             raise SettingError(

@@ -22,6 +22,7 @@ from ..evaluation.extraction import RULES_VERSION
 from ..generation import DecodingConfig
 from ..languages import LANGUAGES, STUDY, Language, as_rows, names_of
 from ..models.tiny import TinyConfig
+from ..paths import instead
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
 from . import sizes, stages
@@ -171,7 +172,8 @@ class Study:
         if test in BENCHMARKS:
             return self._read(BENCHMARKS[test].corpus, "test", self.test_languages or BENCHMARKS[test].languages)
         if not Path(test).exists():
-            raise SettingError(f"'{test}' is neither a benchmark nor a path: {nearest(test, BENCHMARKS)} (or a path)")
+            advice = instead(test, f"{nearest(test, BENCHMARKS)} (or a path)")
+            raise SettingError(f"'{test}' is neither a benchmark nor a path: {advice}")
         return self._read(test, "test", self.test_languages or languages_of(Path(test), "test", self.table))
 
     # --- stages ---------------------------------------------------------------------------------------------------

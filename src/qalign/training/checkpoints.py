@@ -8,7 +8,6 @@ damaged, training goes on from the one before.
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from ..errors import ModelError, QAlignError
 from ..fingerprints import announce_hashing
 from ..records import atomic_file, usual_permissions, write_json
 from ..stage_record import read_object, sync
-from ..untrusted import printable
+from ..terminal import log
 from ..wording import counted
 from . import manifest, state
 from .accelerator import is_sharded
@@ -69,7 +68,7 @@ def latest(scratch: Path, examples: str) -> Path | None:
         _remove(checkpoint)
     if faults:
         then = f"goes on from {found.name}" if found else "begins from the beginning"
-        print(printable(f"{'; '.join(faults)}; training {then}"), file=sys.stderr, flush=True)
+        log(f"{'; '.join(faults)}; training {then}")
     return found
 
 

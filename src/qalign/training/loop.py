@@ -11,7 +11,6 @@ import json
 import math
 import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -34,7 +33,7 @@ from ..models.saving import save
 from ..placement import Placement
 from ..progress import Bar
 from ..records import Example, read_jsonl, write_json
-from ..untrusted import printable
+from ..terminal import log
 from . import checkpoints, manifest, prefix
 from .accelerator import compile_blocks, is_sharded, keep_freed_memory, make_accelerator, reset
 from .adapter import with_adapter
@@ -132,9 +131,7 @@ def _tokenized(job: Job, tokenizer: Any, accelerator: Any) -> TokenizedExamples:
     if accelerator.is_main_process:
         fault = manifest.fault(kept) if os.path.lexists(kept) else None
         if fault is not None:
-            print(
-                printable(f"the tokenized examples in {kept} are made again, for {fault}"), file=sys.stderr, flush=True
-            )
+            log(f"the tokenized examples in {kept} are made again, for {fault}")
             kept.unlink() if kept.is_symlink() or not kept.is_dir() else shutil.rmtree(kept)
         if not kept.is_dir():
             tokenize(read_jsonl(job.examples, Example), tokenizer, job.config, job.title).save(kept)
