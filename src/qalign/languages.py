@@ -209,7 +209,7 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
 def likely(text: str, table: Mapping[str, Language]) -> str:
     """The end of a message about an unknown code: the language that is meant, or how to describe one."""
     code = _meant(text, table)
-    if code in table:
+    if code is not None and code in table:
         return f"did you mean '{code}'? It is the code of {table[code].name}"
     if code is not None:
         known = f"the code of {NAMES[code]}, which" if code == text else f"{NAMES[code]} has the code '{code}' and"

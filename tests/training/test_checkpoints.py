@@ -166,7 +166,7 @@ def test_any_damage_to_a_checkpoint_is_noticed_and_said_in_one_line(
     found = checkpoints.latest(job.scratch, manifest.digest(job.scratch / loop.TOKENS))
     assert found == job.scratch / "step-000000010"
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("the checkpoint step-000000020 was removed, for ") and name in line
+    assert line[9:].startswith("the checkpoint step-000000020 was removed, for ") and name in line
     assert line.endswith("; training goes on from step-000000010")
     assert not (job.scratch / "step-000000020").exists()
 
