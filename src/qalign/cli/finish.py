@@ -63,6 +63,7 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
     from ..systems import readiness, ways
     from ..systems.comparison import before_training, targets
     from ..systems.run_records import recorded
+    from ..systems.steps import few_steps, with_examples
     from ..systems.workers import gpu_groups, open_workers
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
@@ -79,6 +80,9 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
         if front := before_training(comparison, study.runs):
             pipeline.run(front, study.runs, placement, report, workers, placement.jobs)
             readiness.check(comparison, study.runs, placement)
+        trainings = with_examples(pipeline.needed(targets(comparison, study.runs), study.runs), study.runs)
+        for line in dict.fromkeys(few_steps(trainings)):
+            say(f"qalign: {line}")
         pipeline.run(targets(comparison, study.runs), study.runs, placement, report, workers, placement.jobs)
 
 

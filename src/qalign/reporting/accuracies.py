@@ -9,6 +9,7 @@ from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, interval, wilson
 from ..languages import STUDY
+from ..training.config import FEW_STEPS
 from .tables import Table
 from .titles import Titles
 
@@ -280,6 +281,9 @@ def _note(found: Mapping[str, Any], titles: Titles, seeds: int) -> str:
     ]
     if left_out := too_long(stage.get("too_long", {}) for stage in stages.values()):
         notes.append(f"Training examples that were too long: {left_out}.")
+    short = [stage for stage in stages.values() if stage.get("steps", FEW_STEPS) < FEW_STEPS]
+    if few := [f"{stage['stage']} {stage['steps']}" for stage in short]:
+        notes.append(f"Few optimizer steps to learn from: {', '.join(dict.fromkeys(few))}.")
     if _with_published(found):
         notes.append("Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817).")
     return " ".join(notes)

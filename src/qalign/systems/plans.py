@@ -18,6 +18,7 @@ from .comparison import Evaluated, scores_of
 from .costs import Cost
 from .known import BASES, CORPUS_BYTES
 from .machines import Launch, Machine
+from .steps import few_steps
 from .ways import ways_on
 
 _STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
@@ -160,6 +161,8 @@ def remarks(
             yield from (f"- {way}" for way in ways)
     if found:
         yield "The time was measured here, by a few steps on random tokens." if measured else _rate(machine, launch)
+    amounts = [(cost.stage, round(cost.amount.examples)) for cost in _trainings(found) if cost.amount]
+    yield from dict.fromkeys(f"Few steps: {line}" for line in few_steps(amounts))
     if machine.elsewhere:
         yield "This is for another machine: its packages, its disk and its access to the hub were not looked at."
 

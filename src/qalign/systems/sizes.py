@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..generation import DecodingConfig
 from ..pipeline import Stage
-from ..training.config import TrainingConfig
+from ..training.config import FEW_STEPS, TrainingConfig
 from ..wording import counted
 from .outputs import corpus_counts, mixture
 
@@ -70,7 +71,8 @@ def training(config: TrainingConfig, inputs: Mapping[str, Path], made: Stage) ->
     total = sum(counts.values())
     mark = "" if "examples" in inputs else "~"
     steps = f"{mark}{counted(config.steps(total), 'step')} of {config.global_batch_size}"
-    return f"{mark}{counted(total, 'example')} x {counted(config.epochs, 'epoch')}, {steps}"
+    few = " (few to learn from)" if replace(config, max_steps=None).steps(total) < FEW_STEPS else ""
+    return f"{mark}{counted(total, 'example')} x {counted(config.epochs, 'epoch')}, {steps}{few}"
 
 
 def generation(decoding: DecodingConfig, inputs: Mapping[str, Path], test: Stage) -> str:
