@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -341,3 +344,14 @@ def test_what_is_said_of_models(hub: FakeHub, small_model: Path, own_data: OwnDa
         )
     made = hub.qalign("plan", "monoreason", "--base", "owner/small@v9", "--english", own_data.english, *rest)
     assert "error: owner/small@v9: no commit of it is known, and the hub has no such revision" in made.stderr
+
+
+def test_a_hub_without_a_connection_is_asked_once_before_anything_begins(tmp_path: Path) -> None:
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    words = ["run", "monoreason", "--base", "some/model", "--runs", str(tmp_path / "runs")]
+    made = subprocess.run(
+        [sys.executable, "-m", "qalign", *words], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert made.returncode == 2
+    (line,) = made.stderr.splitlines()
+    assert line.startswith("qalign: error: some/model: no commit of it is known, and the hub cannot be reached (")

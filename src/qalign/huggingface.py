@@ -60,9 +60,9 @@ class Repository:
         return ModelError if self.kind == "model" else DataError
 
 
-def commit_of(repository: Repository, revision: str | None, patient: bool = True) -> str:
+def commit_of(repository: Repository, revision: str | None) -> str:
     """The commit that a branch, a tag or (None) the newest state stands for: the hub's word, or the cache's where the hub
-    cannot be reached. Without `patient`, a hub that no connection can be made to is asked once.
+    cannot be reached. A hub that no connection can be made to is asked once: nothing has begun yet.
 
     Raises:
         DataError, ModelError: neither knows it.
@@ -78,7 +78,7 @@ def commit_of(repository: Repository, revision: str | None, patient: bool = True
             revision=revision,
             timeout=SECONDS_PER_ANSWER,
         )
-        commit = str(_patiently(repository, lambda: asked().sha, or_cache=cached is not None or not patient))
+        commit = str(_patiently(repository, lambda: asked().sha, once=True))
     except Exception as error:  # the hub's client raises many kinds; all mean that the commit cannot be had
         if cached is not None and is_unreachable(error):
             reason = why(error, repository).partition(":")[0]
@@ -191,8 +191,8 @@ def is_out_of_reach(error: BaseException) -> bool:
     return is_unreachable(error) or "ImportError" in _kinds(error)
 
 
-def _patiently(repository: Repository, call: Callable[[], Result], *, or_cache: bool = False) -> Result:
-    """What `call` returns; faults that pass are tried again, each with a line on stderr. With `or_cache`, a hub that no
+def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool = False) -> Result:
+    """What `call` returns; faults that pass are tried again, each with a line on stderr. With `once`, a hub that no
     connection can be made to is not waited for."""
     _set_client()
     waits, fetched, tried = list(WAITS), _bytes_fetched(repository), 0.0
@@ -205,7 +205,11 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, or_cache: 
             if (more := _bytes_fetched(repository)) > fetched:  # it went on: the tries begin anew
                 waits, fetched, tried = list(WAITS), more, 0.0
             asked = _asked_to_wait(error) or 0.0
-            stop = tried > LIBRARY_TRIES or asked > LONGEST_WAIT or (or_cache and "ConnectError" in _kinds(error))
+            stop = (
+                tried > LIBRARY_TRIES
+                or asked > LONGEST_WAIT
+                or (once and bool({"ConnectError", "ConnectTimeout"} & _kinds(error)))
+            )
             if stop or not waits or not _passes(error):
                 raise
             seconds = max(waits.pop(0), asked)

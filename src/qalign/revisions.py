@@ -66,7 +66,7 @@ def _commit(repository: Repository, asked: str | None) -> str:
     if tolerated is None:
         return commit_of(repository, asked)
     try:
-        return commit_of(repository, asked, patient=False)
+        return commit_of(repository, asked)
     except QAlignError as error:
         if not is_out_of_reach(error):
             raise
