@@ -8,9 +8,9 @@ from pathlib import Path
 from qalign.pipeline import run
 from qalign.placement import Placement
 from qalign.records import Example, read_jsonl
+from qalign.systems.artifacts import EXAMPLES
 from qalign.systems.scales import SCALES
 from qalign.systems.settings import parse_settings
-from qalign.systems.stages import EXAMPLES
 from qalign.systems.study import Study
 
 LANGUAGES = ("de", "es", "fr", "ja", "ru", "sw", "zh")

@@ -32,9 +32,9 @@ from qalign.models.opening import load_model, load_tokenizer
 from qalign.pipeline import run
 from qalign.placement import Placement
 from qalign.records import Problem, read_jsonl
+from qalign.systems.artifacts import RECORDS
 from qalign.systems.recipes import monoreason
 from qalign.systems.scales import SCALES
-from qalign.systems.stages import RECORDS
 from qalign.systems.study import Study
 
 PACKAGE, REFERENCE = "qalign", "reference's way"

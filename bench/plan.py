@@ -24,7 +24,8 @@ from qalign.pipeline import needed
 from qalign.placement import Placement
 from qalign.stage_record import read_record
 from qalign.systems import SCALES, SYSTEMS, Study, costs, trial
-from qalign.systems.comparison import compare, scores_of
+from qalign.systems.comparison import compare
+from qalign.systems.evaluated import scores_of
 from qalign.systems.machines import launch_of, machine_of
 from qalign.systems.settings import parse_settings
 

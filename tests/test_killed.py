@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from qalign.systems.stages import PREDICTIONS
+from qalign.systems.artifacts import PREDICTIONS
 
 SEED = 20260101
 # Where each kill falls, and whether the attempt has to get on first (a checkpoint, a chunk of answers): those that follow

@@ -80,7 +80,7 @@ class OwnFunction:
 
 
 def is_own(function: Callable[..., Any]) -> bool:
-    """Whether a function is not one of this package."""
+    """Whether a function or class is not one of this package."""
     return (getattr(function, "__module__", None) or "").partition(".")[0] != __package__
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -36,6 +36,7 @@ LARGEST = 64 * 2**20
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Shape = TypeVar("Shape")
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -46,6 +47,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     config: dict[str, Any]
     inputs: dict[str, Sha256]
+    kind: str | None = None
+    """The class of the stage; stages of earlier versions have none."""
 
 
 class Hardware(msgspec.Struct, frozen=True):
@@ -143,8 +146,8 @@ def check_files(folder: Path, record: Record) -> None:
         raise StageError(f"{folder / added[0]} was added to a finished stage; move it away, or {remove}")
 
 
-def read_output(path: Path, shape: Any) -> Any:
-    """The value of a JSON file of a finished stage, checked for its shape.
+def read_output(path: Path, shape: type[Shape]) -> Shape:
+    """The value of a JSON file of a finished stage, as a type.
 
     Args:
         path: the file, at the top of the stage's folder.
@@ -154,14 +157,12 @@ def read_output(path: Path, shape: Any) -> Any:
         StageError: it is not what the stage left.
     """
     try:
-        value = read_object(path)
-        msgspec.convert(value, shape)
+        return msgspec.convert(read_object(path), shape)
     except (OSError, ValueError, QAlignError) as error:
         raise StageError(
             f"{path} is not what its stage left ({_one_line(error)}); put it back, or remove the folder to make it again: "
             f"rm -r {path.parent}"
         ) from error
-    return value
 
 
 def write_returned(folder: Path, seconds: float) -> None:

@@ -1,10 +1,12 @@
-"""Words for counts and times: 1 language, 2 languages, 12 min."""
+"""Words for counts, sizes and times: 1 language, 2 languages, 27.3 GiB, 12 min."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 UNKNOWN = "unknown"
+UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -21,3 +23,21 @@ def duration(seconds: float | None) -> str:
         if seconds >= size:
             return f"{seconds / unit:.1f} {name}" if name != "min" else f"{seconds / unit:.0f} {name}"
     return f"{math.ceil(seconds)} s"
+
+
+def in_bytes(count: float) -> str:
+    """`27.3 GiB`, or less in the unit that suits."""
+    name, size = next(((name, size) for name, size in UNITS.items() if count >= size), ("KiB", 2**10))
+    return f"{count / size:,.1f} {name}"
+
+
+def by_language(counts: Mapping[str, int]) -> str:
+    """`de 400, es 380`, or `400 each of de, es` where all are the same."""
+    values = set(counts.values())
+    if len(values) == 1 and len(counts) > 1:
+        return f"{_short(next(iter(values)))} each of {' '.join(counts)}"
+    return ", ".join(f"{code} {_short(count)}" for code, count in counts.items())
+
+
+def _short(count: float) -> str:
+    return f"{count:,.0f}" if count < 1e6 else f"{count / 1e6:,.1f}M"

@@ -80,12 +80,10 @@ def results_of(arguments: list[str], folder: Path) -> dict[str, Any]:
     records = {path.parent.name: json.loads(path.read_text()) for path in (runs / "stages").glob("*/stage.json")}
 
     def place(name: str) -> str:
-        """The stage's name with the places of its inputs: no fingerprint."""
+        """The stage's name with the places of what goes into it: no fingerprint, and no names of fields."""
         label = HASH.sub("", name)
         inputs = records[name]["inputs"] if name in records else {}
-        return label + (
-            "(" + ", ".join(f"{key}={place(inner)}" for key, inner in inputs.items()) + ")" if inputs else ""
-        )
+        return label + ("(" + ", ".join(place(inner) for inner in inputs.values()) + ")" if inputs else "")
 
     stages: dict[str, list[dict[str, Any]]] = {}
     for name in records:

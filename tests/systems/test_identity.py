@@ -14,7 +14,9 @@ from qalign import pipeline
 from qalign.errors import SettingError, StageError
 from qalign.languages import LANGUAGES
 from qalign.systems import SCALES, Study
-from qalign.systems.comparison import compare, scores_of, targets, training_stages
+from qalign.systems.comparison import compare, targets
+from qalign.systems.evaluated import scores_of
+from qalign.systems.lineage import training_stages
 from qalign.systems.settings import Settings
 
 TEST_ROWS = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from qalign.systems.stages import EXAMPLES
 
 from own_data import LANGUAGES, ROWS, OwnData, texts
 from qalign import pipeline
@@ -19,9 +20,9 @@ from qalign.pipeline import Stage
 from qalign.records import Example, read_jsonl
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.bases import base
-from qalign.systems.comparison import compare, targets, training_stages
+from qalign.systems.comparison import compare, targets
+from qalign.systems.lineage import training_stages
 from qalign.systems.settings import Settings, parse_settings, set_field
-from qalign.systems.stages import EXAMPLES
 from qalign.systems.table import build
 from qalign.training.batches import tokenize
 from qalign.training.config import Adapter, TrainingConfig

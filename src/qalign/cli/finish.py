@@ -11,7 +11,7 @@ from ..placement import Placement
 from ..terminal import log, say, show
 
 if TYPE_CHECKING:
-    from ..pipeline import Stage
+    from ..pipeline import AnyStage
     from ..reporting.titles import Titles
     from ..systems import Study
     from ..systems.run_records import RunRecord
@@ -35,7 +35,8 @@ def finish(
         parts: systems that are run one after another, each in its own way; by default all at once.
         differences: whether the tests of all differences are printed too.
     """
-    from ..systems.comparison import collect, curves, described, scores_of, table_of, titles
+    from ..systems.comparison import collect, curves, described, table_of, titles
+    from ..systems.evaluated import scores_of
     from ..systems.measured import answers
     from ..systems.run_records import record_of
 
@@ -68,10 +69,10 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
 
     words = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
 
-    def report(event: str, stage: Stage) -> None:
+    def report(event: str, stage: AnyStage) -> None:
         if event in words and not placement.quiet:
-            title = stage.local.get("title", "")
-            log(f"{words[event]}: {stage.folder_name}{f' ({title})' if title else ''}")
+            label = getattr(stage, "label", "")
+            log(f"{words[event]}: {stage.folder_name}{f' ({label})' if label and label not in stage.name else ''}")
 
     readiness.check(comparison, study.runs, placement)
     for line in ways.warnings(pipeline.needed(targets(comparison, study.runs), study.runs), study.runs, placement):
@@ -86,7 +87,7 @@ def make(comparison: list[Any], study: Study, placement: Placement, record: RunR
         pipeline.run(targets(comparison, study.runs), study.runs, placement, report, workers, placement.jobs)
 
 
-def folder_name(kind: str, seeds: list[str], stages: list[Stage]) -> str:
+def folder_name(kind: str, seeds: list[str], stages: Sequence[AnyStage]) -> str:
     """The name of the folder of results of some stages: `run` and `reproduce` under one seed have other results of the same."""
     import hashlib
 

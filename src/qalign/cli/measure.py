@@ -40,7 +40,8 @@ def eval_command(
     from ..fingerprints import first_look
     from ..generation.bounded import address
     from ..systems.bases import base_on_server
-    from ..systems.comparison import Evaluated, titles_taken
+    from ..systems.comparison import titles_taken
+    from ..systems.evaluated import Evaluated
     from ..systems.names import model_names
     from ..systems.settings import parse_settings
 

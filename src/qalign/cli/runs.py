@@ -30,7 +30,7 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
     if context.invoked_subcommand is not None:
         return
     from ..systems.inventory import elsewhere, inventory, runs_table, stages_table
-    from ..systems.sizes import in_bytes
+    from ..wording import in_bytes
 
     found = inventory(runs or Path("runs"))
     unneeded = found.unneeded()
@@ -58,7 +58,7 @@ def remove_command(
     """Remove runs: their results, and the stages that no other run needs. Asks first."""
     from ..systems.inventory import inventory, stages_table
     from ..systems.removal import removal, remove
-    from ..systems.sizes import in_bytes
+    from ..wording import in_bytes
 
     if not names and not unneeded:
         raise SettingError("nothing is named; give the names of runs (see `qalign runs`), or --unneeded")

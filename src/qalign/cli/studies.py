@@ -69,7 +69,8 @@ def plan_command(
     from ..pipeline import needed
     from ..revisions import hub_out_of_reach_allowed
     from ..systems import costs, plans
-    from ..systems.comparison import compare, scores_of
+    from ..systems.comparison import compare
+    from ..systems.evaluated import scores_of
     from ..systems.machines import launch_of, machine_of
     from ..systems.trial import measured
 
@@ -96,7 +97,8 @@ def plan_command(
 def explain_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
     """Say why stages will run: the setting in which each differs from the nearest finished stage."""
     from .. import pipeline
-    from ..systems.comparison import compare, scores_of
+    from ..systems.comparison import compare
+    from ..systems.evaluated import scores_of
 
     for stage in pipeline.needed(scores_of(compare(study, systems)), study.runs):
         for line in pipeline.explain(stage, study.runs):
@@ -123,10 +125,11 @@ def adopt_command(
     from .. import pipeline
     from ..models.opening import check_model
     from ..systems.bases import checkpoint
-    from ..systems.comparison import compare, titles_taken, training_stages
+    from ..systems.comparison import compare, titles_taken
+    from ..systems.lineage import training_stages
     from ..systems.names import checked, model_name
 
-    chain = {s.name.removeprefix("train-"): s for s in training_stages(compare(study, [system])[0].model)}
+    chain = {s.title: s for s in training_stages(compare(study, [system])[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:
         raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")
@@ -199,7 +202,8 @@ def reproduce_command(
 
     By default in the embedded world, on a CPU. With `--base` and `--scale paper` it is the study itself.
     """
-    from ..systems.comparison import curves, described, scores_of, table_of, titles
+    from ..systems.comparison import curves, described, table_of, titles
+    from ..systems.evaluated import scores_of
     from ..systems.measured import answers
     from ..systems.reproduction import ALL, collect_all, reproduction
     from ..systems.run_records import record_of

@@ -48,6 +48,13 @@ class TinyConfig:
     seed: int = 1234
     """The seed of the initial weights."""
 
+    @property
+    def parameters(self) -> int:
+        """Parameters of a LLaMA block stack with its embeddings."""
+        block = 4 * self.hidden_size**2 + 3 * self.hidden_size * self.intermediate_size + 2 * self.hidden_size
+        embeddings = (1 if self.tied else 2) * self.vocabulary * self.hidden_size
+        return embeddings + self.layers * block + self.hidden_size
+
     def __post_init__(self) -> None:
         for name in ("hidden_size", "intermediate_size", "layers", "heads", "max_positions"):
             if getattr(self, name) < 1:

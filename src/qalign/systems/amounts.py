@@ -19,15 +19,16 @@ from ..corpora import CORPORA, Source, read
 from ..errors import QAlignError
 from ..fingerprints import canonical
 from ..language_file import language_from
-from ..pipeline import Stage, status
+from ..pipeline import Stage
 from ..records import Example
 from ..terminal import announce
 from ..training.config import TrainingConfig
 from ..training.lengths import Lengths
 from . import fit
+from .artifacts import Examples, Model, Records
+from .kinds import MakeExamples, MakeTinyModel, ReadCorpus, Train, examples_of, records_for
 from .known import LENGTHS
-from .outputs import corpus_counts, mixture
-from .stages import RECORDS, examples_in, examples_of, training_config
+from .lineage import first_model, origin
 
 BYTES_PER_TOKEN, TINY_BYTES_PER_TOKEN = 3.0, 1.6
 """UTF-8 bytes of a token: of LLaMA's tokenizer on mathematical texts, and of the tiny base's, which knows 4,096 tokens."""
@@ -50,40 +51,28 @@ class Amount:
     by_language: Mapping[str, int]
 
 
-def trained_on(stage: Stage, runs: Path, reads: bool = True) -> Amount | None:
+def trained_on(stage: Train, runs: Path, reads: bool = True) -> Amount | None:
     """What a training stage sees in one epoch; None where the size of its data is not known. With `reads`, the user's own
     files are read."""
-    config, examples = training_config(stage.config), stage.inputs["examples"]
-    base = first_model(stage)
-    if status(examples, runs) == "done":
-        rows = mixture(examples.folder(runs))
-        total = sum(row["utf8_bytes"] for row in rows)
-        folder = fit.origin(stage.inputs["model"], runs)
+    config, base, folder = stage.training, first_model(stage), origin(stage.model, runs)
+    if (examples := stage.examples.result(runs)) is not None:
+        total = sum(row.utf8_bytes for row in examples.mixture())
         if folder is not None:
             with suppress(QAlignError, ImportError):  # said elsewhere; bytes tell enough
-                return _of_lengths(fit.lengths_of(folder, examples, runs), config, total)
-        counts = Counter[str]()
-        for row in rows:
-            counts[row["language"]] += row["examples"]
+                return _of_lengths(fit.lengths_of(folder, stage.examples, runs), config, total)
+        counts = examples.by_language()
         tokens = total / _bytes_per_token(base) + PROMPT_TOKENS * sum(counts.values())
         return Amount(sum(counts.values()), tokens, SUPERVISED, total, False, counts)
-    return _of_parts(examples, base, fit.origin(stage.inputs["model"], runs), runs, config, reads)
+    return _of_parts(stage.examples, base, folder, runs, config, reads)
 
 
-def mixed(examples: Stage, runs: Path, reads: bool = True) -> Amount | None:
+def mixed(examples: MakeExamples, runs: Path, reads: bool = True) -> Amount | None:
     """The examples of a mixture that has not been made, whatever the limit."""
-    return _of_parts(examples, examples, None, runs, TrainingConfig(max_length=2**20), reads)
+    return _of_parts(examples, None, None, runs, TrainingConfig(max_length=2**20), reads)
 
 
-def first_model(stage: Stage) -> Stage:
-    """The base that a chain of training stages starts from."""
-    while stage.name.startswith("train-"):
-        stage = stage.inputs["model"]
-    return stage
-
-
-def _bytes_per_token(base: Stage) -> float:
-    return TINY_BYTES_PER_TOKEN if base.name == "base-tiny" else BYTES_PER_TOKEN
+def _bytes_per_token(base: Stage[Model] | None) -> float:
+    return TINY_BYTES_PER_TOKEN if isinstance(base, MakeTinyModel) else BYTES_PER_TOKEN
 
 
 def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> Amount:
@@ -101,18 +90,23 @@ def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> 
 
 
 def _of_parts(
-    examples: Stage, base: Stage, folder: Path | None, runs: Path, config: TrainingConfig, reads: bool
+    examples: Stage[Examples],
+    base: Stage[Model] | None,
+    folder: Path | None,
+    runs: Path,
+    config: TrainingConfig,
+    reads: bool,
 ) -> Amount | None:
-    """The sum over the corpora of a mixture that has not been made yet."""
-    limit = examples.config["examples_per_language"]
+    """The sum over the corpora of a mixture that has not been made yet; None for examples of a user's own kind."""
+    if not isinstance(examples, MakeExamples):
+        return None
     counts, tokens, supervised, total = Counter[str](), 0.0, 0.0, 0.0
-    for name, corpus in examples.inputs.items():
+    for corpus, weight in zip(examples.corpora, examples.weights, strict=True):
         held = _held(corpus, examples, runs, base, folder, config, reads)
         if held is None:
             return None
         by_language, length = held
-        for code, count in by_language.items():
-            kept = round(examples.config["weights"][name] * (count if limit is None else min(count, limit)))
+        for code, kept in examples.kept(by_language, weight).items():
             counts[code] += kept
             tokens += kept * length[code].tokens
             supervised += kept * length[code].tokens * length[code].supervised
@@ -130,51 +124,49 @@ class _Mean:
 
 
 def _held(
-    corpus: Stage, examples: Stage, runs: Path, base: Stage, folder: Path | None, config: TrainingConfig, reads: bool
+    corpus: Stage[Records],
+    examples: MakeExamples,
+    runs: Path,
+    base: Stage[Model] | None,
+    folder: Path | None,
+    config: TrainingConfig,
+    reads: bool,
 ) -> tuple[Mapping[str, int], Mapping[str, _Mean]] | None:
     """The records of a corpus by language, and what an example of each language has on average; None if nobody knows."""
-    source = corpus.local.get("source")
-    name, task = corpus.config["source"]["corpus"], examples.config["task"]
-    known, done = LENGTHS.get((name, task)), status(corpus, runs) == "done"
-    if known is not None and (done or published(corpus)):
-        counts = corpus_counts(corpus.folder(runs))["kept"] if done else published(corpus)
+    if not isinstance(corpus, ReadCorpus):
+        return None
+    source, name, task, records = corpus.source, corpus.source.name, examples.task, corpus.result(runs)
+    known = LENGTHS.get((name, task))
+    if known is not None and (records or corpus.published):
+        counts = records.counts().kept if records else corpus.published
         tokens = known.tokens
-        if base.name == "base-tiny" and CORPORA[name].world is None:  # of the world: as many as its base has
+        if isinstance(base, MakeTinyModel) and CORPORA[name].world is None:  # of the world: as many as its base has
             tokens = known.utf8_bytes / TINY_BYTES_PER_TOKEN + PROMPT_TOKENS
         mean = _Mean(min(tokens, config.max_length), known.supervised, known.utf8_bytes)
         return counts, dict.fromkeys(counts, mean)
-    if not isinstance(source, Source) or not (done or (reads and source.kind == "files")):
+    if records is None and not (reads and source.kind == "files"):
         return None
     try:
-        made = list(_own_examples(corpus, source, examples, runs))
+        made = list(_own_examples(corpus, examples, records))
     except QAlignError:  # listed with what is known to fail
         return None
     counts = Counter(example.language for example in made)
     return counts, _means(made, base, folder, config)
 
 
-def published(corpus: Stage) -> dict[str, int]:
-    """The published rows of a corpus by language; none for a user's own."""
-    name = corpus.config["source"]["corpus"]
-    found = CORPORA[name].published if name in CORPORA else {}
-    return {code: found[code] for code in corpus.config["languages"] if code in found}
-
-
-def _own_examples(corpus: Stage, source: Source, examples: Stage, runs: Path) -> Iterable[Example]:
-    """The examples that a mixture makes of a user's own files, which are read where their stage is not done."""
-    task, named = examples.config["task"], {**corpus.config["languages"], **examples.config["languages"]}
+def _own_examples(corpus: ReadCorpus, examples: MakeExamples, records: Records | None) -> Iterable[Example]:
+    """The examples that a mixture makes of a corpus. A user's own files are read where their stage is not done."""
+    named = {**corpus.languages, **examples.languages}
     rows = {code: language_from(row, code) for code, row in named.items()}
-    if status(corpus, runs) == "done":
-        return examples_in(task, corpus.folder(runs) / RECORDS, rows)
-    return examples_of(task, _records(source, canonical(corpus.config)), rows)
+    held = records_for(examples.task, records) if records else _records(corpus.source, canonical(corpus.config))
+    return examples_of(examples.task, held, rows)
 
 
-def own_counts(corpus: Stage) -> dict[str, int]:
+def own_counts(corpus: Stage[Records]) -> dict[str, int]:
     """The records of a user's own files by language; none where the corpus is no such files."""
-    source = corpus.local.get("source")
-    if not isinstance(source, Source) or source.kind != "files":
+    if not isinstance(corpus, ReadCorpus) or corpus.source.kind != "files":
         return {}
-    return dict(Counter(record.language for record in _records(source, canonical(corpus.config))))
+    return dict(Counter(record.language for record in _records(corpus.source, canonical(corpus.config))))
 
 
 @functools.cache
@@ -193,7 +185,7 @@ def _size(path: Path) -> int:
 
 
 def _means(
-    examples: Iterable[Example], base: Stage, folder: Path | None, config: TrainingConfig
+    examples: Iterable[Example], base: Stage[Model] | None, folder: Path | None, config: TrainingConfig
 ) -> Mapping[str, _Mean]:
     """What an example has on average, by language: its tokens counted where the base's tokenizer is there."""
     taken: defaultdict[str, list[Example]] = defaultdict(list)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -25,7 +24,8 @@ from ..records import write_json
 from ..revisions import FILE, resolve
 from ..stage_record import RECORD, Sha256, read_object
 from ..training.config import SUMMARY
-from .stages import fetch_base, make_tiny_base, name_served
+from .artifacts import Model, Records
+from .kinds import FetchModel, MakeTinyModel, ModelOnDisk, ServedModel
 
 TINY = "tiny"
 WORLD = "world"
@@ -35,39 +35,25 @@ NOT_THE_MODEL = (RECORD, SUMMARY, "trainer_state.json", "README.txt")
 """Files beside a model that say how it was made: the same weights made at another time are the same base."""
 
 
-def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage], frames: Sequence[str] = ()) -> Stage:
+def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage[Records]], frames: Sequence[str] = ()) -> Stage[Model]:
     """The small model with random weights; its tokenizer is trained on the corpora of the study, on the prompt, and on what
     else frames its examples."""
-    return Stage(
-        "base-tiny",
-        3,
-        {"tiny": asdict(config), "frame": [prompt(""), *frames]},
-        make_tiny_base,
-        dict(corpora),
-        size=lambda inputs: f"{tiny_parameters(config):,} parameters",
-    )
+    return MakeTinyModel(name="base-tiny", tiny=config, frame=(prompt(""), *frames), corpora=dict(corpora))
 
 
-def tiny_parameters(config: TinyConfig) -> int:
-    """Parameters of a LLaMA block stack with its embeddings."""
-    block = 4 * config.hidden_size**2 + 3 * config.hidden_size * config.intermediate_size + 2 * config.hidden_size
-    embeddings = (1 if config.tied else 2) * config.vocabulary * config.hidden_size
-    return embeddings + config.layers * block + config.hidden_size
-
-
-def base_on_disk(folder: Path, runs: Path) -> Stage:
+def base_on_disk(folder: Path, runs: Path) -> Stage[Model]:
     """A model folder, known by the content of its files: the same model in another folder is the same base. A folder
     with a script is the base of the scripted backend."""
     if (folder / SCRIPT).is_file() and not (folder / "config.json").exists():
-        return Stage("base", 1, {"sha256": file_sha256(folder / SCRIPT)}, None, given=folder)
+        return ModelOnDisk(name="base", sha256=file_sha256(folder / SCRIPT), place=folder)
     check_folder(folder)
-    return Stage("base", 1, {"sha256": _model_hash(folder, runs / "hashes.json")}, None, given=folder)
+    return ModelOnDisk(name="base", sha256=_model_hash(folder, runs / "hashes.json"), place=folder)
 
 
-def base_on_hub(name: str, runs: Path) -> Stage:
+def base_on_hub(name: str, runs: Path) -> Stage[Model]:
     """A hub model at the commit of the revision asked for (`name@revision`), else of the newest one."""
     repository, commit = _on_hub(name, runs)
-    return Stage("base", 1, {"hub": repository.name, "revision": commit}, fetch_base)
+    return FetchModel(name="base", hub=repository.name, revision=commit)
 
 
 def checkpoint(name: str, runs: Path) -> Path:
@@ -113,14 +99,14 @@ def _meant(name: str) -> Path | None:
     return near if same and near is not None and near.is_dir() else None
 
 
-def base_on_server(name: str, runs: Path) -> Stage:
+def base_on_server(name: str, runs: Path) -> Stage[Model]:
     """A model that a server knows by a name: known by its content where the name is a folder's, else by the name alone."""
     if Path(name).is_dir():
         return base_on_disk(Path(name), runs)
-    return Stage("base-served", 1, {"served": name}, name_served)
+    return ServedModel(name="base-served", served=name)
 
 
-def base(name: str, runs: Path) -> Stage:
+def base(name: str, runs: Path) -> Stage[Model]:
     """A base that exists already: a path or a hub name.
 
     Raises:

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from .. import __version__
 from ..errors import SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
-from ..pipeline import Stage, in_order, needed, status
+from ..pipeline import AnyStage, in_order, needed
 from ..redaction import redacted_command
 from ..reporting.findings import findings
 from ..reporting.results import results, tables
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
-from ..stage_record import read_record
-from . import measured, outputs, provenance
+from . import measured, provenance
+from .evaluated import Evaluated, scores_of
+from .kinds import FetchModel, MakeTinyModel, ReadCorpus
+from .lineage import training_stages
 from .names import checked
 from .study import Study
 from .table import SYSTEMS, build, find_system
-
-BEFORE_TRAINING = ("base", "corpus-", "examples-")
-"""What the names of the stages begin with that stand before any training."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """One system: its name, the stage whose model is measured, the scores by benchmark, and what was published of it."""
-
-    name: str
-    model: Stage
-    scores: dict[str, Stage]
-    title: str = ""
-    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
@@ -65,7 +55,13 @@ def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
         model, system = build(study, name, label), find_system(name)
         own = label == name
         made.append(
-            Evaluated(label, model, study.scored(model), system.title if own else "", system.published if own else {})
+            Evaluated(
+                label,
+                model,
+                replace(study, system=label).scored(model),
+                system.title if own else "",
+                system.published if own else {},
+            )
         )
     for label, name in named:
         if label != name and label in {*study.settings.stages, "training", "generation", "data"}:
@@ -91,21 +87,22 @@ def titles_taken() -> list[str]:
     return [text for row in SYSTEMS.values() for text in (row.name, row.title)]
 
 
-def scores_of(comparison: Sequence[Evaluated]) -> list[Stage]:
-    """What has to be done for the table."""
-    return [score for system in comparison for score in system.scores.values()]
-
-
-def targets(comparison: Sequence[Evaluated], runs: Path) -> list[Stage]:
+def targets(comparison: Sequence[Evaluated], runs: Path) -> list[AnyStage]:
     """The same with bases and data in front, so that a fault in them shows before days of training."""
     return [*before_training(comparison, runs), *scores_of(comparison)]
 
 
-def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[Stage]:
+def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[AnyStage]:
     """The bases and data that have still to be made: first a base that is fetched, for it may be refused; then data, and
     what is made of them."""
-    front = [stage for stage in needed(scores_of(comparison), runs) if stage.name.startswith(BEFORE_TRAINING)]
-    return sorted(front, key=lambda stage: stage.name != "base" and 1 + (stage.name == "base-tiny"))
+    front = [stage for stage in needed(scores_of(comparison), runs) if _stands_before_training(stage)]
+    return sorted(
+        front, key=lambda stage: 0 if isinstance(stage, FetchModel) else 2 if isinstance(stage, MakeTinyModel) else 1
+    )
+
+
+def _stands_before_training(stage: AnyStage) -> bool:
+    return not stage.on_device and all(_stands_before_training(inner) for inner in stage.inputs.values())
 
 
 def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
@@ -151,11 +148,11 @@ def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]
     return [
         {
             "folder": stage.folder_name,
-            **outputs.corpus_counts(stage.folder(runs)),
-            **({"name": stage.local["title"]} if "title" in stage.local else {}),
+            **msgspec.to_builtins(records.counts()),
+            **({"name": stage.label} if stage.label else {}),
         }
         for stage in in_order(scores_of(comparison))
-        if stage.name.startswith("corpus-") and status(stage, runs) == "done"
+        if isinstance(stage, ReadCorpus) and (records := stage.result(runs)) is not None
     ]
 
 
@@ -171,21 +168,10 @@ def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict
 
 def titles(comparison: Sequence[Evaluated] = ()) -> Titles:
     """Names for people of the benchmarks, and of the systems and languages of a comparison."""
-    languages = [score.config.get("languages", {}) for score in scores_of(comparison)]
+    languages = [score.languages for score in scores_of(comparison)]
     names = Titles(
         systems={system.name: system.title for system in comparison if system.title},
         benchmarks={row.name: row.title for row in BENCHMARKS.values()},
         languages={code: row["name"] for rows in languages for code, row in rows.items()},
     )
     return names.shortened(system.name for system in comparison)
-
-
-def training_stages(model: Stage, runs: Path | None = None) -> list[Stage]:
-    """The training stages that lead to a model, first to last; with `runs`, from the last one on that was adopted."""
-    chain = []
-    stage: Stage | None = model
-    while stage is not None and stage.name.startswith("train-"):
-        chain.append(stage)
-        adopted = runs and status(stage, runs) == "done" and read_record(stage.folder(runs)).adopted_from
-        stage = None if adopted else stage.inputs.get("model")
-    return chain[::-1]

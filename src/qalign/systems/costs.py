@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ModelError, QAlignError
 from ..models.opening import parameters
-from ..models.tiny import TinyConfig
-from ..pipeline import Stage, status
+from ..pipeline import AnyStage, Stage, status
 from ..placement import Placement
 from ..training import checkpoints
 from ..training.config import Adapter, TrainingConfig
 from ..training.loop import STEPS_PER_REPORT
 from ..training.memory import ON_CPU, SHARE, Memory, Shape, adapter_parameters, choose, predict, shape_of
-from . import amounts, sizes
+from ..wording import in_bytes
+from . import amounts
 from .amounts import Amount
-from .bases import tiny_parameters
-from .fit import origin
+from .artifacts import Model
+from .kinds import Ask, FetchModel, MakeExamples, MakeTinyModel, ReadCorpus, Train
 from .known import BASES
+from .lineage import first_model, origin
 from .machines import Launch, Machine
-from .outputs import corpus_counts
-from .stages import training_config
 
 STATE_BYTES = {"adamw": 8, "adamw8bit": 2}
 """Of the optimizer, a trained weight."""
@@ -73,7 +72,7 @@ class Fit:
 class Cost:
     """What a stage costs; None where it is not known. `left` and `most` are bytes of the disk, `seconds` without waiting."""
 
-    stage: Stage
+    stage: AnyStage
     left: float
     most: float
     tokens: float | None = None
@@ -82,9 +81,9 @@ class Cost:
     amount: Amount | None = None
 
 
-def base_of(model: Stage, runs: Path) -> Base | None:
+def base_of(model: Stage[Model], runs: Path) -> Base | None:
     """The model that training starts from: its folder, the shape that `tiny` will have, or a row of well-known bases."""
-    first = amounts.first_model(model)
+    first = first_model(model)
     folder = origin(model, runs)
     if folder is not None:
         try:
@@ -93,11 +92,10 @@ def base_of(model: Stage, runs: Path) -> Base | None:
             return None
         shape = shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         return Base(shape, held) if held else None
-    if first.name == "base-tiny":
-        config = TinyConfig(**first.config["tiny"])
-        shape = Shape(config.hidden_size, config.intermediate_size, config.layers, config.vocabulary)
-        return Base(shape, tiny_parameters(config))
-    row = BASES.get(first.config.get("hub", ""))
+    if isinstance(first, MakeTinyModel):
+        tiny = first.tiny
+        return Base(Shape(tiny.hidden_size, tiny.intermediate_size, tiny.layers, tiny.vocabulary), tiny.parameters)
+    row = BASES.get(first.hub) if isinstance(first, FetchModel) else None
     return Base(row.shape, row.parameters) if row else None
 
 
@@ -152,10 +150,10 @@ def _on_cpu(whole: Memory, again: Memory, machine: Machine, placement: Placement
 
 
 def _too_large(least: float, machine: Machine) -> str:
-    needed, held = sizes.in_bytes(least), sizes.in_bytes(machine.memory)
+    needed, held = in_bytes(least), in_bytes(machine.memory)
     if machine.cpu:
         return f"does not fit: training needs about {needed}, and this machine has {held}"
-    usable = sizes.in_bytes(SHARE * machine.memory)
+    usable = in_bytes(SHARE * machine.memory)
     return f"does not fit: a device needs {needed} at least, and {usable} of its {held} can be used"
 
 
@@ -184,24 +182,23 @@ def generation_seconds(base: Base, tokens: float, machine: Machine) -> float | N
 
 
 def cost_of(
-    stage: Stage, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
+    stage: AnyStage, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
 ) -> Cost:
     """What one stage costs that has still to run."""
-    if stage.name.startswith("train-"):
+    if isinstance(stage, Train):
         return _training(stage, runs, machine, launch, placement, reads)
-    if stage.name.startswith("generate-"):
+    if isinstance(stage, Ask):
         return _generation(stage, runs, machine, reads)
-    if stage.name.startswith("examples-"):
+    if isinstance(stage, MakeExamples):
         return _examples(stage, runs, reads)
-    if stage.name == "base-tiny":
-        config = TinyConfig(**stage.config["tiny"])
-        size = FLOAT32 * tiny_parameters(config) + TOKENIZER_BYTES * config.vocabulary
+    if isinstance(stage, MakeTinyModel):
+        size = FLOAT32 * stage.tiny.parameters + TOKENIZER_BYTES * stage.tiny.vocabulary
         return Cost(stage, size, size)
     return Cost(stage, 0, 0)
 
 
-def _training(stage: Stage, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool) -> Cost:
-    config, base = training_config(stage.config), base_of(stage.inputs["model"], runs)
+def _training(stage: Train, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool) -> Cost:
+    config, base = stage.training, base_of(stage.model, runs)
     amount = amounts.trained_on(stage, runs, reads)
     steps = config.steps(amount.examples) if amount else None
     tokens = seconds = None
@@ -253,46 +250,43 @@ def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoin
     return reports // max(1, math.ceil(seconds_per_checkpoint * steps / (STEPS_PER_REPORT * seconds)))
 
 
-def _examples(stage: Stage, runs: Path, reads: bool) -> Cost:
+def _examples(stage: MakeExamples, runs: Path, reads: bool) -> Cost:
     """The texts of a mixture, twice: as the corpora leave them, and as examples."""
     amount = amounts.mixed(stage, runs, reads)
     size = amount.utf8_bytes + RECORD_BYTES * amount.examples if amount else 0.0
-    waiting = any(status(corpus, runs) != "done" for corpus in stage.inputs.values())
+    waiting = any(status(corpus, runs) != "done" for corpus in stage.corpora)
     return Cost(stage, size * (2 if waiting else 1), size * (2 if waiting else 1))
 
 
-def problems(stage: Stage, runs: Path, reads: bool = True) -> int | None:
-    """How many problems a generation stage asks; None where its test set has not been read."""
-    test = stage.inputs["test"]
-    if status(test, runs) == "done":
-        kept: dict[str, int] = corpus_counts(test.folder(runs))["kept"]
-        return sum(kept.values())
-    limit = test.config["problems_per_language"]
-    counts: Mapping[str, int] = amounts.published(test)
+def problems(stage: Ask, runs: Path, reads: bool = True) -> int | None:
+    """How many problems a stage asks; None where they have not been read."""
+    counts, _ = stage.estimate(runs)
     if not counts and reads:
         with suppress(QAlignError):  # listed with what is known to fail
-            counts = amounts.own_counts(test)
-    return sum(count if limit is None else min(count, limit) for count in counts.values()) or None
+            limit = stage.records.problems_per_language if isinstance(stage.records, ReadCorpus) else None
+            own = amounts.own_counts(stage.records)
+            counts = {code: count if limit is None else min(count, limit) for code, count in own.items()}
+    return sum(counts.values()) or None
 
 
-def _answer_tokens(model: Stage, runs: Path, reads: bool) -> float:
+def _answer_tokens(model: Stage[Model], runs: Path, reads: bool) -> float:
     """The mean length of an answer: as a model was trained, else that of a published model."""
-    amount = amounts.trained_on(model, runs, reads) if model.name.startswith("train-") else None
+    amount = amounts.trained_on(model, runs, reads) if isinstance(model, Train) else None
     return amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
 
 
-def _generation(stage: Stage, runs: Path, machine: Machine, reads: bool) -> Cost:
-    asked, base = problems(stage, runs, reads), base_of(stage.inputs["model"], runs)
+def _generation(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
+    asked, base = problems(stage, runs, reads), base_of(stage.model, runs)
     if asked is None:
         return Cost(stage, 0, 0)
-    answer = min(_answer_tokens(stage.inputs["model"], runs, reads), stage.config["decoding"]["max_new_tokens"])
+    answer = min(_answer_tokens(stage.model, runs, reads), stage.decoding.max_new_tokens)
     size = asked * (PREDICTION_BYTES + ANSWER_BYTES * answer)
     seconds = generation_seconds(base, asked * answer, machine) if base else None
     return Cost(stage, size, size, asked * answer, None, seconds)
 
 
 def costs(
-    waiting: Sequence[Stage], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
+    waiting: Sequence[AnyStage], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
 ) -> list[Cost]:
     """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
     return [cost_of(stage, runs, machine, launch, placement, reads) for stage in waiting]

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from .. import __version__
 from ..reporting.tables import Table
 from ..resources import GPU_DRIVERS, cores, memory
-from .sizes import in_bytes
+from ..wording import in_bytes
 
 SECONDS_FOR_HUB = 3
 SECONDS_FOR_TORCH = 30

@@ -12,29 +12,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import DataError, ModelError, QAlignError
-from ..generation import DecodingConfig
-from ..huggingface import Repository, cached_folder
 from ..models.folders import TOKENIZER_FILES
 from ..models.opening import (
-    POINTER,
     check_special_ids,
     check_vocabulary,
     load_config,
     load_tokenizer_as_saved,
 )
-from ..pipeline import Stage, status
-from ..records import Example, Problem, read_jsonl, write_json
-from ..stage_record import read_record
+from ..pipeline import AnyStage, Artifact, Stage, in_order, status
+from ..records import write_json
 from ..training.lengths import Lengths, settings
 from ..untrusted import parse_json
-from .stages import EXAMPLES, RECORDS, training_config
+from .artifacts import Examples, Records
+from .evaluated import Evaluated, scores_of
+from .kinds import Ask, Train
+from .lineage import origin, training_stages
 from .table import SYSTEMS
-
-if TYPE_CHECKING:
-    from .comparison import Evaluated
 
 FOLDER = "lengths"
 """In the folder of runs: a file for each tokenizer and set of texts."""
@@ -56,9 +51,7 @@ def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Pat
     Args:
         waiting: the fingerprints of the stages that have still to run.
     """
-    folders = {
-        folder: None for stage in _asking(comparison, waiting) if (folder := origin(stage.inputs["model"], runs))
-    }
+    folders = {folder: None for stage in _encoding(comparison, waiting) if (folder := origin(stage.model, runs))}
     unusable = {}
     for folder in folders:
         try:
@@ -70,7 +63,7 @@ def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Pat
         faults = {}
         for fingerprint, stages in alike.items():
             stage = next(iter(stages.values()))
-            folder = origin(stage.inputs["model"], runs) if fingerprint in waiting else None
+            folder = origin(stage.model, runs) if fingerprint in waiting else None
             if folder is not None and folder not in unusable:
                 faults[fingerprint] = _fault(stage, folder, [name], runs)
         if all(faults.get(fingerprint) for fingerprint in alike):
@@ -79,29 +72,15 @@ def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Pat
         for fingerprint, fault in faults.items():  # to change the others too would make them train again
             names = [f"{system}.{name}" for system in alike[fingerprint] if system in SYSTEMS]
             stage = next(iter(alike[fingerprint].values()))
-            folder = origin(stage.inputs["model"], runs)
+            folder = origin(stage.model, runs)
             if fault and folder and (again := _fault(stage, folder, names or [name], runs)):
                 yield again
     yield from _answers(comparison, waiting, runs, unusable)
 
 
-def origin(model: Stage, runs: Path) -> Path | None:
-    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted.
-
-    None while it is not there: the base has still to be made or fetched, or only a server has it.
-    """
-    folder = model.folder(runs) if status(model, runs) == "done" else None
-    if model.name.startswith("train-") and not (folder and read_record(folder).adopted_from):
-        return origin(model.inputs["model"], runs) or folder
-    if folder is not None and (folder / POINTER).is_file():
-        named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))
-        folder = cached_folder(Repository("model", named["hub"]), named["revision"])
-    return folder if folder is not None and (folder / "config.json").is_file() else None
-
-
-def _fault(stage: Stage, model: Path, names: Sequence[str], runs: Path) -> QAlignError | None:
+def _fault(stage: Train, model: Path, names: Sequence[str], runs: Path) -> QAlignError | None:
     """What is wrong with the lengths of a training stage's examples; `names` are what `--set` calls the stage."""
-    examples, config = stage.inputs["examples"], training_config(stage.config)
+    examples, config = stage.examples, stage.training
     if status(examples, runs) != "done":
         return None
     counted = _count(model, examples, runs)
@@ -118,44 +97,34 @@ def _fault(stage: Stage, model: Path, names: Sequence[str], runs: Path) -> QAlig
     )
 
 
-def _asking(comparison: Sequence[Evaluated], waiting: Collection[str]) -> Iterator[Stage]:
+def _encoding(comparison: Sequence[Evaluated], waiting: Collection[str]) -> Iterator[Train | Ask]:
     """The stages that have still to run and encode texts with a model's tokenizer, each once."""
-    stages = {stage.fingerprint: stage for system in comparison for stage in chain(system.model)}
-    for system in comparison:
-        for score in system.scores.values():
-            generation = score.inputs["predictions"]
-            if generation.config["decoding"]["backend"] in ("transformers", "vllm"):
-                stages[generation.fingerprint] = generation
-    yield from (stage for fingerprint, stage in stages.items() if fingerprint in waiting)
+    for stage in in_order(scores_of(comparison)):
+        asks = isinstance(stage, Ask) and stage.decoding.backend in ("transformers", "vllm")
+        if stage.fingerprint in waiting and isinstance(stage, Train | Ask) and (asks or isinstance(stage, Train)):
+            yield stage
 
 
-def _trainings(comparison: Sequence[Evaluated]) -> dict[str, dict[str, dict[str, Stage]]]:
+def _trainings(comparison: Sequence[Evaluated]) -> dict[str, dict[str, dict[str, Train]]]:
     """The training stages: name -> fingerprint -> system -> stage."""
-    found: defaultdict[str, dict[str, dict[str, Stage]]] = defaultdict(dict)
+    found: defaultdict[str, dict[str, dict[str, Train]]] = defaultdict(dict)
     for system in comparison:
-        for stage in chain(system.model):
-            found[stage.config["stage"]].setdefault(stage.fingerprint, {})[system.name] = stage
+        for stage in training_stages(system.model):
+            found[stage.title].setdefault(stage.fingerprint, {})[system.name] = stage
     return found
-
-
-def chain(model: Stage) -> list[Stage]:
-    """The training stages that lead to a model, first to last."""
-    if not model.name.startswith("train-"):
-        return []
-    return [*chain(model.inputs["model"]), model]
 
 
 def _answers(
     comparison: Sequence[Evaluated], waiting: Collection[str], runs: Path, unusable: Mapping[Path, QAlignError]
 ) -> Iterator[QAlignError]:
     """Questions that, with the longest answer, have more tokens than the model has positions."""
-    for stage in _asking(comparison, waiting):
-        if "test" not in stage.inputs:
+    for stage in _encoding(comparison, waiting):
+        if not isinstance(stage, Ask):
             continue
-        folder, test = origin(stage.inputs["model"], runs), stage.inputs["test"]
+        folder, test = origin(stage.model, runs), stage.records
         if folder is None or folder in unusable or status(test, runs) != "done":
             continue
-        counted, new_tokens = _count(folder, test, runs), DecodingConfig(**stage.config["decoding"]).max_new_tokens
+        counted, new_tokens = _count(folder, test, runs), stage.decoding.max_new_tokens
         tokens = counted.lengths.longest + new_tokens
         if counted.positions is not None and tokens > counted.positions:
             yield ModelError(
@@ -164,19 +133,19 @@ def _answers(
             )
 
 
-def lengths_of(folder: Path, examples: Stage, runs: Path) -> Lengths:
+def lengths_of(folder: Path, examples: Stage[Examples], runs: Path) -> Lengths:
     """The lengths of finished examples, as the model of a folder reads them; counted once and kept."""
     return _count(folder, examples, runs).lengths
 
 
-def _count(folder: Path, texts: Stage, runs: Path) -> _Counted:
+def _count(folder: Path, texts: AnyStage, runs: Path) -> _Counted:
     """The tokens of finished examples, or of the prompts of a finished test set, as the model of a folder reads them."""
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
     try:
         values = json.loads(kept.read_text(encoding="utf-8"))
         return _Counted(Lengths.from_dict(values["lengths"]), values["positions"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or not whole: it is counted again
-        counted = _Counted(_lengths(folder, texts.folder(runs)), _positions(folder))
+        counted = _Counted(_lengths(folder, texts.open(texts.folder(runs))), _positions(folder))
     if runs.is_dir():
         kept.parent.mkdir(exist_ok=True)
         write_json(kept, {"lengths": counted.lengths.as_dict(), "positions": counted.positions})
@@ -189,14 +158,15 @@ def _positions(folder: Path) -> int | None:
     return positions if isinstance(positions, int) else None
 
 
-def _lengths(folder: Path, texts: Path) -> Lengths:
+def _lengths(folder: Path, texts: Artifact) -> Lengths:
     from ..alignment.prompts import render_prompts
     from ..training.batches import measure
 
     tokenizer = load_tokenizer_as_saved(folder)
-    if (texts / EXAMPLES).is_file():
-        return measure(read_jsonl(texts / EXAMPLES, Example), tokenizer)
-    problems = list(read_jsonl(texts / RECORDS, Problem))
+    if isinstance(texts, Examples):
+        return measure(texts.examples(), tokenizer)
+    assert isinstance(texts, Records)
+    problems = list(texts.problems())
     found = Lengths()
     for problem, ids in zip(problems, render_prompts([one.question for one in problems], tokenizer), strict=True):
         found.add(problem.language, len(ids), len(ids))

@@ -20,9 +20,8 @@ from ..reporting.results import load
 from ..reporting.tables import Table
 from ..stage_record import RECORD, read_record
 from ..untrusted import printable
-from ..wording import counted
+from ..wording import counted, in_bytes
 from .run_records import RunRecord, is_running, read_records
-from .sizes import in_bytes
 
 _STAGE = re.compile(r"(?P<stage>.+-[0-9a-f]{8})(?P<leftover>\.partial|\.adopting|\.removing)?")
 NAMED = 3

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from ..errors import DataError
 from ..evaluation.consistency import consistency, mean_consistency
 from ..evaluation.significance import compare_systems
-from ..pipeline import Stage, status
-from ..records import Judgement, Prediction, Problem, read_jsonl
+from ..pipeline import status
+from ..records import Judgement
 from ..stage_record import read_record
-from . import outputs
-from .stages import JUDGEMENTS, PREDICTIONS, RECORDS
-
-if TYPE_CHECKING:
-    from .comparison import Evaluated
+from .evaluated import Evaluated
+from .kinds import Train
 
 Judged = dict[str, dict[str, list[Judgement]]]
 """Benchmark -> system -> judgements."""
@@ -27,15 +26,16 @@ def judged(comparison: Sequence[Evaluated], runs: Path) -> Judged:
     found: Judged = {}
     for system in comparison:
         for benchmark, stage in system.scores.items():
-            judgements = list(read_jsonl(stage.folder(runs) / JUDGEMENTS, Judgement))
-            found.setdefault(benchmark, {})[system.name] = judgements
+            found.setdefault(benchmark, {})[system.name] = list(stage.open(stage.folder(runs)).judgements())
     return found
 
 
 def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """System -> benchmark -> language -> score, as plain values."""
     return {
-        system.name: {name: outputs.scores(stage.folder(runs)) for name, stage in system.scores.items()}
+        system.name: {
+            name: msgspec.to_builtins(stage.open(stage.folder(runs)).scores()) for name, stage in system.scores.items()
+        }
         for system in comparison
     }
 
@@ -58,27 +58,27 @@ def statistics(*runs: Judged) -> dict[str, Any]:
     return {"consistency": consistencies, "comparisons": comparisons, "notes": notes}
 
 
-def trained(stage: Stage, runs: Path) -> dict[str, Any]:
+def trained(stage: Train, runs: Path) -> dict[str, Any]:
     """What a stage was trained on; no more than its name where its folder has been removed since."""
     folder = stage.folder(runs)
-    known: dict[str, Any] = {"stage": stage.name.removeprefix("train-"), "folder": folder.name}
+    known: dict[str, Any] = {"stage": stage.title, "folder": folder.name}
     if status(stage, runs) != "done":
         return known
     record = read_record(folder)
     if record.adopted_from is not None:
         name = {"adopted_name": record.adopted_name} if record.adopted_name is not None else {}
         return {**known, "adopted_from": record.adopted_from, **name}
-    summary = outputs.training_summary(folder)
+    summary = msgspec.to_builtins(stage.open(folder).summary())
     return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
 
 
-def losses(chains: Mapping[str, Sequence[Stage]], runs: Path) -> dict[str, list[dict[str, Any]]]:
+def losses(chains: Mapping[str, Sequence[Train]], runs: Path) -> dict[str, list[dict[str, Any]]]:
     """System -> its training stages, each with the loss of every step; stages made elsewhere have none."""
     return {
         name: [
-            {"stage": stage.name.removeprefix("train-"), "folder": stage.folder_name, "points": points}
+            {"stage": stage.title, "folder": stage.folder_name, "points": points}
             for stage in chain
-            if (points := [[row.step, round(row.loss, 4)] for row in outputs.losses(stage.folder(runs))])
+            if (points := [[row.step, round(row.loss, 4)] for row in stage.open(stage.folder(runs)).losses()])
         ]
         for name, chain in chains.items()
     }
@@ -91,18 +91,19 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, A
         problems: dict[tuple[str, str], dict[str, Any]] = {}
         for system in comparison:
             score = system.scores.get(benchmark)
-            if score is None or any(status(stage, runs) != "done" for stage in score.inputs.values()):
+            if score is None:
                 continue
-            folders = {name: stage.folder(runs) for name, stage in score.inputs.items()}
+            records, asked = score.problems.result(runs), score.answers.result(runs)
+            if records is None or asked is None:
+                continue
             if not problems:
-                for problem in read_jsonl(folders["test"] / RECORDS, Problem):
+                for problem in records.problems():
                     problems[problem.language, problem.id] = {
                         "benchmark": benchmark, "id": problem.id, "language": problem.language, "gold": problem.gold,
                         "question": problem.question, "answers": {},
                     }  # fmt: skip
-            predictions = read_jsonl(folders["predictions"] / PREDICTIONS, Prediction)
-            texts = {(prediction.language, prediction.id): prediction.text for prediction in predictions}
-            for one in read_jsonl(score.folder(runs) / JUDGEMENTS, Judgement):
+            texts = {(prediction.language, prediction.id): prediction.text for prediction in asked.predictions()}
+            for one in score.open(score.folder(runs)).judgements():
                 problems[one.language, one.id]["answers"][system.name] = {
                     "text": texts[one.language, one.id], "value": one.strict.value, "start": one.strict.start,
                     "end": one.strict.end, "outcome": one.outcome, "paper_right": one.paper.right,

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..corpora import Source
 from ..errors import QAlignError, StageError
 from ..huggingface import Repository, cached_folder
-from ..pipeline import Stage, needed, status
+from ..pipeline import AnyStage, needed, status
 from ..placement import Placement
 from ..reporting.tables import Table
-from ..wording import UNKNOWN, counted, duration
-from . import costs, readiness, sizes
-from .comparison import Evaluated, scores_of
+from ..wording import UNKNOWN, counted, duration, in_bytes
+from . import costs, readiness
 from .costs import Cost
+from .evaluated import Evaluated, scores_of
+from .kinds import Ask, FetchModel, ReadCorpus, Train
 from .known import BASES, CORPUS_BYTES
 from .machines import Launch, Machine
 from .steps import few_steps
@@ -30,7 +30,7 @@ def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
     from rich.text import Text
     from rich.tree import Tree
 
-    seen: dict[str, Stage] = {}
+    seen: dict[str, AnyStage] = {}
     trees = []
     for system in comparison:
         tree = Tree(Text(system.name, style="bold underline"))
@@ -83,9 +83,9 @@ def stages(found: Sequence[Cost]) -> Table:
         [
             cost.stage.folder_name,
             _millions(cost.tokens),
-            f"{sizes.in_bytes(cost.fit.bytes)}{' (!)' * bool(cost.fit.fault)}" if cost.fit else UNKNOWN,
+            f"{in_bytes(cost.fit.bytes)}{' (!)' * bool(cost.fit.fault)}" if cost.fit else UNKNOWN,
             duration(cost.seconds),
-            sizes.in_bytes(cost.left) if cost.left else UNKNOWN,
+            in_bytes(cost.left) if cost.left else UNKNOWN,
         ]
         for cost in _trainings(found)
     ]
@@ -103,7 +103,7 @@ def whole(found: Sequence[Cost], runs: Path, machine: Machine, placement: Placem
 
 
 def _trainings(found: Sequence[Cost]) -> list[Cost]:
-    return [cost for cost in found if cost.stage.name.startswith("train-")]
+    return [cost for cost in found if isinstance(cost.stage, Train)]
 
 
 def unfit(found: Sequence[Cost]) -> Cost | None:
@@ -129,7 +129,7 @@ def check(found: Sequence[Cost], refusals: Sequence[str]) -> None:
 
 
 def _whole(found: Sequence[Cost], runs: Path, machine: Machine, placement: Placement) -> Iterator[tuple[str, str]]:
-    answers = [cost for cost in found if cost.stage.name.startswith("generate-")]
+    answers = [cost for cost in found if isinstance(cost.stage, Ask)]
     if trainings := _trainings(found):
         fits = [cost.fit for cost in trainings]
         yield "fits the device", "no" if unfit(found) else UNKNOWN if None in fits else "yes"
@@ -137,10 +137,10 @@ def _whole(found: Sequence[Cost], runs: Path, machine: Machine, placement: Place
     if answers:
         yield "answering time", duration(_total(answers))
     left, most = costs.disk(found, runs, placement.jobs)
-    yield "disk at the peak", sizes.in_bytes(most)
-    yield "disk that stays", sizes.in_bytes(left)
+    yield "disk at the peak", in_bytes(most)
+    yield "disk that stays", in_bytes(left)
     for name, size in _fetched([cost.stage for cost in found], machine.elsewhere):
-        yield f"fetch {name}", sizes.in_bytes(size) if size else UNKNOWN
+        yield f"fetch {name}", in_bytes(size) if size else UNKNOWN
 
 
 def _total(found: Sequence[Cost]) -> float | None:
@@ -161,7 +161,7 @@ def remarks(
             yield from (f"- {way}" for way in ways)
     if found:
         yield "The time was measured here, by a few steps on random tokens." if measured else _rate(machine, launch)
-    amounts = [(cost.stage, round(cost.amount.examples)) for cost in _trainings(found) if cost.amount]
+    amounts = [(cost.stage, cost.amount.examples) for cost in found if isinstance(cost.stage, Train) and cost.amount]
     yield from dict.fromkeys(f"Few steps: {line}" for line in few_steps(amounts))
     if machine.elsewhere:
         yield "This is for another machine: its packages, its disk and its access to the hub were not looked at."
@@ -186,7 +186,7 @@ def _verdict(trainings: Sequence[Cost], machine: Machine) -> str:
     if len(fits) < len(trainings):
         return "Whether it fits is unknown: the shape of the base is not known here."
     most = max(fits, key=lambda fit: fit.bytes)
-    room = f"{sizes.in_bytes(most.bytes)} of {machine.memory / 2**30:.0f} GiB"
+    room = f"{in_bytes(most.bytes)} of {machine.memory / 2**30:.0f} GiB"
     return f"It fits: {room}, with {most.tokens:,} tokens at once on a device."
 
 
@@ -198,15 +198,13 @@ def _rate(machine: Machine, launch: Launch) -> str:
     return f"The time is {machine.kind.source}, for {machine.kind.name}.{several}"
 
 
-def _fetched(waiting: Sequence[Stage], elsewhere: bool) -> Iterator[tuple[str, int | None]]:
+def _fetched(waiting: Sequence[AnyStage], elsewhere: bool) -> Iterator[tuple[str, int | None]]:
     """What comes from the hub, with its bytes; None where they are not known. The cache here is of no use elsewhere."""
     for stage in waiting:
-        if stage.name == "base":
-            name, repository = stage.config["hub"], Repository("model", stage.config["hub"])
-            known, commit = BASES[name].fetched if name in BASES else None, stage.config["revision"]
-        elif stage.name.startswith("corpus-") and isinstance(source := stage.local.get("source"), Source):
-            if source.hub is None or source.revision is None:
-                continue
+        if isinstance(stage, FetchModel):
+            name, repository = stage.hub, Repository("model", stage.hub)
+            known, commit = BASES[name].fetched if name in BASES else None, stage.revision
+        elif isinstance(stage, ReadCorpus) and (source := stage.source).hub is not None and source.revision is not None:
             name, repository = source.hub, Repository("dataset", source.hub)
             known, commit = CORPUS_BYTES.get(source.name), source.revision
         else:
@@ -221,7 +219,7 @@ def _millions(count: float | None) -> str:
     return f"~{count:,.0f}" if count < 1e6 else f"~{count / 1e6:,.1f}M"
 
 
-def _grow(tree: Any, stage: Stage, runs: Path, seen: dict[str, Stage]) -> None:
+def _grow(tree: Any, stage: AnyStage, runs: Path, seen: dict[str, AnyStage]) -> None:
     from rich.text import Text
 
     state = status(stage, runs)
@@ -230,9 +228,8 @@ def _grow(tree: Any, stage: Stage, runs: Path, seen: dict[str, Stage]) -> None:
         tree.add(label + Text(" (above)", style="dim"))
         return
     seen[stage.fingerprint] = stage
-    if state != "done" and stage.size is not None:
-        done = {name: inner.folder(runs) for name, inner in stage.inputs.items() if status(inner, runs) == "done"}
-        label += Text(f"  {stage.size(done)}", style="dim")
+    if state != "done" and (size := stage.size(runs)):
+        label += Text(f"  {size}", style="dim")
     branch = tree.add(label)
     for inner in stage.inputs.values():
         if (

@@ -7,21 +7,19 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..corpora import CORPORA, Source
+from ..corpora import CORPORA
 from ..corpora.local import parts
 from ..errors import QAlignError, SettingError, StageError
 from ..huggingface import Repository, refusal
-from ..pipeline import Stage, needed
+from ..pipeline import AnyStage, needed
 from ..placement import Placement
 from ..revisions import UNKNOWN
-from . import amounts, costs, machines, sizes, ways
+from ..wording import in_bytes
+from . import amounts, costs, machines, ways
+from .evaluated import Evaluated, scores_of
 from .fit import misfits
-from .stages import training_config
-
-if TYPE_CHECKING:
-    from .comparison import Evaluated
+from .kinds import Ask, FetchModel, MakeTinyModel, ReadCorpus, Train
 
 TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 EXTRAS = {
@@ -45,8 +43,8 @@ class Disk:
 
     def __str__(self) -> str:
         return (
-            f"the run takes up to {sizes.in_bytes(self.most)} of the disk while it trains, {sizes.in_bytes(self.left)} stay; "
-            f"{sizes.in_bytes(self.free)} are free"
+            f"the run takes up to {in_bytes(self.most)} of the disk while it trains, {in_bytes(self.left)} stay; "
+            f"{in_bytes(self.free)} are free"
         )
 
 
@@ -77,7 +75,7 @@ def problems(
         placement: how they are run.
         elsewhere: whether they run on another machine, so that packages, disk and access to the hub are not judged.
     """
-    waiting = needed([score for system in comparison for score in system.scores.values()], runs)
+    waiting = needed(scores_of(comparison), runs)
     missing = list(_missing_packages(comparison, waiting, placement))
     found = [] if elsewhere else [*missing, *_not_to_be_had(waiting)]
     if not missing:
@@ -95,10 +93,10 @@ def problems(
     return list({str(error): error for error in found}.values())
 
 
-def unreadable(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
+def unreadable(waiting: Sequence[AnyStage]) -> Iterator[QAlignError]:
     """What is wrong with the user's own files, as errors that are not raised. All of them are read."""
     for stage in waiting:
-        if stage.name.startswith("corpus-"):
+        if isinstance(stage, ReadCorpus):
             try:
                 amounts.own_counts(stage)
             except QAlignError as error:
@@ -109,7 +107,7 @@ def unreadable(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
 
 
 def _missing_packages(
-    comparison: Sequence[Evaluated], waiting: Sequence[Stage], placement: Placement
+    comparison: Sequence[Evaluated], waiting: Sequence[AnyStage], placement: Placement
 ) -> Iterator[QAlignError]:
     reasons: dict[str, str] = {}
     for stage in waiting:
@@ -131,41 +129,41 @@ def _is_there(package: str) -> bool:
         return True
 
 
-def _packages(stage: Stage, placement: Placement) -> Iterator[str]:
+def _packages(stage: AnyStage, placement: Placement) -> Iterator[str]:
     """The packages that a stage imports."""
-    if stage.name.startswith("train-"):
-        config = training_config(stage.config)
+    if isinstance(stage, Train):
+        config = stage.training
         yield from TRAIN
         yield from ["peft"] if config.adapter is not None else []
         yield from ["torchao"] if config.optimizer == "adamw8bit" else []
         yield from (name for name in placement.trackers if name != "tensorboard")
-    elif stage.name.startswith("generate-"):
-        yield from BACKENDS.get(stage.config["decoding"]["backend"], ())
-    elif stage.name == "base-tiny":
+    elif isinstance(stage, Ask):
+        yield from BACKENDS.get(stage.decoding.backend, ())
+    elif isinstance(stage, MakeTinyModel):
         yield from TRAIN
-    elif stage.name == "base":
+    elif isinstance(stage, FetchModel):
         yield "huggingface_hub"
-    elif stage.name.startswith("corpus-"):
-        source: Source = stage.local["source"]
+    elif isinstance(stage, ReadCorpus):
+        source = stage.source
         if source.kind in ("hub", "clone"):
             hub = CORPORA[source.name].hub
             assert hub is not None, "what is read in the hub's layout has one"
             yield from ["datasets"] if hub.layout != "tsv" else []
             yield from ["huggingface_hub"] if source.kind == "hub" else []
         elif source.kind == "files" and source.path is not None and source.path.is_dir():  # a file was opened before
-            found = parts(source.path, source.role, list(stage.config["languages"]))
+            found = parts(source.path, source.role, list(stage.languages))
             yield from ["pyarrow"] if any(file.suffix == ".parquet" for part in found for file in part.files) else []
 
 
 # --- the hub ----------------------------------------------------------------------------------------------------------
 
 
-def _not_to_be_had(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
+def _not_to_be_had(waiting: Sequence[AnyStage]) -> Iterator[QAlignError]:
     """Models and corpora that are neither in the cache nor to be had from the hub."""
     for stage in waiting:
-        if stage.name == "base":
-            repository, commit = Repository("model", stage.config["hub"]), stage.config["revision"]
-        elif stage.name.startswith("corpus-") and (source := stage.local["source"]).kind == "hub":
+        if isinstance(stage, FetchModel):
+            repository, commit = Repository("model", stage.hub), stage.revision
+        elif isinstance(stage, ReadCorpus) and (source := stage.source).hub is not None and source.revision is not None:
             repository, commit = Repository("dataset", source.hub), source.revision
         else:
             continue
@@ -176,13 +174,13 @@ def _not_to_be_had(waiting: Sequence[Stage]) -> Iterator[QAlignError]:
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-def disk(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Disk | None:
+def disk(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Disk | None:
     """What the stages need of the disk; None where no size is known, or nothing is trained.
 
     This counts data and checkpoints as far as they are known.
     """
     found = costs.costs(waiting, runs, machines.UNKNOWN, machines.Launch(), placement, reads=False)
-    if not any(cost.left for cost in found if cost.stage.name.startswith("train-")):
+    if not any(cost.left for cost in found if isinstance(cost.stage, Train)):
         return None
     left, most = costs.disk(found, runs, placement.jobs)
     place = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())

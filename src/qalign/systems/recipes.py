@@ -7,54 +7,55 @@ in one's own module: `qalign run my_module:my_system`.
 from __future__ import annotations
 
 from ..pipeline import Stage
+from .artifacts import Model
 from .study import Study
 
 QUESTION, MULTILINGUAL, RESPONSE = "question-alignment", "multilingual-alignment", "response-alignment"
 
 
-def sft(study: Study) -> Stage:
+def sft(study: Study) -> Stage[Model]:
     """The base fine-tuned on GSM8K, in English (or on the English corpus that the study was given)."""
     return study.train(RESPONSE, study.base, study.english_answers(study.english or study.scale.supervised))
 
 
-def monoreason(study: Study) -> Stage:
+def monoreason(study: Study) -> Stage[Model]:
     """The base fine-tuned on English instruction data (MetaMathQA): what QAlign adds stage 1 to."""
     return study.train(RESPONSE, study.base, study.english_answers())
 
 
-def multireason(study: Study) -> Stage:
+def multireason(study: Study) -> Stage[Model]:
     """The base fine-tuned on questions and answers in all languages (GSM8KInstruct): translate-training."""
     return study.train(MULTILINGUAL, study.base, study.multilingual_answers())
 
 
-def qalign_mono(study: Study, variant: str = "x-en-questions") -> Stage:
+def qalign_mono(study: Study, variant: str = "x-en-questions") -> Stage[Model]:
     """Question alignment, then English instruction data: monolingual supervision."""
     aligned = study.train(QUESTION, study.base, study.translation(variant))
     return study.train(RESPONSE, aligned, study.english_answers())
 
 
-def qalign_mixed(study: Study) -> Stage:
+def qalign_mixed(study: Study) -> Stage[Model]:
     """Question alignment, then instruction data in all languages, then English: mixed supervision."""
     aligned = study.train(QUESTION, study.base, study.translation())
     multilingual = study.train(MULTILINGUAL, aligned, study.multilingual_answers())
     return study.train(RESPONSE, multilingual, study.english_answers())
 
 
-def qalign_en_x_questions(study: Study) -> Stage:
+def qalign_en_x_questions(study: Study) -> Stage[Model]:
     """Ablation: stage 1 translates questions from English into X."""
     return qalign_mono(study, variant="en-x-questions")
 
 
-def qalign_x_en_answers(study: Study) -> Stage:
+def qalign_x_en_answers(study: Study) -> Stage[Model]:
     """Ablation: stage 1 translates worked answers from X into English."""
     return qalign_mono(study, variant="x-en-answers")
 
 
-def qalign_en_x_answers(study: Study) -> Stage:
+def qalign_en_x_answers(study: Study) -> Stage[Model]:
     """Ablation: stage 1 translates worked answers from English into X."""
     return qalign_mono(study, variant="en-x-answers")
 
 
-def qalign_general(study: Study) -> Stage:
+def qalign_general(study: Study) -> Stage[Model]:
     """Ablation: stage 1 translates general-domain sentences from X into English."""
     return qalign_mono(study, variant="x-en-general")

@@ -12,7 +12,9 @@ from ..reporting.results import results
 from ..wording import counted
 from . import provenance
 from .claims import verdicts
-from .comparison import Evaluated, compare, corpora, described, scores_of, titles, training_stages
+from .comparison import compare, corpora, described, titles
+from .evaluated import Evaluated, scores_of
+from .lineage import training_stages
 from .measured import Judged, judged, statistics, trained
 from .study import Study
 from .table import SYSTEMS

@@ -25,7 +25,7 @@ from ..stage_record import read_object
 from ..untrusted import printable
 
 if TYPE_CHECKING:
-    from .comparison import Evaluated
+    from .evaluated import Evaluated
 
 FOLDER = "records"
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^/\0.][^/\0]*$")]

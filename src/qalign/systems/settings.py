@@ -7,11 +7,13 @@ import math
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ..errors import SettingError, nearest
+from ..pipeline import AnyStage
 
 Config = TypeVar("Config")
+StageOf = TypeVar("StageOf", bound=AnyStage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,28 @@ class Settings:
                 self.used.add(setting.text)
                 config = set_field(config, setting.path, setting.value, setting.text)
         return config
+
+    def tuned(self, system: str | None, stage: StageOf) -> StageOf:
+        """A stage and all behind it with the settings that are meant for them."""
+        made: dict[str, AnyStage] = {}
+
+        def change(before: AnyStage) -> AnyStage:
+            if before.fingerprint not in made:
+                made[before.fingerprint] = self.tune(system, before.with_inputs(change))
+            return made[before.fingerprint]
+
+        return cast(StageOf, change(stage))
+
+    def tune(self, system: str | None, stage: StageOf) -> StageOf:
+        """A stage with the settings that are meant for it; those behind it stay as they are."""
+        target = getattr(stage, stage.tuned) if stage.tuned else stage
+        changed = target
+        for name in (*stage.groups, stage.title):
+            changed = self.apply(system, name, changed)
+        if changed is target:
+            return stage
+        changes: dict[str, Any] = {stage.tuned: changed}
+        return dataclasses.replace(stage, **changes) if stage.tuned else cast(StageOf, changed)
 
     def check_all_used(self) -> None:
         """Raises SettingError for a setting whose stage there is not."""

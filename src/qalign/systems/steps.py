@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..pipeline import Stage, status
+from ..pipeline import AnyStage
 from ..training.config import FEW_STEPS, TrainingConfig
 from ..wording import counted
-from .outputs import mixture
-from .stages import training_config
+from .kinds import Train
 
 ENOUGH = 200
 """The steps that the advice leads to: enough for the warm-up and for a loss that falls."""
@@ -45,16 +44,16 @@ def advice(config: TrainingConfig, stage: str, examples: int) -> str | None:
     )
 
 
-def few_steps(trainings: Iterable[tuple[Stage, int]]) -> Iterator[str]:
+def few_steps(trainings: Iterable[tuple[Train, int]]) -> Iterator[str]:
     """The lines about trainings of few steps; each stage is given with its examples."""
     for stage, examples in trainings:
-        line = advice(training_config(stage.config), stage.config["stage"], examples)
+        line = advice(stage.training, stage.title, examples)
         if line is not None:
             yield line
 
 
-def with_examples(waiting: Iterable[Stage], runs: Path) -> Iterator[tuple[Stage, int]]:
+def with_examples(waiting: Iterable[AnyStage], runs: Path) -> Iterator[tuple[Train, int]]:
     """The training stages whose examples are made, with how many these are."""
     for stage in waiting:
-        if stage.name.startswith("train-") and status(examples := stage.inputs["examples"], runs) == "done":
-            yield stage, sum(row["examples"] for row in mixture(examples.folder(runs)))
+        if isinstance(stage, Train) and (examples := stage.examples.result(runs)) is not None:
+            yield stage, sum(examples.by_language().values())

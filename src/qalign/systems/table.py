@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..errors import SettingError, nearest
-from ..own_code import OwnFunction, is_own, own_faults, own_function
+from ..own_code import OwnFunction, own_faults, own_function
 from ..pipeline import Stage, in_order
 from . import recipes
+from .artifacts import Model
 from .study import Study
 
-Recipe = Callable[[Study], Stage]
-_NO_MODEL = ("corpus-", "examples-", "generate-", "score-")
-"""How stages begin that make no model."""
+Recipe = Callable[[Study], Stage[Model]]
 _NAME = re.compile(r"[\w.@+-]{1,100}")
 """Names of stages, which their folders have."""
 
@@ -76,8 +75,8 @@ def find_system(name: str) -> System:
     return System(name, name, own_function(name))
 
 
-def build(study: Study, name: str, label: str = "") -> Stage:
-    """The last training stage of a system.
+def build(study: Study, name: str, label: str = "") -> Stage[Model]:
+    """The last training stage of a system, with what `--set` says.
 
     Args:
         study: what the recipe is built from.
@@ -92,12 +91,14 @@ def build(study: Study, name: str, label: str = "") -> Stage:
         is_async = inspect.iscoroutinefunction(recipe) or inspect.isasyncgenfunction(recipe)
     if is_async:
         raise SettingError(f"the recipe '{name}' is an async function; make it a plain one")
-    made = (recipe if name in SYSTEMS else OwnFunction(recipe))(replace(study, system=label or name))
+    study = replace(study, system=label or name)
+    made = (recipe if name in SYSTEMS else OwnFunction(recipe))(study)
     if not isinstance(made, Stage):
         raise SettingError(f"the recipe '{name}' returned {type(made).__name__}; {wanted}")
-    if made.name.startswith(_NO_MODEL):
+    if not issubclass(made.makes, Model):
         raise SettingError(f"the recipe '{name}' returned the stage {made.name}, which makes no model; {wanted}")
     with own_faults(f"the recipe '{name}' returned a stage that cannot be made"):
+        made = study.settings.tuned(study.system, made)
         stages = in_order([made])  # takes all fingerprints: of a config that has none, or inputs in a circle
     for stage in stages:
         if not _NAME.fullmatch(stage.name):
@@ -105,16 +106,4 @@ def build(study: Study, name: str, label: str = "") -> Stage:
                 f"the recipe '{name}' made the stage '{stage.name[:80]}', whose name can be no folder's; name it by letters, "
                 "digits and hyphens"
             )
-    return _with_own_faults(made, {})
-
-
-def _with_own_faults(stage: Stage, made: dict[str, Stage]) -> Stage:
-    """The stage, each function of a user's own in it and in what goes into it said as such when it fails."""
-    if stage.fingerprint not in made:
-        inputs = {name: _with_own_faults(inner, made) for name, inner in stage.inputs.items()}
-        function = (
-            OwnFunction(stage.function) if stage.function is not None and is_own(stage.function) else stage.function
-        )
-        same = function is stage.function and all(inputs[name] is inner for name, inner in stage.inputs.items())
-        made[stage.fingerprint] = stage if same else replace(stage, function=function, inputs=inputs)
-    return made[stage.fingerprint]
+    return made

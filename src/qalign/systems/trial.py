@@ -30,10 +30,9 @@ from ..terminal import say
 from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import parse_json, printable
-from .amounts import first_model
 from .costs import Cost, base_of, checkpoints_written, problems
-from .fit import origin
-from .stages import training_config
+from .kinds import Ask, Train
+from .lineage import first_model, origin
 
 if TYPE_CHECKING:
     from ..training.batches import TokenizedExamples
@@ -127,21 +126,20 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
     """The costs with the seconds that this machine takes, each kind of training tried once; a line says so."""
     rates: dict[str, Rates] = {}
     answering = {
-        first_model(cost.stage.inputs["model"]).fingerprint: cost
-        for cost in reversed(found)
-        if cost.stage.name.startswith("generate-")
+        first_model(cost.stage.model).fingerprint: cost for cost in reversed(found) if isinstance(cost.stage, Ask)
     }
     timed = []
     for cost in found:
-        if not cost.stage.name.startswith("train-") or cost.amount is None or cost.fit is None or cost.fit.fault:
+        stage = cost.stage
+        if not isinstance(stage, Train) or cost.amount is None or cost.fit is None or cost.fit.fault:
             timed.append(cost)
             continue
-        base = base_of(cost.stage.inputs["model"], runs)
+        base = base_of(stage.model, runs)
         assert base is not None and base.shape is not None and cost.tokens is not None, "it has been found to fit"
-        first = first_model(cost.stage).fingerprint
-        say(f"qalign: measuring {cost.stage.folder_name} on this machine")
+        first = first_model(stage).fingerprint
+        say(f"qalign: measuring {stage.folder_name} on this machine")
         trial = Trial(
-            origin(cost.stage.inputs["model"], runs), base.shape, training_config(cost.stage.config), placement,
+            origin(stage.model, runs), base.shape, stage.training, placement,
             cost.amount.tokens / cost.amount.examples, cost.amount.supervised,
         )  # fmt: skip
         found_rates = measure(_with_answers(trial, answering.pop(first, None), runs))
@@ -153,26 +151,29 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
 
 def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
     """The trial with answers such as a generation stage wants."""
-    asked = problems(cost.stage, runs) if cost is not None else None
-    if cost is None or cost.tokens is None or not asked:
+    if cost is None or cost.tokens is None or not isinstance(cost.stage, Ask):
         return trial
-    decoding, answer = DecodingConfig(**cost.stage.config["decoding"]), round(cost.tokens / asked)
-    return replace(trial, decoding=decoding, questions=min(asked, QUESTIONS), answer=max(1, min(answer, ANSWER)))
+    if not (asked := problems(cost.stage, runs)):
+        return trial
+    answer = round(cost.tokens / asked)
+    return replace(
+        trial, decoding=cost.stage.decoding, questions=min(asked, QUESTIONS), answer=max(1, min(answer, ANSWER))
+    )
 
 
 def _timed(cost: Cost, rates: Rates, placement: Placement) -> Cost:
     """A training with its seconds: its start, its steps, its checkpoints, and its model, which is written like one."""
-    assert cost.tokens is not None and cost.amount is not None
-    steps, seconds = training_config(cost.stage.config).steps(cost.amount.examples), cost.tokens / rates.training
+    assert isinstance(cost.stage, Train) and cost.tokens is not None and cost.amount is not None
+    steps, seconds = cost.stage.training.steps(cost.amount.examples), cost.tokens / rates.training
     written = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint)
     whole = rates.start + seconds + (written + 1) * rates.checkpoint
     return replace(cost, seconds=whole)
 
 
 def _answered(cost: Cost, rates: Mapping[str, Rates]) -> Cost:
-    if not cost.stage.name.startswith("generate-") or cost.tokens is None:
+    if not isinstance(cost.stage, Ask) or cost.tokens is None:
         return cost
-    rate = rates.get(first_model(cost.stage.inputs["model"]).fingerprint)
+    rate = rates.get(first_model(cost.stage.model).fingerprint)
     return replace(cost, seconds=rate.opening + cost.tokens / rate.generation) if rate and rate.generation else cost
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, SettingError
-from ..pipeline import Stage
+from ..pipeline import AnyStage
 from ..placement import Placement
 from ..training.config import Adapter
 from ..training.memory import SHARE
-from . import costs, sizes
+from ..wording import in_bytes
+from . import costs
 from .amounts import SUPERVISED
 from .costs import Cost, Fit
+from .kinds import Train
 from .machines import Launch, Machine, launch_of, machine_of
-from .stages import training_config
 
 MARGIN = 1.05
 """What a training needs over what it can have, from which on it is sure not to fit: the estimate is as good as that."""
@@ -25,7 +26,8 @@ FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 def ways_on(cost: Cost, runs: Path, machine: Machine, placement: Placement) -> Iterator[str]:
     """What would make a training stage fit that does not, a line each; only what does."""
-    config, base = training_config(cost.stage.config), costs.base_of(cost.stage.inputs["model"], runs)
+    assert isinstance(cost.stage, Train)
+    config, base = cost.stage.training, costs.base_of(cost.stage.model, runs)
     if base is None:
         return
     asked = replace(placement, tokens_per_micro_batch=None)
@@ -50,15 +52,15 @@ def ways_on(cost: Cost, runs: Path, machine: Machine, placement: Placement) -> I
             break
     for words, found in tries:
         if found is not None and not found.fault:
-            yield f"{words} ({sizes.in_bytes(found.bytes)})"
+            yield f"{words} ({in_bytes(found.bytes)})"
 
 
-def refusals(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Iterator[ModelError]:
+def refusals(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Iterator[ModelError]:
     """The trainings that are sure not to fit this machine's device, as errors that are not raised."""
     yield from (ModelError(line) for line, sure in _unfit(waiting, runs, placement) if sure)
 
 
-def warnings(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Iterator[str]:
+def warnings(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Iterator[str]:
     """The trainings that may not fit: memory of a CPU is an estimate, and a launcher may start them elsewhere."""
     try:
         yield from (line for line, sure in _unfit(waiting, runs, placement) if not sure)
@@ -66,12 +68,12 @@ def warnings(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Iter
         yield f"whether training fits is unknown: {error}"
 
 
-def _unfit(waiting: Sequence[Stage], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
+def _unfit(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
     """What is wrong with each training that does not fit, in a line with the ways on, and whether that is sure.
 
     It is where training itself would refuse: on devices of this machine, with as few tokens at once as there may be.
     """
-    trainings = [stage for stage in waiting if stage.name.startswith("train-")]
+    trainings = [stage for stage in waiting if isinstance(stage, Train)]
     if not trainings:
         return
     machine = machine_of(placement, None, None, None)

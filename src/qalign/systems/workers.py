@@ -16,10 +16,10 @@ from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
+from ..pipeline import AnyStage
 from ..placement import Placement
 from ..progress import LINES
 from ..resources import cores, cores_by_affinity, gpus
-from . import stages
 
 SECONDS_BETWEEN_LOOKS = 1.0
 INTERRUPTED = 130
@@ -103,9 +103,10 @@ class _WorkersOnGpus(Executor):
         self.lock = threading.Lock()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        """Starts a stage's function in a worker."""
+        """Starts a function in a worker. Its first argument is the stage that it runs."""
         with self.lock:
-            group = self.NO_GPU if function in stages.WITHOUT_DEVICE else min(self.groups, key=self.busy.__getitem__)
+            stage: AnyStage = arguments[0]
+            group = min(self.groups, key=self.busy.__getitem__) if stage.on_device else self.NO_GPU
             self.busy[group] += 1
             if not self.idle[group]:
                 self.workers.append(_pool(1, self.jobs, group))

@@ -12,11 +12,11 @@ from pathlib import Path
 from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
 from ..models.tiny import TinyConfig
-from ..pipeline import Stage
 from ..stage_record import read_record
 from ..training.config import TrainingConfig
-from .bases import tiny_base, tiny_parameters
-from .outputs import training_summary
+from .artifacts import Model
+from .bases import tiny_base
+from .kinds import MakeExamples, MakeTinyModel, ReadCorpus, Train
 from .study import Study
 
 SHAPE = TinyConfig(
@@ -40,7 +40,7 @@ TRAINING = TrainingConfig(
 )
 
 
-def world_base(study: Study) -> Stage:
+def world_base(study: Study) -> Train:
     """The training stage of the world's base: vocabulary and weights from the world's text in the study's ten languages."""
     text = study.corpus("text", "world-text")
     frames = [translation_instruction(language(code).name, "English", "") for code in STUDY if code != "en"]
@@ -49,25 +49,33 @@ def world_base(study: Study) -> Stage:
     return study.train("world-base", empty, study.mixture("text", "text", [text]), TRAINING)
 
 
-def card(stage: Stage, runs: Path) -> str:
+def card(stage: Train, runs: Path) -> str:
     """The model card of a finished base, in Markdown: what it is, what it was trained on, and how to make it again."""
     folder = stage.folder(runs)
-    record, summary = read_record(folder), training_summary(folder)
-    shape, text = stage.inputs["model"].config["tiny"], stage.inputs["examples"].inputs["0"].config
-    shares = sorted(summary["examples_by_language"].items(), key=lambda item: -item[1])
-    config, parameters = summary["config"], tiny_parameters(TinyConfig(**shape))
+    record, summary, base, corpus = read_record(folder), Model(folder).summary(), *_made_from(stage)
+    shares = sorted(summary.examples_by_language.items(), key=lambda item: -item[1])
+    config = stage.training
     documents = ", ".join(f"{code} {n:,}" for code, n in shares)
     return f"""# The base of the embedded world
 
-A LLaMA with {parameters:,} parameters and a vocabulary of its own, trained from random weights on the text of
+A LLaMA with {base.tiny.parameters:,} parameters and a vocabulary of its own, trained from random weights on the text of
 qalign's embedded world (docs/world.md) and on nothing else. It can tell the world's stories in ten languages, work out
 its sums, and copy. It has seen no question with its answer and no translation, and is of no use outside that world.
 
-- Data: `world-text` of {text["source"]["revision"]}, {summary["examples"]:,} documents ({documents}).
-- Training: {summary["steps"]:,} steps of {config["global_batch_size"]} documents, {summary["tokens"]:,} tokens, once through;
-  seed {config["seed"]}; loss a token {summary["first_loss"]} -> {summary["last_loss"]};
+- Data: `world-text` of {corpus.source.revision}, {summary.examples:,} documents ({documents}).
+- Training: {summary.steps:,} steps of {config.global_batch_size} documents, {summary.tokens:,} tokens, once through;
+  seed {config.seed}; loss a token {summary.first_loss} -> {summary.last_loss};
   {record.seconds / 60:.0f} minutes on {record.hardware.cores} CPU cores.
 - Made with {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
-- To make it again: `qalign world base DIR --seed {config["seed"]}` (the same up to rounding, which differs between machines).
+- To make it again: `qalign world base DIR --seed {config.seed}` (the same up to rounding, which differs between machines).
 - Licence: Apache 2.0, as qalign.
 """
+
+
+def _made_from(stage: Train) -> tuple[MakeTinyModel, ReadCorpus]:
+    """The empty model and the corpus of the world's base."""
+    examples, base = stage.examples, stage.model
+    assert isinstance(base, MakeTinyModel) and isinstance(examples, MakeExamples)
+    (corpus,) = examples.corpora
+    assert isinstance(corpus, ReadCorpus)
+    return base, corpus

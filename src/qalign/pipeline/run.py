@@ -1,32 +1,25 @@
-"""Stages, their fingerprints, and what is done with a tree of them: plan, run, explain, adopt.
-
-A stage is (name, version, config, inputs, function). Its folder is named `name-hash8`, the hash being over the canonical
-JSON of name, version, config and the fingerprints of its inputs, so that what a folder holds is known by its name: a
-second run does nothing, a changed number re-runs its descendants only. This module knows nothing of machine learning.
-"""
+"""What is done with a tree of stages: run what has still to run, explain why, adopt what was made elsewhere."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from .differences import differences
-from .errors import QAlignError, StageError
-from .fingerprints import canonical
-from .redaction import redacted_command
-from .schedule import run_together
-from .stage_record import (
+from ..differences import differences
+from ..errors import QAlignError, StageError
+from ..fingerprints import canonical
+from ..own_code import is_own, own_faults
+from ..redaction import redacted_command
+from ..schedule import run_together
+from ..stage_record import (
     RECORD,
     RETURNED,
     SCRATCH,
@@ -39,108 +32,16 @@ from .stage_record import (
     write_record,
     write_returned,
 )
-from .untrusted import printable
+from ..untrusted import printable
+from .stage import AnyStage, Work, in_order, needed, status, working_folder
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-Status = Literal["done", "interrupted", "to run"]
-Event = Callable[[str, "Stage"], None]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a stage's function gets: its config, the folders of its inputs, an empty folder for what it makes, and a
-    scratch folder that survives an interruption and is gone when the stage is done. `local` and `placement` say where
-    things are and how fast to go; they may not change what is made."""
-
-    config: Mapping[str, Any]
-    inputs: Mapping[str, Path]
-    output: Path
-    scratch: Path
-    local: Mapping[str, Any]
-    placement: Any
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One step. `config` is all that decides the result; `local` (paths, say) is not part of the fingerprint.
-
-    `given` is the folder of a result that was there before (a base model on disk): such a stage never runs.
-    `size` says how large the stage is from the folders of those inputs that are done, for `plan`.
-    """
-
-    name: str
-    version: int
-    config: Mapping[str, Any]
-    function: Callable[[Work], None] | None
-    inputs: Mapping[str, Stage] = field(default_factory=dict)
-    local: Mapping[str, Any] = field(default_factory=dict)
-    given: Path | None = None
-    size: Callable[[Mapping[str, Path]], str] | None = None
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What the fingerprint is taken of."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "config": self.config,
-            "inputs": {name: stage.fingerprint for name, stage in sorted(self.inputs.items())},
-        }
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON of `identity`, hexadecimal."""
-        return hashlib.sha256(canonical(self.identity).encode()).hexdigest()
-
-    @property
-    def folder_name(self) -> str:
-        return f"{self.name}-{self.fingerprint[:8]}"
-
-    def folder(self, runs: Path) -> Path:
-        """Where the result is, or will be."""
-        return self.given if self.given is not None else runs / "stages" / self.folder_name
-
-
-def in_order(targets: Iterable[Stage]) -> list[Stage]:
-    """The targets and all that went or will go into them, each once (by fingerprint), inputs before what uses them."""
-    return _walk(targets, lambda stage: True)
-
-
-def needed(targets: Iterable[Stage], runs: Path) -> list[Stage]:
-    """The stages that have still to run for the targets, inputs before what uses them.
-
-    What went into a stage that is done is not needed any more: it may have been removed or, where the stage was adopted,
-    never been there.
-    """
-    ordered = _walk(targets, lambda stage: status(stage, runs) != "done")
-    return [stage for stage in ordered if status(stage, runs) != "done"]
-
-
-def _walk(targets: Iterable[Stage], descends: Callable[[Stage], bool]) -> list[Stage]:
-    ordered: dict[str, Stage] = {}
-
-    def visit(stage: Stage) -> None:
-        if stage.fingerprint not in ordered:
-            for inner in stage.inputs.values() if descends(stage) else ():
-                visit(inner)
-            ordered[stage.fingerprint] = stage
-
-    for target in targets:
-        visit(target)
-    return list(ordered.values())
-
-
-def status(stage: Stage, runs: Path) -> Status:
-    """Whether the stage is done, was interrupted, or has still to run. Reads names only."""
-    folder = stage.folder(runs)
-    if stage.given is not None or (folder / RECORD).is_file():
-        return "done"
-    return "interrupted" if _partial(folder).exists() else "to run"
+Event = Callable[[str, AnyStage], None]
 
 
 def run(
-    targets: Sequence[Stage],
+    targets: Sequence[AnyStage],
     runs: Path,
     placement: Any = None,
     on_event: Event = lambda event, stage: None,
@@ -153,7 +54,7 @@ def run(
 
     Raises:
         StageError: a finished folder was edited, or the disk is full.
-        QAlignError: whatever a stage's function found wrong.
+        QAlignError: whatever a stage found wrong.
     """
     to_run = needed(targets, runs)
     for stage in to_run:
@@ -168,7 +69,7 @@ def run(
             verify(stage, runs)
             on_event("done", stage)
 
-    def make(stage: Stage) -> None:
+    def make(stage: AnyStage) -> None:
         with _lock(stage, runs, on_event):
             if status(stage, runs) != "done":  # another run may have finished it while this one waited
                 _execute(stage, runs, placement, on_event, workers)
@@ -180,7 +81,7 @@ def run(
         run_together(to_run, make, jobs)
 
 
-def _check_place(stage: Stage, runs: Path) -> None:
+def _check_place(stage: AnyStage, runs: Path) -> None:
     """Refuses to make a stage where something lies that no stage left there."""
     folder = stage.folder(runs)
     # In this order: another run may put the finished folder there at any moment.
@@ -191,7 +92,7 @@ def _check_place(stage: Stage, runs: Path) -> None:
         )
 
 
-def verify(stage: Stage, runs: Path) -> None:
+def verify(stage: AnyStage, runs: Path) -> None:
     """Refuses a finished folder whose files are not those that the stage left.
 
     Raises:
@@ -209,7 +110,7 @@ def verify(stage: Stage, runs: Path) -> None:
     check_files(folder, record)
 
 
-def explain(stage: Stage, runs: Path) -> list[str]:
+def explain(stage: AnyStage, runs: Path) -> list[str]:
     """Why the stage is new: the fields in which it differs from the finished stage of the same name that is nearest."""
     if status(stage, runs) == "done":
         return [f"{stage.folder_name} is done"]
@@ -223,7 +124,7 @@ def explain(stage: Stage, runs: Path) -> list[str]:
     return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
 
 
-def adopt(stage: Stage, source: Path, runs: Path, name: str | None = None) -> Path:
+def adopt(stage: AnyStage, source: Path, runs: Path, name: str | None = None) -> Path:
     """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
 
     Args:
@@ -272,9 +173,10 @@ def _copy(source: Path, copy: Path) -> None:
         raise StageError(f"{printable(name)} cannot be copied ({printable(reason)}); fix it, or remove it") from error
 
 
-def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> None:
-    """Calls the stage's function and records what it made; where an earlier run was interrupted at recording, only that."""
-    folder, partial = stage.folder(runs), _partial(stage.folder(runs))
+def _execute(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> None:
+    """Runs a stage and records its result; where an earlier run was interrupted at recording, only that."""
+    folder = stage.folder(runs)
+    partial = working_folder(folder)
     seconds = read_returned(partial)
     if seconds is None:
         seconds = _call(stage, runs, placement, on_event, workers)
@@ -287,24 +189,30 @@ def _execute(stage: Stage, runs: Path, placement: Any, on_event: Event, workers:
     on_event("finished", stage)
 
 
-def _call(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> float:
-    """Calls the stage's function, notes that it has returned, and returns the seconds it took."""
-    assert stage.function is not None, f"{stage.name} is not external and has no function"
-    partial = _partial(stage.folder(runs))
+def perform(stage: AnyStage, work: Work) -> None:
+    """Runs a stage. Faults in a kind of a user's own are said as such."""
+    kind = type(stage)
+    with own_faults(f"{kind.__module__}:{kind.__qualname__} failed") if is_own(kind) else nullcontext():
+        stage.run(work)
+
+
+def _call(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> float:
+    """Runs a stage, notes that it has returned, and returns the seconds it took."""
+    partial = working_folder(stage.folder(runs))
     (partial / SCRATCH / RETURNED).unlink(missing_ok=True)
     resumes = (partial / SCRATCH).is_dir() and any((partial / SCRATCH).iterdir())
     _empty(partial, keep=SCRATCH)
     (partial / SCRATCH).mkdir(parents=True, exist_ok=True)
-    inputs = {name: needed.folder(runs) for name, needed in stage.inputs.items()}
-    work = Work(stage.config, inputs, partial, partial / SCRATCH, stage.local, placement)
+    folders = {before.fingerprint: before.folder(runs) for before in stage.inputs.values()}
+    work = Work(folders, partial, partial / SCRATCH, placement)
     on_event("resuming" if resumes else "running", stage)
     started = time.time()
     try:
         with _machine_faults_in_one_line(partial):
             if workers is None:
-                stage.function(work)
+                perform(stage, work)
             else:
-                workers.submit(stage.function, work).result()
+                workers.submit(perform, stage, work).result()
             seconds = round(time.time() - started, 3)
             write_returned(partial, seconds)
     except BaseException:
@@ -316,7 +224,7 @@ def _call(stage: Stage, runs: Path, placement: Any, on_event: Event, workers: Ex
 
 
 def _finish(
-    stage: Stage, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None
+    stage: AnyStage, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None
 ) -> None:
     """Writes the record and puts the folder into its place: from here on the stage is done."""
     record = {
@@ -338,12 +246,12 @@ def _finish(
 
 def _remove_leftovers(folder: Path) -> None:
     """Removes what a stage that has just been finished needs no more. Whoever calls this holds its lock."""
-    for path in (folder / SCRATCH, _partial(folder), _adopting(folder)):
+    for path in (folder / SCRATCH, working_folder(folder), _adopting(folder)):
         shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
-def _lock(stage: Stage, runs: Path, on_event: Event) -> Iterator[None]:
+def _lock(stage: AnyStage, runs: Path, on_event: Event) -> Iterator[None]:
     """Keeps two runs off one stage; the system frees the lock of a process that was killed."""
     from filelock import FileLock, Timeout
 
@@ -391,10 +299,6 @@ def _machine_faults_in_one_line(folder: Path) -> Iterator[None]:
                 "folder with --runs, then run the same command again: what was finished is kept"
             ) from error
         raise
-
-
-def _partial(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".partial")
 
 
 def _adopting(folder: Path) -> Path:

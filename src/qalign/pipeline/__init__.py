@@ -1,0 +1,10 @@
+"""Stages, their fingerprints, and what is done with a tree of them: plan, run, explain, adopt."""
+
+from ..stage_record import RECORD
+from .run import adopt, explain, run, verify
+from .stage import AnyStage, Artifact, Stage, Work, in_order, local, needed, plain, status
+
+__all__ = [
+    "RECORD", "AnyStage", "Artifact", "Stage", "Work", "adopt", "explain", "in_order", "local", "needed", "plain", "run",
+    "status", "verify",
+]  # fmt: skip

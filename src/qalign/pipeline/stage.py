@@ -1,0 +1,242 @@
+"""Stages: what a step of a study is, what it is known by, and the tree that stages form.
+
+A kind of stage is a frozen dataclass. Its fields that hold stages are its inputs; all others are its config, which
+decides the result. The folder of a stage is named `name-hash8`. The hash is over the canonical JSON of kind, name,
+version, config and the fingerprints of the inputs, so a changed number re-runs the stages behind it only. This module
+knows nothing of machine learning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
+
+from ..fingerprints import canonical
+from ..stage_record import RECORD
+
+Status = Literal["done", "interrupted", "to run"]
+_LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a finished stage has left, read by its type."""
+
+    folder: Path
+
+
+Made = TypeVar("Made", bound=Artifact, covariant=True)
+
+
+def local(**options: Any) -> Any:
+    """A field of a stage that is not part of its fingerprint: where things are, and what people call them."""
+    return field(metadata={_LOCAL: True}, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage gets when it runs."""
+
+    folders: Mapping[str, Path]
+    """The folder of each input, by its fingerprint."""
+    output: Path
+    """An empty folder for the result."""
+    scratch: Path
+    """A folder that survives an interruption, and is removed when the stage is done."""
+    placement: Any
+    """How fast to go and where. It may not change the result."""
+
+    def read(self, stage: Stage[Made]) -> Made:
+        """The result of an input."""
+        return stage.open(self.folders[stage.fingerprint])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stage(ABC, Generic[Made]):
+    """One step of a study. `Stage[Model]` is a step that makes a model."""
+
+    name: str
+    """What the folder is called. Nothing is decided by it."""
+
+    version: ClassVar[int] = 1
+    """Raised when the same config gives another result."""
+    makes: ClassVar[type[Artifact]] = Artifact
+    """The type of the result, as the class names it."""
+    on_device: ClassVar[bool] = True
+    """Whether it may compute on a GPU."""
+    tuned: ClassVar[str] = ""
+    """The field whose fields `--set` changes; empty where it changes those of the stage."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin, made = get_origin(base), get_args(base)
+            if isinstance(origin, type) and issubclass(origin, Stage) and isinstance(made[0], type):
+                cls.makes = made[0]
+
+    @abstractmethod
+    def run(self, work: Work) -> None:
+        """Makes the result in `work.output`."""
+
+    def size(self, runs: Path) -> str:
+        """How large the stage will be, for `plan`; empty where that says nothing."""
+        return ""
+
+    @property
+    def given(self) -> Path | None:
+        """The folder of a result that was there before. Such a stage never runs."""
+        return None
+
+    @property
+    def title(self) -> str:
+        """What people call the stage, in messages and in `--set`."""
+        return self.name
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What `--set` calls stages of this sort together; what is set so gives way to what is set by the title."""
+        return ()
+
+    def with_inputs(self, change: Callable[[AnyStage], AnyStage]) -> Stage[Made]:
+        """The stage with each input changed; the same object where nothing changes."""
+        new = {name: change(stage) for name, stage in self.inputs.items()}
+        if all(new[name] is stage for name, stage in self.inputs.items()):
+            return self
+        changes: dict[str, Any] = {}
+        for name, value in self._values(local=False):
+            if (held := _stages_in(name, value)) is not None:
+                parts = {key: new[key] for key in held}
+                one = isinstance(value, Stage)
+                changes[name] = parts[name] if one else parts if isinstance(value, Mapping) else tuple(parts.values())
+        return dataclasses.replace(self, **changes)
+
+    def open(self, folder: Path) -> Made:
+        """The result that a folder holds."""
+        return self.makes(folder)  # type: ignore[return-value]
+
+    def result(self, runs: Path) -> Made | None:
+        """The result, or None where the stage is not done."""
+        return self.open(self.folder(runs)) if status(self, runs) == "done" else None
+
+    @cached_property
+    def inputs(self) -> dict[str, AnyStage]:
+        """The stages that go into this one, by field, by position in a tuple, or by key in a mapping."""
+        found: dict[str, AnyStage] = {}
+        for name, value in self._values(local=False):
+            found |= _stages_in(name, value) or {}
+        return found
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """All that decides the result but the inputs, as plain values."""
+        return {
+            name: plain(value)
+            for name, value in self._values(local=False)
+            if name != "name" and _stages_in(name, value) is None
+        }
+
+    def _values(self, local: bool) -> Iterable[tuple[str, Any]]:
+        for one in dataclasses.fields(self):
+            if bool(one.metadata.get(_LOCAL)) == local:
+                yield one.name, getattr(self, one.name)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the fingerprint is taken of."""
+        return {
+            "kind": type(self).__name__,
+            "name": self.name,
+            "version": self.version,
+            "config": self.config,
+            "inputs": {name: stage.fingerprint for name, stage in sorted(self.inputs.items())},
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON of `identity`, hexadecimal."""
+        return hashlib.sha256(canonical(self.identity).encode()).hexdigest()
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.name}-{self.fingerprint[:8]}"
+
+    def folder(self, runs: Path) -> Path:
+        """Where the result is, or will be."""
+        return self.given if self.given is not None else runs / "stages" / self.folder_name
+
+
+AnyStage: TypeAlias = Stage[Any]
+"""A stage, whatever it makes."""
+
+
+def _stages_in(name: str, value: Any) -> dict[str, AnyStage] | None:
+    """The stages that a field holds; None where it holds none."""
+    if isinstance(value, Stage):
+        return {name: value}
+    parts = dict(value) if isinstance(value, Mapping) else dict(enumerate(value)) if isinstance(value, tuple) else {}
+    if parts and all(isinstance(part, Stage) for part in parts.values()):
+        return {str(key): part for key, part in parts.items()}
+    return None
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dataclasses and mappings as dicts, tuples as lists.
+
+    What has a method `identity` is known by what that returns.
+    """
+    if hasattr(value, "identity"):
+        return plain(value.identity())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def in_order(targets: Iterable[AnyStage]) -> list[AnyStage]:
+    """The targets and all stages behind them, each once, inputs before what uses them."""
+    return _walk(targets, lambda stage: True)
+
+
+def needed(targets: Iterable[AnyStage], runs: Path) -> list[AnyStage]:
+    """The stages that have still to run for the targets, inputs before what uses them.
+
+    Inputs of a finished stage are not needed: they may have been removed or, for an adopted stage, never existed.
+    """
+    ordered = _walk(targets, lambda stage: status(stage, runs) != "done")
+    return [stage for stage in ordered if status(stage, runs) != "done"]
+
+
+def _walk(targets: Iterable[AnyStage], descends: Callable[[AnyStage], bool]) -> list[AnyStage]:
+    ordered: dict[str, AnyStage] = {}
+
+    def visit(stage: AnyStage) -> None:
+        if stage.fingerprint not in ordered:
+            for inner in stage.inputs.values() if descends(stage) else ():
+                visit(inner)
+            ordered[stage.fingerprint] = stage
+
+    for target in targets:
+        visit(target)
+    return list(ordered.values())
+
+
+def status(stage: AnyStage, runs: Path) -> Status:
+    """Whether the stage is done, was interrupted, or has still to run. Reads names only."""
+    folder = stage.folder(runs)
+    if stage.given is not None or (folder / RECORD).is_file():
+        return "done"
+    return "interrupted" if working_folder(folder).exists() else "to run"
+
+
+def working_folder(folder: Path) -> Path:
+    """Where a stage works until its folder is whole."""
+    return folder.with_name(folder.name + ".partial")

@@ -1,0 +1,149 @@
+"""What finished stages leave in their folders: one type for each kind of result, which reads its files.
+
+All readers raise StageError for a file that was damaged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ..alignment.mixture import Row
+from ..errors import StageError
+from ..evaluation.scores import Score
+from ..pipeline import Artifact
+from ..records import Document, Example, Judgement, Pair, Prediction, Problem, read_jsonl, read_rows
+from ..stage_record import read_output
+from ..training.config import METRICS, SUMMARY
+
+RECORDS, COUNTS = "records.jsonl", "counts.json"
+EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
+PREDICTIONS, JUDGEMENTS, SCORES = "predictions.jsonl", "judgements.jsonl", "scores.json"
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Counts = dict[str, Count]
+
+
+class CorpusCounts(msgspec.Struct):
+    """`counts.json` of a corpus: rows by language, as read, as published, and as kept."""
+
+    corpus: str
+    counts: Counts
+    published: Counts | None
+    kept: Counts
+    dropped: list[dict[str, str]]
+    notes: list[str]
+
+
+class Trained(msgspec.Struct):
+    """`training.json`: what a stage was trained on."""
+
+    title: str
+    examples: Count
+    examples_by_language: Counts
+    tokens_by_language: Counts
+    mixture: list[dict[str, str | int]]
+    too_long: dict[str, Counts]
+    steps: Count
+    tokens: Count
+    supervised_tokens: Count
+    first_loss: float
+    last_loss: float
+    config: dict[str, Any]
+
+
+class Step(msgspec.Struct):
+    """What is read of a row of `metrics.jsonl`."""
+
+    step: Count
+    loss: float
+
+
+class Records(Artifact):
+    """Problems, pairs of texts, or documents."""
+
+    def problems(self) -> Iterator[Problem]:
+        """The records of a corpus of problems."""
+        return read_jsonl(self.folder / RECORDS, Problem)
+
+    def pairs(self) -> Iterator[Pair]:
+        """The records of a corpus of parallel texts."""
+        return read_jsonl(self.folder / RECORDS, Pair)
+
+    def documents(self) -> Iterator[Document]:
+        """The records of a corpus of plain text."""
+        return read_jsonl(self.folder / RECORDS, Document)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The records of any corpus, as plain values."""
+        return read_rows(self.folder / RECORDS)
+
+    def counts(self) -> CorpusCounts:
+        """Rows by language, and what was left out."""
+        return read_output(self.folder / COUNTS, CorpusCounts)
+
+
+class Examples(Artifact):
+    """Examples to train on."""
+
+    @property
+    def path(self) -> Path:
+        return self.folder / EXAMPLES
+
+    def examples(self) -> Iterator[Example]:
+        """The examples, in the order of the mixture."""
+        return read_jsonl(self.path, Example)
+
+    def mixture(self) -> list[Row]:
+        """The table of the mixture: a row for each source and language."""
+        return read_output(self.folder / MIXTURE, list[Row])
+
+    def by_language(self) -> Counter[str]:
+        """Language -> examples."""
+        counts = Counter[str]()
+        for row in self.mixture():
+            counts[row.language] += row.examples
+        return counts
+
+
+class Model(Artifact):
+    """A model in the folder layout of Hugging Face, or a pointer to one of the hub."""
+
+    def summary(self) -> Trained:
+        """What it was trained on. A model from elsewhere has no summary."""
+        return read_output(self.folder / SUMMARY, Trained)
+
+    def losses(self) -> list[Step]:
+        """The loss of every step; none where it was trained elsewhere."""
+        path = self.folder / METRICS
+        try:
+            return msgspec.json.Decoder(Step).decode_lines(path.read_bytes()) if path.is_file() else []
+        except ValueError as error:
+            raise StageError(
+                f"{path} is not what its stage left ({error}); put it back, or remove the folder to make it again: "
+                f"rm -r {self.folder}"
+            ) from error
+
+
+class Answers(Artifact):
+    """The answers of a model to problems."""
+
+    def predictions(self) -> Iterator[Prediction]:
+        """The answers, in the order of the problems."""
+        return read_jsonl(self.folder / PREDICTIONS, Prediction)
+
+
+class Judgements(Artifact):
+    """Answers judged against gold answers."""
+
+    def judgements(self) -> Iterator[Judgement]:
+        """A judgement of each answer."""
+        return read_jsonl(self.folder / JUDGEMENTS, Judgement)
+
+    def scores(self) -> dict[str, Score]:
+        """Language -> score, averages included."""
+        return read_output(self.folder / SCORES, dict[str, Score])

@@ -1,0 +1,398 @@
+"""The kinds of stages: each says what it is made from, how it is made, and how large it will be.
+
+A recipe of a user's own may use these, subclass them, or bring kinds of its own: a frozen dataclass that subclasses
+`Stage[ARTIFACT]` and has a method `run`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..alignment.mixture import Part, mix, table
+from ..alignment.prompts import PREFIX, SUFFIX
+from ..alignment.response import response_examples, text_examples
+from ..alignment.translation import VARIANTS, translation_examples
+from ..corpora import CORPORA, Source, read
+from ..errors import DataError
+from ..evaluation.extraction import RULES_VERSION
+from ..evaluation.scores import judge, score
+from ..generation import DecodingConfig, generate, open_backend
+from ..language_file import language_from
+from ..languages import Language
+from ..models.opening import POINTER, download
+from ..models.tiny import TinyConfig
+from ..pipeline import Stage, Work, local
+from ..records import Document, Example, Pair, Problem, write_json, write_jsonl
+from ..training.config import FEW_STEPS, TrainingConfig
+from ..training.memory import out_of_memory_in_one_line
+from ..wording import by_language, counted
+from .artifacts import (
+    COUNTS,
+    EXAMPLES,
+    JUDGEMENTS,
+    MIXTURE,
+    PREDICTIONS,
+    RECORDS,
+    SCORES,
+    Answers,
+    Examples,
+    Judgements,
+    Model,
+    Records,
+)
+
+FRAME_TIMES = 2000
+SERVED = "served.json"
+PROMPT = (PREFIX, SUFFIX)
+SIZE_KNOWN_LATER = "size known when its {} is read"
+
+Rows = Mapping[str, Mapping[str, Any]]
+"""Languages as plain values, by code."""
+
+
+def _languages(rows: Rows) -> dict[str, Language]:
+    return {code: language_from(row, code) for code, row in rows.items()}
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadCorpus(Stage[Records]):
+    """Reads a corpus, whole and checked, and keeps what was asked for."""
+
+    on_device: ClassVar[bool] = False
+    source: Source
+    """Where the corpus is. It is known by its content."""
+    languages: Rows
+    drop_invalid: bool = False
+    """Whether invalid rows are left out and counted."""
+    problems_per_language: int | None = None
+    """The first N problems, the same in every language."""
+    label: str = local(default="")
+    """What people call a corpus of their own."""
+
+    def run(self, work: Work) -> None:
+        """Writes records and counts."""
+        rows = _languages(self.languages)
+        text = read(self.source, list(rows), rows, drop_invalid=self.drop_invalid)
+        records = text.records
+        if (first := self.problems_per_language) is not None:
+            # The same problems in every language, or comparing languages would compare problems.
+            ids = [record.id for record in records if record.language == records[0].language][:first]
+            wanted = set(ids)
+            records = [record for record in records if record.id in wanted]
+        taken = Counter(record.language for record in records)
+        if short := [code for code in rows if first is not None and taken[code] != len(ids)]:
+            raise DataError(
+                f"the first {len(ids)} problems of {records[0].language} are not all there in {', '.join(short)}: give problems "
+                "that are translations of each other the same id, or measure on all (--set data.problems_per_language=none)"
+            )
+        write_jsonl(work.output / RECORDS, records)
+        counts = {
+            "corpus": self.source.name,
+            "counts": text.counts,
+            "published": text.published,
+            "kept": dict(taken),
+            "dropped": text.dropped,
+            "notes": text.notes,
+        }
+        write_json(work.output / COUNTS, counts)
+
+    @property
+    def published(self) -> dict[str, int]:
+        """The published rows by language; none for a user's own corpus."""
+        rows = CORPORA[self.source.name].published if self.source.name in CORPORA else {}
+        return {code: rows[code] for code in self.languages if code in rows}
+
+    def size(self, runs: Path) -> str:
+        """The published rows."""
+        rows = self.published
+        if not rows:
+            return "size known when read"
+        return f"~{counted(sum(rows.values()), 'row')} ({by_language(rows)})"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MakeExamples(Stage[Examples]):
+    """Turns the records of one or several corpora into one mixture of examples."""
+
+    on_device: ClassVar[bool] = False
+    task: str
+    """`response`, `text`, or an alignment variant."""
+    corpora: tuple[Stage[Records], ...]
+    weights: tuple[float, ...]
+    """How often the examples of each corpus stand, on average."""
+    examples_per_language: int | None
+    """A random sample of so many of each language and corpus. None takes all."""
+    max_repetition: float
+    """How often an example may stand at most."""
+    seed: int
+    languages: Rows
+
+    def run(self, work: Work) -> None:
+        """Writes examples and the table of the mixture."""
+        rows = _languages(self.languages)
+        parts = []
+        for corpus, weight in zip(self.corpora, self.weights, strict=True):
+            examples = list(examples_of(self.task, records_for(self.task, work.read(corpus)), rows))
+            parts.append(Part(examples, weight, self.examples_per_language))
+        mixture = mix(parts, self.seed, self.max_repetition)
+        write_jsonl(work.output / EXAMPLES, mixture)
+        write_json(work.output / MIXTURE, [dataclasses.asdict(row) for row in table(mixture)])
+
+    def kept(self, counts: Mapping[str, int], weight: float) -> dict[str, int]:
+        """How many examples a corpus of so many records gives, by language."""
+        limit = self.examples_per_language
+        return {code: round(weight * (n if limit is None else min(n, limit))) for code, n in counts.items()}
+
+    def estimate(self, runs: Path) -> tuple[Counter[str], bool]:
+        """Examples by language, and whether all corpora have been read; those that have not count as published."""
+        counts, exact = Counter[str](), True
+        for corpus, weight in zip(self.corpora, self.weights, strict=True):
+            records = corpus.result(runs)
+            exact &= records is not None
+            held = records.counts().counts if records else corpus.published if isinstance(corpus, ReadCorpus) else {}
+            counts.update(self.kept(held, weight))
+        return counts, exact
+
+    def size(self, runs: Path) -> str:
+        """Examples by language."""
+        counts, exact = self.estimate(runs)
+        if not counts:
+            return SIZE_KNOWN_LATER.format("corpus")
+        return f"{'' if exact else '~'}{counted(sum(counts.values()), 'example')} ({by_language(counts)})"
+
+
+def records_for(task: str, records: Records) -> Iterator[Any]:
+    """The records of the kind that a task takes."""
+    return records.documents() if task == "text" else records.problems() if task == "response" else records.pairs()
+
+
+def examples_of(
+    task: str, records: Iterable[Document | Problem | Pair], rows: Mapping[str, Language]
+) -> Iterator[Example]:
+    """The examples of a task from records of its kind."""
+    if task == "text":
+        return text_examples(records)  # type: ignore[arg-type]
+    if task == "response":
+        return response_examples(records)  # type: ignore[arg-type]
+    return translation_examples(VARIANTS[task], records, rows)  # type: ignore[arg-type]
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelOnDisk(Stage[Model]):
+    """A model that is there: the same files in another folder are the same model."""
+
+    sha256: str
+    """The hash of its files."""
+    place: Path = local()
+    """Its folder."""
+
+    @property
+    def given(self) -> Path:
+        return self.place
+
+    def run(self, work: Work) -> None:
+        """Never called: the model is there."""
+        raise AssertionError(f"{self.place} is there already")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FetchModel(Stage[Model]):
+    """Fetches a model of the hub into the hub's cache and leaves a pointer to it."""
+
+    on_device: ClassVar[bool] = False
+    hub: str
+    """Its name on the hub."""
+    revision: str
+    """The commit."""
+
+    def run(self, work: Work) -> None:
+        """Fetches the files."""
+        download(self.hub, self.revision)
+        write_json(work.output / POINTER, {"hub": self.hub, "revision": self.revision})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ServedModel(Stage[Model]):
+    """A model that only a server has, known by the name that the server gives it."""
+
+    on_device: ClassVar[bool] = False
+    served: str
+
+    def run(self, work: Work) -> None:
+        """Writes down the name."""
+        write_json(work.output / SERVED, {"model": self.served})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MakeTinyModel(Stage[Model]):
+    """A small model with random weights. Its tokenizer is trained on the texts of the run's own corpora."""
+
+    version: ClassVar[int] = 3
+    on_device: ClassVar[bool] = False
+    tiny: TinyConfig
+    frame: tuple[str, ...]
+    """What frames the examples, often enough in the tokenizer's text that its words are tokens."""
+    corpora: Mapping[str, Stage[Records]]
+
+    def run(self, work: Work) -> None:
+        """Trains the tokenizer and writes the model."""
+        from ..models.tiny import make_tiny
+
+        make_tiny(self._texts(work), self.tiny, work.output)
+
+    def _texts(self, work: Work) -> Iterator[str]:
+        """Of each corpus as much in one language as in any other, or the scarce ones would be cut into letters (the usual
+        cure, arXiv 1901.07291, section 3.1)."""
+        for name in sorted(self.corpora):
+            rows = list(work.read(self.corpora[name]).rows())
+            left = dict.fromkeys(
+                {row["language"] for row in rows}, min(Counter(row["language"] for row in rows).values())
+            )
+            for row in rows:
+                if left[row["language"]] > 0:
+                    left[row["language"]] -= 1
+                    yield from (row[key] for key in ("question", "answer", "text", "text_en") if row.get(key))
+        yield from (text for text in self.frame for _ in range(FRAME_TIMES))
+
+    def size(self, runs: Path) -> str:
+        """Its parameters."""
+        return f"{self.tiny.parameters:,} parameters"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Train(Stage[Model]):
+    """Fine-tunes a model on examples."""
+
+    version: ClassVar[int] = 2
+    tuned: ClassVar[str] = "training"
+    step: str
+    """What people call the stage, in `--set` too."""
+    model: Stage[Model]
+    examples: Stage[Examples]
+    training: TrainingConfig
+    prompt: tuple[str, str] = PROMPT
+
+    @property
+    def title(self) -> str:
+        return self.step
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return ("training",)
+
+    def run(self, work: Work) -> None:
+        """Trains, or resumes from the last checkpoint."""
+        from ..training.launch import launch
+        from ..training.loop import Job
+
+        launch(
+            Job(
+                title=self.step,
+                model=work.read(self.model).folder,
+                examples=work.read(self.examples).path,
+                output=work.output,
+                scratch=work.scratch,
+                config=self.training,
+                placement=work.placement,
+            )
+        )
+
+    def size(self, runs: Path) -> str:
+        """Examples, epochs and steps."""
+        made = self.examples.result(runs)
+        if made is not None:
+            total = sum(made.by_language().values())
+        elif isinstance(self.examples, MakeExamples):
+            total = sum(self.examples.estimate(runs)[0].values())
+        else:
+            total = 0
+        if not total:
+            return SIZE_KNOWN_LATER.format("corpus")
+        mark = "" if made else "~"
+        steps = f"{mark}{counted(self.training.steps(total), 'step')} of {self.training.global_batch_size}"
+        few = " (few to learn from)" if replace(self.training, max_steps=None).steps(total) < FEW_STEPS else ""
+        return f"{mark}{counted(total, 'example')} x {counted(self.training.epochs, 'epoch')}, {steps}{few}"
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ask(Stage[Answers]):
+    """Asks a model all problems of a corpus."""
+
+    version: ClassVar[int] = 2
+    tuned: ClassVar[str] = "decoding"
+    model: Stage[Model]
+    records: Stage[Records]
+    decoding: DecodingConfig
+    prompt: tuple[str, str] = PROMPT
+    label: str = local()
+    """What people call the stage: the test set, where it measures."""
+    measures: bool = local(default=False)
+    """Whether it measures a system; `--set generation.FIELD` means all stages that do."""
+
+    @property
+    def title(self) -> str:
+        return self.label
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return ("generation",) if self.measures else ()
+
+    def run(self, work: Work) -> None:
+        """Asks, or goes on with what has not been answered yet."""
+        problems = list(work.read(self.records).problems())
+        with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
+            backend = open_backend(work.read(self.model).folder, self.decoding, work.placement)
+            predictions = generate(problems, backend, work.scratch, self.identity, self.title, work.placement)
+        write_jsonl(work.output / PREDICTIONS, predictions)
+
+    def estimate(self, runs: Path) -> tuple[dict[str, int], bool]:
+        """Problems by language, and whether the corpus has been read; one that has not counts as published."""
+        if (records := self.records.result(runs)) is not None:
+            return records.counts().kept, True
+        if not isinstance(self.records, ReadCorpus):
+            return {}, False
+        limit = self.records.problems_per_language
+        return {code: n if limit is None else min(n, limit) for code, n in self.records.published.items()}, False
+
+    def size(self, runs: Path) -> str:
+        """Problems by language, and the most tokens of an answer."""
+        counts, exact = self.estimate(runs)
+        if not counts:
+            return SIZE_KNOWN_LATER.format("test set")
+        problems = counted(sum(counts.values()), "problem")
+        mark = "" if exact else "~"
+        return f"{mark}{problems} ({by_language(counts)}), up to {self.decoding.max_new_tokens} tokens each"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judge(Stage[Judgements]):
+    """Judges answers under all rules and counts."""
+
+    version: ClassVar[int] = RULES_VERSION
+    on_device: ClassVar[bool] = False
+    answers: Stage[Answers]
+    problems: Stage[Records]
+    languages: Rows
+    label: str = local(default="")
+    """What people call the test set."""
+
+    def run(self, work: Work) -> None:
+        """Writes judgements and scores."""
+        problems, answers = work.read(self.problems).problems(), work.read(self.answers).predictions()
+        judgements = judge(problems, answers, _languages(self.languages))
+        write_jsonl(work.output / JUDGEMENTS, judgements)
+        write_json(work.output / SCORES, {code: found.as_dict() for code, found in score(judgements).items()})

@@ -1,0 +1,54 @@
+"""What stands behind a model: the stages that trained it, the base it began as, and the folder of its tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..huggingface import Repository, cached_folder
+from ..models.opening import POINTER
+from ..pipeline import AnyStage, Stage, status
+from ..stage_record import read_record
+from ..untrusted import parse_json
+from .artifacts import Model
+from .kinds import Train
+
+
+def is_adopted(stage: AnyStage, runs: Path) -> bool:
+    """Whether the stage is done and its result was made elsewhere."""
+    done = stage.given is None and status(stage, runs) == "done"
+    return done and read_record(stage.folder(runs)).adopted_from is not None
+
+
+def training_stages(model: AnyStage, runs: Path | None = None) -> list[Train]:
+    """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
+    found: dict[str, Train] = {}
+
+    def visit(stage: AnyStage) -> None:
+        for inner in () if runs and is_adopted(stage, runs) else stage.inputs.values():
+            visit(inner)
+        if isinstance(stage, Train):
+            found.setdefault(stage.fingerprint, stage)
+
+    visit(model)
+    return list(found.values())
+
+
+def first_model(model: Stage[Model]) -> Stage[Model]:
+    """The base that a chain of training stages starts from."""
+    while isinstance(model, Train):
+        model = model.model
+    return model
+
+
+def origin(model: Stage[Model], runs: Path) -> Path | None:
+    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted.
+
+    None while it is not there: the base has still to be made or fetched, or only a server has it.
+    """
+    folder = model.folder(runs) if status(model, runs) == "done" else None
+    if isinstance(model, Train) and not is_adopted(model, runs):
+        return origin(model.model, runs) or folder
+    if folder is not None and (folder / POINTER).is_file():
+        named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))
+        folder = cached_folder(Repository("model", named["hub"]), named["revision"])
+    return folder if folder is not None and (folder / "config.json").is_file() else None
