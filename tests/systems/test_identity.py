@@ -18,6 +18,7 @@ from qalign.systems.comparison import compare, targets
 from qalign.systems.evaluated import scores_of
 from qalign.systems.lineage import training_stages
 from qalign.systems.settings import Settings
+from steps import Step, Task
 
 TEST_ROWS = [
     {"id": f"{number}", "language": code, "question": f"{code} {number}?", "answer": str(number)}
@@ -80,12 +81,12 @@ def test_an_adopted_stage_needs_nothing_before_it(own_data: OwnData, tmp_path: P
 def test_a_removed_input_of_a_finished_stage_is_not_made_again(tmp_path: Path) -> None:
     ran = []
 
-    def work(what: pipeline.Work) -> None:
+    def work(what: Task) -> None:
         ran.append(what.config["name"])
         (what.output / "file").write_text("x")
 
-    first = pipeline.Stage("first", 1, {"name": "first"}, work)
-    second = pipeline.Stage("second", 1, {"name": "second"}, work, {"before": first})
+    first = Step("first", 1, {"name": "first"}, work)
+    second = Step("second", 1, {"name": "second"}, work, {"before": first})
     pipeline.run([second], tmp_path)
     for path in first.folder(tmp_path).iterdir():
         path.unlink()
@@ -98,11 +99,11 @@ def test_a_removed_input_of_a_finished_stage_is_not_made_again(tmp_path: Path) -
 def test_a_stage_without_its_record_is_refused_before_anything_runs(tmp_path: Path, kind: str) -> None:
     ran = []
 
-    def work(what: pipeline.Work) -> None:
+    def work(what: Task) -> None:
         ran.append(what.config)
 
-    first = pipeline.Stage("first", 1, {}, work)
-    last = pipeline.Stage("last", 1, {}, work, {"before": first})
+    first = Step("first", 1, {}, work)
+    last = Step("last", 1, {}, work, {"before": first})
     place = last.folder(tmp_path)
     place.parent.mkdir(parents=True)
     place.mkdir() if kind == "folder" else place.write_text("")

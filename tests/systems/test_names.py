@@ -14,13 +14,13 @@ from qalign.cli import app
 from qalign.cli.finish import folder_name
 from qalign.errors import SettingError
 from qalign.evaluation.benchmarks import BENCHMARKS
-from qalign.pipeline import Stage
 from qalign.reporting.titles import Titles
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.checks import titles
 from qalign.systems.comparison import compare
 from qalign.systems.names import checked, model_name, model_names, test_set_name
 from qalign.systems.settings import parse_settings
+from steps import Step
 
 # The imported name begins as a test's does.
 set_name, taken = test_set_name, [name for row in SYSTEMS.values() for name in (row.name, row.title)]
@@ -79,7 +79,7 @@ def test_two_test_sets_of_one_name(tmp_path: Path) -> None:
         (folder / "en.jsonl").write_text(
             '{"id": "1", "question": "Ann has 2 pens and buys 3. How many?", "answer": "5"}\n'
         )
-    model = Stage("base", 1, {}, None, given=tmp_path)
+    model = Step("base", 1, {}, None, given=tmp_path)
 
     def scored(*given: str) -> list[str]:
         return list(Study("tiny", SCALES["sample"], tmp_path, tests=given).scored(model))
@@ -117,7 +117,7 @@ def test_nothing_published_stands_beside_ones_own(own_data: OwnData, tmp_path: P
 
 
 def test_results_of_run_and_reproduce_lie_apart() -> None:
-    stages = [Stage("score-mgsm", 1, {}, None)]
+    stages = [Step("score-mgsm", 1, {}, None)]
     names = {
         folder_name("run", ["1234"], stages),
         folder_name("reproduce", ["1234"], stages),

@@ -156,12 +156,12 @@ def test_an_interrupted_run_says_what_is_missing_and_keeps_what_it_goes_on_from(
 def test_a_killed_run_is_known_by_its_record(
     own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qalign.systems import stages as functions
+    from qalign.systems.kinds import Judge
 
-    def killed(work: object) -> None:
+    def killed(stage: Judge, work: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(functions, "score_predictions", killed)
+    monkeypatch.setattr(Judge, "run", killed)
     with pytest.raises(AssertionError):
         measure(tmp_path, own_data, "first")
     (run,) = inventory(tmp_path / "runs").runs

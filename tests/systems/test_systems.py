@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from qalign.systems.stages import EXAMPLES
+from qalign.systems.artifacts import EXAMPLES
 
 from own_data import LANGUAGES, ROWS, OwnData, texts
 from qalign import pipeline

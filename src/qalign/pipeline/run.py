@@ -16,7 +16,7 @@ from typing import Any
 from ..differences import differences
 from ..errors import QAlignError, StageError
 from ..fingerprints import canonical
-from ..own_code import is_own, own_faults
+from ..own_code import own_faults
 from ..redaction import redacted_command
 from ..schedule import run_together
 from ..stage_record import (
@@ -192,7 +192,7 @@ def _execute(stage: AnyStage, runs: Path, placement: Any, on_event: Event, worke
 def perform(stage: AnyStage, work: Work) -> None:
     """Runs a stage. Faults in a kind of a user's own are said as such."""
     kind = type(stage)
-    with own_faults(f"{kind.__module__}:{kind.__qualname__} failed") if is_own(kind) else nullcontext():
+    with own_faults(f"{kind.__module__}:{kind.__qualname__} failed") if kind.own else nullcontext():
         stage.run(work)
 
 

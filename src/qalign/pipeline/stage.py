@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from ..fingerprints import canonical
+from ..own_code import is_own
 from ..stage_record import RECORD
 
 Status = Literal["done", "interrupted", "to run"]
@@ -70,11 +71,15 @@ class Stage(ABC, Generic[Made]):
     """The type of the result, as the class names it."""
     on_device: ClassVar[bool] = True
     """Whether it may compute on a GPU."""
+    own: ClassVar[bool] = False
+    """Whether the kind is a user's own, whose faults are said as such. The class's module decides."""
     tuned: ClassVar[str] = ""
     """The field whose fields `--set` changes; empty where it changes those of the stage."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "own" not in vars(cls):
+            cls.own = is_own(cls)
         for base in getattr(cls, "__orig_bases__", ()):
             origin, made = get_origin(base), get_args(base)
             if isinstance(origin, type) and issubclass(origin, Stage) and isinstance(made[0], type):

@@ -18,7 +18,7 @@ from ..reporting.titles import Titles
 from ..untrusted import printable
 from . import measured
 from .names import apart, checked
-from .stages import JUDGEMENTS
+from .artifacts import JUDGEMENTS
 
 Problems = tuple[tuple[str, str, str], ...]
 """The problems that a system answered: language, id and gold answer of each, sorted."""

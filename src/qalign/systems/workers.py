@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-from ..pipeline import AnyStage
 from ..placement import Placement
 from ..progress import LINES
 from ..resources import cores, cores_by_affinity, gpus
@@ -103,10 +102,10 @@ class _WorkersOnGpus(Executor):
         self.lock = threading.Lock()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        """Starts a function in a worker. Its first argument is the stage that it runs."""
+        """Starts a function in a worker. Its first argument may be the stage that it runs."""
         with self.lock:
-            stage: AnyStage = arguments[0]
-            group = min(self.groups, key=self.busy.__getitem__) if stage.on_device else self.NO_GPU
+            on_device = getattr(arguments[0], "on_device", True)
+            group = min(self.groups, key=self.busy.__getitem__) if on_device else self.NO_GPU
             self.busy[group] += 1
             if not self.idle[group]:
                 self.workers.append(_pool(1, self.jobs, group))
