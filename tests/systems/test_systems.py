@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from qalign.systems.artifacts import EXAMPLES
 
 from own_data import LANGUAGES, ROWS, OwnData, texts
 from qalign import pipeline
@@ -19,6 +18,7 @@ from qalign.generation import DecodingConfig, Request
 from qalign.pipeline import Stage
 from qalign.records import Example, read_jsonl
 from qalign.systems import SCALES, SYSTEMS, Study
+from qalign.systems.artifacts import EXAMPLES
 from qalign.systems.bases import base
 from qalign.systems.comparison import compare, targets
 from qalign.systems.lineage import training_stages

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from qalign import stage_record
 from qalign.errors import StageError
-from qalign.systems import bases, outputs
+from qalign.systems import bases
+from qalign.systems.artifacts import Examples, Judgements, Model, Records
 
 SCORE = {
     "n": 250, "paper": 43.2, "strict": 43.6, "correct": 109, "wrong": 139, "unanswered": 2, "cut_off": 0,
@@ -19,19 +21,19 @@ SCORE = {
 }  # fmt: skip
 WHOLE: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "counts.json": (
-        outputs.corpus_counts,
+        lambda folder: Records(folder).counts(),
         {
             "corpus": "gsm8kinstruct", "counts": {"de": 7473, "th": 7466}, "published": {"de": 7473}, "kept": {"de": 7473},
             "dropped": [{"where": "de.jsonl line 3", "reason": "no answer"}], "notes": ["th: 7 rows fewer"],
         },
     ),
     "mixture.json": (
-        outputs.mixture,
+        lambda folder: Examples(folder).mixture(),
         [{"source": "gsm8k", "language": "de", "examples": 3, "repeated": 0, "characters": 40, "utf8_bytes": 41}],
     ),
-    "scores.json": (outputs.scores, {"de": SCORE, "average": {**SCORE, "strict": 100}}),
+    "scores.json": (lambda folder: Judgements(folder).scores(), {"de": SCORE, "average": {**SCORE, "strict": 100}}),
     "training.json": (
-        outputs.training_summary,
+        lambda folder: Model(folder).summary(),
         {
             "title": "question-alignment", "examples": 3, "examples_by_language": {"de": 3}, "tokens_by_language": {"de": 90},
             "mixture": [{"source": "gsm8k", "language": "de", "examples": 3, "tokens": 90, "supervised_tokens": 40}],
@@ -59,13 +61,13 @@ BROKEN = [
 def test_what_a_stage_left_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     read, value = WHOLE[name]
     (tmp_path / name).write_text(json.dumps(value), encoding="utf-8")
-    assert read(tmp_path) == value
+    assert msgspec.to_builtins(read(tmp_path)) == value
 
 
 def test_own_data_has_no_published_counts(tmp_path: Path) -> None:
     _, value = WHOLE["counts.json"]
     (tmp_path / "counts.json").write_text(json.dumps({**value, "published": None}), encoding="utf-8")
-    assert outputs.corpus_counts(tmp_path)["published"] is None
+    assert Records(tmp_path).counts().published is None
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -89,14 +91,14 @@ def test_what_no_stage_left_is_refused_in_one_line(tmp_path: Path, name: str) ->
 
 
 def test_damaged_metrics_are_refused_in_one_line(tmp_path: Path) -> None:
-    assert outputs.losses(tmp_path) == []
+    assert Model(tmp_path).losses() == []
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 2.5, "tokens": 9}\n{"step": 2, "loss": 2}\n')
-    assert [(row.step, row.loss) for row in outputs.losses(tmp_path)] == [(1, 2.5), (2, 2.0)]
+    assert [(row.step, row.loss) for row in Model(tmp_path).losses()] == [(1, 2.5), (2, 2.0)]
     for text in ('{"step": 1}\n', '{"step": 1, "loss": 2.5}\n{"st', "[]\n", '{"step": "1", "loss": 2.5}\n', "\0"):
         path.write_text(text)
         with pytest.raises(StageError, match=r"metrics\.jsonl is not what its stage left"):
-            outputs.losses(tmp_path)
+            Model(tmp_path).losses()
 
 
 def test_a_damaged_cache_of_hashes_changes_no_base(tmp_path: Path) -> None:
