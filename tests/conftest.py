@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import os
+
 import pytest
 from hypothesis import settings
 
 from own_data import OwnData, write_own_data
 from tiny_base import write_base
+
+# Messages have one width, also in a worker of pytest-xdist, which sets the width of its terminal.
+os.environ.pop("COLUMNS", None)
 
 # The same cases on every run and machine, and none judged by the clock of a busy one.
 settings.register_profile("fixed", derandomize=True, deadline=None)

@@ -17,8 +17,8 @@ from ..reporting.tables import Table
 from ..reporting.titles import Titles
 from ..untrusted import printable
 from . import measured
-from .names import apart, checked
 from .artifacts import JUDGEMENTS
+from .names import apart, checked
 
 Problems = tuple[tuple[str, str, str], ...]
 """The problems that a system answered: language, id and gold answer of each, sorted."""
