@@ -35,13 +35,11 @@ from qalign.generation.protocol import DecodingConfig, Request
 from qalign.models.attention import without_planned_attention
 from qalign.placement import Placement
 from qalign.training import prefix
-from qalign.training.accelerator import compile_blocks
-from qalign.training.batches import TokenizedExamples
+from qalign.training.batches import Batch
 from qalign.training.config import TrainingConfig
-from qalign.training.loop import Job, one_step
-from qalign.training.loss import SupervisedLoss
-from qalign.training.memory import predict, settle, shape_of
-from qalign.training.optimizer import make_optimizer
+from qalign.training.memory import predict, shape_of, workload
+from qalign.training.tokens import TokenizedExamples
+from qalign.training.trainer import Trainer
 
 LENGTHS = Path(__file__).parent / "lengths.json"
 PACKAGE, REFERENCE, TRL = "qalign", "reference's way", "trl, packed"
@@ -54,7 +52,7 @@ def write_lengths(folder: Path) -> None:
     import data
 
     from qalign.models.opening import load_tokenizer_as_saved
-    from qalign.training.batches import tokenize
+    from qalign.training.tokens import tokenize
 
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
@@ -83,7 +81,7 @@ def examples_of(lengths: Sequence[tuple[int, int]], vocabulary: int, in_common: 
     return TokenizedExamples(ids, starts, np.asarray([prompt for prompt, _ in lengths], dtype=np.int32))
 
 
-class Trainer:
+class Sides:
     """A model with its optimizer, and two ways to take a step over the same examples."""
 
     def __init__(
@@ -97,34 +95,22 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision="bf16", cpu=placement.device == "cpu")
         with torch.device(self.accelerator.device):
             model = LlamaForCausalLM(models.config_of(shape))
-        assert prefix.share(model, max(max(made.lengths) for made in examples))
-        for made in examples:
-            made.shared = made.common_prefix
-        supervised = max(made.supervised_share for made in examples)
-        repeated = max(made.repeated_share for made in examples)
-        self.placement = settle(placement, self.accelerator, model, self.config, supervised, repeated)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+        longest = max(examples, key=lambda data: data.supervised_share)
+        self.trainer = Trainer(model, self.config, placement, self.accelerator, longest)
+        assert longest.shared
+        for data in examples:
+            data.shared = data.common_prefix
+        settled = self.trainer.placement
         self.predicted = predict(
-            shape_of(model.config.to_dict()), parameters, parameters, "bfloat16", compiled=bool(self.placement.compile),
-            checkpointing=bool(self.placement.activation_checkpointing), supervised=supervised, repeated=repeated,
-            optimizer=optimizer,
-        ).at(self.placement.tokens_per_micro_batch or 0)  # fmt: skip
-        if self.placement.activation_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.train()
-        if self.placement.compile:
-            compile_blocks(model, self.accelerator.device)
+            shape_of(model.config.to_dict()), workload(model, self.config, longest), compiled=bool(settled.compile),
+            checkpointing=bool(settled.activation_checkpointing),
+        ).at(settled.tokens_per_micro_batch or 0)  # fmt: skip
         without_planned_attention()
-        self.loss = SupervisedLoss(model)
-        self.model, self.optimizer = self.accelerator.prepare(model, make_optimizer(model, self.config))
-        self.job = Job("bench", Path(), Path(), Path(), Path(), self.config, self.placement)
+        self.model, self.optimizer = self.trainer.model, self.trainer.optimizer
 
     def package(self, data: TokenizedExamples, indices: Sequence[int]) -> Any:
         """A step of `qalign.training`."""
-        lengths, supervised = data.lengths, sum(data.supervised[i] for i in indices)
-        return one_step(
-            self.accelerator, self.model, self.optimizer, self.loss, data, lengths, indices, supervised, self.job, 0
-        )[0]
+        return self.trainer.step(Batch(data, indices)).loss
 
     def as_it_was(self) -> None:
         """What the other sides start from: blocks that are not compiled, torch's own choice of attention."""
@@ -366,19 +352,19 @@ def main() -> None:
         activation_checkpointing=options.activation_checkpointing or None,
         compile=False if options.no_compile else None,
     )
-    trainer = Trainer(shape, placement, options.optimizer, list(examples.values()))
-    print(f"at once: {trainer.placement}; predicted {trainer.predicted / 2**30:.1f} GiB", flush=True)
-    settled = dataclasses.asdict(trainer.placement)
-    limit = product_rate(trainer.accelerator.device, cuda)
+    sides = Sides(shape, placement, options.optimizer, list(examples.values()))
+    print(f"at once: {sides.trainer.placement}; predicted {sides.predicted / 2**30:.1f} GiB", flush=True)
+    settled = dataclasses.asdict(sides.trainer.placement)
+    limit = product_rate(sides.accelerator.device, cuda)
     print("matrix products:", limit, flush=True)
     training: dict[str, dict[str, common.Measured]] = {}
     for dataset, made in examples.items():
-        training[dataset] = {PACKAGE: timed(trainer.package, made, shape, options.steps, cuda)}
-        training[dataset][PACKAGE]["predicted_gib"] = trainer.predicted / 2**30
+        training[dataset] = {PACKAGE: timed(sides.package, made, shape, options.steps, cuda)}
+        training[dataset][PACKAGE]["predicted_gib"] = sides.predicted / 2**30
         print(dataset, PACKAGE, training[dataset][PACKAGE], flush=True)
     asked: dict[str, common.Measured] = {}
     if not options.package_only:
-        asked = others(trainer, examples, training, lengths["GSM8K"]["lengths"], options, cuda)
+        asked = others(sides, examples, training, lengths["GSM8K"]["lengths"], options, cuda)
     results = {
         "shape": options.shape,
         "options": vars(options),
@@ -396,7 +382,7 @@ def main() -> None:
 
 
 def others(
-    trainer: Trainer,
+    sides: Sides,
     examples: dict[str, TokenizedExamples],
     training: dict[str, dict[str, common.Measured]],
     lengths: Sequence[tuple[int, int]],
@@ -406,15 +392,15 @@ def others(
     """The other sides of training, into `training`; then generation by the same model, which is returned."""
     import torch
 
-    shape = trainer.shape
-    trainer.loss.remove()
-    trainer.as_it_was()
+    shape = sides.shape
+    sides.trainer.loss.remove()
+    sides.as_it_was()
     for dataset, made in examples.items():
-        training[dataset][REFERENCE] = timed(trainer.reference, made, shape, options.steps, cuda)
+        training[dataset][REFERENCE] = timed(sides.reference, made, shape, options.steps, cuda)
         print(dataset, REFERENCE, training[dataset][REFERENCE], flush=True)
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    trainer.accelerator.free_memory()
-    trainer.model = trainer.optimizer = None
+    model = sides.accelerator.unwrap_model(sides.model)
+    sides.accelerator.free_memory()
+    sides.model = sides.optimizer = sides.trainer = None
     _empty(model)
     if not options.no_trl and importlib.util.find_spec("trl"):
         with tempfile.TemporaryDirectory() as scratch:

@@ -38,9 +38,10 @@ def step(tokens: int, length: int) -> common.Measured:
 
     from qalign.placement import Placement
     from qalign.training.accelerator import keep_freed_memory
-    from qalign.training.loop import backward
-    from qalign.training.loss import SupervisedLoss
-    from qalign.training.memory import BYTES_PER_FROZEN, predict, shape_of
+    from qalign.training.batches import Batch
+    from qalign.training.config import TrainingConfig
+    from qalign.training.memory import BYTES_PER_FROZEN, predict, shape_of, workload
+    from qalign.training.trainer import Trainer
 
     keep_freed_memory()
     shape = models.SHAPES[TRAINING]
@@ -48,30 +49,23 @@ def step(tokens: int, length: int) -> common.Measured:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    loss, accelerator = SupervisedLoss(model), Accelerator(cpu=True)
+    config = TrainingConfig(precision="float32")
+    work = workload(model, config)
+    trainer = Trainer(model, config, Placement(tokens_per_micro_batch=tokens), Accelerator(cpu=True))
     data = examples_of([(length // 2, length)] * (tokens // length), shape.vocabulary)
-
-    def run(at_once: int) -> None:
-        backward(
-            accelerator, model, loss, data, data.lengths, range(len(data)), sum(data.supervised),
-            Placement(tokens_per_micro_batch=at_once), 0,
-        )  # fmt: skip
-
-    few = examples_of([(16, 32)], shape.vocabulary)
-    backward(accelerator, model, loss, few, few.lengths, [0], 16, Placement(tokens_per_micro_batch=32), 0)
+    batch = Batch(data, range(len(data)))
+    trainer.backward(Batch(examples_of([(16, 32)], shape.vocabulary), [0]))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.perf_counter()
-    run(tokens)
+    trainer.backward(batch)
     first = time.perf_counter() - begun
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     seconds = []
     for _ in range(2):
         begun = time.perf_counter()
-        run(tokens)
+        trainer.backward(batch)
         seconds.append(time.perf_counter() - begun)
-    needed = predict(
-        shape_of(model.config.to_dict()), parameters, parameters, "float32", compiled=False, checkpointing=False
-    )
+    needed = predict(shape_of(model.config.to_dict()), work, compiled=False, checkpointing=False)
     return {
         "tokens": tokens,
         "length": length,

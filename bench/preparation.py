@@ -36,8 +36,8 @@ from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import prompt
 from qalign.models.opening import load_tokenizer_as_saved
 from qalign.records import Example, read_jsonl, write_jsonl
-from qalign.training.batches import tokenize
 from qalign.training.config import TrainingConfig
+from qalign.training.tokens import tokenize
 
 CONFIG = TrainingConfig(max_length=8192)
 REFERENCE, PACKAGE, ALONE = "reference's way", "qalign", "tokenizers alone"
@@ -45,7 +45,7 @@ SIZES = (1_000, 10_000, 100_000, 395_000)
 
 
 def package(examples: Sequence[Example], base: Path) -> common.Measured:
-    """`qalign.training.batches.tokenize`, as every training stage begins."""
+    """`qalign.training.tokens.tokenize`, as every training stage begins."""
     tokenizer = load_tokenizer_as_saved(base)
     gc.collect()  # what loading left, before the clock runs
     begun = time.perf_counter()

@@ -71,7 +71,15 @@ class Stage:
         for folder in (output, work):
             folder.mkdir(parents=True)
         placement = Placement(runs=self.scratch, device="cpu", trackers=(), quiet=True, processes=processes)
-        return Job("bench", self.base, self.examples, output, work, self.config, placement)
+        return Job(
+            title="bench",
+            model=self.base,
+            examples=self.examples,
+            output=output,
+            scratch=work,
+            config=self.config,
+            placement=placement,
+        )
 
 
 def _measured(job: Job) -> common.Measured:

@@ -33,10 +33,11 @@ from qalign.models.opening import load_tokenizer_as_saved
 from qalign.placement import Placement
 from qalign.records import Example, write_jsonl
 from qalign.training.accelerator import keep_freed_memory
-from qalign.training.batches import GlobalBatches, TokenizedExamples, micro_batches, tokenize
+from qalign.training.batches import GlobalBatches, micro_batches
 from qalign.training.config import METRICS, TrainingConfig
 from qalign.training.loop import Job, finetune
 from qalign.training.memory import ON_CPU
+from qalign.training.tokens import TokenizedExamples, tokenize
 
 REFERENCE = "reference's way"
 PACKAGE = "qalign"
@@ -119,7 +120,16 @@ class Trial:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
         placement = Placement(runs=self.scratch, device="cpu", trackers=(), quiet=True)
-        finetune(Job("bench", self.base, self.examples, output, scratch, self.config, placement))
+        job = Job(
+            title="bench",
+            model=self.base,
+            examples=self.examples,
+            output=output,
+            scratch=scratch,
+            config=self.config,
+            placement=placement,
+        )
+        finetune(job)
         metrics = [json.loads(line) for line in (output / METRICS).read_text(encoding="utf-8").splitlines()]
         seconds = sum(row["step_tokens"] / row["tokens_per_second"] for row in metrics)
         measured = self._measured(seconds, [row["loss"] for row in metrics])

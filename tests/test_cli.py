@@ -379,14 +379,14 @@ def without_tiny(words: list[str]) -> list[str]:
 def test_a_disk_that_fills_up_within_training(
     own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import qalign.training.loop
+    import qalign.training.trainer
 
     def full(model: Any, tokenizer: Any, output: Path, *rest: object) -> None:
         (output / "config.json").write_text("{")
         raise OSError(28, os.strerror(28), str(output / "model.safetensors"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(qalign.training.loop, "save", full)
+        patch.setattr(qalign.training.trainer, "save", full)
         answer = run(tmp_path, "monoreason", *options(own_data))
     assert answer.status == 2
     assert "the disk is full" in answer.err.splitlines()[-1]

@@ -24,8 +24,8 @@ from qalign.systems.comparison import compare, targets
 from qalign.systems.lineage import training_stages
 from qalign.systems.settings import Settings, parse_settings, set_field
 from qalign.systems.table import build
-from qalign.training.batches import tokenize
 from qalign.training.config import Adapter, TrainingConfig
+from qalign.training.tokens import tokenize
 
 TINY = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
 

@@ -92,8 +92,8 @@ def make_job(base: Path, data: Path, tmp_path: Path) -> MakeJob:
             **(placement or {}),
         }  # fmt: skip
         return Job(
-            "test", base, data / "examples.jsonl", tmp_path / where / "output", scratch,
-            TrainingConfig(**values), Placement(**place),
+            title="test", model=base, examples=data / "examples.jsonl", output=tmp_path / where / "output", scratch=scratch,
+            config=TrainingConfig(**values), placement=Placement(**place),
         )  # fmt: skip
 
     return make

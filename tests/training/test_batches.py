@@ -15,8 +15,9 @@ from qalign.alignment.prompts import render_prompts
 from qalign.errors import DataError
 from qalign.models.opening import load_tokenizer
 from qalign.records import Example
-from qalign.training.batches import GlobalBatches, TokenizedExamples, collate, micro_batches, tokenize
+from qalign.training.batches import Batch, GlobalBatches, collate, micro_batches
 from qalign.training.config import TrainingConfig
+from qalign.training.tokens import TokenizedExamples, tokenize
 
 LENGTHS = st.lists(st.integers(2, 700), min_size=1, max_size=140)
 
@@ -224,7 +225,7 @@ def test_more_examples_than_a_chunk_are_the_same_as_one_by_one(
     examples: list[Example], tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tokenize(examples, tokenizer, TrainingConfig())
-    monkeypatch.setattr("qalign.training.batches.CHUNK", 7)
+    monkeypatch.setattr("qalign.training.tokens.CHUNK", 7)
     pieces = tokenize(iter(examples), tokenizer, TrainingConfig())
     assert whole.ids.tolist() == pieces.ids.tolist()
     assert (whole.lengths, whole.supervised) == (pieces.lengths, pieces.supervised)
@@ -241,7 +242,7 @@ def test_collate_selects_each_position_whose_next_token_is_supervised(
     indices: list[int], examples: list[Example], tokenizer: Any
 ) -> None:
     data = tokenize([examples[i] for i in indices], tokenizer, TrainingConfig())
-    batch = collate(data, range(len(indices)), pad_id=0)
+    batch = collate(Batch(data, range(len(indices))))
     assert batch.ids.shape == (len(indices), max(data.lengths))
     positions, targets = [], []
     for place in range(len(indices)):
@@ -256,7 +257,7 @@ def test_collate_selects_each_position_whose_next_token_is_supervised(
 
 
 def test_an_empty_micro_batch_is_a_row_without_supervision(examples: list[Example], tokenizer: Any) -> None:
-    batch = collate(tokenize(examples[:1], tokenizer, TrainingConfig()), [], pad_id=0)
+    batch = collate(Batch(tokenize(examples[:1], tokenizer, TrainingConfig()), []))
     assert batch.ids.shape[0] == 1 and batch.ids.shape[1] > 0
     assert len(batch.selected) == len(batch.targets) == 0
 
@@ -271,5 +272,5 @@ def test_what_is_kept_is_what_was_made(examples: list[Example], tokenizer: Any, 
     for name in ("examples_by_language", "tokens_by_language", "mixture", "too_long"):
         assert getattr(found, name) == getattr(made, name)
     assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
-    batch, again = (collate(data, [0, 2], 0) for data in (made, found))
+    batch, again = (collate(Batch(data, [0, 2])) for data in (made, found))
     assert batch.ids.equal(again.ids) and batch.targets.equal(again.targets)

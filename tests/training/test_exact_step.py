@@ -23,15 +23,18 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from qalign.errors import ModelError, SettingError
-from qalign.models.opening import embeddings_of, load_model, load_tokenizer, pad_id
+from qalign.models.opening import load_model, load_tokenizer
 from qalign.placement import Placement
 from qalign.records import Example
-from qalign.training import loop, prefix
-from qalign.training.accelerator import compile_blocks
-from qalign.training.batches import collate, tokenize
+from qalign.training import batches, prefix
+from qalign.training.accelerator import compile_blocks, reset
+from qalign.training.batches import Batch, collate
 from qalign.training.config import TrainingConfig
 from qalign.training.launch import job_to_json, launch
+from qalign.training.loop import Job
 from qalign.training.loss import SupervisedLoss
+from qalign.training.tokens import tokenize
+from qalign.training.trainer import Trainer
 
 TOLERANCE = 1e-5
 """Relative to the norm of a parameter's gradient. Float32 keeps 6e-8; sums over some thousand tokens in another order
@@ -49,7 +52,7 @@ Gradients = tuple[float, dict[str, torch.Tensor]]
 
 @pytest.fixture(scope="module")
 def accelerator() -> Accelerator:
-    loop.reset()
+    reset()
     return Accelerator(cpu=True)
 
 
@@ -57,22 +60,14 @@ def ours(
     accelerator: Accelerator, base: Path, examples: Sequence[Example], budget: int, *, shared: bool = False
 ) -> Gradients:
     """Loss and gradients of one step over `examples` as the package computes them."""
-    tokenizer = load_tokenizer(base)
-    data = tokenize(examples, tokenizer, TrainingConfig())
+    config = TrainingConfig()
+    data = tokenize(examples, load_tokenizer(base), config)
     model = load_model(base, torch.float32)
-    if shared:
-        data.shared = data.common_prefix
-        assert data.shared >= prefix.FEWEST
-        assert prefix.share(model, max(data.lengths))
-    loss = SupervisedLoss(model)
-    prepared = accelerator.prepare(model)
-    supervised = sum(data.supervised)
-    summed = loop.backward(
-        accelerator, prepared, loss, data, data.lengths, range(len(data)), supervised,
-        Placement(tokens_per_micro_batch=budget), pad_id(tokenizer, embeddings_of(model)),
-    )  # fmt: skip
-    loss.remove()
-    return float(summed) / supervised, gradients_of(model)
+    placement = Placement(tokens_per_micro_batch=budget)
+    trainer = Trainer(model, config, placement, accelerator, data if shared else None)
+    assert (data.shared >= prefix.FEWEST) == shared
+    summed = trainer.backward(Batch(data, range(len(data))))
+    return float(summed) / sum(data.supervised), gradients_of(model)
 
 
 def flat(flat_loop: ModuleType, base: Path, examples: Sequence[Example], micro_batch_size: int) -> Gradients:
@@ -110,9 +105,9 @@ def test_token_budgets_change_nothing(
 
 def test_a_shared_prefix_makes_micro_batches_smaller(base: Path, examples: list[Example]) -> None:
     data = tokenize(examples[:STEP], load_tokenizer(base), TrainingConfig())
-    apart = collate(data, range(8), 0)
+    apart = collate(Batch(data, range(8)))
     data.shared = data.common_prefix
-    together = collate(data, range(8), 0)
+    together = collate(Batch(data, range(8)))
     assert apart.ids.numel() - together.ids.numel() == 7 * data.shared > 0
     assert torch.equal(apart.targets, together.targets)
 
@@ -194,8 +189,8 @@ def test_fixed_micro_batches_change_nothing(
     ) -> list[list[list[int]]]:
         return [[list(indices[start : start + rows]) for start in range(0, len(indices), rows)]]
 
-    monkeypatch.setattr(loop, "micro_batches", fixed)
-    assert_same(ours(accelerator, base, examples[:STEP], 0), expected)
+    monkeypatch.setattr(batches, "micro_batches", fixed)
+    assert_same(ours(accelerator, base, examples[:STEP], 1), expected)
 
 
 def test_the_flat_loop_agrees_with_itself(
@@ -291,12 +286,12 @@ def test_processes_train_the_same_model_also_when_killed_and_when_others_go_on(m
         assert_close_runs(job.output, undisturbed.output)
 
 
-def assert_went_on(job: loop.Job, kept: bytes) -> None:
+def assert_went_on(job: Job, kept: bytes) -> None:
     """The metrics of what was kept are still there, to the byte: steps that are taken again have other times."""
     assert (job.output / "metrics.jsonl").read_bytes().startswith(kept)
 
 
-def kill_at_a_checkpoint(job: loop.Job) -> bytes:
+def kill_at_a_checkpoint(job: Job) -> bytes:
     """Launches in a process of its own, kills that when the first checkpoint is there, and returns the metrics up to it."""
     program = (
         "import json, sys; from qalign.training.launch import job_from_json, launch; "

@@ -20,12 +20,14 @@ from qalign.models.opening import load_tokenizer
 from qalign.models.tiny import TinyConfig, make_tiny
 from qalign.progress import Bar
 from qalign.records import Example
-from qalign.training import Adapter, TrainingConfig, loop
+from qalign.training import Adapter, TrainingConfig, loop, trainer
 from qalign.training.accelerator import make_accelerator, reset
-from qalign.training.batches import GlobalBatches, tokenize
+from qalign.training.batches import GlobalBatches
+from qalign.training.checkpoints import Checkpoints
 from qalign.training.launch import launch
 from qalign.training.loop import Job
 from qalign.training.optimizer import learning_rate_factor
+from qalign.training.tokens import tokenize
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 ADAPTER = Adapter(rank=4, alpha=8.0, dropout=0.0)
@@ -129,7 +131,7 @@ def test_placement_changes_no_loss(make_job: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_blocks_are_compiled_where_it_is_asked_for(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(loop, "compile_blocks", lambda model, device: asked.append(device.type))
+    monkeypatch.setattr(trainer, "compile_blocks", lambda model, device: asked.append(device.type))
     launch(make_job("plain", max_steps=1))
     assert not asked
     launch(make_job("compiled", {"compile": True}, max_steps=1))
@@ -181,7 +183,7 @@ def test_the_next_stage_of_a_process_chooses_its_device(make_job: Any, monkeypat
     job = make_job()
 
     def device() -> str:
-        return str(make_accelerator(job.config, job.placement, job.output, job.scratch).device)
+        return str(make_accelerator(job.config, job.placement).device)
 
     assert device() == "cpu"
     monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "meta")  # stands for one that is not here
@@ -311,14 +313,14 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     (building / "model.safetensors").write_bytes(b"torn")
     reported = disturbed.scratch / "metrics.jsonl"
     rows_at_start = []
-    resumed = loop._resumed
+    resume = Checkpoints.resume
 
-    def watched(*arguments: Any) -> dict[str, int]:
-        progress = resumed(*arguments)
-        rows_at_start.append((progress["step"], len(reported.read_text(encoding="utf-8").splitlines())))
-        return progress
+    def watched(checkpoints: Checkpoints) -> None:
+        resume(checkpoints)
+        step = checkpoints.trainer.progress.step
+        rows_at_start.append((step, len(reported.read_text(encoding="utf-8").splitlines())))
 
-    monkeypatch.setattr(loop, "_resumed", watched)
+    monkeypatch.setattr(Checkpoints, "resume", watched)
     launch(disturbed)
     assert rows_at_start == [(20, 20)], "it goes on from the checkpoint, and what came after it is forgotten"
     assert timeless(disturbed) == timeless(undisturbed)

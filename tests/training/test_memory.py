@@ -17,7 +17,7 @@ from qalign.errors import ModelError
 from qalign.placement import Placement
 from qalign.training import launch, memory
 from qalign.training.config import TrainingConfig
-from qalign.training.memory import FEWEST, MOST, ON_CPU, Memory, Shape, choose, predict, settle, shape_of
+from qalign.training.memory import FEWEST, MOST, ON_CPU, Memory, Shape, Workload, choose, predict, settle, shape_of
 
 GIB = 2**30
 LLAMA_2_7B = Shape(hidden=4096, inner=11008, blocks=32, vocabulary=32000)
@@ -32,9 +32,8 @@ H200 = [
 
 @pytest.mark.parametrize(("tokens", "compiled", "checkpointing", "peak"), H200)
 def test_peaks_measured_for_7b(tokens: int, compiled: bool, checkpointing: bool, peak: float) -> None:
-    found = predict(
-        LLAMA_2_7B, PARAMETERS_7B, PARAMETERS_7B, "bfloat16", compiled=compiled, checkpointing=checkpointing
-    )
+    work = Workload(parameters=PARAMETERS_7B, trained=PARAMETERS_7B, precision="bfloat16")
+    found = predict(LLAMA_2_7B, work, compiled=compiled, checkpointing=checkpointing)
     assert found.at(tokens) / GIB == pytest.approx(peak, rel=0.03)
 
 
@@ -67,9 +66,9 @@ def test_what_autograd_keeps_grows_as_predicted(hidden: int, inner: int, precisi
 
     found = (kept(4) - kept(2)) / 2
     shape = Shape(hidden, inner, 1, 0)
-    assert predict(shape, 0, 0, precision, compiled=False, checkpointing=False).per_token == pytest.approx(
-        found, rel=0.1
-    )
+    work = Workload(parameters=0, trained=0, precision=precision)
+    predicted = predict(shape, work, compiled=False, checkpointing=False)
+    assert predicted.per_token == pytest.approx(found, rel=0.1)
 
 
 def _copy_of_a_weight(tensor: torch.Tensor, hidden: int, inner: int) -> bool:
@@ -121,7 +120,7 @@ def test_what_is_left_open_is_settled_on_cuda(
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(vocab_size=32000))
     accelerator = SimpleNamespace(device=torch.device("cuda"), distributed_type=DistributedType.NO)
-    found = settle(Placement(**given), accelerator, model, TrainingConfig(), 0.5)
+    found = settle(Placement(**given), accelerator, model, TrainingConfig())
     assert (found.tokens_per_micro_batch, found.activation_checkpointing, found.compile) == expected
 
 
@@ -130,10 +129,10 @@ def test_what_is_left_open_is_settled_on_a_cpu() -> None:
     model = LlamaForCausalLM(
         LlamaConfig(vocab_size=16, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1)
     )
-    found = settle(Placement(), accelerator, model, TrainingConfig(), 0.5)
+    found = settle(Placement(), accelerator, model, TrainingConfig())
     assert found == Placement(tokens_per_micro_batch=ON_CPU, activation_checkpointing=False, compile=False)
     given = Placement(tokens_per_micro_batch=77, activation_checkpointing=True, compile=True)
-    assert settle(given, accelerator, model, TrainingConfig(), 0.5) == given
+    assert settle(given, accelerator, model, TrainingConfig()) == given
 
 
 def test_an_adapter_has_the_weights_that_peft_gives_it(base: Path) -> None:

@@ -15,35 +15,26 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from qalign.models.opening import embeddings_of, load_model, load_tokenizer, pad_id
+from qalign.models.opening import load_model, load_tokenizer
 from qalign.placement import Placement
 from qalign.records import Example, read_jsonl
 from qalign.training import prefix
-from qalign.training.batches import tokenize
+from qalign.training.batches import Batch
 from qalign.training.config import TrainingConfig
-from qalign.training.loop import backward
-from qalign.training.loss import SupervisedLoss
+from qalign.training.tokens import tokenize
+from qalign.training.trainer import Trainer
 
 
 def main(base: Path, examples: Path, output: Path, cases: list[tuple[int, int, bool]]) -> None:
     accelerator = Accelerator(cpu=True)
-    tokenizer = load_tokenizer(base)
-    data = tokenize(read_jsonl(examples, Example), tokenizer, TrainingConfig())
-    model = load_model(base, torch.float32)
-    loss = SupervisedLoss(model)
-    prepared = accelerator.prepare(model)
+    config = TrainingConfig()
     for place, (size, budget, shared) in enumerate(cases):
-        prepared.zero_grad()
-        data.shared = data.common_prefix if shared else 0
-        assert not shared or (data.shared >= prefix.FEWEST and prefix.share(model, max(data.lengths)))
-        supervised = sum(data.supervised[:size])
-        summed = backward(
-            accelerator, prepared, loss, data, data.lengths, range(size), supervised,
-            Placement(tokens_per_micro_batch=budget), pad_id(tokenizer, embeddings_of(model)),
-        )  # fmt: skip
-        if shared:
-            prefix.undo(model)
-        mean = accelerator.reduce(summed, "sum") / supervised
+        data = tokenize(read_jsonl(examples, Example), load_tokenizer(base), config)
+        model, placement = load_model(base, torch.float32), Placement(tokens_per_micro_batch=budget)
+        trainer = Trainer(model, config, placement, accelerator, data if shared else None)
+        assert (data.shared >= prefix.FEWEST) == shared
+        summed = trainer.backward(Batch(data, range(size)))
+        mean = accelerator.reduce(summed, "sum") / sum(data.supervised[:size])
         if accelerator.is_main_process:
             gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
             torch.save({"loss": mean, "processes": accelerator.num_processes, **gradients}, output / f"{place}.pt")

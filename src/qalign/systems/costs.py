@@ -19,8 +19,8 @@ from ..pipeline import AnyStage, Stage, status
 from ..placement import Placement
 from ..training import checkpoints
 from ..training.config import Adapter, TrainingConfig
-from ..training.loop import STEPS_PER_REPORT
-from ..training.memory import ON_CPU, SHARE, Memory, Shape, adapter_parameters, choose, predict, shape_of
+from ..training.memory import ON_CPU, SHARE, Memory, Shape, Workload, adapter_parameters, choose, predict, shape_of
+from ..training.metrics import STEPS_PER_REPORT
 from ..wording import in_bytes
 from . import amounts
 from .amounts import Amount
@@ -117,13 +117,17 @@ def fit_of(
         return None
     trained, cuda = trained_weights(base, config.adapter), not machine.cpu
     compiled = (cuda and launch.shards == 1) if placement.compile is None else placement.compile
+    work = Workload(
+        parameters=base.parameters,
+        trained=trained,
+        precision=config.precision,
+        optimizer=config.optimizer,
+        supervised=supervised,
+        shards=launch.shards,
+    )
     whole, again = (
-        predict(
-            base.shape, base.parameters, trained, config.precision, compiled=compiled, checkpointing=checkpointing,
-            supervised=supervised, optimizer=config.optimizer, shards=launch.shards,
-        )
-        for checkpointing in (False, True)
-    )  # fmt: skip
+        predict(base.shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
+    )
     if launch.shards > 1 and not launch.gathers:  # gathered weights stay
         kept = 2.0 * base.parameters
         whole, again = (replace(one, fixed=one.fixed + kept) for one in (whole, again))

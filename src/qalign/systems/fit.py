@@ -160,7 +160,7 @@ def _positions(folder: Path) -> int | None:
 
 def _lengths(folder: Path, texts: Artifact) -> Lengths:
     from ..alignment.prompts import render_prompts
-    from ..training.batches import measure
+    from ..training.tokens import measure
 
     tokenizer = load_tokenizer_as_saved(folder)
     if isinstance(texts, Examples):

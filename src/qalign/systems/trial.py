@@ -35,7 +35,8 @@ from .kinds import Ask, Train
 from .lineage import first_model, origin
 
 if TYPE_CHECKING:
-    from ..training.batches import TokenizedExamples
+    from ..training.tokens import TokenizedExamples
+    from ..training.trainer import Trainer
 
 BEGUN = time.perf_counter()
 SECONDS, FEWEST, MOST = 5.0, 2, 40
@@ -185,80 +186,54 @@ def _main() -> None:
 
 
 def _measured(trial: Trial, scratch: Path) -> Rates:
-    from ..models.attention import without_planned_attention
-    from ..training.accelerator import keep_freed_memory, make_accelerator
-
-    keep_freed_memory()
-    without_planned_attention()
     placement = replace(trial.placement, trackers=(), quiet=True)
-    accelerator = make_accelerator(trial.config, placement, scratch / "out", scratch)
-    rates = _training(trial, placement, accelerator, scratch)
-    return rates if trial.decoding is None else _generation(trial, placement, str(accelerator.device.type), rates)
+    rates, device = _training(trial, placement, scratch)
+    return rates if trial.decoding is None else _generation(trial, placement, device, rates)
 
 
-def _training(trial: Trial, placement: Placement, accelerator: Any, scratch: Path) -> Rates:
-    """What training takes."""
+def _training(trial: Trial, placement: Placement, scratch: Path) -> tuple[Rates, str]:
+    """The rates of training, and the kind of device."""
     import torch
 
-    from ..training import prefix
-    from ..training.accelerator import compile_blocks
-    from ..training.adapter import with_adapter
-    from ..training.loop import Job, one_step
-    from ..training.loss import SupervisedLoss
-    from ..training.memory import settle
-    from ..training.optimizer import make_optimizer
+    from ..training.accelerator import make_accelerator
+    from ..training.batches import Batch
+    from ..training.trainer import Trainer
 
-    model, config = _model(trial, torch.float32), trial.config
-    data = _examples(trial, config.global_batch_size)
-    if data.common_prefix >= prefix.FEWEST and prefix.share(model, max(data.lengths)):
-        data.shared = data.common_prefix
-    if config.adapter is not None:
-        model = with_adapter(model, config.adapter)
-    placement = settle(placement, accelerator, model, config, data.supervised_share, data.repeated_share)
-    if placement.activation_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    model.train()
-    if placement.compile:
-        compile_blocks(model, accelerator.device)
-    loss = SupervisedLoss(model)
-    model, optimizer = accelerator.prepare(model, make_optimizer(model, config))
-    job = Job("trial", Path(), Path(), scratch, scratch, config, placement)
+    accelerator = make_accelerator(trial.config, placement)
+    examples = _examples(trial, trial.config.global_batch_size)
+    trainer = Trainer(_model(trial, torch.float32), trial.config, placement, accelerator, examples)
     cuda = accelerator.device.type == "cuda"
 
     def step(count: int) -> float:
-        """Takes a step over the first so many examples; returns its seconds."""
+        """Takes a step over the first examples. Returns its seconds."""
         begun = time.perf_counter()
-        supervised = sum(data.supervised[:count])
-        one_step(accelerator, model, optimizer, loss, data, data.lengths, range(count), supervised, job, 0)
+        trainer.step(Batch(examples, range(count)))
         if cuda:
             torch.cuda.synchronize()
         return time.perf_counter() - begun
 
-    few = min(WARM_UP, len(data))
+    few = min(WARM_UP, len(examples))
     step(few)  # kernels are planned, blocks are compiled
     start = time.perf_counter() - BEGUN
-    count = min(len(data), max(few, int(few * SECONDS / FEWEST / step(few))))
+    count = min(len(examples), max(few, int(few * SECONDS / FEWEST / step(few))))
     seconds = [step(count)]
     while len(seconds) < FEWEST or (sum(seconds) < SECONDS and len(seconds) < MOST):
         seconds.append(step(count))
     used = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
-    checkpoint = _checkpoint(accelerator, model, optimizer, scratch)
-    loss.remove()
-    rate = len(seconds) * sum(data.lengths[:count]) / sum(seconds)
-    return Rates(rate, None, float(used), start, checkpoint)
+    rate = len(seconds) * sum(examples.lengths[:count]) / sum(seconds)
+    return Rates(rate, None, float(used), start, _checkpoint(trainer, scratch)), str(accelerator.device.type)
 
 
-def _checkpoint(accelerator: Any, model: Any, optimizer: Any, scratch: Path) -> float:
+def _checkpoint(trainer: Trainer, scratch: Path) -> float:
     """Seconds to write a checkpoint, its hashes included."""
-    from ..training import checkpoints, manifest
-    from ..training.config import METRICS
+    from ..training import manifest
 
-    tensors = [tensor for values in optimizer.state.values() for tensor in values.values() if hasattr(tensor, "nbytes")]
-    size = sum(tensor.nbytes for tensor in (*model.parameters(), *tensors))
+    states = trainer.optimizer.state.values()
+    tensors = [tensor for values in states for tensor in values.values() if hasattr(tensor, "nbytes")]
+    size = sum(tensor.nbytes for tensor in (*trainer.model.parameters(), *tensors))
     begun = time.perf_counter()
     if size <= WHOLE:
-        (scratch / METRICS).touch()
-        checkpoints.save(accelerator, model, optimizer, scratch, {"step": 1, "tokens": 0, "supervised": 0}, "")
+        trainer.save(scratch / "state")
         return time.perf_counter() - begun
     (scratch / "part").mkdir()
     (scratch / "part" / "file").write_bytes(os.urandom(2**20) * 256)
@@ -340,7 +315,7 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
     """Random tokens, the first of them the same in all examples; lengths spread about the mean."""
     import numpy as np
 
-    from ..training.batches import TokenizedExamples
+    from ..training.tokens import TokenizedExamples
 
     draw, limit = np.random.default_rng(0), trial.config.max_length
     drawn = draw.normal(trial.tokens, SPREAD * trial.tokens, count)

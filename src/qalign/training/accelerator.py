@@ -1,23 +1,31 @@
-"""The devices of a training stage, by way of accelerate: which, how many, in shards or whole."""
+"""The devices of a training stage, by way of accelerate: which, how many, and whether the model is sharded."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import SettingError
+from ..models.attention import without_planned_attention
 from ..models.opening import check_device, first_line
 from ..placement import Placement
 from .config import TrainingConfig
 
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel
 
-def make_accelerator(config: TrainingConfig, placement: Placement, output: Path, scratch: Path) -> Any:
-    """accelerate's view of the devices, for one stage; its trackers are named after the stage's folder `output`.
+
+def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "training") -> Accelerator:
+    """The devices of one training, as accelerate sees them. The process is set up for training as well.
+
+    Args:
+        name: the folder of the training in the logs of the trackers.
 
     Raises:
-        SettingError: the device, the precision or the way of sharding is not to be had.
+        SettingError: the device, the precision or the kind of sharding is not available.
     """
     import importlib.util
 
@@ -29,16 +37,18 @@ def make_accelerator(config: TrainingConfig, placement: Placement, output: Path,
     if bfloat16 and torch.cuda.is_available() and placement.device != "cpu" and not torch.cuda.is_bf16_supported():
         raise SettingError("this device has no bfloat16; set precision=float32")
     check_device(placement.device)
+    keep_freed_memory()
+    without_planned_attention()
     trackers = [name for name in placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")]
-    logs = placement.runs / "logs" / output.name.removesuffix(".partial")
+    logs = placement.runs / "logs" / name
     reset()
-    # Said outright: of several processes on a machine without accelerators, each would train alone.
+    # Explicit, for otherwise several processes on a machine without accelerators would each train alone.
     on_cpu = placement.device == "cpu" or not torch.accelerator.is_available()
     accelerator = Accelerator(
         mixed_precision="bf16" if bfloat16 else "no",
         cpu=on_cpu,
         log_with=trackers or None,
-        project_config=ProjectConfiguration(project_dir=str(scratch), logging_dir=str(logs)),
+        project_config=ProjectConfiguration(project_dir=str(logs), logging_dir=str(logs)),
     )
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
@@ -50,8 +60,11 @@ def make_accelerator(config: TrainingConfig, placement: Placement, output: Path,
     return accelerator
 
 
-def _prepare_for_shards(accelerator: Any, config: TrainingConfig) -> None:
-    """Refuses what is not trained on shards; has gradients summed in float32, as on one device (accelerate: bfloat16)."""
+def _prepare_for_shards(accelerator: Accelerator, config: TrainingConfig) -> None:
+    """Refuses what is not trained on FSDP shards, and has gradients summed in float32, as on one device.
+
+    accelerate would sum them in bfloat16.
+    """
     import torch
     from torch.distributed.fsdp import MixedPrecisionPolicy
 
@@ -67,16 +80,18 @@ def _prepare_for_shards(accelerator: Any, config: TrainingConfig) -> None:
         )
 
 
-def is_sharded(accelerator: Any) -> bool:
-    """Whether each device holds a part of the model only (FSDP)."""
+def is_sharded(accelerator: Accelerator) -> bool:
+    """Whether each device holds only a part of the model, by FSDP."""
     from accelerate.utils import DistributedType
 
     return bool(accelerator.distributed_type == DistributedType.FSDP)
 
 
 def reset() -> None:
-    """Lets the next stage of the same process choose its own precision, and a process by itself its device too: accelerate
-    keeps its state in globals."""
+    """Lets the next stage of the same process choose its own precision, for accelerate keeps it in a global.
+
+    A process by itself may choose its device again too.
+    """
     import torch
     from accelerate.state import AcceleratorState
 
@@ -86,19 +101,22 @@ def reset() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what a step frees for the next one. By default large tensors come from the system anew each time, and
-    writing to each of their pages for the first time takes longer than much of the arithmetic (mallopt(3))."""
+    """Has glibc keep the memory that a step frees for the next one. See mallopt(3).
+
+    By default the system gives large tensors new pages each time. The first write to each page takes longer than much of
+    the arithmetic.
+    """
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         trim_threshold, mmap_max = -1, -4
         mallopt(trim_threshold, -1)
         mallopt(mmap_max, 0)
 
 
-def compile_blocks(model: Any, device: Any) -> None:
-    """Has `torch.compile` fuse what stands between the matrix products of a block: once for all blocks and all shapes.
+def compile_blocks(model: PreTrainedModel, device: torch.device) -> None:
+    """Has `torch.compile` fuse the work between the matrix products of a block, once for all blocks and shapes.
 
     Raises:
-        SettingError: nothing can be compiled on the model's device here (no compiler, no Triton).
+        SettingError: nothing can be compiled for the device here. A compiler or Triton is missing.
     """
     import torch
 

@@ -1,230 +1,36 @@
 """Exact global batches, cut into micro-batches under a token budget.
 
-Every optimiser step sees the randomly drawn examples that the recipe asks for, whatever the devices. Only within the
-step are they sorted by length, cut into micro-batches and dealt out to the ranks, so that the sum of the step is the
-same and almost no token is padding. All of this follows from the lengths and the seed alone: ranks need not talk.
+Every optimizer step sees the randomly drawn examples that the recipe asks for, whatever the devices. Only within the step
+are they sorted by length, cut into micro-batches and dealt out to the ranks. The sum of the step stays the same, and
+almost no token is padding. All of this follows from the lengths and the seed, so ranks need not talk.
 """
 
 from __future__ import annotations
 
+import math
 import random
-import shutil
-from array import array
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
-from ..records import Example, atomic_file, write_json
-from ..untrusted import parse_json
-from . import manifest
 from .config import TrainingConfig
-from .lengths import Lengths
 from .prefix import positions
+from .tokens import TokenizedExamples
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
-CHUNK = 2048
-"""How many examples are tokenised at once: the memory for texts stays small whatever their number."""
-
-
-ARRAYS = ("ids", "starts", "prompt_tokens")
-COUNTED = ("examples_by_language", "tokens_by_language", "mixture", "too_long")
-COUNTS = "counts.json"
-
-
-@dataclass(slots=True)
-class TokenizedExamples:
-    """All examples of a stage as flat arrays.
-
-    `ids` (tokens,) uint16 or int32, by the vocabulary, holds them one after the other; `starts` (examples + 1,) int64
-    says where; `prompt_tokens` (examples,) int32 says where supervision begins within each. `tokens_by_language` counts
-    tokens that are trained on; `mixture` counts examples, tokens and supervised tokens of an epoch by source and
-    language; `too_long` counts by language the examples that were dropped or cut. `shared` is how many tokens that all
-    examples begin with are read once a micro-batch: none, unless the model can (`training.prefix`).
-    """
-
-    ids: np.ndarray[Any, Any]
-    starts: np.ndarray[Any, Any]
-    prompt_tokens: np.ndarray[Any, Any]
-    examples_by_language: dict[str, int] = field(default_factory=dict)
-    tokens_by_language: dict[str, int] = field(default_factory=dict)
-    mixture: list[dict[str, Any]] = field(default_factory=list)
-    too_long: dict[str, dict[str, int]] = field(default_factory=dict)
-    shared: int = 0
-
-    def __len__(self) -> int:
-        return len(self.prompt_tokens)
-
-    def save(self, folder: Path) -> None:
-        """Writes a folder that `load` reads; it is there whole or not at all."""
-        import numpy as np
-
-        building = folder.with_name(f"{folder.name}.building")
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir()
-        for name in ARRAYS:
-            with atomic_file(building / f"{name}.npy") as temporary, temporary.open("wb") as file:
-                np.save(file, getattr(self, name))
-        write_json(building / COUNTS, {name: getattr(self, name) for name in COUNTED})
-        manifest.seal(building)
-        building.rename(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> TokenizedExamples:
-        """What `save` wrote, the arrays mapped into memory: processes of one machine share them.
-
-        Raises:
-            DataError: the folder holds something else.
-        """
-        import numpy as np
-
-        try:
-            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
-            counts = parse_json((folder / COUNTS).read_bytes(), str(folder / COUNTS))
-            return cls(**arrays, **{name: counts[name] for name in COUNTED})
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} cannot be read as tokenized examples; remove it: rm -r {folder}") from error
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each example, prompt and response."""
-        return [int(length) for length in self.starts[1:] - self.starts[:-1]]
-
-    @property
-    def supervised(self) -> list[int]:
-        """Supervised tokens of each example."""
-        return [length - int(prompt) for length, prompt in zip(self.lengths, self.prompt_tokens, strict=True)]
-
-    @property
-    def supervised_share(self) -> float:
-        """Supervised tokens for each token that a model works on: those of a shared prefix are hardly any."""
-        return float((self.starts[-1] - self.prompt_tokens.sum()) / self._own)
-
-    @property
-    def repeated_share(self) -> float:
-        """Tokens of the shared prefix, counted for each example, for each token that a model works on."""
-        return float(self.shared * len(self) / self._own)
-
-    @property
-    def _own(self) -> int:
-        return int(self.starts[-1]) - self.shared * len(self)
-
-    @property
-    def common_prefix(self) -> int:
-        """How many tokens all examples begin with: of their prompts, whose last token is left to each."""
-        starts = self.starts[:-1]
-        for place in range(most := int(self.prompt_tokens.min()) - 1):
-            tokens = self.ids[starts + place]
-            if (tokens != tokens[0]).any():
-                return place
-        return most
-
-
-def tokenize(
-    examples: Iterable[Example], tokenizer: Any, config: TrainingConfig, stage: str = "training"
-) -> TokenizedExamples:
-    """Renders examples once, in chunks, and applies the length limit. `stage` is what `--set` calls their stage.
-
-    Raises:
-        DataError: there are no examples, or some exceed the limit and `too_long` is "error" (the message counts them by
-            language and names the ways on).
-    """
-    import numpy as np
-
-    # Grows in place: no second copy of all tokens at the end, and two bytes each where they suffice.
-    ids = array("H" if max(tokenizer.get_vocab().values()) < 2**16 else "i")
-    kind = np.dtype(ids.typecode)
-    lengths, prompt_tokens = [], []
-    kept: Counter[str] = Counter()
-    tokens: Counter[str] = Counter()
-    rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
-    all_lengths = Lengths()
-    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
-        for example, rendered in zip(chunk, whole, strict=True):
-            sequence = rendered.ids
-            all_lengths.add(example.language, len(sequence), rendered.prompt_tokens)
-            if len(sequence) > config.max_length:
-                # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
-                what = (
-                    "drop"
-                    if config.too_long == "cut" and rendered.prompt_tokens >= config.max_length
-                    else config.too_long
-                )
-                outcome[what][example.language] += 1
-                if what != "cut":
-                    continue
-                sequence = sequence[: config.max_length]
-            ids.frombytes(sequence.astype(kind).tobytes())
-            lengths.append(len(sequence))
-            prompt_tokens.append(rendered.prompt_tokens)
-            kept[example.language] += 1
-            tokens[example.language] += len(sequence)
-            row = rows[example.source, example.language]
-            row["examples"] += 1
-            row["tokens"] += len(sequence)
-            row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
-    all_lengths.check(config, [stage])
-    return TokenizedExamples(
-        ids=np.asarray(ids),
-        starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]),
-        prompt_tokens=np.asarray(prompt_tokens, dtype=np.int32),
-        examples_by_language=dict(kept),
-        tokens_by_language=dict(tokens),
-        mixture=[{"source": source, "language": code, **counts} for (source, code), counts in sorted(rows.items())],
-        too_long={what: dict(counts) for what, counts in outcome.items() if counts},
-    )
-
-
-def measure(examples: Iterable[Example], tokenizer: Any) -> Lengths:
-    """The lengths of examples as `tokenize` sees them, whatever the limit."""
-    found = Lengths()
-    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
-        for example, rendered in zip(chunk, whole, strict=True):
-            found.add(example.language, len(rendered.ids), rendered.prompt_tokens)
-    return found
-
-
-def _rendered(chunk: list[Example], tokenizer: Any) -> list[Rendered]:
-    """Each example of a chunk: an instruction with its response, or plain text."""
-    framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
-    answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
-    plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
-    return [next(plain if e.instruction is None else answered) for e in chunk]
-
-
-def _ahead(
-    chunks: Iterator[list[Example]], work: Callable[[list[Example]], list[Rendered]]
-) -> Iterator[tuple[Any, Any]]:
-    """Each chunk with what `work` makes of it, that of the next one made meanwhile: tokenizers work outside of Python."""
-    with ThreadPoolExecutor(1) as pool:
-        pending: tuple[list[Example], Future[list[Rendered]]] | None = None
-        for chunk in chunks:
-            following = chunk, pool.submit(work, chunk)
-            if pending:
-                yield pending[0], pending[1].result()
-            pending = following
-        if pending:
-            yield pending[0], pending[1].result()
-
-
-def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    iterator = iter(examples)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
+PADDING = 0
+"""The token that fills sequences on the right. Nothing reads it."""
 
 
 class GlobalBatches:
-    """The examples of each step: one permutation an epoch, from the seed; the same on every rank and after a resume."""
+    """The examples of each step, in a new order each epoch.
+
+    The order follows from the seed. It is the same on every rank and after a resume.
+    """
 
     def __init__(self, examples: int, config: TrainingConfig) -> None:
         self.examples, self.size, self.seed = examples, config.global_batch_size, config.seed
@@ -241,16 +47,85 @@ class GlobalBatches:
         return self._order[position * self.size : (position + 1) * self.size]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some of the tokenized examples, with weights: the examples of a step, or of a micro-batch."""
+
+    examples: TokenizedExamples
+    """All examples that the batch is drawn from."""
+    indices: Sequence[int]
+    """The places of the batch's examples among them."""
+    weights: Sequence[float] | None = None
+    """A weight for each index. None is a weight of 1 for all. An example of weight 0 is left out."""
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            return
+        if len(self.weights) != len(self.indices):
+            raise DataError(
+                f"a batch has {len(self.indices)} examples and {len(self.weights)} weights; give each example a weight"
+            )
+        if faults := [weight for weight in self.weights if not math.isfinite(weight)]:
+            raise DataError(f"a batch has the weight {faults[0]}; weights are finite numbers")
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the examples that count."""
+        return sum(self._length(index) for index, _ in self._entries())
+
+    @property
+    def supervised(self) -> int:
+        """The supervised tokens of the examples that count."""
+        return sum(self._supervised(index) for index, _ in self._entries())
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights of all supervised tokens, each without its sign."""
+        return float(sum(abs(weight) * self._supervised(index) for index, weight in self._entries()))
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest example that counts, 0 if none does."""
+        return max((self._length(index) for index, _ in self._entries()), default=0)
+
+    def micro_batches(self, budget: int, ranks: int = 1) -> list[list[Batch]]:
+        """The batch cut under a token budget, by rank. See the function `micro_batches`."""
+        entries = self._entries()
+        lengths = [self._length(index) for index, _ in entries]
+        cut = micro_batches(range(len(entries)), lengths, budget, ranks, self.examples.shared)
+        return [[self._part([entries[place] for place in places]) for places in share] for share in cut]
+
+    def _part(self, entries: list[tuple[int, float]]) -> Batch:
+        weights = None if self.weights is None else [weight for _, weight in entries]
+        return replace(self, indices=[index for index, _ in entries], weights=weights)
+
+    def _entries(self) -> list[tuple[int, float]]:
+        """Index and weight of each example that counts, ordered by index."""
+        weights = [1.0] * len(self.indices) if self.weights is None else self.weights
+        return sorted((index, weight) for index, weight in zip(self.indices, weights, strict=True) if weight)
+
+    def _length(self, index: int) -> int:
+        return int(self.examples.starts[index + 1] - self.examples.starts[index])
+
+    def _supervised(self, index: int) -> int:
+        return self._length(index) - int(self.examples.prompt_tokens[index])
+
+
 def micro_batches(
     indices: Sequence[int], lengths: Sequence[int], tokens_per_micro_batch: int, ranks: int = 1, shared: int = 0
 ) -> list[list[list[int]]]:
     """The step's examples by rank and micro-batch, each sorted by length.
 
-    Rows times the longest row, the first `shared` tokens counted once, stay within `tokens_per_micro_batch` (an example
-    longer than that stands alone). Ranks get nearly equal numbers of tokens, padding included, and the same number of
-    micro-batches, which may be empty where there are too few examples: ranks that wait for each other must call forward
-    equally often. Micro-batches are cut from the whole step and then dealt out: from a rank's share of the examples, which
-    are farther apart in length, they would have more padding with each rank.
+    A micro-batch stays within the budget of tokens, padding included. An example longer than that stands alone.
+
+    Ranks get nearly equal numbers of tokens. All get the same number of micro-batches, for ranks wait for each other with
+    each. Some are empty where there are too few examples. Micro-batches are cut from the whole step and then dealt out.
+    Examples of one rank are farther apart in length, so cutting those would add padding with each rank.
+
+    Args:
+        indices: the examples of the step.
+        lengths: the tokens of each example, by index.
+        shared: the tokens of the shared prefix, which a micro-batch holds once.
     """
 
     def tokens(batch: Sequence[int]) -> int:
@@ -274,8 +149,11 @@ def micro_batches(
 def _cut_evenly(
     ordered: Sequence[int], lengths: Sequence[int], budget: int, shared: int, count: int
 ) -> list[list[int]]:
-    """`count` micro-batches within a budget that allows that many or fewer: under the smallest budget that still does, and
-    the largest halved, or empty ones, where that leaves too few."""
+    """Exactly `count` micro-batches within a budget that allows that many or fewer.
+
+    They are cut under the smallest budget that allows as few. Where that leaves too few, the largest is halved. Single
+    examples cannot be halved, so empty ones are added then.
+    """
     enough = bisect_left(range(budget), True, key=lambda tried: len(_cut(ordered, lengths, tried, shared)) <= count)
     batches = _cut(ordered, lengths, enough, shared)
     while len(batches) < count:
@@ -298,61 +176,75 @@ def _cut(ordered: Sequence[int], lengths: Sequence[int], budget: int, shared: in
     return batches
 
 
-def _tokens(rows: int, longest: int, shared: int) -> int:
-    """What a micro-batch makes the model read, padding included."""
-    return rows * (longest - shared) + shared
+def _tokens(sequences: int, longest: int, shared: int) -> int:
+    """The tokens that a model reads in a micro-batch, padding included."""
+    return sequences * (longest - shared) + shared
 
 
 @dataclass(slots=True)
 class MicroBatch:
-    """Rows padded on the right. `ids` (rows, length); `selected` (supervised,) are the places in the flattened rows whose next
-    token is supervised, ascending; `targets` (supervised,) are those next tokens. All int64.
+    """Sequences padded on the right, as tensors. All numbers but weights are int64.
 
-    With a `prefix` that all rows begin with, `ids` (1, prefix + rows x rest) holds it once and then the rest of each row, and
-    `positions` (1, prefix + rows x rest) says where in its row a token stands; without one, `positions` is None.
+    With a shared prefix, `ids` and `positions` are (1, prefix + rows x rest). They hold the prefix once, and then the rest
+    of each sequence.
     """
 
     ids: torch.Tensor
+    """(rows, length): the tokens."""
     selected: torch.Tensor
+    """(supervised,): the places in the flattened sequences whose next token is supervised, ascending."""
     targets: torch.Tensor
+    """(supervised,): those next tokens."""
     positions: torch.Tensor | None = None
+    """The place of each token in its sequence. None without a shared prefix."""
     prefix: int = 0
+    """The tokens of the shared prefix."""
     rows: int = 1
+    """The number of sequences behind the prefix."""
+    weights: torch.Tensor | None = None
+    """(supervised,) float32: the weight of each target. None is 1."""
 
     def to(self, device: torch.device) -> MicroBatch:
-        """The same on a device. CUDA takes it from pinned memory, while it works on."""
+        """The same on a device. CUDA copies from pinned memory while it works on."""
 
         def moved(tensor: torch.Tensor) -> torch.Tensor:
-            pinned = tensor.pin_memory() if device.type == "cuda" else tensor
-            return pinned.to(device, non_blocking=True)
+            return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
-        positions = None if self.positions is None else moved(self.positions)
         return replace(
-            self, ids=moved(self.ids), selected=moved(self.selected), targets=moved(self.targets), positions=positions
+            self,
+            ids=moved(self.ids),
+            selected=moved(self.selected),
+            targets=moved(self.targets),
+            positions=None if self.positions is None else moved(self.positions),
+            weights=None if self.weights is None else moved(self.weights),
         )
 
 
-def collate(data: TokenizedExamples, indices: Sequence[int], pad_id: int) -> MicroBatch:
-    """The rows of a micro-batch as tensors on the CPU. An empty one becomes a single padded row without supervision."""
+def collate(batch: Batch) -> MicroBatch:
+    """The sequences of a micro-batch as tensors on the CPU. An empty one becomes a padded sequence without supervision."""
     import torch
 
-    prefix = data.shared if indices else 0
-    rows = [data.ids[data.starts[i] + prefix : data.starts[i + 1]] for i in indices]
+    examples, indices = batch.examples, batch.indices
+    prefix = examples.shared if indices else 0
+    rows = [examples.ids[examples.starts[i] + prefix : examples.starts[i + 1]] for i in indices]
     length = max((len(row) for row in rows), default=2)
-    ids = torch.full((max(len(rows), 1), length), pad_id, dtype=torch.long)
+    ids = torch.full((max(len(rows), 1), length), PADDING, dtype=torch.long)
     none = torch.zeros(0, dtype=torch.long)
     selected, targets = [none], [none]
     for place, (index, row) in enumerate(zip(indices, rows, strict=True)):
         tokens = torch.from_numpy(row.astype("int64"))
         ids[place, : len(row)] = tokens
-        first = int(data.prompt_tokens[index]) - prefix
+        first = int(examples.prompt_tokens[index]) - prefix
         selected.append(torch.arange(first - 1, len(row) - 1) + prefix + place * length)
         targets.append(tokens[first:])
-    made = MicroBatch(ids, torch.cat(selected), torch.cat(targets))
+    micro_batch = MicroBatch(ids, torch.cat(selected), torch.cat(targets))
+    if batch.weights is not None:
+        counts = torch.tensor([len(part) for part in targets[1:]], dtype=torch.long)
+        micro_batch.weights = torch.tensor(batch.weights, dtype=torch.float32).repeat_interleave(counts)
     if prefix:
-        start = int(data.starts[indices[0]])
-        read_once = torch.from_numpy(data.ids[start : start + prefix].astype("int64"))
-        made.ids = torch.cat([read_once, ids.flatten()])[None]
-        made.positions = positions(prefix, len(rows), length)
-        made.prefix, made.rows = prefix, len(rows)
-    return made
+        start = int(examples.starts[indices[0]])
+        read_once = torch.from_numpy(examples.ids[start : start + prefix].astype("int64"))
+        micro_batch.ids = torch.cat([read_once, ids.flatten()])[None]
+        micro_batch.positions = positions(prefix, len(rows), length)
+        micro_batch.prefix, micro_batch.rows = prefix, len(rows)
+    return micro_batch

@@ -1,125 +1,126 @@
 """Checkpoints of a training stage: complete or not there at all, and known by the hashes of their files.
 
-A checkpoint holds the state (`training.state`), the metrics so far and the position in the data. It is written beside its
-place and renamed into it, so a kill at any moment leaves the earlier ones. The last two are kept: where the last was
-damaged, training goes on from the one before.
+A checkpoint holds the state of the trainer and the metrics so far. It is written under another name and then renamed, so a
+kill at any moment leaves the earlier ones. The last two are kept: where the last is damaged, training goes on from the one
+before.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import ModelError, QAlignError
+from ..errors import QAlignError
 from ..fingerprints import announce_hashing
-from ..records import atomic_file, usual_permissions, write_json
-from ..stage_record import read_object, sync
+from ..records import atomic_file
 from ..terminal import log
 from ..wording import counted
-from . import manifest, state
-from .accelerator import is_sharded
+from . import manifest
 from .config import METRICS
+from .state import Count, read_progress
 
-PROGRESS = "progress.json"
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
 KEPT = 2
-"""How many checkpoints are kept; while the next one is written there is one more."""
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the loop has counted, and what the checkpoint belongs to: `examples` is what the tokens are known by."""
-
-    step: Count
-    tokens: Count
-    supervised: Count
-    sharded: bool
-    examples: str
+"""How many checkpoints are kept. While the next one is written there is one more."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What is looked at in a row of the metrics."""
+    """The part of a row of the metrics that is checked."""
 
     step: Count
+    """The step of the row."""
     loss: float
+    """Its loss."""
+
+
+class Checkpoints:
+    """The checkpoints of one training, in its scratch folder. All ranks call the same methods."""
+
+    def __init__(self, trainer: Trainer, scratch: Path, examples: str) -> None:
+        """Makes no checkpoint yet.
+
+        Args:
+            scratch: the folder of checkpoints.
+            examples: what the tokens of this training are known by.
+        """
+        self.trainer, self.scratch, self.examples = trainer, scratch, examples
+        self._saved_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Puts back the state of the last good checkpoint, if there is one, with its metrics.
+
+        What was reported after the checkpoint is forgotten.
+
+        Raises:
+            ModelError: see `Trainer.resume`.
+        """
+        from accelerate.utils import broadcast_object_list
+
+        first = self.trainer.accelerator.is_main_process
+        checkpoint: Path | None = broadcast_object_list([latest(self.scratch, self.examples) if first else None])[0]
+        metrics = self.scratch / METRICS
+        if checkpoint is not None:
+            self.trainer.resume(checkpoint, checked=True)
+        if first and checkpoint is None:
+            metrics.unlink(missing_ok=True)
+        elif first and checkpoint is not None:
+            with atomic_file(metrics) as temporary:
+                shutil.copyfile(checkpoint / METRICS, temporary)
+
+    def save_if_due(self) -> bool:
+        """Saves a checkpoint where the last one is as old as the placement allows. Returns whether it did.
+
+        All ranks go by the first one's clock.
+        """
+        from accelerate.utils import broadcast_object_list
+
+        age = time.monotonic() - self._saved_at
+        due = [age >= self.trainer.placement.seconds_per_checkpoint]
+        if not (due if self.trainer.accelerator.num_processes == 1 else broadcast_object_list(due))[0]:
+            return False
+        self.save()
+        return True
+
+    def save(self) -> None:
+        """Saves a checkpoint, and removes all but the last ones."""
+        place = self.scratch / f"step-{self.trainer.progress.step:09d}"
+        self.trainer.save(place, self.examples, [self.scratch / METRICS])
+        if self.trainer.accelerator.is_main_process:
+            for older in sorted(self.scratch.glob("step-*"))[:-KEPT]:
+                _remove(older)
+        self.trainer.accelerator.wait_for_everyone()
+        self._saved_at = time.monotonic()
 
 
 def latest(scratch: Path, examples: str) -> Path | None:
-    """The last checkpoint that is as it was written; None if there is none.
+    """The last checkpoint whose files are as they were written, None if there is none.
 
     A damaged one is removed, with one line on stderr. One process calls this, before the others read.
 
     Args:
         scratch: the folder of checkpoints.
-        examples: what the tokens are known by that training goes on with.
+        examples: what the tokens of this training are known by.
     """
     faults = []
-    found = None
+    last = None
     for checkpoint in sorted(scratch.glob("step-*"), reverse=True):
         announce_hashing(checkpoint, [path for path in checkpoint.rglob("*") if path.is_file()])
         fault = manifest.fault(checkpoint) or _misfit(checkpoint, examples)
         if fault is None:
-            found = checkpoint
+            last = checkpoint
             break
         faults.append(f"the checkpoint {checkpoint.name} was removed, for {fault}")
         _remove(checkpoint)
     if faults:
-        then = f"goes on from {found.name}" if found else "begins from the beginning"
+        then = f"goes on from {last.name}" if last else "begins from the beginning"
         log(f"{'; '.join(faults)}; training {then}")
-    return found
-
-
-def agreed(accelerator: Any, scratch: Path, examples: str) -> Path | None:
-    """The checkpoint that all ranks go on from: the first one looks for it."""
-    from accelerate.utils import broadcast_object_list
-
-    found = [latest(scratch, examples)] if accelerator.is_main_process else [None]
-    checkpoint: Path | None = broadcast_object_list(found)[0]
-    return checkpoint
-
-
-def save(accelerator: Any, model: Any, optimizer: Any, scratch: Path, progress: dict[str, int], examples: str) -> None:
-    """Writes the state with what the loop has counted so far, and removes all but the last checkpoints. All ranks call it."""
-    building = scratch / "building"
-    if accelerator.is_main_process:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir()
-    accelerator.wait_for_everyone()
-    state.write(accelerator, model, optimizer, building)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        shutil.copyfile(scratch / METRICS, building / METRICS)
-        write_json(building / PROGRESS, {**progress, "sharded": is_sharded(accelerator), "examples": examples})
-        usual_permissions(building)
-        manifest.seal(building)
-        place = scratch / f"step-{progress['step']:09d}"
-        building.rename(place)
-        sync(scratch)
-        for older in sorted(scratch.glob("step-*"))[:-KEPT]:
-            _remove(older)
-    accelerator.wait_for_everyone()
-
-
-def load(accelerator: Any, model: Any, optimizer: Any, checkpoint: Path) -> dict[str, int]:
-    """Puts the state of a checkpoint back; returns what the loop had counted. All ranks call it.
-
-    Raises:
-        ModelError: it is of shards and the model is whole, or the other way round; or it cannot be read.
-    """
-    progress = _progress(checkpoint)
-    if progress.sharded != is_sharded(accelerator):
-        raise ModelError(
-            f"{checkpoint} was written by a training that {'was not' if is_sharded(accelerator) else 'was'} sharded (FSDP); go "
-            "on with a launcher of that kind, or remove that folder to begin again"
-        )
-    state.read(accelerator, model, optimizer, checkpoint)
-    if accelerator.is_main_process:  # what was reported after the checkpoint is forgotten
-        with atomic_file(checkpoint.parent / METRICS) as temporary:
-            shutil.copyfile(checkpoint / METRICS, temporary)
-    return {"step": progress.step, "tokens": progress.tokens, "supervised": progress.supervised}
+    return last
 
 
 def _remove(checkpoint: Path) -> None:
@@ -130,16 +131,12 @@ def _remove(checkpoint: Path) -> None:
 
 
 def _misfit(checkpoint: Path, examples: str) -> str | None:
-    """Why training cannot go on from a checkpoint whose files are as they were written; None if it can."""
+    """The reason why training cannot go on from an undamaged checkpoint, None if it can."""
     try:
-        progress = _progress(checkpoint)
+        progress = read_progress(checkpoint)
         rows = msgspec.json.Decoder(Row).decode_lines((checkpoint / METRICS).read_bytes())
     except (OSError, ValueError, QAlignError) as error:
         return f"its progress or its metrics cannot be read: {error}"
     if [row.step for row in rows] != list(range(1, progress.step + 1)):
         return f"{METRICS} does not have a row for each of its {counted(progress.step, 'step')}"
     return None if progress.examples == examples else "it belongs to other examples"
-
-
-def _progress(checkpoint: Path) -> Progress:
-    return msgspec.convert(read_object(checkpoint / PROGRESS), Progress)

@@ -1,11 +1,11 @@
-"""The loss: cross-entropy summed over supervised tokens, the vocabulary projected at their positions only.
+"""The loss: weighted cross-entropy summed over supervised tokens.
 
-Most positions of an example are prompt. A hook on the model's output embedding hands on the hidden states of the
-supervised positions and nothing else, so whatever a model does with its logits (scaling, soft caps) still happens.
-With padding on the right and causal attention, no attention mask is needed: no real position sees a padded one.
+Most positions of an example are prompt, so the vocabulary is projected at supervised positions only. A hook on the model's
+output embedding passes on their hidden states and no others. Whatever a model does with its logits still happens, such as
+scaling and soft caps. Padding is on the right and attention is causal, so no attention mask is needed.
 
-Logits are the largest tensor of a training step. Their cross-entropy is taken some rows at a time, so that what is in
-between fits a processor's cache, and their gradient is the only thing of their size that is made.
+Logits are the largest tensor of a training step. Their cross-entropy is taken some rows at a time, so that intermediate
+values fit a processor's cache. Their gradient is the only other tensor of that size.
 """
 
 from __future__ import annotations
@@ -19,24 +19,30 @@ from .prefix import LAYOUT
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 NUMBERS_AT_ONCE = {"cpu": 2**19}
-"""Logits that are worked on at once, by kind of device: what a processor's cache holds; elsewhere `MANY_NUMBERS`."""
+"""Logits that are worked on at once, by kind of device. A processor's cache holds as many."""
 MANY_NUMBERS = 2**26
+"""The same for other kinds of device."""
 
 
 class SupervisedLoss:
-    """Sums the loss of micro-batches of one model. Keeps the positions that the hook selects during a call."""
+    """Sums the loss of micro-batches of one model. It keeps the positions that the hook selects during a call."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         head = model.get_output_embeddings()
         if head is None:
             raise ModelError(f"{type(model).__name__} has no output embedding; give a causal language model")
         self._selected: torch.Tensor | None = None
         self._handle = head.register_forward_pre_hook(self._select)
 
-    def __call__(self, model: Any, batch: MicroBatch) -> torch.Tensor:
-        """The summed loss, a float32 scalar. `model` is the model, possibly wrapped for several devices."""
+    def __call__(self, model: torch.nn.Module, batch: MicroBatch) -> torch.Tensor:
+        """The summed loss, a float32 scalar.
+
+        Args:
+            model: the model, possibly wrapped for several devices.
+        """
         self._selected = batch.selected
         LAYOUT.set(batch.prefix, batch.rows)
         placed = {} if batch.positions is None else {"position_ids": batch.positions}
@@ -44,10 +50,11 @@ class SupervisedLoss:
             logits = model(input_ids=batch.ids, use_cache=False, **placed).logits  # (1, supervised, vocabulary)
         finally:
             self._selected = None
-        return cross_entropy(logits.flatten(0, 1), batch.targets)  # a view: `logits[0]` would copy their gradient
+        # A view of the logits: `logits[0]` would copy their gradient.
+        return cross_entropy(logits.flatten(0, 1), batch.targets, batch.weights)
 
     def remove(self) -> None:
-        """Takes the hook off, so that the model projects every position again, and reads rows as usual."""
+        """Takes the hook off: the model projects every position again, and reads sequences as usual."""
         self._handle.remove()
         LAYOUT.set()
 
@@ -58,45 +65,58 @@ class SupervisedLoss:
         return (hidden.unsqueeze(0), *arguments[1:])
 
 
-def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy summed over rows, computed in float32.
+def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Weighted cross-entropy summed over rows, computed in float32: a scalar.
 
-    `logits` (rows, vocabulary) in any floating type, `targets` (rows,) int64; a scalar. As torch's own with
-    `reduction="sum"` on float32 logits, without a copy of them.
+    Without weights it is torch's own with `reduction="sum"` on float32 logits, but copies none of them.
+
+    Args:
+        logits: (rows, vocabulary), in any floating type.
+        targets: (rows,) int64.
+        weights: (rows,) float32. None is a weight of 1 for all.
     """
-    return _summed_cross_entropy().apply(logits, targets)  # type: ignore[no-any-return]
+    return _summed_cross_entropy().apply(logits, targets, weights)  # type: ignore[no-any-return]
 
 
 @functools.cache
 def _summed_cross_entropy() -> Any:
-    """The autograd function, made when it is first wanted: torch takes seconds to import."""
+    """The autograd function, built at its first use, for torch takes seconds to import."""
     import torch
 
     class SummedCrossEntropy(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        def forward(
+            ctx: Any, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
+        ) -> torch.Tensor:
             normalizers = torch.cat([part.float().logsumexp(-1) for part in _parts(logits, logits)])
-            ctx.save_for_backward(logits, targets, normalizers)
+            ctx.save_for_backward(logits, targets, normalizers, weights)
             right = logits.gather(-1, targets[:, None])[:, 0].float()
-            return (normalizers - right).sum()
+            losses = normalizers - right
+            return (losses if weights is None else losses * weights).sum()
 
         @staticmethod
-        def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-            logits, targets, normalizers = ctx.saved_tensors
-            made = torch.empty_like(logits)
-            for out, part, target, normalizer in zip(
-                *(_parts(tensor, logits) for tensor in (made, logits, targets, normalizers)), strict=True
+        def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+            logits, targets, normalizers, weights = ctx.saved_tensors
+            scales = gradients[0].expand(len(targets)) if weights is None else gradients[0] * weights
+            result = torch.empty_like(logits)
+            tensors = (result, logits, targets, normalizers, scales)
+            for out, part, target, normalizer, scale in zip(
+                *(_parts(tensor, logits) for tensor in tensors), strict=True
             ):
                 probabilities = (part.float() - normalizer[:, None]).exp_()
                 probabilities.scatter_add_(-1, target[:, None], probabilities.new_full((len(target), 1), -1.0))
-                out.copy_(probabilities.mul_(gradients[0]))
-            return made, None
+                out.copy_(probabilities.mul_(scale[:, None]))
+            return result, None, None
 
     return SummedCrossEntropy
 
 
 def _parts(tensor: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """A tensor with a row for each row of `logits`, cut where the work on those is."""
+    """A tensor cut into the rows that are worked on at once.
+
+    Args:
+        logits: (rows, vocabulary), with as many rows as the tensor.
+    """
     import torch
 
     numbers = NUMBERS_AT_ONCE.get(logits.device.type, MANY_NUMBERS)

@@ -1,10 +1,13 @@
-"""How much memory a training stage takes on a device, and how many tokens at once fit.
+"""The memory that a training stage takes on a device, and the number of tokens at once that fit.
 
-Weights, gradients and AdamW's two moments are float32 (the moments, if asked for, of 8 bits); with bfloat16 arithmetic a
-copy of the weights comes on top. What is kept for the backward pass grows with the tokens of a micro-batch. Per token and
-block a LLaMA keeps, in numbers of its hidden width h and of its inner width i: the block's two inputs and their normalised
-forms, queries, keys, values and the attention's output; and around the activation function the gate, its value, the other
-factor and the product. Other architectures differ by a part of that.
+Weights, gradients and optimizer states are float32, or the states are 8-bit where that is asked for. With bfloat16
+arithmetic there is a copy of the weights as well. Saved activations grow with the tokens of a micro-batch. A LLaMA saves for
+each token and block:
+
+- in its hidden width: the block's two inputs, their normalised forms, queries, keys, values and the attention's output;
+- in its inner width: the gate, its activation, the other factor and their product.
+
+Other architectures differ by a part of that.
 """
 
 from __future__ import annotations
@@ -12,26 +15,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ModelError
 from ..placement import Placement
 from .accelerator import is_sharded
 from .config import TrainingConfig
+from .tokens import TokenizedExamples
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel
 
 SHARE = 0.93
-"""Of a device's memory that is planned with; the rest is for libraries and for what lies scattered."""
+"""The share of a device's memory that is planned with. Libraries and fragmentation take the rest."""
 FEWEST, MOST, STEP = 512, 16384, 256
-"""Tokens at once, on an accelerator: below the fewest, activations are computed again; above the most nothing is gained."""
+"""Tokens at once, on an accelerator. Below the fewest, activations are recomputed. Above the most nothing is gained."""
 ON_CPU = 2048
-"""Tokens at once elsewhere: enough for matrix products to run at full rate, few enough for caches."""
+"""Tokens at once on a CPU: enough for matrix products to run at full rate, few enough for caches."""
 SUPERVISED = 0.5
 """The share of supervised tokens where it is not known yet."""
 
 BYTES_PER_TRAINED = {"adamw": 16.0, "adamw8bit": 10.0}
 BYTES_PER_FROZEN = 4
 BYTES_PER_COPY = 2
-"""Of a weight: float32 with its gradient and two moments, by optimizer; float32 alone; its copy for bfloat16 arithmetic."""
+"""Bytes of a weight. Trained ones are float32 with their gradient and optimizer states, by optimizer. A copy is for bfloat16
+arithmetic."""
 
 KEPT = {
     ("float32", False): (44, 16),
@@ -39,34 +49,60 @@ KEPT = {
     ("bfloat16", False): (30, 8),
     ("bfloat16", True): (20, 6),
 }
-"""Bytes per token and block for each number of the hidden and of the inner width, by precision and by whether blocks are
-compiled: then what is quickly made again (normalised forms cast down, the activation's value) is not kept."""
+"""Bytes per token and block for each dimension of the hidden and of the inner width, by precision and by whether blocks are
+compiled. A compiled block recomputes some of it: normalised forms in lower precision, and the activation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What of an architecture decides on memory: widths, blocks, vocabulary."""
+    """The part of an architecture that decides on memory."""
 
     hidden: int
+    """The width of the residual stream."""
     inner: int
+    """The width inside the feed-forward layers."""
     blocks: int
+    """Transformer blocks."""
     vocabulary: int
+    """Tokens in the vocabulary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The part of a training stage that decides on memory, apart from the architecture."""
+
+    parameters: int
+    """All weights."""
+    trained: int
+    """The trained weights among them."""
+    precision: Literal["bfloat16", "float32"]
+    """The precision of forward and backward passes."""
+    optimizer: str = "adamw"
+    """The optimizer, as in `TrainingConfig`."""
+    supervised: float = SUPERVISED
+    """The share of supervised tokens."""
+    repeated: float = 0.0
+    """The tokens of a shared prefix that attention reads again, for each token at once."""
+    shards: int = 1
+    """FSDP shards: the devices that hold a part of the model each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on one device: `fixed` whatever the micro-batch, and what each of its tokens adds."""
+    """The bytes of a training stage on one device."""
 
     fixed: float
+    """The bytes that do not depend on the micro-batch."""
     per_token: float
+    """The bytes that each token of a micro-batch adds."""
 
     def at(self, tokens: int) -> float:
-        """The peak, in bytes, with so many tokens at once."""
+        """The peak in bytes, by the tokens at once."""
         return self.fixed + tokens * self.per_token
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape | None:
-    """The shape in a transformers config (as in `config.json`); None where it names no widths."""
+    """The shape in a transformers config, as in `config.json`. None where it names no widths."""
     text = config.get("text_config") or config
     hidden, blocks = (
         _first(text, names) for names in (("hidden_size", "n_embd", "d_model"), ("num_hidden_layers", "n_layer"))
@@ -82,53 +118,54 @@ def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     return next((int(config[name]) for name in names if isinstance(config.get(name), int)), None)
 
 
-def predict(
-    shape: Shape,
-    parameters: int,
-    trained: int,
-    precision: Literal["bfloat16", "float32"],
-    *,
-    compiled: bool,
-    checkpointing: bool,
-    supervised: float = SUPERVISED,
-    repeated: float = 0.0,
-    optimizer: str = "adamw",
-    shards: int = 1,
-) -> Memory:
-    """The memory of a training stage on one device: `parameters` in all, `trained` of them, over so many shards.
+def predict(shape: Shape, work: Workload, *, compiled: bool, checkpointing: bool) -> Memory:
+    """The memory of a training stage on one device.
 
-    `supervised` is the share of such tokens; `repeated` is how many tokens of a shared prefix attention reads with the rows,
-    for each token at once.
+    Args:
+        compiled: blocks are compiled.
+        checkpointing: activations are recomputed in the backward pass.
     """
-    copies = float(BYTES_PER_COPY * (parameters - shape.vocabulary * shape.hidden) if precision == "bfloat16" else 0)
-    fixed = (BYTES_PER_TRAINED[optimizer] * trained + BYTES_PER_FROZEN * (parameters - trained)) / shards
-    number = 2 if precision == "bfloat16" else 4
-    width, inner = KEPT[precision, compiled]
-    attention = 4 * number * repeated  # queries, keys, values, and what comes of them
+    bfloat16 = work.precision == "bfloat16"
+    copies = float(BYTES_PER_COPY * (work.parameters - shape.vocabulary * shape.hidden) if bfloat16 else 0)
+    frozen = work.parameters - work.trained
+    fixed = (BYTES_PER_TRAINED[work.optimizer] * work.trained + BYTES_PER_FROZEN * frozen) / work.shards
+    number = 2 if bfloat16 else 4
+    width, inner = KEPT[work.precision, compiled]
+    attention = 4 * number * work.repeated  # queries, keys, values and outputs
     block = (width + attention) * shape.hidden + inner * shape.inner
-    logits = supervised * shape.vocabulary * 2 * number  # and their gradient
-    if shards > 1:  # whole are the weights of two blocks, one at work and the next, and a gradient
-        copies = 3 * number * parameters / shape.blocks
+    logits = work.supervised * shape.vocabulary * 2 * number  # and their gradient
+    if work.shards > 1:  # two blocks have whole weights, one at work and the next, and one has a whole gradient
+        copies = 3 * number * work.parameters / shape.blocks
     elif checkpointing:  # of one block at a time
         copies /= shape.blocks
-    kept = (
-        4 * shape.hidden * shape.blocks + block if checkpointing else block * shape.blocks
-    )  # or each block's input alone
-    return Memory(fixed + copies, kept + logits)
+    # With recomputation, each block saves its input alone.
+    saved = 4 * shape.hidden * shape.blocks + block if checkpointing else block * shape.blocks
+    return Memory(fixed + copies, saved + logits)
 
 
 def adapter_parameters(shape: Shape, rank: int) -> int:
-    """Weights of a low-rank adapter on the seven projections of each block, keys and values as wide as queries."""
+    """The weights of a low-rank adapter on the seven projections of each block.
+
+    Keys and values are taken to be as wide as queries.
+    """
     return shape.blocks * rank * (4 * 2 * shape.hidden + 3 * (shape.hidden + shape.inner))
 
 
 def tokens_that_fit(memory: Memory, available: float) -> int:
-    """The most tokens at once in `available` bytes, a multiple of `STEP` up to `MOST`; below `STEP` it is 0."""
+    """The most tokens at once in `available` bytes: a multiple of `STEP` up to `MOST`, or 0."""
     return max(0, min(MOST, int((SHARE * available - memory.fixed) / memory.per_token) // STEP * STEP))
 
 
 def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing: bool | None) -> tuple[int, bool]:
-    """Tokens at once, and whether activations are computed again: only where too few would fit, or where it is asked for.
+    """Tokens at once, and whether activations are recomputed.
+
+    They are recomputed where too few tokens would fit otherwise, or where it is asked for.
+
+    Args:
+        whole: the memory with all activations saved.
+        checkpointed: the memory with activations recomputed.
+        available: the bytes of the device that are free.
+        checkpointing: whether activations shall be recomputed. None leaves it open.
 
     Raises:
         ModelError: the model does not fit either way.
@@ -150,7 +187,7 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
 
 @contextmanager
 def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
-    """Turns a lack of memory, which torch reports in several ways, into one line that ends in the advice.
+    """Turns a lack of memory into one line that ends in the advice. torch reports it in several ways.
 
     Raises:
         ModelError: memory ran out.
@@ -167,11 +204,39 @@ def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
         ) from error
 
 
+def workload(
+    model: torch.nn.Module, config: TrainingConfig, examples: TokenizedExamples | None = None, shards: int = 1
+) -> Workload:
+    """The workload of a model in training.
+
+    Args:
+        examples: the examples of all steps, where they are known.
+        shards: FSDP shards.
+    """
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return Workload(
+        parameters=sum(size for size, _ in sizes),
+        trained=sum(size for size, trained in sizes if trained),
+        precision=config.precision,
+        optimizer=config.optimizer,
+        supervised=SUPERVISED if examples is None else examples.supervised_share,
+        repeated=0.0 if examples is None else examples.repeated_share,
+        shards=shards,
+    )
+
+
 def settle(
-    placement: Placement, accelerator: Any, model: Any, config: TrainingConfig, supervised: float, repeated: float = 0.0
+    placement: Placement,
+    accelerator: Accelerator,
+    model: PreTrainedModel,
+    config: TrainingConfig,
+    examples: TokenizedExamples | None = None,
 ) -> Placement:
-    """What a placement leaves open, decided for a model that is not on its device yet; the same on all ranks. `supervised`
-    and `repeated` are as in `predict`.
+    """A placement with all decided that it leaves open, the same on all ranks.
+
+    Args:
+        model: the model, not on its device yet.
+        examples: the examples of all steps, where they are known.
 
     Raises:
         ModelError: the model does not fit on the device.
@@ -182,16 +247,10 @@ def settle(
     tokens, checkpointing = placement.tokens_per_micro_batch, placement.activation_checkpointing
     shape = shape_of(model.config.to_dict())
     if cuda and shape and (tokens is None or checkpointing is None):
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        work = workload(model, config, examples, shards)
         whole, checkpointed = (
-            predict(
-                shape, parameters, trained, config.precision,
-                compiled=compiled, checkpointing=again, supervised=supervised, repeated=repeated,
-                optimizer=config.optimizer, shards=shards,
-            )
-            for again in (False, True)
-        )  # fmt: skip
+            predict(shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
+        )
         available = _available(accelerator)
         if tokens is None:
             tokens, checkpointing = choose(whole, checkpointed, available, checkpointing)
@@ -205,8 +264,8 @@ def settle(
     )
 
 
-def _available(accelerator: Any) -> float:
-    """Bytes that a training stage can have on the device of the first rank."""
+def _available(accelerator: Accelerator) -> float:
+    """The bytes that a training stage can have on the device of the first rank."""
     import torch
     from accelerate.utils import broadcast_object_list
 

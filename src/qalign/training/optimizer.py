@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
 from .config import TrainingConfig
 
+if TYPE_CHECKING:
+    import torch
 
-def make_optimizer(model: Any, config: TrainingConfig) -> Any:
-    """Fused AdamW (arXiv 1711.05101) over what is trainable, or torchao's with moments of 8 bits.
+
+def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Fused AdamW over the trainable weights, or torchao's with 8-bit optimizer states.
+
+    Source: arXiv 1711.05101, and arXiv 2110.02861 for 8-bit optimizer states.
 
     Raises:
-        SettingError: torchao is wanted and not installed.
+        SettingError: torchao is needed and not installed.
     """
     import torch
 
@@ -30,11 +35,11 @@ def make_optimizer(model: Any, config: TrainingConfig) -> Any:
         from torchao.optim import AdamW8bit
     except ImportError as error:
         raise SettingError("an 8-bit optimizer needs torchao; install it: pip install 'qalign[8bit]'") from error
-    return AdamW8bit(trained, **values)
+    return AdamW8bit(trained, **values)  # type: ignore[no-any-return]
 
 
-def set_learning_rate(optimizer: Any, rate: float) -> None:
-    """Sets the learning rate of the next step; it is a function of the step, so no checkpoint holds it."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of the next step. It follows from the step, so no checkpoint holds it."""
     import torch
 
     for group in optimizer.param_groups:
@@ -45,7 +50,10 @@ def set_learning_rate(optimizer: Any, rate: float) -> None:
 
 
 def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
-    """Linear warm-up over `warmup_ratio` of the steps, then half a cosine down to zero; as transformers' schedule does."""
+    """The share of the highest learning rate that a step has, as in transformers' cosine schedule.
+
+    It rises linearly over `warmup_ratio` of the steps, then falls to 0 along half a cosine.
+    """
     warmup = math.ceil(total_steps * config.warmup_ratio)
     if step < warmup:
         return step / max(warmup, 1)

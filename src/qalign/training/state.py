@@ -1,8 +1,9 @@
-"""The state of a training in files: weights, optimizer, random states. Nothing of it can run code when it is read.
+"""The state of a training in files: weights, optimizer, random states, progress. Reading them runs no code.
 
-Weights are safetensors; the optimizer's state of a whole model is read by torch's restricted unpickler (`weights_only`),
-which makes tensors and plain values only. On FSDP shards each rank writes safetensors with its part of every tensor, and
-reads the parts it needs, whatever number of ranks wrote them: torch's own format for shards is read by pickle.
+Weights are safetensors. The optimizer's state of a whole model is read by torch's restricted unpickler (`weights_only`),
+which makes tensors and plain values only. torch reads its own format for FSDP shards by pickle, so it is not used. Instead
+each rank writes safetensors with its part of every tensor. It reads the parts that it needs, whatever number of ranks wrote
+them.
 """
 
 from __future__ import annotations
@@ -11,19 +12,69 @@ import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from ..errors import ModelError
+from ..records import write_json
+from ..stage_record import read_object
 from ..untrusted import printable
 from .accelerator import is_sharded
 from .manifest import names
 
-MODEL, OPTIMIZER = "model.safetensors", "optimizer.bin"
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+    from .batches import Batch
+
+MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.bin", "progress.json"
 BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
 """What torch raises for a file that it did not write."""
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
-def write(accelerator: Any, model: Any, optimizer: Any, folder: Path) -> None:
+
+class Progress(msgspec.Struct, frozen=True):
+    """What the steps of a training have seen."""
+
+    step: Count = 0
+    """The number of steps."""
+    tokens: Count = 0
+    """The tokens of their examples."""
+    supervised: Count = 0
+    """The supervised tokens of their examples."""
+
+    def after(self, batch: Batch) -> Progress:
+        """The progress after one more step."""
+        return Progress(self.step + 1, self.tokens + batch.tokens, self.supervised + batch.supervised)
+
+
+class SavedProgress(Progress, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The progress in a file, and what the state next to it belongs to."""
+
+    sharded: bool
+    """Whether the state is that of FSDP shards."""
+    examples: str
+    """What the examples of the steps are known by."""
+
+
+def write_progress(folder: Path, progress: Progress, sharded: bool, examples: str) -> None:
+    """Writes the progress next to a state. See `SavedProgress`."""
+    write_json(folder / PROGRESS, {**msgspec.structs.asdict(progress), "sharded": sharded, "examples": examples})
+
+
+def read_progress(folder: Path) -> SavedProgress:
+    """The progress that `write_progress` wrote.
+
+    Raises:
+        ValueError, QAlignError: the file holds something else.
+    """
+    return msgspec.convert(read_object(folder / PROGRESS), SavedProgress)
+
+
+def write(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
     """Writes this rank's share of the state into an existing folder. All ranks call it."""
     import torch
     from safetensors.torch import save_file, save_model
@@ -40,7 +91,7 @@ def write(accelerator: Any, model: Any, optimizer: Any, folder: Path) -> None:
         torch.save(optimizer.state_dict(), folder / OPTIMIZER)
 
 
-def read(accelerator: Any, model: Any, optimizer: Any, folder: Path) -> None:
+def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
     """Puts the state back. The number of ranks may be another than wrote it.
 
     Raises:
@@ -93,7 +144,7 @@ def _set_random_states(states: dict[str, Any], device: Any) -> None:
 
 
 def _tensors(module: Any, optimizer: Any) -> Iterator[tuple[str, Any]]:
-    """All tensors of a sharded training by name: parameters, the model's other state, and the optimizer's.
+    """All tensors of a sharded training by name: those of the model and those of the optimizer.
 
     A parameter that never had a gradient, such as an expert's, has no state in the optimizer.
     """
@@ -106,7 +157,10 @@ def _tensors(module: Any, optimizer: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _pieces(tensors: Iterator[tuple[str, Any]], rank: int) -> Iterator[tuple[str, tuple[int, Any]]]:
-    """What this rank writes of each tensor, with the row that it starts at. A tensor that all ranks hold is the first's."""
+    """This rank's part of each tensor, with the row that it starts at.
+
+    The first rank writes a tensor that all ranks hold.
+    """
     from torch.distributed.tensor import DTensor
 
     for name, tensor in tensors:
@@ -118,8 +172,11 @@ def _pieces(tensors: Iterator[tuple[str, Any]], rank: int) -> Iterator[tuple[str
 
 
 def _first_row(tensor: Any, copies: bool = False) -> int | None:
-    """The row of the whole tensor that this rank's part starts at; None where another rank has the same part, unless `copies`
-    are asked for."""
+    """The row of the whole tensor that this rank's part starts at. None where another rank writes the same part.
+
+    Args:
+        copies: give the row also where another rank writes it.
+    """
     from torch.distributed.tensor import Replicate, Shard
 
     start = 0

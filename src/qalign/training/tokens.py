@@ -1,0 +1,220 @@
+"""The examples of a stage as tokens: rendered once, kept as flat arrays, counted against the length limit."""
+
+from __future__ import annotations
+
+import shutil
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..alignment.prompts import Rendered, render, render_texts
+from ..errors import DataError
+from ..records import Example, atomic_file, write_json
+from ..untrusted import parse_json
+from . import manifest
+from .config import TrainingConfig
+from .lengths import Lengths
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+CHUNK = 2048
+"""The number of examples that are tokenized at once. It bounds the memory for texts."""
+
+
+ARRAYS = ("ids", "starts", "prompt_tokens")
+COUNTED = ("examples_by_language", "tokens_by_language", "mixture", "too_long")
+COUNTS = "counts.json"
+
+
+@dataclass(slots=True)
+class TokenizedExamples:
+    """All examples of a stage as flat arrays."""
+
+    ids: NDArray[Any]
+    """The tokens of all examples, one after the other. (tokens,) uint16 or int32, by the size of the vocabulary."""
+    starts: NDArray[np.int64]
+    """Where each example starts in `ids`, and where the last one ends. (examples + 1,)"""
+    prompt_tokens: NDArray[np.int32]
+    """Where supervision begins within each example. (examples,)"""
+    examples_by_language: dict[str, int] = field(default_factory=dict)
+    """The examples that are trained on."""
+    tokens_by_language: dict[str, int] = field(default_factory=dict)
+    """The tokens of those examples."""
+    mixture: list[dict[str, Any]] = field(default_factory=list)
+    """Examples, tokens and supervised tokens of an epoch, by source and language."""
+    too_long: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The examples that were dropped or truncated, by language."""
+    shared: int = 0
+    """The tokens of the shared prefix that are encoded once per micro-batch. The `Trainer` sets it where its model can."""
+
+    def __len__(self) -> int:
+        return len(self.prompt_tokens)
+
+    def save(self, folder: Path) -> None:
+        """Writes a folder that `load` reads. It is there whole or not at all."""
+        import numpy as np
+
+        building = folder.with_name(f"{folder.name}.building")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        for name in ARRAYS:
+            with atomic_file(building / f"{name}.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, getattr(self, name))
+        write_json(building / COUNTS, {name: getattr(self, name) for name in COUNTED})
+        manifest.seal(building)
+        building.rename(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> TokenizedExamples:
+        """The examples that `save` wrote. Processes of one machine share the arrays in memory.
+
+        Raises:
+            DataError: the folder holds something else.
+        """
+        import numpy as np
+
+        try:
+            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+            counts = parse_json((folder / COUNTS).read_bytes(), str(folder / COUNTS))
+            return cls(**arrays, **{name: counts[name] for name in COUNTED})
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} cannot be read as tokenized examples; remove it: rm -r {folder}") from error
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each example, prompt and response."""
+        return [int(length) for length in self.starts[1:] - self.starts[:-1]]
+
+    @property
+    def supervised(self) -> list[int]:
+        """Supervised tokens of each example."""
+        return [length - int(prompt) for length, prompt in zip(self.lengths, self.prompt_tokens, strict=True)]
+
+    @property
+    def supervised_share(self) -> float:
+        """Supervised tokens for each token that a model works on, the shared prefix left out."""
+        return float((self.starts[-1] - self.prompt_tokens.sum()) / self._own)
+
+    @property
+    def repeated_share(self) -> float:
+        """Tokens of the shared prefix in all examples, for each token that a model works on."""
+        return float(self.shared * len(self) / self._own)
+
+    @property
+    def _own(self) -> int:
+        return int(self.starts[-1]) - self.shared * len(self)
+
+    @property
+    def common_prefix(self) -> int:
+        """The number of tokens that all prompts begin with. The last token of a prompt is never one of them."""
+        starts = self.starts[:-1]
+        for place in range(most := int(self.prompt_tokens.min()) - 1):
+            tokens = self.ids[starts + place]
+            if (tokens != tokens[0]).any():
+                return place
+        return most
+
+
+def tokenize(
+    examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase, config: TrainingConfig, stage: str = "training"
+) -> TokenizedExamples:
+    """Renders examples once, in chunks, and applies the length limit.
+
+    Args:
+        stage: the name by which `--set` knows the stage of the examples. Messages use it.
+
+    Raises:
+        DataError: there are no examples, or some exceed the limit and `too_long` is "error". The message counts them by
+            language and says what can be done.
+    """
+    import numpy as np
+
+    # Grows in place: no second copy of all tokens at the end, and two bytes each where they suffice.
+    ids = array("H" if max(tokenizer.get_vocab().values()) < 2**16 else "i")
+    kind = np.dtype(ids.typecode)
+    lengths, prompt_tokens = [], []
+    kept: Counter[str] = Counter()
+    tokens: Counter[str] = Counter()
+    rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
+    all_lengths = Lengths()
+    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
+        for example, rendered in zip(chunk, whole, strict=True):
+            sequence = rendered.ids
+            all_lengths.add(example.language, len(sequence), rendered.prompt_tokens)
+            if len(sequence) > config.max_length:
+                # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
+                what = (
+                    "drop"
+                    if config.too_long == "cut" and rendered.prompt_tokens >= config.max_length
+                    else config.too_long
+                )
+                outcome[what][example.language] += 1
+                if what != "cut":
+                    continue
+                sequence = sequence[: config.max_length]
+            ids.frombytes(sequence.astype(kind).tobytes())
+            lengths.append(len(sequence))
+            prompt_tokens.append(rendered.prompt_tokens)
+            kept[example.language] += 1
+            tokens[example.language] += len(sequence)
+            row = rows[example.source, example.language]
+            row["examples"] += 1
+            row["tokens"] += len(sequence)
+            row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
+    all_lengths.check(config, [stage])
+    return TokenizedExamples(
+        ids=np.asarray(ids),
+        starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]),
+        prompt_tokens=np.asarray(prompt_tokens, dtype=np.int32),
+        examples_by_language=dict(kept),
+        tokens_by_language=dict(tokens),
+        mixture=[{"source": source, "language": code, **counts} for (source, code), counts in sorted(rows.items())],
+        too_long={what: dict(counts) for what, counts in outcome.items() if counts},
+    )
+
+
+def measure(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> Lengths:
+    """The lengths of examples as `tokenize` sees them, whatever the limit."""
+    lengths = Lengths()
+    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
+        for example, rendered in zip(chunk, whole, strict=True):
+            lengths.add(example.language, len(rendered.ids), rendered.prompt_tokens)
+    return lengths
+
+
+def _rendered(chunk: list[Example], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
+    """The examples of a chunk, rendered. An example is an instruction with its response, or plain text."""
+    framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
+    answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
+    plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
+    return [next(plain if e.instruction is None else answered) for e in chunk]
+
+
+def _ahead(
+    chunks: Iterator[list[Example]], work: Callable[[list[Example]], list[Rendered]]
+) -> Iterator[tuple[list[Example], list[Rendered]]]:
+    """Each chunk with its rendered form. The next chunk is rendered meanwhile, for tokenizers work outside of Python."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: tuple[list[Example], Future[list[Rendered]]] | None = None
+        for chunk in chunks:
+            following = chunk, pool.submit(work, chunk)
+            if pending:
+                yield pending[0], pending[1].result()
+            pending = following
+        if pending:
+            yield pending[0], pending[1].result()
+
+
+def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    iterator = iter(examples)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

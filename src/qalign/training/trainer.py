@@ -1,0 +1,240 @@
+"""The trainer: a model, its optimizer, its devices and a budget of tokens, which take steps together.
+
+A step is one update of the weights from one batch. The batch is cut into micro-batches under the budget and dealt out to
+the ranks. The loss is summed over the supervised tokens of all of them, and divided by the sum of their weights. The
+gradient is clipped, and AdamW takes it. No cut of a batch changes a step, and no number of devices.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import DataError, ModelError, SettingError
+from ..models.opening import check_length
+from ..models.saving import save
+from ..placement import Placement
+from ..records import usual_permissions
+from ..stage_record import sync
+from ..untrusted import printable
+from . import manifest, prefix, state
+from .accelerator import compile_blocks, is_sharded, reset
+from .adapter import with_adapter
+from .batches import Batch, collate
+from .config import TrainingConfig
+from .loss import SupervisedLoss
+from .memory import ON_CPU, settle
+from .optimizer import make_optimizer, set_learning_rate
+from .state import Progress
+from .tokens import TokenizedExamples
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+BUILDING = "building"
+"""The folder next to a saved state in which the state is written before it is renamed."""
+
+
+class Step(NamedTuple):
+    """What a step came to. The values stay on the device, and reading one waits for the device."""
+
+    loss: torch.Tensor
+    """The weighted mean over the supervised tokens of the batch, on all ranks. A float32 scalar."""
+    gradient_norm: torch.Tensor
+    """The norm of the gradient before it was clipped. A float32 scalar."""
+
+
+class Trainer:
+    """A model in training: it takes steps, is saved, is resumed, and is written as an ordinary model at the end.
+
+    On several processes each one has a trainer, and all call the same methods with the same arguments.
+
+    Attributes:
+        model: the model, wrapped for the devices.
+        optimizer: its optimizer.
+        placement: the execution settings, with the budget of tokens and all else that was left open decided.
+        progress: what the steps so far have seen.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        config: TrainingConfig,
+        placement: Placement,
+        accelerator: Accelerator,
+        examples: TokenizedExamples | None = None,
+    ) -> None:
+        """Prepares a model for steps: its adapter, its memory, its devices, its optimizer.
+
+        Args:
+            model: a model in float32, as `load_model` opens it. The trainer changes it.
+            config: the hyper-parameters.
+            placement: the execution settings.
+            accelerator: the devices, as `make_accelerator` gives them.
+            examples: the examples of all steps, where they are known. Memory is planned by them. Where the model can, the
+                prefix that they share is encoded once per micro-batch.
+
+        Raises:
+            ModelError: the model does not fit on the device.
+            SettingError: something that the config or the placement asks for is not installed.
+        """
+        from accelerate.utils import set_seed
+
+        set_seed(config.seed)  # for dropout, and for the first weights of an adapter
+        self.config, self.accelerator = config, accelerator
+        self._shares = examples is not None and _share_prefix(model, config, examples)
+        if config.adapter is not None:
+            model = with_adapter(model, config.adapter)
+        self.placement = settle(placement, accelerator, model, config, examples)
+        if self.placement.activation_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.train()
+        if self.placement.compile:
+            compile_blocks(model, accelerator.device)
+        self.loss = SupervisedLoss(model)
+        self.model, self.optimizer = accelerator.prepare(model, make_optimizer(model, config))
+        self.progress = Progress()
+
+    def step(self, batch: Batch, learning_rate: float | None = None) -> Step:
+        """Takes one optimizer step on a batch.
+
+        The loss is the weighted sum of the losses of all supervised tokens, divided by the sum of their weights. A token
+        has the weight of its example. With a weight of 1 for all, it is the mean over the supervised tokens. An example of
+        weight 0 changes nothing, as if it were not there. A negative weight lowers the probability of its example, and
+        counts without its sign in the divisor.
+
+        Args:
+            batch: the examples of the step, over all ranks.
+            learning_rate: that of this step. None is the config's.
+
+        Raises:
+            DataError: no example of the batch has a weight other than 0.
+            ModelError: an example is longer than the model allows.
+        """
+        import torch
+
+        total_weight = batch.total_weight
+        if not total_weight:
+            raise DataError("no example of a batch has a weight other than 0; give one that counts")
+        model = self.accelerator.unwrap_model(self.model)
+        check_length(model, batch.longest, "leave the example out, or truncate it")
+        set_learning_rate(self.optimizer, self.config.learning_rate if learning_rate is None else learning_rate)
+        summed = self.backward(batch)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.progress = self.progress.after(batch)
+        return Step(self.accelerator.reduce(summed, "sum") / total_weight, torch.as_tensor(norm))
+
+    def backward(self, batch: Batch) -> torch.Tensor:
+        """Adds the gradient of a batch's loss, without a step. Returns the weighted sum of this rank's losses.
+
+        Ranks exchange gradients once, with the last micro-batch. On FSDP shards they do with each.
+        """
+        import torch
+
+        accelerator = self.accelerator
+        budget, ranks = self.placement.tokens_per_micro_batch or ON_CPU, accelerator.num_processes
+        scale = ranks / batch.total_weight  # gradients are averaged over ranks: undone here
+        share = batch.micro_batches(budget, ranks)[accelerator.process_index]
+        summed = torch.zeros((), device=accelerator.device)
+        for place, part in enumerate(share):
+            micro_batch = collate(part).to(accelerator.device)
+            last = place == len(share) - 1
+            # FSDP shards reduce with each micro-batch: a gradient that waits is whole, on every rank.
+            with nullcontext() if last or is_sharded(accelerator) else accelerator.no_sync(self.model):
+                loss = self.loss(self.model, micro_batch)
+                accelerator.backward(loss * scale)
+            summed += loss.detach()
+        return summed
+
+    def save(self, folder: Path, examples: str = "", files: Sequence[Path] = ()) -> None:
+        """Writes a new folder from which `resume` goes on. It is there whole, or not at all.
+
+        Args:
+            folder: a folder that does not exist yet.
+            examples: what the examples of the steps are known by.
+            files: further files, of which the folder gets a copy.
+
+        Raises:
+            SettingError: the folder exists.
+        """
+        accelerator, building = self.accelerator, folder.with_name(BUILDING)
+        if accelerator.is_main_process:
+            if folder.exists():
+                raise SettingError(f"{printable(str(folder))} exists already; name a new folder for the state")
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir(parents=True)
+        accelerator.wait_for_everyone()
+        state.write(accelerator, self.model, self.optimizer, building)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            for file in files:
+                shutil.copyfile(file, building / file.name)
+            state.write_progress(building, self.progress, is_sharded(accelerator), examples)
+            usual_permissions(building)
+            manifest.seal(building)
+            building.rename(folder)
+            sync(folder.parent)
+        accelerator.wait_for_everyone()
+
+    def resume(self, folder: Path, checked: bool = False) -> None:
+        """Puts back the state in a folder that `save` wrote: weights, optimizer, random states, progress.
+
+        The number of ranks may be another than wrote it.
+
+        Args:
+            folder: the folder.
+            checked: the hashes of its files were compared already.
+
+        Raises:
+            ModelError: the folder is damaged, or belongs to another model, or the one is sharded and the other is not.
+        """
+        if not checked and (fault := manifest.fault(folder)) is not None:
+            raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
+        saved = state.read_progress(folder)
+        if saved.sharded != is_sharded(self.accelerator):
+            raise ModelError(
+                f"{folder} was written by a training that {'was' if saved.sharded else 'was not'} sharded (FSDP); go on "
+                "with a launcher of that kind, or remove that folder to begin again"
+            )
+        state.read(self.accelerator, self.model, self.optimizer, folder)
+        self.progress = Progress(saved.step, saved.tokens, saved.supervised)
+
+    def export(self, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
+        """Writes the trained model as an ordinary Hugging Face folder. No step can follow.
+
+        An adapter is merged. The saved weights have the precision that the config names.
+        """
+        self.loss.remove()
+        self.accelerator.wait_for_everyone()
+        trained = self.accelerator.unwrap_model(self.model)
+        if self._shares:
+            prefix.undo(trained)
+        if self.config.adapter is not None:
+            trained = trained.merge_and_unload()
+        # All ranks give their parts.
+        whole = self.accelerator.get_state_dict(self.model) if is_sharded(self.accelerator) else None
+        if self.accelerator.is_main_process:
+            save(trained, tokenizer, output, self.config.saved_precision, whole)
+
+    def close(self) -> None:
+        """Gives the devices back once all ranks are done: a process that ends while another one saves can take it down."""
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+        reset()
+
+
+def _share_prefix(model: PreTrainedModel, config: TrainingConfig, examples: TokenizedExamples) -> bool:
+    """Has the common prefix of all examples encoded once per micro-batch, where that pays and the model can."""
+    common = examples.common_prefix
+    drops = config.adapter is not None and config.adapter.dropout > 0  # each sequence has its own
+    if common < prefix.FEWEST or drops or not prefix.share(model, max(examples.lengths)):
+        return False
+    examples.shared = common
+    return True
