@@ -584,7 +584,7 @@ def test_a_changed_value_runs_its_descendants_and_explain_names_it(own_data: Own
     assert len(lines) == 3
     assert lines[0].endswith("config.training.learning_rate 0.002 -> 0.0001")
     assert "its input model is another" in lines[1]
-    assert "its input predictions is another" in lines[2]
+    assert "its input answers is another" in lines[2]
     answer = run(runs, "qalign-mono", *changed)
     assert started(answer) == ["train-response-alignment", "generate-own", "score-own"]
     assert qalign("explain", "qalign-mono", *changed, "--runs", runs).out == ""
@@ -678,7 +678,7 @@ def test_an_adopted_checkpoint_is_measured_like_ones_own(own_data: OwnData, runs
     (path,) = [p for p in (runs / "results").rglob("results.json") if "monoreason" in p.read_text()]
     report = qalign("report", path).out
     assert "(adopted: from a friend)" in report
-    assert "MonoReason (MetaMath) is a checkpoint from elsewhere: from a friend." in " ".join(report.split())
+    assert "MonoReason is a checkpoint from elsewhere: from a friend." in " ".join(report.split())
     found = json.loads(path.read_text())
     assert found["systems"]["monoreason"] == found["systems"]["qalign-mono"], "the same model, the same answers"
     place = next(

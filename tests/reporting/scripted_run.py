@@ -106,9 +106,9 @@ class Run:
         for benchmark in BENCHMARKS:
             for score in sorted(stages.glob(f"score-{benchmark}-*")):
                 inputs = _inputs(score)
-                made = stages / inputs["predictions"]
+                made = stages / inputs["answers"]
                 problems = {
-                    (p.language, p.id): p for p in read_jsonl(stages / inputs["test"] / "records.jsonl", Problem)
+                    (p.language, p.id): p for p in read_jsonl(stages / inputs["problems"] / "records.jsonl", Problem)
                 }
                 told = {(p.language, p.id): p for p in read_jsonl(made / "predictions.jsonl", Prediction)}
                 for one in read_jsonl(score / "judgements.jsonl", Judgement):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qalign.reporting.findings import comparison, findings, headline, headlines, p_text
+from qalign.reporting.findings import comparison, findings, headline, p_text
 from qalign.reporting.titles import Titles
 
 TITLES = Titles({"qalign-mono": "QAlign", "monoreason": "MonoReason", "multireason": "MultiReason"}, {"mgsm": "mGSM"})
@@ -45,19 +45,32 @@ def found(*systems: str, turned: bool) -> dict[str, Any]:
 
 SENTENCES = [
     "mGSM, 2 languages other than English: QAlign solves 60.0% and MonoReason 40.0%, +20.0 points (95% interval 15.5 to "
-    "24.2, p < 0.001); in English +1.0 points.",
+    "24.2, p < 0.001); in English +1.0 points (95% interval -3.0 to 5.0, p = 0.600).",
     "mGSM, 2 languages other than English: QAlign solves 60.0% and MultiReason 50.0%, +10.0 points (95% interval 2.0 to "
-    "18.0, p = 0.012); in English +16.0 points.",
+    "18.0, p = 0.012); in English +16.0 points (95% interval 9.0 to 22.0, p = 0.002).",
 ]
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_sentence_is_the_same_whichever_way_the_comparison_was_made(turned: bool) -> None:
     order = ("monoreason", "multireason", "qalign-mono")
-    assert findings(found(*(order if turned else order[::-1]), turned=turned), TITLES) == SENTENCES
+    told = findings(found(*(order if turned else order[::-1]), turned=turned), TITLES)
+    assert told == (SENTENCES if turned else SENTENCES[::-1]), "in the order of the systems"
     assert findings(found("monoreason", "qalign-mono", turned=turned), TITLES) == SENTENCES[:1]
-    whole = {**found(*order, turned=turned), "findings": ["Of 2 claims 1 holds.", *SENTENCES]}
-    assert headlines(whole, TITLES) == ["Of 2 claims 1 holds.", SENTENCES[0]], "a run ends with one for each benchmark"
+
+
+def test_of_many_comparisons_the_worst_is_told_as_well_as_the_best() -> None:
+    others = {"a": 3.0, "monoreason": 20.0, "b": -8.4, "multireason": 10.0}
+    made = {
+        "systems": {name: {"mgsm": scores(50.0, 50.0)} for name in (*others, "qalign-mono")},
+        "comparisons": [
+            row("qalign-mono", name, "non_english", points, points - 1, points + 1, 0.001)
+            for name, points in others.items()
+        ],
+    }
+    told = findings(made, TITLES)
+    assert len(told) == 2
+    assert "MonoReason 50.0%, +20.0 points" in told[0] and "b 50.0%, -8.4 points" in told[1]
 
 
 def test_a_comparison_turned_round_is_whole() -> None:
@@ -75,14 +88,14 @@ def test_no_difference_has_no_sign_of_a_loss() -> None:
         row("monoreason", "qalign-mono", group, 0.0, 0.0, 0.0, 1.0) for group in ("non_english", "en")
     ]
     (sentence,) = findings(made, TITLES)
-    assert sentence.endswith("no difference on any problem (95% interval -3.7 to 3.7); in English +0.0 points.")
+    assert sentence.count("no difference on any problem (95% interval -3.7 to 3.7)") == 2
 
 
-def test_without_qalign_the_first_two_are_compared_and_one_alone_is_not() -> None:
+def test_without_qalign_the_last_is_compared_and_one_alone_is_not() -> None:
     made = found("monoreason", "multireason", turned=False)
     made["comparisons"] = [row("monoreason", "multireason", "non_english", -10.0, -14.0, -6.0, 0.001)]
     (sentence,) = findings(made, TITLES)
-    assert "MonoReason solves 40.0% and MultiReason 50.0%, -10.0 points" in sentence
+    assert "MultiReason solves 50.0% and MonoReason 40.0%, +10.0 points" in sentence
     assert sentence.endswith("p = 0.001)."), "English was not measured"
     assert findings(found("qalign-mono", turned=False), TITLES) == []
     assert findings({"systems": {}}, TITLES) == []

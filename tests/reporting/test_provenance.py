@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import synthetic
@@ -37,7 +38,8 @@ def test_a_run_ends_with_the_folder_of_each_model_and_the_command_that_serves_on
     assert provenance.model_lines(found(MINE, SFT), TITLES) == [
         "Model of Mine: /my models/base",
         "Model of SFT: /runs/stages/train-x-12345678",
-        "To serve one: vllm serve /runs/stages/train-x-12345678",
+        "To serve SFT, the best outside of English: vllm serve /runs/stages/train-x-12345678",
+        "To ask it in Python: the code at the end of results.md",
     ]
     assert provenance.model_lines(found(), TITLES) == []
 
@@ -53,6 +55,33 @@ def test_many_models_are_counted_in_the_terminal_and_listed_in_the_file() -> Non
 def test_the_snippet_is_for_a_model_that_was_trained_here() -> None:
     assert SFT["folder"] in provenance.snippet(found(MINE, SFT))
     assert provenance.snippet(found(MINE)) == "", "another model may have no chat template"
+
+
+def test_the_model_to_use_is_the_best_outside_of_english() -> None:
+    def score(others: float, english: float) -> dict[str, Any]:
+        return {"non_english": {"strict": others}, "en": {"strict": english}, "average": {"strict": english}}
+
+    other = {"system": "other", "folder": "/runs/stages/other"}
+    given = found(SFT, other)
+    given["trained_on"]["other"] = [{"stage": "x"}]
+    given["systems"] = {
+        "sft": {"near": score(9.0, 99.0), "far": score(9.0, 99.0)},
+        "other": {"near": score(30.0, 10.0), "far": score(8.0, 10.0)},
+    }
+    assert provenance.model_lines(given, TITLES)[2].endswith("vllm serve /runs/stages/other")
+    assert "/runs/stages/other" in provenance.snippet(given)
+
+
+def test_the_snippet_asks_a_question_of_the_test_set_and_says_what_was_answered() -> None:
+    question, answer = 'It\'s "2 \\ 3"\nHow many\u2028\u202e?', "Two.\n#### 2"
+    given = {**found(SFT), "example": {"language": "en", "question": question, "answers": {"sft": answer}}}
+    code = provenance.snippet(given)
+    lines = code.splitlines()
+    assert ast.literal_eval(next(one for one in lines if one.startswith("question = "))[11:]) == question
+    assert lines[-1] == "# In this run it answered: " + repr(answer)
+    compile(code, "snippet", "exec")
+    longer = {**given, "example": {**given["example"], "answers": {"sft": "x" * 500}}}
+    assert provenance.snippet(longer).endswith(f"'{'x' * 400}', and more\n")
 
 
 def test_results_md_holds_models_snippet_command_and_versions() -> None:

@@ -178,7 +178,7 @@ def test_a_system_stands_twice_with_other_settings(own_data: OwnData, tmp_path: 
     lines = ["slow.response-alignment.learning_rate=1e-6", "v1.2.response-alignment.learning_rate=2e-6"]
     made = compare(two(own_data, tmp_path, lines), ["monoreason", "slow=monoreason", "v1.2=monoreason"])
     assert [row.name for row in made] == ["monoreason", "slow", "v1.2"]
-    assert [row.title for row in made] == ["MonoReason (MetaMath)", "", ""]
+    assert [row.title for row in made] == ["MonoReason", "", ""], "own data are not MetaMath's"
     assert [bool(row.published) for row in made] == [True, False, False], "published is published of the system alone"
     rates = [row.model.config["training"]["learning_rate"] for row in made]
     assert rates[1:] == [1e-6, 2e-6]

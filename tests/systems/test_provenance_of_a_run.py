@@ -59,5 +59,8 @@ def test_the_snippet_asks_the_model(folder: Path) -> None:
     text = (folder / "out/results.md").read_text(encoding="utf-8")
     code = text.partition("```python\n")[2].partition("```")[0]
     assert "from_pretrained" in code
+    example = json.loads((folder / "out/results.json").read_text())["example"]
+    assert example["language"] == "en" and repr(example["question"]) in code
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(example["answers"]["monoreason"]), "the model answers as it did in the run"

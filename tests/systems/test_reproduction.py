@@ -95,7 +95,7 @@ def test_the_results_hold_both_seeds_and_what_was_found(reproduced: Reproduced) 
     for finding in found["findings"]:
         assert "-0.0" not in finding
     for finding in found["findings"][:2]:
-        assert finding in reproduced.answer.out
+        assert finding in " ".join(reproduced.answer.out.split())
     for row in found["systems"]["monoreason"]["test"].values():
         assert row["n"] == row["correct"] + row["wrong"] + row["unanswered"] + row["cut_off"]
     assert found["systems"]["monoreason"]["test"]["de"]["n"] == 2 * 4
@@ -241,9 +241,7 @@ def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[st
         {"1": 25.0, "2": 25.0},
         {"1": -25.0, "2": -75.0},
     ]
-    assert (
-        "QAlign (monolingual) solves 68.8% and MonoReason (MetaMath) 31.2%, +37.5 points " in (collected["findings"][1])
-    )
+    assert "QAlign (monolingual) solves 68.8% and MonoReason 31.2%, +37.5 points " in collected["findings"][1]
     assert tables(collected, Titles())[0].rows[0][2:5] == ["12.5", "50.0", "87.5"]
 
 

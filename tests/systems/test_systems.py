@@ -448,3 +448,11 @@ def test_a_hub_base_at_a_commit_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "revisions.json").write_text("[1]")
     with pytest.raises(ModelError, match=r"revisions\.json is not a record of revisions .*: remove it"):
         base("owner/model", tmp_path)
+
+
+def test_a_title_names_a_corpus_only_where_the_study_trains_on_it(tmp_path: Path) -> None:
+    system = SYSTEMS["monoreason"]
+    named = {name: system.title_in(Study("world", SCALES[name], tmp_path)) for name in ("paper", "sample", "toy")}
+    assert named == {"paper": "MonoReason (MetaMath)", "sample": "MonoReason", "toy": "MonoReason"}
+    assert system.title_in(Study("world", SCALES["sample"], tmp_path, english="metamathqa")) == system.title
+    assert SYSTEMS["qalign-mono"].title_in(Study("world", SCALES["toy"], tmp_path)) == "QAlign (monolingual)"

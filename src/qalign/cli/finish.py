@@ -105,7 +105,6 @@ def tell(
     differences: bool = False,
 ) -> None:
     """Writes results, tables, figures and page; prints the results and the findings."""
-    from ..reporting.findings import headlines
     from ..reporting.provenance import model_lines
     from ..reporting.results import last_tables, write
 
@@ -121,7 +120,7 @@ def tell(
         say(f"No page and no figures, which need {error.name}: pip install 'qalign[report]'")
     for table in last_tables(found, names, differences):
         show(table.rich(), "")
-    for sentence in headlines(found, names):
+    for sentence in found.get("findings", ()):
         show(sentence)
     for line in model_lines(found, names):
         show(line)

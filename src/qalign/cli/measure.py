@@ -130,7 +130,7 @@ def report_command(
         raise SettingError(f"unknown format '{form}': {nearest(form, FORMS)}")
     if len(results) == 1 and not name:
         found = load(place_of(results[0]))
-        made = tables(found, titles().shortened(found["systems"]))
+        made = tables(found, titles(found.get("titles")).shortened(found["systems"]))
     else:
         found, untested, names = side_by_side(results, name or (), titles())
         made = [*tables(found, names), *untested]

@@ -6,7 +6,7 @@ svamp_test.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..languages import STUDY
@@ -33,6 +33,17 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         Benchmark("world-development", "World, development", "world-development", max_new_tokens=200),
     )
 }
+
+
+def about_world(names: Iterable[str]) -> str:
+    """A sentence on the test sets of the embedded world, if any of the names is one; else nothing."""
+    if not any(name in BENCHMARKS and name.startswith("world-") for name in names):
+        return ""
+    return (
+        "World is the embedded world, a miniature of the study made by a program. In domain: kinds of problems that were "
+        "trained on, with other numbers. Out of domain: other kinds of problems. docs/world.md describes it."
+    )
+
 
 OWN_MAX_NEW_TOKENS = 600
 """The limit for a user's own test set."""

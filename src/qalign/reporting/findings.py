@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, wilson
@@ -10,19 +10,35 @@ from ..wording import counted
 from .titles import Titles
 
 METHOD = "qalign-mono"
-BASELINES = ("monoreason", "multireason")
-"""The system of the study, and those that it is measured against first."""
+"""The system of the study, which is compared with each other one."""
+ALL = 3
+"""Others up to which every comparison is a sentence; of more, the best and the worst are."""
 
 
 def findings(found: Mapping[str, Any], titles: Titles) -> list[str]:
-    """One sentence for each benchmark and pair: QAlign versus MonoReason and MultiReason, or else the first two systems."""
-    return [sentence for sentences in _by_benchmark(found, titles) for sentence in sentences]
+    """Sentences on how QAlign, or else the last system, compares with the others, for each benchmark.
+
+    The choice cannot flatter: all comparisons are told, or the best and the worst of them.
+    """
+    systems = list(found["systems"])
+    if len(systems) < 2:
+        return []
+    method = METHOD if METHOD in systems else systems[-1]
+    benchmarks = dict.fromkeys(row["benchmark"] for row in found.get("comparisons", ()))
+    return [
+        _finding(found, titles, benchmark, row)
+        for benchmark in benchmarks
+        for row in _told([comparison(found, benchmark, NON_ENGLISH, method, name) for name in systems])
+    ]
 
 
-def headlines(found: Mapping[str, Any], titles: Titles) -> list[str]:
-    """The findings for the end of a run: of the sentences on a benchmark only the first."""
-    further = {sentence for sentences in _by_benchmark(found, titles) for sentence in sentences[1:]}
-    return [sentence for sentence in found.get("findings", ()) if sentence not in further]
+def _told(rows: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """The comparisons that become sentences, in the order of the systems."""
+    there = [row for row in rows if row is not None]
+    if len(there) <= ALL:
+        return there
+    kept = [pick(there, key=lambda row: row["difference"]) for pick in (max, min)]
+    return [row for row in there if any(row is one for one in kept)]
 
 
 def headline(found: Mapping[str, Any], titles: Titles) -> str:
@@ -36,20 +52,10 @@ def headline(found: Mapping[str, Any], titles: Titles) -> str:
     return ""
 
 
-def _by_benchmark(found: Mapping[str, Any], titles: Titles) -> list[list[str]]:
-    systems = list(found["systems"])
-    pairs = [(METHOD, other) for other in BASELINES if other in systems and METHOD in systems] or [tuple(systems[:2])]
-    benchmarks = dict.fromkeys(row["benchmark"] for row in found.get("comparisons", ()))
-    sentences = [
-        [_finding(found, titles, benchmark, *pair) for pair in pairs if len(pair) == 2] for benchmark in benchmarks
-    ]
-    return [[sentence for sentence in row if sentence] for row in sentences]
-
-
-def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, a: str, b: str) -> str:
-    others, english = (comparison(found, benchmark, group, a, b) for group in (NON_ENGLISH, "en"))
-    if others is None:
-        return ""
+def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, others: Mapping[str, Any]) -> str:
+    """One comparison: the languages other than English, then English, each with its own interval and p."""
+    a, b = others["a"], others["b"]
+    english = comparison(found, benchmark, "en", a, b)
     scores = [found["systems"][name][benchmark] for name in (a, b)]
     languages = counted(sum(code not in ("en", AVERAGE, NON_ENGLISH) for code in scores[0]), "language")
     text = (
@@ -57,7 +63,7 @@ def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, a: str, b
         f"{scores[0][NON_ENGLISH]['strict']:.1f}% and {titles.system(b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, "
         f"{difference_text(others)}"
     )
-    return f"{text}; in English {english['difference']:+.1f} points." if english else f"{text}."
+    return f"{text}; in English {difference_text(english)}." if english else f"{text}."
 
 
 def difference_text(row: Mapping[str, Any]) -> str:

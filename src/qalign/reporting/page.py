@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.benchmarks import about_world
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file
 from . import provenance
@@ -103,6 +104,7 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "headline": headline(found, titles),
         "findings": found.get("findings", ())[1:],
         "notes": found.get("notes", ()),
+        "world": about_world(benchmarks_of(found)),
         "claims": found.get("claims", ()),
         "systems": [(name, titles.system(name), slot) for name, slot in slots.items()],
         "benchmarks": [_benchmark(found, benchmark, titles) for benchmark in benchmarks_of(found)],
@@ -113,7 +115,8 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "facts": provenance.facts(found),
         "models": provenance.models_table(found, titles),
         "snippet": provenance.snippet(found),
-        "serve": provenance.serve_command(folder) if (folder := provenance.model_of(found)) else "",
+        "serve": provenance.serve_command(best["folder"]) if (best := provenance.best_model(found)) else "",
+        "best": provenance.best_in_words(found, titles),
         "language_name": titles.language_and_code,
         "language_tag": language_tag,
         "outcomes": OUTCOMES,

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..wording import counted
-from .tables import Table
+from .tables import Table, as_markdown
 from .titles import Titles
 
 SHOWN_IN_TERMINAL = 12
@@ -23,11 +24,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map="auto")
-question = [{{"role": "user", "content": "Lena has 3 apples and buys 4 more. How many apples does she have?"}}]
-inputs = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+question = {question}
+messages = [{{"role": "user", "content": question}}]
+inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 tokens = model.generate(**inputs.to(model.device), max_new_tokens=512)
 print(tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 """
+_LONGEST_ANSWER = 400
+"""Characters of an answer that the snippet quotes."""
 
 
 def facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -46,23 +50,48 @@ def command_text(words: Any) -> str:
     return shlex.join(["qalign" if program in ("__main__.py", "") else program, *words[1:]])
 
 
-def model_of(found: Mapping[str, Any]) -> str:
-    """The folder of the first model that was trained here, else of the first model; empty if there is none."""
+def best_model(found: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The row of `models` to be used: the best in languages other than English, of those that were trained here if any was.
+
+    Of equals it is the first. The average counts where a test set has one language.
+    """
     models = found.get("models", ())
-    trained = [row["folder"] for row in models if found["trained_on"].get(row["system"])]
-    return next(iter([*trained, *(row["folder"] for row in models)]), "")
+    trained = [row for row in models if found["trained_on"].get(row["system"])]
+    return max(trained or models, key=lambda row: _accuracy(found, row["system"]), default=None)
+
+
+def _accuracy(found: Mapping[str, Any], system: str) -> float:
+    """The mean over benchmarks of the average over languages other than English, or over all where there is none."""
+    rows = [scores.get(NON_ENGLISH) or scores[AVERAGE] for scores in found.get("systems", {}).get(system, {}).values()]
+    return sum(row["strict"] for row in rows) / len(rows) if rows else 0.0
 
 
 def snippet(found: Mapping[str, Any]) -> str:
-    """Python that asks a trained model with transformers; empty if no model was trained here.
+    """Python that asks the best trained model a question of the run's test set; empty if no model was trained here.
 
     Only models that were trained here are known to have a chat template.
     """
-    folder = model_of(found)
-    is_trained = any(
-        row["folder"] == folder and found["trained_on"].get(row["system"]) for row in found.get("models", ())
-    )
-    return _SNIPPET.format(folder=repr(folder)) if is_trained else ""
+    model = best_model(found)
+    if model is None or not found["trained_on"].get(model["system"]):
+        return ""
+    example = found.get("example", {"question": "A question like those of the test set.", "answers": {}})
+    code = _SNIPPET.format(folder=repr(model["folder"]), question=repr(example["question"]))
+    answer = example["answers"].get(model["system"])
+    return code if answer is None else f"{code}# In this run it answered: {_quoted(answer)}\n"
+
+
+def _quoted(answer: str) -> str:
+    """An answer as a Python literal, which has one line; a long one with its end left out."""
+    return repr(answer) if len(answer) <= _LONGEST_ANSWER else f"{answer[:_LONGEST_ANSWER]!r}, and more"
+
+
+def best_in_words(found: Mapping[str, Any], titles: Titles) -> str:
+    """`QAlign, the best outside of English`, or the title alone where there is one model; empty if there is none."""
+    model = best_model(found)
+    if model is None:
+        return ""
+    title = titles.system(model["system"])
+    return f"{title}, the best outside of English" if len({row["system"] for row in found["models"]}) > 1 else title
 
 
 def serve_command(folder: str) -> str:
@@ -92,15 +121,22 @@ def model_lines(found: Mapping[str, Any], titles: Titles) -> list[str]:
             *lines[:SHOWN_IN_TERMINAL],
             f"... and {counted(len(models) - SHOWN_IN_TERMINAL, 'more model')}, listed in results.md",
         ]
-    return [*lines, f"To serve one: {serve_command(model_of(found))}"]
+    best = best_model(found)
+    lines.append(f"To serve {best_in_words(found, titles)}: {serve_command(best['folder'] if best else '')}")
+    if snippet(found):
+        lines.append("To ask it in Python: the code at the end of results.md")
+    return lines
 
 
 def markdown(found: Mapping[str, Any], titles: Titles) -> str:
     """The end of `results.md`: models, how to use one, and how the results were made. Empty for results without them."""
     parts = []
     if found.get("models"):
-        parts += [models_table(found, titles).markdown(), _code("python", snippet(found))]
-        parts.append(_code("bash", serve_command(model_of(found)) + "\n"))
+        best, words = best_model(found), as_markdown(best_in_words(found, titles))
+        parts.append(models_table(found, titles).markdown())
+        if code := snippet(found):
+            parts += [f"**In transformers: {words}**\n", _code("python", code)]
+        parts += [f"**With vLLM: {words}**\n", _code("bash", serve_command(best["folder"] if best else "") + "\n")]
     if rows := facts(found):
         parts.append(Table("How this was made", ["fact", "value"], rows).markdown())
     return "\n".join(part for part in parts if part)

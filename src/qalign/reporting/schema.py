@@ -156,6 +156,14 @@ class Model(msgspec.Struct, omit_defaults=True):
     seed: str = ""
 
 
+class Asked(msgspec.Struct):
+    """One problem of the run's test set, with the answers of the systems to it."""
+
+    language: str
+    question: str
+    answers: dict[str, str]
+
+
 class Results(msgspec.Struct):
     """A whole `results.json`."""
 
@@ -175,6 +183,8 @@ class Results(msgspec.Struct):
     made: Made | None = None
     models: list[Model] = []
     judgements: dict[str, dict[str, str]] = {}
+    example: Asked | None = None
+    titles: dict[str, str] = {}
 
 
 def check(found: Mapping[str, Any], where: str) -> None:

@@ -38,13 +38,13 @@ class Table:
     def markdown(self) -> str:
         """GitHub's Markdown."""
         lines = [
-            f"**{_markdown(self.title)}**",
+            f"**{as_markdown(self.title)}**",
             "",
             _bar(self.columns),
             "|" + "|".join(["---", *["---:"] * (len(self.columns) - 1)]) + "|",
         ]
         lines += [_bar(row) for row in self.rows]
-        return "\n".join([*lines, *(["", _markdown(self.note)] if self.note else []), ""])
+        return "\n".join([*lines, *(["", as_markdown(self.note)] if self.note else []), ""])
 
     def latex(self) -> str:
         """A `tabular` for booktabs."""
@@ -76,7 +76,7 @@ class Table:
 
 
 def _bar(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_markdown(cell).replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(as_markdown(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
 def without_formula(text: str) -> str:
@@ -88,7 +88,7 @@ def without_formula(text: str) -> str:
     return text if _FIGURES.fullmatch(text) else _FORMULA.sub("'", text)
 
 
-def _markdown(text: str) -> str:
+def as_markdown(text: str) -> str:
     return re.sub(r"([\\`*_<>\[\]])", r"\\\1", one_line(text))
 
 

@@ -87,10 +87,11 @@ def problems_of(
     return problems
 
 
-def titles() -> Titles:
-    """Names for people of systems and benchmarks."""
+def titles(of_systems: Mapping[str, str] | None = None) -> Titles:
+    """Names for people of benchmarks, and of systems: those that results have, else those of the table."""
     return Titles(
-        {row.name: row.title for row in SYSTEMS.values()}, {row.name: row.title for row in BENCHMARKS.values()}
+        {**{row.name: row.title for row in SYSTEMS.values()}, **(of_systems or {})},
+        {row.name: row.title for row in BENCHMARKS.values()},
     )
 
 

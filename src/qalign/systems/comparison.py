@@ -59,7 +59,7 @@ def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
                 label,
                 model,
                 replace(study, system=label).scored(model),
-                system.title if own else "",
+                system.title_in(study) if own else "",
                 system.published if own else {},
             )
         )
@@ -128,6 +128,8 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
         "made": provenance.made(scores_of(comparison), runs),
         "models": provenance.models({"": comparison}, runs),
         "judgements": provenance.judgements(comparison, runs),
+        "titles": {system.name: system.title for system in comparison if system.title},
+        **measured.example(comparison, runs),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,19 @@ def losses(chains: Mapping[str, Sequence[Train]], runs: Path) -> dict[str, list[
         ]
         for name, chain in chains.items()
     }
+
+
+def example(comparison: Sequence[Evaluated], runs: Path) -> dict[str, Any]:
+    """The first English problem of the first benchmark, or its first one, with the answers of the systems; empty if no
+    predictions are there."""
+    first = next((name for system in comparison for name in system.scores), "")
+    alike = [replace(system, scores={first: system.scores[first]}) for system in comparison if first in system.scores]
+    entries = list(answers(alike, runs))
+    if not entries:
+        return {}
+    entry = next((one for one in entries if one["language"] == "en"), entries[0])
+    texts = {name: answer["text"] for name, answer in entry["answers"].items()}
+    return {"example": {"language": entry["language"], "question": entry["question"], "answers": texts}}
 
 
 def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from .claims import verdicts
 from .comparison import compare, corpora, described, titles
 from .evaluated import Evaluated, scores_of
 from .lineage import training_stages
-from .measured import Judged, judged, statistics, trained
+from .measured import Judged, example, judged, statistics, trained
 from .study import Study
 from .table import SYSTEMS
 
@@ -71,6 +71,8 @@ def collect_all(made: Reproduction) -> dict[str, Any]:
         "findings": [*_summary(found["claims"]), *findings(found, named)],
         "made": provenance.made(scores_of(everything), first.runs),
         "models": provenance.models({seed: systems for seed, (_, systems) in made.items()}, first.runs),
+        "titles": {system.name: system.title for system in comparison if system.title},
+        **example(comparison, first.runs),
     }
 
 

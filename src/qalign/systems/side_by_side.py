@@ -53,7 +53,12 @@ def side_by_side(
     ]
     merged = _merged(loaded, keys)
     names_shown = {
-        key: _title(titles.system(name), label, key != name, place < len(given) and len(found["systems"]) == 1)
+        key: _title(
+            found.get("titles", {}).get(name) or titles.system(name),
+            label,
+            key != name,
+            place < len(given) and len(found["systems"]) == 1,
+        )
         for place, (found, label, renamed) in enumerate(zip(loaded, labels, keys, strict=True))
         for name, key in renamed.items()
     }

@@ -31,6 +31,13 @@ class System:
     recipe: Recipe
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    corpus: str = ""
+    """The corpus that the brackets of the title speak of."""
+
+    def title_in(self, study: Study) -> str:
+        """The title, without brackets that speak of a corpus which the study does not train on."""
+        corpora = (study.english or study.scale.english, study.multilingual or study.scale.multilingual)
+        return self.title if self.corpus in ("", *corpora) else self.title.partition(" (")[0]
 
 
 def _figures(mgsm: tuple[float, float], msvamp: tuple[float, float]) -> dict[str, dict[str, float]]:
@@ -46,9 +53,9 @@ SYSTEMS: Mapping[str, System] = {
     for row in (
         System("sft", "SFT", recipes.sft, _figures((22.6, 29.7), (30.9, 38.1))),
         System("monoreason", "MonoReason (MetaMath)", recipes.monoreason, _figures((38.4, 43.9), (46.2, 51.8)),
-               {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}),
+               {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, "metamathqa"),
         System("multireason", "MultiReason (MathOctopus)", recipes.multireason, _figures((40.0, 45.8), (44.1, 46.5)),
-               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}),
+               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, "gsm8kinstruct"),
         System("qalign-mono", "QAlign (monolingual)", recipes.qalign_mono, _figures((49.6, 57.1), (57.2, 62.6)),
                {"7B": "Wenhao97/QAlign-MetaMathQA-7B", "13B": "Wenhao97/QAlign-MetaMathQA-13B"}),
         System("qalign-mixed", "QAlign (mixed)", recipes.qalign_mixed),
