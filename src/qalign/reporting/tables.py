@@ -89,6 +89,7 @@ def without_formula(text: str) -> str:
 
 
 def as_markdown(text: str) -> str:
+    """Text that Markdown shows as it stands."""
     return re.sub(r"([\\`*_<>\[\]])", r"\\\1", one_line(text))
 
 
