@@ -1,4 +1,4 @@
-"""The attention of a model: what its layers look at, and which of torch's kernels computes it."""
+"""The attention of a model: its kind, and the kernel that computes it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
 def looks_at_all_before(model: Any, longest: int) -> bool:
-    """Whether all that looks across tokens in a model is, as far as its config says and for rows of up to `longest` tokens,
-    causal attention over all tokens before, by torch's kernels through transformers' interface."""
+    """Whether each token sees all earlier ones, and nothing but attention looks across tokens.
+
+    The attention must be torch's, through transformers' interface. The model's config decides.
+
+    Args:
+        longest: the tokens of the longest sequence.
+    """
     from transformers import PreTrainedModel
 
     config = model.config.get_text_config()
@@ -28,13 +33,15 @@ def looks_at_all_before(model: Any, longest: int) -> bool:
 
 
 def is_recurrent(model: Any) -> bool:
-    """Whether a model keeps a state instead of the keys and values of each token (Mamba and its like)."""
+    """Whether a model keeps a state instead of keys and values, as Mamba does."""
     return bool(getattr(model, "_is_stateful", False))
 
 
 def without_planned_attention() -> None:
-    """Leaves cuDNN's attention out: it plans each new shape anew, and no two micro-batches or steps of an answer have the
-    same. What torch has of its own is as fast once it runs."""
+    """Turns cuDNN's attention off, for it makes a plan for each new shape.
+
+    Hardly two micro-batches or decoding steps have the same shape. Torch's own kernels are as fast.
+    """
     import torch
 
     torch.backends.cuda.enable_cudnn_sdp(False)

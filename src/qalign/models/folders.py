@@ -1,4 +1,7 @@
-"""A model folder before the model is opened: its files are there, whole, and of the kind that this package opens."""
+"""Checks of a model folder before the model is opened.
+
+Its files must be there, whole, and of the kinds that this package opens.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,13 @@ SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "s
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses what is no model folder. Reads the settings and the headers of the weights, not the weights.
+    """Refuses a folder that does not hold a whole model.
+
+    It reads the settings and the headers of the weights, not the weights.
 
     Raises:
-        ModelError: a file that a model or its tokenizer needs is missing, cut off or malformed, the weights are no
-            safetensors, or the folder is that of an adapter.
+        ModelError: a file is missing, truncated or malformed, the weights are not safetensors, or the folder is that of
+            an adapter.
     """
     if not folder.is_dir():
         advice = instead(folder, "give a folder with a model, a hub name, or 'tiny'")
@@ -50,10 +55,10 @@ def check_folder(folder: Path) -> None:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The values of a JSON file of a model; none if there is no such file.
+    """The values of a JSON file of a model, none if the file does not exist.
 
     Raises:
-        ModelError: it is not JSON, or no object.
+        ModelError: it does not hold a JSON object.
     """
     try:
         values = parse_json(path.read_bytes(), printable(str(path)), infinite=True) if path.is_file() else {}
@@ -65,10 +70,10 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors that transformers reads: one, or those of the index. Each is whole, and has what the index says.
+    """The safetensors files that transformers reads: one, or those of the index.
 
     Raises:
-        ModelError: one is missing, cut off or malformed, or lacks a tensor.
+        ModelError: one is missing, truncated or malformed, or lacks a tensor of the index.
     """
     if (folder / WEIGHTS).is_file():
         _names(folder / WEIGHTS)
@@ -93,10 +98,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _names(path: Path) -> set[str]:
-    """The names of the tensors in a file, whose header and size the library safetensors checks.
+    """The names of the tensors in a safetensors file. The library checks its header and size.
 
     Raises:
-        ModelError: it is no whole file of that kind, or a weight is stored as whole numbers without a word on how.
+        ModelError: the file is damaged, or stores weights as integers without a quantization config.
     """
     from safetensors import safe_open
 
@@ -130,7 +135,10 @@ def check_values(folder: Path) -> None:
 
 
 def check_finite(name: str, tensor: Any, where: Path) -> None:
-    """Raises ModelError if a torch tensor holds NaN or an infinite number. The sum tells in one pass, where it is finite."""
+    """Raises ModelError if a torch tensor holds NaN or an infinite number.
+
+    The sum is looked at first, for it takes one pass.
+    """
     if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
         raise ModelError(
             f"the weights in {where} hold NaN or an infinite number, in {printable(name)}; they cannot be used: "

@@ -1,4 +1,4 @@
-"""Opening a base: any causal language model on disk, and its tokenizer."""
+"""Opens any causal language model on disk, and its tokenizer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .folders import check_finite, check_folder, check_values, read_settings, we
 
 POINTER = "model.json"
 OLD_BUFFERS = ("attn.bias", "attention.bias", "masked_bias", "rotary_emb.inv_freq", "position_ids")
-"""Endings of tensors that older versions of transformers saved beside the weights; they follow from the configuration."""
+"""Endings of tensors that older versions of transformers saved as well. They follow from the configuration."""
 
 
 def resolve(folder: Path) -> Path:
-    """The folder that holds the model of a finished stage: itself, or the hub snapshot that it points to."""
+    """The folder with the model of a finished stage: itself, or the hub snapshot that it names."""
     pointer = folder / POINTER
     if not pointer.is_file():
         return folder
@@ -33,7 +33,10 @@ def resolve(folder: Path) -> Path:
 
 
 def download(name: str, revision: str) -> Path:
-    """A hub model at a commit, from the cache or the hub: safetensors, tokenizer and configuration only."""
+    """Downloads a hub model at a commit: safetensors, tokenizer and configuration only.
+
+    What is in the cache is not downloaded again.
+    """
     patterns = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
     folder = fetch(Repository("model", name), revision, patterns)
     check_folder(folder)
@@ -53,10 +56,10 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_tokenizer_as_saved(folder: Path) -> Any:
-    """The tokenizer of a base as it will be once it is saved and opened again, the training prompt its chat template.
+    """The tokenizer of a base as it is once saved, with the training prompt as chat template.
 
-    Training with this one makes sure that the saved model is asked in the tokens that it learnt: transformers loses some
-    settings when it saves (LLaMA's `legacy`, which decides on a space after the beginning-of-sequence token).
+    Transformers loses some settings when it saves. LLaMA's `legacy` is one, which decides on a space after the
+    beginning-of-sequence token. So training uses this tokenizer, and the saved model is asked in the tokens that it learnt.
 
     Raises:
         ModelError: no chat template would give the tokens of training.
@@ -90,12 +93,12 @@ def load_config(folder: Path) -> Any:
 
 
 def check_vocabulary(folder: Path) -> None:
-    """Refuses a tokenizer that gives ids without an embedding, and end-of-sequence ids that no answer can have.
+    """Refuses token ids that have no embedding.
 
-    The padding token of the tokenizer may lie beyond: `pad_id` takes another one then.
+    The padding token may be one, for `pad_id` takes another token then.
 
     Raises:
-        ModelError: a token that can stand in a text, or an id in a configuration, is beyond the model's vocabulary.
+        ModelError: a token of the tokenizer, or an id in a configuration, is beyond the model's vocabulary.
     """
     embeddings = getattr(load_config(folder).get_text_config(), "vocab_size", None)
     if not isinstance(embeddings, int):
@@ -115,7 +118,7 @@ def check_vocabulary(folder: Path) -> None:
 
 
 def check_special_ids(path: Path, embeddings: int) -> None:
-    """Refuses a configuration that names the beginning, end or padding by an id beyond the embeddings."""
+    """Refuses a configuration whose special tokens have ids beyond the embeddings."""
     values = read_settings(path)
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         ids = values.get(name)
@@ -129,12 +132,13 @@ def check_special_ids(path: Path, embeddings: int) -> None:
 
 
 def load_model(folder: Path, dtype: Any) -> Any:
-    """The causal language model of a folder in a given torch dtype. Safetensors only; never runs code from the folder.
+    """The causal language model of a folder in a given torch dtype.
 
-    Of the folder's generation config only the special tokens count: what is measured is plain greedy (or plain sampling).
+    It reads safetensors only, and never runs code from the folder. Only the special tokens of the folder's generation config
+    count, for plain greedy decoding or plain sampling is measured.
 
     Raises:
-        ModelError: it cannot be opened, or lacks weights (which transformers would draw at random).
+        ModelError: it cannot be opened, or lacks weights. Transformers would initialize those at random.
     """
     model = _opened(folder, dtype)
     for name, weight in model.state_dict().items():
@@ -145,10 +149,12 @@ def load_model(folder: Path, dtype: Any) -> Any:
 
 
 def check_model(folder: Path) -> None:
-    """Opens a model folder to the last weight: its files, configuration, tokenizer, chat template, shapes and values.
+    """Checks a whole model folder, to the last weight.
+
+    Files, configuration, tokenizer, chat template, shapes and values are checked.
 
     Raises:
-        ModelError: something of it cannot be used.
+        ModelError: a part of it cannot be used.
     """
     import torch
 
@@ -160,7 +166,7 @@ def check_model(folder: Path) -> None:
 
 
 def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
-    """The model as transformers opens it, once it is sure that it reads each weight of the folder, and has no other."""
+    """The model as transformers opens it. Its weights must be exactly those of the folder."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -197,7 +203,10 @@ def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
 
 
 def _check_causal(folder: Path) -> None:
-    """Refuses a model that was not saved as a causal language model: its head would be missing, or it sees what follows."""
+    """Refuses a model that was not saved as a causal language model.
+
+    Its head would be missing, or it would see later tokens.
+    """
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     config = load_config(folder)
@@ -230,26 +239,28 @@ def _check_template(folder: Path) -> None:
 
 
 def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> Any:
-    """A transformers generation config that takes the likeliest token each time, and changes no logits."""
+    """A transformers generation config for greedy decoding that changes no logits."""
     from transformers import GenerationConfig
 
     return GenerationConfig(do_sample=False, eos_token_id=eos, bos_token_id=bos, pad_token_id=pad)
 
 
 def embeddings_of(model: Any) -> int:
-    """How many tokens a model has embeddings for."""
+    """The number of tokens that a model has embeddings for."""
     return int(model.get_input_embeddings().weight.shape[0])
 
 
 def pad_id(tokenizer: Any, embeddings: int) -> int:
-    """What fills sequences on the right. Nothing reads it: the end-of-sequence token will do where the tokenizer has no
-    padding token, or one without an embedding."""
+    """The token that fills sequences. Nothing reads it.
+
+    It is the end-of-sequence token where the tokenizer has no padding token, or one without an embedding.
+    """
     pad = tokenizer.pad_token_id
     return int(pad if pad is not None and pad < embeddings else tokenizer.eos_token_id)
 
 
 def check_device(device: str) -> None:
-    """Raises SettingError if the device that was asked for is not here ("auto" and "cpu" always are)."""
+    """Raises SettingError if the device is not here. "auto" and "cpu" always are."""
     import torch
 
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -265,7 +276,10 @@ def check_length(model: Any, tokens: int, advice: str) -> None:
 
 
 def parameters(folder: Path) -> int | None:
-    """How many parameters the safetensors of a folder hold, read from their headers; None if there are none."""
+    """The number of parameters in the safetensors of a folder, None if it has none.
+
+    Only the headers of the files are read.
+    """
     files = sorted(folder.glob("*.safetensors"))
     total = 0
     for path in files:
@@ -280,7 +294,10 @@ def parameters(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def no_bars() -> Iterator[None]:
-    """Keeps transformers' own bars out of ours, and its reports on a model's tensors: what matters of them is an error."""
+    """Silences the progress bars of transformers, and its reports on tensors.
+
+    Those reports that matter are errors here.
+    """
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()

@@ -1,4 +1,7 @@
-"""Saving a model as an ordinary Hugging Face folder: what transformers and vLLM open, and what the next stage starts from."""
+"""Saves a model as an ordinary Hugging Face folder.
+
+Transformers and vLLM open it, and the next stage starts from it.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ Precision = Literal["bfloat16", "float32"]
 def save(
     model: Any, tokenizer: Any, output: Path, precision: Precision = "float32", weights: dict[str, Any] | None = None
 ) -> None:
-    """Writes safetensors, configuration, tokenizer with the chat template, and a greedy generation config.
+    """Writes a model with its tokenizer, the chat template, and a greedy generation config.
 
-    The weights are cast in place, one tensor at a time: the model has the saved precision afterwards.
+    The weights are cast in place, one tensor at a time. The model has the saved precision afterwards.
 
     Args:
-        precision: of the saved weights; `config.json` names it.
-        weights: those of the whole model, where the model itself holds FSDP shards.
+        precision: the precision of the saved weights. `config.json` names it.
+        weights: the weights of the whole model, where the model itself holds FSDP shards.
     """
     import torch
 
@@ -54,7 +57,7 @@ def save(
 
 
 def _remove_decoding(config: Any) -> None:
-    """Takes out of a model's configuration what older versions of transformers kept there of its decoding."""
+    """Removes decoding values, which older versions of transformers kept in a configuration."""
     from transformers import GenerationConfig
 
     of_the_model = {*(field.name for field in dataclasses.fields(config)), *SPECIAL}

@@ -1,7 +1,7 @@
-"""The base named `tiny`: a small LLaMA-architecture model with random weights, for trying everything without a download.
+"""The base named `tiny`: a small LLaMA with random weights. It needs no download.
 
-Its tokenizer is a BPE with bytes to fall back on, trained on the run's own corpus, digits apart, so that every script is
-covered and nothing is unknown. It knows nothing; a short training teaches it the form of an answer and little else.
+Its tokenizer is a BPE with byte fallback, trained on the run's own corpus. So it covers every script. Each digit is a token.
+The model knows nothing, and a short training teaches it the form of an answer and little else.
 """
 
 from __future__ import annotations
@@ -73,8 +73,10 @@ class TinyConfig:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
-    """A BPE over characters, bytes for those it has not seen, as a transformers tokenizer that begins every text with the
-    beginning-of-sequence token."""
+    """A BPE over characters with byte fallback, as a transformers tokenizer.
+
+    It begins every text with the beginning-of-sequence token.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -100,9 +102,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
 
 
 def with_plain_bytes(raw: Any) -> Any:
-    """A tokenizer of the library tokenizers with its byte tokens as ordinary tokens, the same ids.
+    """The same tokenizer with its byte tokens as ordinary tokens, under the same ids.
 
-    The trainer takes them as special tokens only, and decoding leaves special tokens out: `Giá` would become `Gi`.
+    The library's trainer takes them as special tokens only. Decoding leaves special tokens out, so `Giá` would become `Gi`.
     """
     from tokenizers import Tokenizer
 
@@ -112,7 +114,7 @@ def with_plain_bytes(raw: Any) -> Any:
 
 
 def make_tiny(texts: Iterable[str], config: TinyConfig, output: Path) -> None:
-    """Trains the tokenizer on `texts`, draws the weights, and saves both as an ordinary Hugging Face folder."""
+    """Saves a tokenizer trained on `texts` and a model with random weights as a folder."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

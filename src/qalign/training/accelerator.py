@@ -1,4 +1,4 @@
-"""The devices of a training stage, by way of accelerate: which, how many, and whether the model is sharded."""
+"""The devices of a training stage, by way of accelerate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "training") -> Accelerator:
-    """The devices of one training, as accelerate sees them. The process is set up for training as well.
+    """The devices of one training, as accelerate sees them.
+
+    The process is set up for training as well.
 
     Args:
         name: the folder of the training in the logs of the trackers.
@@ -61,9 +63,9 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
 
 
 def _prepare_for_shards(accelerator: Accelerator, config: TrainingConfig) -> None:
-    """Refuses what is not trained on FSDP shards, and has gradients summed in float32, as on one device.
+    """Refuses what is not trained on FSDP shards, and has gradients summed in float32.
 
-    accelerate would sum them in bfloat16.
+    This is as on one device. accelerate would sum them in bfloat16.
     """
     import torch
     from torch.distributed.fsdp import MixedPrecisionPolicy
@@ -88,9 +90,9 @@ def is_sharded(accelerator: Accelerator) -> bool:
 
 
 def reset() -> None:
-    """Lets the next stage of the same process choose its own precision, for accelerate keeps it in a global.
+    """Lets the next stage of the same process choose its own precision.
 
-    A process by itself may choose its device again too.
+    accelerate keeps it in a global. A process by itself may choose its device again too.
     """
     import torch
     from accelerate.state import AcceleratorState
@@ -113,7 +115,9 @@ def keep_freed_memory() -> None:
 
 
 def compile_blocks(model: PreTrainedModel, device: torch.device) -> None:
-    """Has `torch.compile` fuse the work between the matrix products of a block, once for all blocks and shapes.
+    """Compiles the blocks of a model, once for all blocks and shapes.
+
+    `torch.compile` fuses the work between the matrix products of a block.
 
     Raises:
         SettingError: nothing can be compiled for the device here. A compiler or Triton is missing.

@@ -49,7 +49,7 @@ class GlobalBatches:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some of the tokenized examples, with weights: the examples of a step, or of a micro-batch."""
+    """The examples of a step or of a micro-batch, with weights."""
 
     examples: TokenizedExamples
     """All examples that the batch is drawn from."""
@@ -221,7 +221,10 @@ class MicroBatch:
 
 
 def collate(batch: Batch) -> MicroBatch:
-    """The sequences of a micro-batch as tensors on the CPU. An empty one becomes a padded sequence without supervision."""
+    """The sequences of a micro-batch as tensors on the CPU.
+
+    An empty batch becomes a padded sequence without supervision.
+    """
     import torch
 
     examples, indices = batch.examples, batch.indices

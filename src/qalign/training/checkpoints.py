@@ -1,6 +1,6 @@
-"""Checkpoints of a training stage: complete or not there at all, and known by the hashes of their files.
+"""Checkpoints of a training: complete or not there at all, with the hashes of their files.
 
-A checkpoint holds the state of the trainer and the metrics so far. It is written under another name and then renamed, so a
+A checkpoint holds the state of the trainer and the metrics so far. It is built under another name and then renamed, so a
 kill at any moment leaves the earlier ones. The last two are kept: where the last is damaged, training goes on from the one
 before.
 """
@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Checkpoints:
-    """The checkpoints of one training, in its scratch folder. All ranks call the same methods."""
+    """The checkpoints of one training. All ranks call the same methods."""
 
     def __init__(self, trainer: Trainer, scratch: Path, examples: str) -> None:
         """Makes no checkpoint yet.
@@ -72,11 +72,12 @@ class Checkpoints:
         elif first and checkpoint is not None:
             with atomic_file(metrics) as temporary:
                 shutil.copyfile(checkpoint / METRICS, temporary)
+        self._saved_at = time.monotonic()
 
     def save_if_due(self) -> bool:
-        """Saves a checkpoint where the last one is as old as the placement allows. Returns whether it did.
+        """Saves a checkpoint if the last one is as old as the placement allows.
 
-        All ranks go by the first one's clock.
+        Returns whether it did. All ranks go by the first one's clock.
         """
         from accelerate.utils import broadcast_object_list
 

@@ -1,4 +1,4 @@
-"""The values that decide what a training stage makes; all of them are part of its fingerprint."""
+"""The hyper-parameters of training. All of them are part of a stage's fingerprint."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Hyper-parameters of one stage. The defaults are the study's (NJUNLP/QAlign, training_scripts/finetune.sh)."""
+    """Hyper-parameters of one stage.
+
+    The defaults are the study's: NJUNLP/QAlign, training_scripts/finetune.sh.
+    """
 
     epochs: int = 3
     """Passes over the examples."""
@@ -102,6 +105,6 @@ class TrainingConfig:
         return self.save_precision or self.precision
 
     def steps(self, examples: int) -> int:
-        """Optimiser steps for so many examples; the last batch of an epoch may be smaller."""
+        """Optimizer steps, by the number of examples. The last batch of an epoch may be smaller."""
         total = self.epochs * -(-examples // self.global_batch_size)
         return total if self.max_steps is None else min(total, self.max_steps)

@@ -1,6 +1,6 @@
-"""Starting a training stage: in this process, on several of this node under torchrun, or by a launcher that is named.
+"""Starts a training stage: in this process, under torchrun, or by a launcher.
 
-The job crosses to the processes as a JSON file; `python -m qalign.training.launch JOB.json` is what each of them runs.
+The processes read the job from a JSON file: `python -m qalign.training.launch JOB.json` is what each of them runs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ LESS_MEMORY = "a lower --tokens-per-micro-batch, --activation-checkpointing or f
 
 
 def launch(job: Job) -> None:
-    """Trains on `placement.processes` processes of this node, or on those that `placement.launcher` starts: it is given
-    `-m qalign.training.launch JOB.json` to run, and all its nodes must see the folder of runs.
+    """Trains in the processes that the placement asks for, on this node or by its launcher.
+
+    The launcher is given `-m qalign.training.launch JOB.json` to run. All its nodes must see the folder of runs.
 
     Raises:
         QAlignError: as `finetune` does, also when it happened in one of several processes.
@@ -86,7 +87,10 @@ def job_from_json(values: Any) -> Job:
 
 
 def _die_with_parent() -> None:
-    """Ends the launcher when its parent is killed, so that no orphan goes on writing (Linux only)."""
+    """Ends the launcher when its parent is killed, so that no orphan goes on writing.
+
+    This works on Linux only.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""How long the examples of a stage are, in tokens, and whether they stay within a limit: by language, before and in training."""
+"""The lengths of examples in tokens, by language, and whether they stay within a limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Lengths:
         return max((tokens for counts in self.examples.values() for tokens in counts), default=0)
 
     def trained(self, config: TrainingConfig) -> int:
-        """The tokens of the longest sequence that training sees under the limit of `config`; 0 if nothing is left."""
+        """The tokens of the longest sequence under the limit of `config`, 0 if none is left."""
         limit = config.max_length
         whole = [tokens for counts in self.examples.values() for tokens in counts.elements() if tokens <= limit]
         if config.too_long == "cut" and sum(tokens < limit for tokens in self.prompts.elements()) > len(whole):
@@ -41,7 +41,9 @@ class Lengths:
         return max(whole, default=0)
 
     def check(self, config: TrainingConfig, stages: Sequence[str]) -> None:
-        """Refuses examples over the limit where `too_long` is "error", and a limit that leaves no example.
+        """Refuses examples over the limit, and a limit that leaves no example.
+
+        Examples over the limit are refused where `too_long` is "error".
 
         Args:
             stages: what `--set` calls the stages that the examples are for.

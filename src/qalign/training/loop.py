@@ -1,4 +1,4 @@
-"""The training of a stage: its examples as tokens, a step for each global batch, and a folder with the model.
+"""The training of a stage: a step for each global batch, then a folder with the model.
 
 A training that was interrupted goes on from its last checkpoint. The same seed gives the same batches on any number of
 devices and after a resume.
@@ -56,8 +56,9 @@ class Job:
 
 
 def finetune(job: Job) -> None:
-    """Trains, or goes on from the last checkpoint, and writes an ordinary Hugging Face folder with the stage's metrics.
+    """Trains a model and writes it as an ordinary Hugging Face folder, with its metrics.
 
+    An interrupted training goes on from its last checkpoint.
     On several processes each of them calls this, and does its share.
 
     Raises:
@@ -97,7 +98,10 @@ def finetune(job: Job) -> None:
 
 
 def _tokenized(job: Job, tokenizer: PreTrainedTokenizerBase, accelerator: Accelerator) -> TokenizedExamples:
-    """The examples as tokens. The first process makes them once, for the others and for a resume."""
+    """The examples as tokens.
+
+    The first process makes them once, for the others and for a resume.
+    """
     kept = job.scratch / TOKENS
     if accelerator.is_main_process:
         fault = manifest.fault(kept) if os.path.lexists(kept) else None

@@ -28,7 +28,10 @@ MANY_NUMBERS = 2**26
 
 
 class SupervisedLoss:
-    """Sums the loss of micro-batches of one model. It keeps the positions that the hook selects during a call."""
+    """Sums the loss of micro-batches of one model.
+
+    It keeps the positions that the hook selects during a call.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         head = model.get_output_embeddings()
@@ -54,7 +57,7 @@ class SupervisedLoss:
         return cross_entropy(logits.flatten(0, 1), batch.targets, batch.weights)
 
     def remove(self) -> None:
-        """Takes the hook off: the model projects every position again, and reads sequences as usual."""
+        """Removes the hook. The model projects every position again, and reads sequences as usual."""
         self._handle.remove()
         LAYOUT.set()
 

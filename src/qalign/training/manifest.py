@@ -1,7 +1,7 @@
-"""The hashes of a folder's files, written when the folder is whole and compared before it is used.
+"""The hashes of a folder's files: written when it is whole, compared before it is used.
 
-They tell damage (a cut, an empty or missing file, a flipped bit), not malice: whoever plants a file can write its hash
-too. What reads the files must be safe by itself.
+They detect damage, such as a truncated or missing file or a flipped bit. They do not detect malice: whoever plants a file
+can write its hash too. So the readers of the files must be safe by themselves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def seal(folder: Path) -> None:
-    """Writes the manifest of a folder without folders; all of it is on the disk when this returns."""
+    """Writes the manifest of a folder without folders, and syncs all of it to the disk."""
     files = {}
     for path in sorted(folder.iterdir()):
         sync(path)
@@ -43,7 +43,7 @@ def seal(folder: Path) -> None:
 
 
 def fault(folder: Path) -> str | None:
-    """What is wrong with a folder that was sealed, in a few words; None if each file is as it was written.
+    """The fault of a sealed folder in a few words, None if each file is as it was written.
 
     Files that the manifest does not list are not looked at, and nothing reads them.
     """
@@ -61,7 +61,7 @@ def fault(folder: Path) -> str | None:
 
 
 def digest(folder: Path) -> str:
-    """What a sealed folder is known by: the hash of its manifest."""
+    """The hash of a sealed folder's manifest. The folder is known by it."""
     return str(read_object(folder / MANIFEST)["sha256"])
 
 

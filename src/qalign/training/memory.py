@@ -1,4 +1,4 @@
-"""The memory that a training stage takes on a device, and the number of tokens at once that fit.
+"""The memory that training takes on a device, and the tokens at once that fit.
 
 Weights, gradients and optimizer states are float32, or the states are 8-bit where that is asked for. With bfloat16
 arithmetic there is a copy of the weights as well. Saved activations grow with the tokens of a micro-batch. A LLaMA saves for
@@ -187,7 +187,9 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
 
 @contextmanager
 def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
-    """Turns a lack of memory into one line that ends in the advice. torch reports it in several ways.
+    """Turns a lack of memory into one line that ends in the advice.
+
+    torch reports it in several ways.
 
     Raises:
         ModelError: memory ran out.

@@ -1,4 +1,7 @@
-"""What a training reports: a row per step in `metrics.jsonl`, the progress bar, trackers, and a summary at the end."""
+"""The reports of a training.
+
+They are a row per step in `metrics.jsonl`, the progress bar, trackers, and a summary at the end.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,10 @@ def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.opti
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate of the next step. It follows from the step, so no checkpoint holds it."""
+    """Sets the learning rate of the next step.
+
+    It follows from the step, so no checkpoint holds it.
+    """
     import torch
 
     for group in optimizer.param_groups:
@@ -50,9 +53,10 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
-    """The share of the highest learning rate that a step has, as in transformers' cosine schedule.
+    """The learning rate of a step, as a share of the highest.
 
-    It rises linearly over `warmup_ratio` of the steps, then falls to 0 along half a cosine.
+    The schedule is transformers' cosine schedule. It rises linearly over `warmup_ratio` of the steps. Then it falls to 0 along
+    half a cosine.
     """
     warmup = math.ceil(total_steps * config.warmup_ratio)
     if step < warmup:

@@ -1,10 +1,10 @@
-"""What all examples of a stage begin with (the instruction's frame) is read once a micro-batch instead of once a row.
+"""Shared-prefix attention: a prompt prefix is encoded once per micro-batch.
 
-The rows of a micro-batch are laid out one after the other behind their common beginning, as one row of (beginning + rows x
-rest) tokens. All that a causal model does to each token alone (projections, norms, the inner layer) is then done once for
-the beginning. Only attention looks across tokens: there the rows are put together again, each behind the beginning, so that
-the same kernels see the same keys. The beginning's gradient is the sum over the rows; loss and gradients are those of
-whole rows.
+The prefix is common to all examples. A micro-batch is laid out as one sequence: the prefix, then the rest of each of its
+sequences. That is (prefix + sequences x rest) tokens. Projections, norms and feed-forward layers work on each token alone,
+so they run once for the prefix. Only attention looks across tokens. There the sequences are put together again, each behind
+the prefix, so that the same kernels see the same keys. The gradient of the prefix is the sum over the sequences. Loss and
+gradients are those of whole sequences.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     import torch
 
 ATTENTION = "qalign_shared_prefix"
-"""The name that transformers knows this attention by. No function for masks has that name, so it gets none."""
+"""The name that transformers knows this attention by. No mask function has that name, so there is no mask."""
 FEWEST = 8
-"""Tokens that examples must have in common for it to pay."""
+"""The fewest common tokens for which it pays."""
 
 
 class Layout:
-    """How the tokens of the micro-batch under way lie: so many rows behind so many tokens, or (no tokens) as usual. The numbers
-    travel as the sizes of an empty tensor, because `torch.compile` takes those to change, and plain ones to be constants."""
+    """The layout of the current micro-batch.
+
+    The numbers are the sizes of an empty tensor, for `torch.compile` takes plain numbers to be constants.
+    """
 
     sizes: torch.Tensor | None = None
+    """(sequences, prefix, 0). None without a prefix."""
 
     def set(self, prefix: int = 0, rows: int = 1) -> None:
-        """What holds from here on, also for activations that are computed again in the backward pass."""
+        """Sets the layout from here on, also for activations that the backward pass recomputes."""
         import torch
 
         self.sizes = torch.empty(rows, prefix, 0) if prefix else None
@@ -42,8 +45,10 @@ LAYOUT = Layout()
 def attention(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any = None, **options: Any
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention over queries, keys and values of (1, heads, tokens, width), laid out as `LAYOUT` says; the result is
-    (1, tokens, heads, width). Without a prefix it is torch's own."""
+    """Causal attention under the current `LAYOUT`. Without a prefix it is torch's own.
+
+    Queries, keys and values are (1, heads, tokens, width). The result is (1, tokens, heads, width).
+    """
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -61,9 +66,15 @@ def attention(
 
 
 def share(model: Any, longest: int) -> bool:
-    """Gives a model that is not wrapped yet this attention, if it can read rows of up to `longest` tokens so: all that
-    looks across tokens in it is causal attention through transformers' interface, and nothing is dropped, which each row
-    draws for itself. Whether it can is also tried."""
+    """Gives a model this attention, if the model can use it. Returns whether it did.
+
+    It can if only causal attention through transformers' interface looks across tokens. There must be no dropout, for each
+    sequence has its own. A small trial follows as well.
+
+    Args:
+        model: a model that is not wrapped for devices yet.
+        longest: the tokens of the longest sequence.
+    """
     import torch
     from transformers import AttentionInterface
 
@@ -87,7 +98,7 @@ def undo(model: Any) -> None:
 
 
 def _reads_the_same(model: Any) -> bool:
-    """Whether two short rows give the same logits as the model is, and behind what they begin with by this attention."""
+    """Whether two short sequences have the same logits with and without this attention."""
     import torch
 
     prefix, rest = 3, 4

@@ -1,9 +1,9 @@
-"""The state of a training in files: weights, optimizer, random states, progress. Reading them runs no code.
+"""The state of a training in files: weights, optimizer, random states, progress.
 
-Weights are safetensors. The optimizer's state of a whole model is read by torch's restricted unpickler (`weights_only`),
-which makes tensors and plain values only. torch reads its own format for FSDP shards by pickle, so it is not used. Instead
-each rank writes safetensors with its part of every tensor. It reads the parts that it needs, whatever number of ranks wrote
-them.
+Reading them runs no code. Weights are safetensors. The restricted unpickler of torch (`weights_only`) reads the optimizer's
+state of a whole model. It makes tensors and plain values only. The format of torch for FSDP shards is read by pickle, so it
+is not used. Instead each rank writes safetensors with its part of every tensor. It reads the parts that it needs, whatever
+number of ranks wrote them.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _random_file(folder: Path, rank: int) -> Path:
 
 
 def _random_states(device: Any) -> dict[str, Any]:
-    """The states of torch's generators that dropout draws from: the processor's and the device's."""
+    """The states of the generators that dropout samples from, on the CPU and on the device."""
     import torch
 
     states = {"cpu": torch.get_rng_state()}
@@ -144,7 +144,7 @@ def _set_random_states(states: dict[str, Any], device: Any) -> None:
 
 
 def _tensors(module: Any, optimizer: Any) -> Iterator[tuple[str, Any]]:
-    """All tensors of a sharded training by name: those of the model and those of the optimizer.
+    """All tensors of a sharded training by name, of the model and of the optimizer.
 
     A parameter that never had a gradient, such as an expert's, has no state in the optimizer.
     """
@@ -172,7 +172,9 @@ def _pieces(tensors: Iterator[tuple[str, Any]], rank: int) -> Iterator[tuple[str
 
 
 def _first_row(tensor: Any, copies: bool = False) -> int | None:
-    """The row of the whole tensor that this rank's part starts at. None where another rank writes the same part.
+    """The row of the whole tensor that this rank's part starts at.
+
+    None where another rank writes the same part.
 
     Args:
         copies: give the row also where another rank writes it.

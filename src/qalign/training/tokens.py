@@ -1,4 +1,7 @@
-"""The examples of a stage as tokens: rendered once, kept as flat arrays, counted against the length limit."""
+"""The examples of a stage as tokens.
+
+They are rendered once, kept as flat arrays, and checked against the length limit.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +117,10 @@ class TokenizedExamples:
 
     @property
     def common_prefix(self) -> int:
-        """The number of tokens that all prompts begin with. The last token of a prompt is never one of them."""
+        """The number of tokens that all prompts begin with.
+
+        The last token of a prompt is never one of them.
+        """
         starts = self.starts[:-1]
         for place in range(most := int(self.prompt_tokens.min()) - 1):
             tokens = self.ids[starts + place]
@@ -192,7 +198,10 @@ def measure(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def _rendered(chunk: list[Example], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
-    """The examples of a chunk, rendered. An example is an instruction with its response, or plain text."""
+    """The examples of a chunk, rendered.
+
+    An example is an instruction with its response, or plain text.
+    """
     framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
     answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
     plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
@@ -202,7 +211,10 @@ def _rendered(chunk: list[Example], tokenizer: PreTrainedTokenizerBase) -> list[
 def _ahead(
     chunks: Iterator[list[Example]], work: Callable[[list[Example]], list[Rendered]]
 ) -> Iterator[tuple[list[Example], list[Rendered]]]:
-    """Each chunk with its rendered form. The next chunk is rendered meanwhile, for tokenizers work outside of Python."""
+    """Each chunk with its rendered form.
+
+    The next chunk is rendered meanwhile, for tokenizers work outside of Python.
+    """
     with ThreadPoolExecutor(1) as pool:
         pending: tuple[list[Example], Future[list[Rendered]]] | None = None
         for chunk in chunks:

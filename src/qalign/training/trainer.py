@@ -1,7 +1,7 @@
-"""The trainer: a model, its optimizer, its devices and a budget of tokens, which take steps together.
+"""The trainer: a model with its optimizer, its devices and a budget of tokens.
 
 A step is one update of the weights from one batch. The batch is cut into micro-batches under the budget and dealt out to
-the ranks. The loss is summed over the supervised tokens of all of them, and divided by the sum of their weights. The
+the ranks. The losses of supervised tokens are summed, and divided by the sum of the weights of those tokens. The
 gradient is clipped, and AdamW takes it. No cut of a batch changes a step, and no number of devices.
 """
 
@@ -41,7 +41,10 @@ BUILDING = "building"
 
 
 class Step(NamedTuple):
-    """What a step came to. The values stay on the device, and reading one waits for the device."""
+    """The loss and the gradient norm of a step.
+
+    They stay on the device, and reading one waits for the device.
+    """
 
     loss: torch.Tensor
     """The weighted mean over the supervised tokens of the batch, on all ranks. A float32 scalar."""
@@ -50,7 +53,7 @@ class Step(NamedTuple):
 
 
 class Trainer:
-    """A model in training: it takes steps, is saved, is resumed, and is written as an ordinary model at the end.
+    """A model in training: it takes steps, is saved, resumed, and exported at the end.
 
     On several processes each one has a trainer, and all call the same methods with the same arguments.
 
@@ -132,7 +135,7 @@ class Trainer:
         return Step(self.accelerator.reduce(summed, "sum") / total_weight, torch.as_tensor(norm))
 
     def backward(self, batch: Batch) -> torch.Tensor:
-        """Adds the gradient of a batch's loss, without a step. Returns the weighted sum of this rank's losses.
+        """Adds the gradient of a batch's loss, and returns the weighted sum of this rank's losses.
 
         Ranks exchange gradients once, with the last micro-batch. On FSDP shards they do with each.
         """
@@ -184,16 +187,16 @@ class Trainer:
         accelerator.wait_for_everyone()
 
     def resume(self, folder: Path, checked: bool = False) -> None:
-        """Puts back the state in a folder that `save` wrote: weights, optimizer, random states, progress.
+        """Restores a saved state: weights, optimizer, random states, progress.
 
         The number of ranks may be another than wrote it.
 
         Args:
-            folder: the folder.
+            folder: a folder that `save` wrote.
             checked: the hashes of its files were compared already.
 
         Raises:
-            ModelError: the folder is damaged, or belongs to another model, or the one is sharded and the other is not.
+            ModelError: the folder is damaged or belongs to another model. Or only one of the two is sharded.
         """
         if not checked and (fault := manifest.fault(folder)) is not None:
             raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
@@ -224,14 +227,17 @@ class Trainer:
             save(trained, tokenizer, output, self.config.saved_precision, whole)
 
     def close(self) -> None:
-        """Gives the devices back once all ranks are done: a process that ends while another one saves can take it down."""
+        """Releases the devices once all ranks are done.
+
+        A process that ends while another one saves can take it down.
+        """
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         reset()
 
 
 def _share_prefix(model: PreTrainedModel, config: TrainingConfig, examples: TokenizedExamples) -> bool:
-    """Has the common prefix of all examples encoded once per micro-batch, where that pays and the model can."""
+    """Sets up shared-prefix attention where that pays. Returns whether it did."""
     common = examples.common_prefix
     drops = config.adapter is not None and config.adapter.dropout > 0  # each sequence has its own
     if common < prefix.FEWEST or drops or not prefix.share(model, max(examples.lengths)):
