@@ -639,7 +639,8 @@ def test_demo_is_the_study_in_the_world_and_takes_any_seed_and_jobs(
     """Up to where it would start; the base of the world is stood in for by another."""
     asked: list[Any] = []
     monkeypatch.setattr("qalign.systems.bases.WORLD_FOLDER", stage_folder(trained, "base-tiny"))
-    monkeypatch.setattr("qalign.cli.studies.finish", lambda *given: asked.append(given))
+    monkeypatch.setattr("qalign.systems.running.measured_results", lambda *given: asked.append(given))
+    monkeypatch.setattr("qalign.cli.studies.finish", lambda results: None)
     assert qalign("demo", "--runs", tmp_path / "runs", "--output", tmp_path / "out", *words.split()) == Answer(
         0, "", ""
     )

@@ -1,3 +1,50 @@
-"""Question alignment for multilingual reasoning (QAlign, arXiv 2401.07817)."""
+"""Question alignment for multilingual reasoning (QAlign, arXiv 2401.07817).
+
+These names are the Python API, which docs/api.md shows. A name is imported when it is first used, so that
+`import qalign` takes no time. The kinds of stages, for recipes of your own, are in `qalign.stages`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import QAlignError
+    from .placement import Placement
+    from .reporting.run_results import Results
+    from .systems.asking import ask
+    from .systems.running import evaluate, reproduce, run
+    from .systems.scales import Scale
+    from .systems.scoring import score
+    from .systems.side_by_side import load_results
+    from .systems.study import Study
+    from .systems.study_options import study
 
 __version__ = "0.1.0"
+__all__ = [
+    "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "reproduce",
+    "run", "score", "study",
+]  # fmt: skip
+_MODULES = {
+    "QAlignError": "errors",
+    "Placement": "placement",
+    "Results": "reporting.run_results",
+    "ask": "systems.asking",
+    "evaluate": "systems.running",
+    "reproduce": "systems.running",
+    "run": "systems.running",
+    "Scale": "systems.scales",
+    "score": "systems.scoring",
+    "load_results": "systems.side_by_side",
+    "Study": "systems.study",
+    "study": "systems.study_options",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

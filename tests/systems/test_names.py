@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from own_data import OwnData
 from qalign.cli import app
-from qalign.cli.finish import folder_name
 from qalign.errors import SettingError
 from qalign.evaluation.benchmarks import BENCHMARKS
 from qalign.reporting.titles import Titles
@@ -19,6 +18,7 @@ from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.checks import titles
 from qalign.systems.comparison import compare
 from qalign.systems.names import checked, model_name, model_names, test_set_name
+from qalign.systems.running import folder_name
 from qalign.systems.settings import parse_settings
 from steps import Step
 

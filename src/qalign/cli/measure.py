@@ -37,42 +37,23 @@ def eval_command(
     """Measure checkpoints on the benchmarks, zero-shot. Several stand in one table, with tests of their differences."""
     from dataclasses import replace
 
-    from ..fingerprints import first_look
-    from ..generation.bounded import address
-    from ..systems.bases import base_on_server
-    from ..systems.comparison import titles_taken
-    from ..systems.evaluated import Evaluated
-    from ..systems.names import model_names
-    from ..systems.settings import parse_settings
+    from ..systems.running import evaluate
 
-    models = list(dict.fromkeys(models))
     given = {"requests_in_flight": requests_in_flight, "seconds_per_request": seconds_per_request}
     of_server: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if endpoint is None and of_server:
         raise SettingError(
             f"--{next(iter(of_server)).replace('_', '-')} is about a server: give --endpoint URL as well"
         )
-    if endpoint is not None:
-        address(endpoint)  # a wrong URL is an error before anything begins
-        placement = replace(placement, endpoint=endpoint, **of_server)
-        study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
-    labels = model_names(models, name or (), titles_taken())
-
-    def compared() -> list[Evaluated]:
-        rows = []
-        for label, model in zip(labels, models, strict=True):
-            one = replace(study, base_name=model)
-            checkpoint = base_on_server(model, one.runs) if endpoint is not None else one.base
-            rows.append(Evaluated(label, checkpoint, one.scored(checkpoint)))
-        study.settings.check_all_used()
-        return rows
-
-    with first_look():
-        compared()
-    comparison = compared()
-    parts = [([row], replace(placement, served_model=model)) for row, model in zip(comparison, models, strict=True)]
-    study = replace(study, base_name=", ".join(models))
-    finish(study, comparison, placement, output, parts if endpoint is not None else (), differences=True)
+    results = evaluate(
+        models,
+        study,
+        names=name or (),
+        endpoint=endpoint or "",
+        placement=replace(placement, **of_server),
+        output=output,
+    )
+    finish(results, differences=True)
 
 
 @guarded
@@ -88,31 +69,13 @@ def score_command(
     runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
     """Score answers that you have already, under both rules."""
-    from ..evaluation.external import score_file
-    from ..evaluation.joining import JOINS
-    from ..evaluation.scores import score
-    from ..language_file import load_languages
-    from ..records import write_jsonl
-    from ..reporting.results import score_table
-    from ..systems.checks import problems_of
+    from ..systems.scoring import score
 
-    if benchmark is not None and test is not None:
-        raise SettingError("--benchmark and --test both name a test set; give one of them")
-    if by is not None and by not in JOINS:
-        raise SettingError(f"unknown join '{by}': {nearest(by, JOINS)}")
-    asked = benchmark or test
-    if by is not None and asked is None:
-        raise SettingError(f"--join {by} joins answers with a test set: give --benchmark NAME or --test PATH as well")
-    if judgements is not None and judgements.exists() and file.exists() and judgements.samefile(file):
-        raise SettingError(f"--judgements {judgements} is the file that is scored; name another, or it would be lost")
-    table = load_languages(language_file)
-    problems = problems_of(asked, language, data, runs, table, own=test is not None) if asked is not None else None
-    scored = score_file(file, language, problems, table, by)
-    if judgements is not None:
-        judgements.parent.mkdir(parents=True, exist_ok=True)
-        write_jsonl(judgements, scored.judgements)
-    note = [*scored.notes, *([f"Columns not used: {', '.join(scored.unused)}."] if scored.unused else [])]
-    show(score_table(str(file), {code: s.as_dict() for code, s in score(scored.judgements).items()}, note).rich())
+    scored = score(
+        file, language=language, benchmark=benchmark, test=test, join=by, data=data, language_file=language_file,
+        judgements=judgements, runs=runs,
+    )  # fmt: skip
+    show(scored.table().rich())
 
 
 @guarded
@@ -122,17 +85,11 @@ def report_command(
     name: Annotated[list[str] | None, option(OUTPUT, "A name for the systems of a result; may be repeated, in the order of the results.", metavar="NAME")] = None,
 ) -> None:  # fmt: skip
     """Print the tables of a finished run again, or several runs in one table."""
-    from ..reporting.results import for_terminal, load, tables
-    from ..systems.checks import titles
-    from ..systems.side_by_side import place_of, side_by_side
+    from ..reporting.results import for_terminal
+    from ..systems.side_by_side import load_results
 
     if form not in FORMS:
         raise SettingError(f"unknown format '{form}': {nearest(form, FORMS)}")
-    if len(results) == 1 and not name:
-        found = load(place_of(results[0]))
-        made = tables(found, titles(found.get("titles")).shortened(found["systems"]))
-    else:
-        found, untested, names = side_by_side(results, name or (), titles())
-        made = [*tables(found, names), *untested]
+    made = load_results(results, name or ()).tables()
     for table in for_terminal(made) if form == "terminal" else made:
         show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())

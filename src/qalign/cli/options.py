@@ -125,28 +125,13 @@ def _study(
     language_file: LanguageFile = None,
     runs: Runs = Path("runs"),
 ) -> Study:  # fmt: skip
-    from ..language_file import load_languages
-    from ..languages import STUDY, language
-    from ..systems import SCALES, SYSTEMS, Study
-    from ..systems.settings import parse_settings
+    from ..systems.study_options import study
 
-    if scale not in SCALES:
-        raise SettingError(f"unknown scale '{scale}': {nearest(scale, SCALES)}")
-    table = load_languages(language_file)
-    chosen = codes(languages) or tuple(code for code in STUDY if code != "en")
-    measured = codes(test_languages)
-    for code in (*chosen, *(measured or ())):
-        language(code, table)
-    given = [*(set_ or ()), *([f"{LIMIT}={limit}"] if limit is not None else [])]
-    if limit is not None and any(text.partition("=")[0].strip() == LIMIT for text in set_ or ()):
-        raise SettingError(f"--limit {limit} is short for --set {LIMIT}={limit}; give one of the two")
-    return Study(
-        base, SCALES[scale], runs, seed, chosen, measured, questions, multilingual, english, general,
-        tuple(test or ()), data, table, parse_settings(given, SYSTEMS),
+    return study(
+        base=base, scale=scale, seed=seed, settings=set_ or (), questions=questions, english=english,
+        multilingual=multilingual, general=general, languages=codes(languages), test=test,
+        test_languages=codes(test_languages), limit=limit, data=data, language_file=language_file, runs=runs,
     )  # fmt: skip
-
-
-LIMIT = "data.problems_per_language"
 
 
 def _placement(

@@ -12,7 +12,7 @@ from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
-from .finish import finish, folder_name, make, tell
+from .finish import finish
 from .guard import guarded
 from .help import EXECUTION, OUTPUT, TRAINING
 from .options import (
@@ -37,9 +37,9 @@ TOY_PLACEMENT: dict[str, Any] = {"tokens_per_micro_batch": 512, "seconds_per_che
 @with_study()
 def run_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
     """Train and measure systems, and print one table. Finished stages are not run again."""
-    from ..systems.comparison import compare
+    from ..systems.running import run
 
-    finish(study, compare(study, systems), placement, output)
+    finish(run(study, systems, placement=placement, output=output))
 
 
 @with_study(hidden=("output", "compile", "tracker", "quiet"))
@@ -157,11 +157,11 @@ def demo_command(
     GPU. If it is interrupted, the same command resumes it.
     """
     from ..systems import SCALES, Study
-    from ..systems.comparison import compare
+    from ..systems.running import run
 
     study = Study("world", SCALES["toy"], runs, seed)
     placement = Placement(runs=runs, jobs=jobs, **TOY_PLACEMENT, quiet=quiet)
-    finish(study, compare(study, ["monoreason", "multireason", "qalign-mono"]), placement, output)
+    finish(run(study, ["monoreason", "multireason", "qalign-mono"], placement=placement, output=output))
 
 
 @with_study()
@@ -202,27 +202,9 @@ def reproduce_command(
 
     By default in the embedded world, on a CPU. With `--base` and `--scale paper` it is the study itself.
     """
-    from ..systems.comparison import curves, described, table_of, titles
-    from ..systems.evaluated import scores_of
-    from ..systems.measured import answers
-    from ..systems.reproduction import ALL, collect_all, reproduction
-    from ..systems.run_records import record_of
+    from ..systems.reproduction import ALL
+    from ..systems.running import reproduce
 
     if seed is not None:
         raise SettingError(f"reproduce trains under several seeds: give --seeds {seed} instead of --seed {seed}")
-    made = reproduction(study, whole_numbers(seeds), system or ALL)
-    everything = [system for _, systems in made.values() for system in systems]
-    name = folder_name("reproduce", list(made), scores_of(everything))
-    folder = output or study.runs / "results" / name
-    run = {**described(study), "seed": ", ".join(made)}
-    make(everything, study, placement, record_of(name, folder, run, everything, study.runs))
-    found = collect_all(made)
-    first, comparison = next(iter(made.values()))
-    tell(
-        found,
-        table_of(found, comparison),
-        titles(comparison),
-        curves(first, comparison),
-        answers(comparison, study.runs),
-        folder,
-    )
+    finish(reproduce(study, system or ALL, seeds=whole_numbers(seeds), placement=placement, output=output))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from ..fingerprints import first_look
 from ..pipeline import AnyStage, in_order, needed
 from ..redaction import redacted_command
 from ..reporting.findings import findings
-from ..reporting.results import results, tables
-from ..reporting.tables import Table
+from ..reporting.results import results
 from ..reporting.titles import Titles
 from . import measured, provenance
 from .evaluated import Evaluated, scores_of
@@ -156,11 +155,6 @@ def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]
         for stage in in_order(scores_of(comparison))
         if isinstance(stage, ReadCorpus) and (records := stage.result(runs)) is not None
     ]
-
-
-def table_of(found: Mapping[str, Any], comparison: Sequence[Evaluated]) -> list[Table]:
-    """The tables of results."""
-    return tables(found, titles(comparison))
 
 
 def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,39 @@ from ..errors import QAlignError, SettingError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..records import Judgement, read_jsonl
 from ..reporting.results import DIFFERENCES, load
+from ..reporting.run_results import Results
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
 from ..untrusted import printable
 from . import measured
 from .artifacts import JUDGEMENTS
+from .checks import titles
 from .names import apart, checked
 
 Problems = tuple[tuple[str, str, str], ...]
 """The problems that a system answered: language, id and gold answer of each, sorted."""
+
+
+def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] = ()) -> Results:
+    """The results of a finished run, or of several in one table with their differences.
+
+    Args:
+        paths: a `results.json` each, or the folder of one.
+        names: of the results, in order; by default those of their folders. A name stands before its systems' titles.
+
+    Raises:
+        DataError: a file is not the results of a run.
+        SettingError: a result is given twice, or a name cannot be used.
+    """
+    places = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    folder = place_of(places[0]).parent
+    if len(places) == 1 and not names:
+        content = load(place_of(places[0]))
+        return Results(
+            content=content, titles=titles(content.get("titles")).shortened(content["systems"]), folder=folder
+        )
+    merged, untested, names_shown = side_by_side(places, names, titles())
+    return Results(content=merged, titles=names_shown, folder=folder, untested=untested)
 
 
 def side_by_side(

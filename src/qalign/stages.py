@@ -1,0 +1,12 @@
+"""What recipes of your own are made of: the kinds of stages, what they leave, and what a kind of your own subclasses."""
+
+from .generation import DecodingConfig
+from .pipeline import Artifact, Stage, Work, local
+from .systems.artifacts import Answers, Examples, Judgements, Model, Records
+from .systems.kinds import Ask, FetchModel, Judge, MakeExamples, ModelOnDisk, ReadCorpus, Train
+from .training.config import TrainingConfig
+
+__all__ = [
+    "Answers", "Artifact", "Ask", "DecodingConfig", "Examples", "FetchModel", "Judge", "Judgements", "MakeExamples", "Model",
+    "ModelOnDisk", "ReadCorpus", "Records", "Stage", "Train", "TrainingConfig", "Work", "local",
+]  # fmt: skip

@@ -1,0 +1,230 @@
+"""Studies and measurements, run from beginning to end: stages that lack are run, results are collected."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .. import pipeline
+from ..errors import SettingError
+from ..fingerprints import first_look
+from ..pipeline import AnyStage
+from ..placement import Placement
+from ..reporting.run_results import Results
+from ..terminal import log, say
+from . import readiness, reproduction, ways
+from .bases import base_on_server
+from .comparison import before_training, collect, compare, curves, described, targets, titles, titles_taken
+from .evaluated import Evaluated, scores_of
+from .measured import answers
+from .names import model_names
+from .run_records import RunRecord, record_of, recorded
+from .settings import Settings, parse_settings
+from .steps import few_steps, with_examples
+from .study import Study
+from .table import Recipe
+from .workers import gpu_groups, open_workers
+
+EVENTS = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
+"""The words for what happens to a stage."""
+
+
+def run(
+    study: Study,
+    systems: str | Recipe | Iterable[str | Recipe],
+    *,
+    placement: Placement | None = None,
+    output: Path | str | None = None,
+) -> Results:
+    """Trains and measures systems. Finished stages are not run again.
+
+    Args:
+        study: what the systems are built from.
+        systems: names, `NAME=SYSTEM`, or recipes: functions that take a study and return a model's stage.
+        placement: how the work is executed.
+        output: where `Results.write` writes by default; a folder of its own under `results` otherwise.
+
+    Raises:
+        QAlignError: a name, a value, data or a model cannot be used.
+    """
+    given = [systems] if isinstance(systems, str) or callable(systems) else systems
+    study = _unused(study)
+    comparison = compare(study, [name_of(system) for system in given])
+    return measured_results(study, comparison, placement, output)
+
+
+def evaluate(
+    models: str | Path | Iterable[str | Path],
+    study: Study,
+    *,
+    names: Sequence[str] = (),
+    endpoint: str = "",
+    placement: Placement | None = None,
+    output: Path | str | None = None,
+) -> Results:
+    """Measures models on test sets, zero-shot.
+
+    Args:
+        models: folders, hub names or `world`; with `endpoint` the server's names for them.
+        study: says on which test sets, in which languages and how; its base is not used.
+        names: of the models in tables, in order; by default those of their folders.
+        endpoint: the URL of an OpenAI-compatible server that has the models.
+        placement: how the work is executed.
+        output: where `Results.write` writes by default; a folder of its own under `results` otherwise.
+
+    Raises:
+        QAlignError: a name, a value, data or a model cannot be used.
+    """
+    from ..generation.bounded import address
+
+    given = [models] if isinstance(models, str | os.PathLike) else models
+    paths = list(dict.fromkeys(str(model) for model in given))
+    placement, study = placement or Placement(), _unused(study)
+    if endpoint:
+        address(endpoint)  # a wrong URL is an error before anything begins
+        placement = replace(placement, endpoint=endpoint)
+        study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
+    labels = model_names(paths, names, titles_taken())
+
+    def compared() -> list[Evaluated]:
+        rows = []
+        for label, path in zip(labels, paths, strict=True):
+            one = replace(study, base_name=path)
+            checkpoint = base_on_server(path, one.runs) if endpoint else one.base
+            rows.append(Evaluated(label, checkpoint, one.scored(checkpoint)))
+        study.settings.check_all_used()
+        return rows
+
+    with first_look():  # a mistyped setting does not wait for the hash of a model
+        compared()
+    comparison = compared()
+    # A server knows each model by its name, so each is asked with a placement of its own.
+    parts = [([row], replace(placement, served_model=path)) for row, path in zip(comparison, paths, strict=True)]
+    return measured_results(
+        replace(study, base_name=", ".join(paths)), comparison, placement, output, parts if endpoint else ()
+    )
+
+
+def reproduce(
+    study: Study,
+    systems: Sequence[str] = reproduction.ALL,
+    *,
+    seeds: Sequence[int],
+    placement: Placement | None = None,
+    output: Path | str | None = None,
+) -> Results:
+    """Trains and measures systems under several seeds, and tests each claim of the study.
+
+    Args:
+        study: what the systems are built from; its seed is not used.
+        systems: names.
+        seeds: each system is trained under each.
+        placement: how the work is executed.
+        output: where `Results.write` writes by default; a folder of its own under `results` otherwise.
+
+    Raises:
+        QAlignError: a name, a value, data or a model cannot be used.
+    """
+    by_seed = reproduction.reproduction(_unused(study), seeds, systems)
+    everything = [system for _, comparison in by_seed.values() for system in comparison]
+    name = folder_name("reproduce", list(by_seed), scores_of(everything))
+    folder = Path(output) if output else study.runs / "results" / name
+    described_run = {**described(study), "seed": ", ".join(by_seed)}
+    execute(everything, study, placement or Placement(), record_of(name, folder, described_run, everything, study.runs))
+    first, comparison = next(iter(by_seed.values()))
+    return Results(
+        content=reproduction.collect_all(by_seed),
+        titles=titles(comparison),
+        folder=folder,
+        curves=curves(first, comparison),
+        answers=lambda: answers(comparison, study.runs),
+    )
+
+
+def measured_results(
+    study: Study,
+    comparison: Sequence[Evaluated],
+    placement: Placement | None = None,
+    output: Path | str | None = None,
+    parts: Sequence[tuple[Sequence[Evaluated], Placement]] = (),
+) -> Results:
+    """Runs what a comparison lacks, and collects its results.
+
+    Args:
+        study: what the comparison is of.
+        comparison: the systems.
+        placement: how the work is executed.
+        output: where `Results.write` writes by default.
+        parts: systems that are run one after another, each in its own way; by default all at once.
+    """
+    name = folder_name("run", [str(study.seed)], scores_of(comparison))
+    folder = Path(output) if output else study.runs / "results" / name
+    record = record_of(name, folder, described(study), comparison, study.runs)
+    for part, its_placement in parts or [(comparison, placement or Placement())]:
+        execute(part, study, its_placement, record)
+    return Results(
+        content=collect(study, comparison),
+        titles=titles(comparison),
+        folder=folder,
+        curves=curves(study, comparison),
+        answers=lambda: answers(comparison, study.runs),
+    )
+
+
+def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement, record: RunRecord) -> None:
+    """Runs the stages that a comparison lacks.
+
+    Bases and data come first. What is then known to fail is refused before anything is trained.
+    """
+    runs, placement = study.runs, replace(placement, runs=study.runs)
+    report = _said(placement.quiet)
+    readiness.check(comparison, runs, placement)
+    for line in ways.warnings(pipeline.needed(targets(comparison, runs), runs), runs, placement):
+        say(f"qalign: {line}")
+    with open_workers(placement.jobs, gpu_groups(placement)) as workers, recorded(record, runs):
+        if front := before_training(comparison, runs):
+            pipeline.run(front, runs, placement, report, workers, placement.jobs)
+            readiness.check(comparison, runs, placement)
+        trainings = with_examples(pipeline.needed(targets(comparison, runs), runs), runs)
+        for line in dict.fromkeys(few_steps(trainings)):
+            say(f"qalign: {line}")
+        pipeline.run(targets(comparison, runs), runs, placement, report, workers, placement.jobs)
+
+
+def _said(quiet: bool) -> Callable[[str, AnyStage], None]:
+    """Says on standard error that a stage begins or ends."""
+
+    def said(event: str, stage: AnyStage) -> None:
+        if event in EVENTS and not quiet:
+            label = getattr(stage, "label", "")
+            log(f"{EVENTS[event]}: {stage.folder_name}{f' ({label})' if label and label not in stage.name else ''}")
+
+    return said
+
+
+def _unused(study: Study) -> Study:
+    """The study with settings that remember no earlier run."""
+    return replace(study, settings=Settings(list(study.settings.given)))
+
+
+def name_of(system: str | Recipe) -> str:
+    """The name of a system; of a function, its own name and where it is found.
+
+    Raises:
+        SettingError: the function is defined in another one, or is nameless.
+    """
+    if isinstance(system, str):
+        return system
+    name = getattr(system, "__name__", "")
+    if not name.isidentifier() or getattr(system, "__qualname__", "") != name:
+        raise SettingError(f"{system!r} has no name in its module; give a function that is defined at its top")
+    return f"{name}={system.__module__}:{name}"
+
+
+def folder_name(kind: str, seeds: Sequence[str], stages: Sequence[AnyStage]) -> str:
+    """The name of the folder of results: `run` and `reproduce` under one seed have other results of the same stages."""
+    told = "".join([kind, ",".join(seeds), *(stage.fingerprint for stage in stages)])
+    return f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
