@@ -517,7 +517,7 @@ def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(sleeping: Sleeping) -
     _, err = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 130, err
     assert "Traceback" not in err, err
-    assert err.splitlines()[-1] == "qalign: interrupted; the same command goes on from here"
+    assert err.splitlines()[-1] == "qalign: interrupted; give the same command again to go on"
     wait_for("the end of the workers", lambda: not any(alive(pid) for pid in pids))
     kept = [sorted(p.name for p in path.iterdir()) for path in (runs / "stages").glob("sleeps-*.partial")]
     assert kept == [["scratch"]] * JOBS

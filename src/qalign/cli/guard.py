@@ -31,7 +31,7 @@ def errors() -> Iterator[None]:
         raise SystemExit(USER_ERROR) from error
     except KeyboardInterrupt:
         say()
-        say("qalign: interrupted; the same command goes on from here")
+        say("qalign: interrupted; give the same command again to go on")
         raise SystemExit(INTERRUPTED) from None
     except ModuleNotFoundError as error:
         say(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")

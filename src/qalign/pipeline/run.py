@@ -223,6 +223,34 @@ def _call(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers:
     return seconds
 
 
+def resume_point(stage: AnyStage, runs: Path) -> str | None:
+    """Where an interrupted stage goes on, in words; empty where it begins again, None where that is not known."""
+    partial = working_folder(stage.folder(runs))
+    if read_returned(partial) is not None:
+        return "at its end"
+    return stage.resume_point(partial / SCRATCH)
+
+
+def is_running(stage: AnyStage, runs: Path) -> bool:
+    """Whether a process works on the stage now."""
+    from filelock import FileLock, Timeout
+
+    path = _lock_file(stage, runs)
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written to; no run works there
+        return False
+
+
+def _lock_file(stage: AnyStage, runs: Path) -> Path:
+    return runs / "stages" / ".locks" / f"{stage.folder_name}.lock"
+
+
 def _finish(
     stage: AnyStage, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None
 ) -> None:
@@ -255,14 +283,14 @@ def _lock(stage: AnyStage, runs: Path, on_event: Event) -> Iterator[None]:
     """Keeps two runs off one stage; the system frees the lock of a process that was killed."""
     from filelock import FileLock, Timeout
 
-    locks = runs / "stages" / ".locks"
+    path = _lock_file(stage, runs)
     try:
-        locks.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StageError(
             f"cannot write to the folder of runs {runs}: {error.strerror}; give another with --runs"
         ) from error
-    lock = FileLock(locks / f"{stage.folder_name}.lock")
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:

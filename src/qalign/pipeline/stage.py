@@ -93,6 +93,13 @@ class Stage(ABC, Generic[Made]):
         """How large the stage will be, for `plan`; empty where that says nothing."""
         return ""
 
+    def resume_point(self, scratch: Path) -> str | None:
+        """Where an interrupted run goes on, such as `from step 120`.
+
+        Empty where it begins again, None where the kind does not know.
+        """
+        return None
+
     @property
     def given(self) -> Path | None:
         """The folder of a result that was there before. Such a stage never runs."""

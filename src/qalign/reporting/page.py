@@ -29,6 +29,7 @@ from .view import (
     Curves,
     benchmarks_of,
     curves_by_stage,
+    examples_text,
     in_order,
     interval,
     languages_of,
@@ -280,6 +281,7 @@ def _training(found: Mapping[str, Any], titles: Titles) -> list[dict[str, Any]]:
                     "shared": shared if shared != title else "",
                     "too_long": too_long,
                     "known": "steps" in stage,
+                    "seen": examples_text(stage) if "steps" in stage else "",
                 }
             )
         if rows:

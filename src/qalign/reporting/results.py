@@ -20,6 +20,7 @@ from .findings import bounds, is_same, p_value
 from .schema import check
 from .tables import Table, without_formula
 from .titles import Titles
+from .view import examples_text
 
 FORMAT = "qalign-results"
 VERSION = 1
@@ -134,7 +135,7 @@ def _training_table(found: Mapping[str, Any], titles: Titles) -> Table:
     body = [
         [
             f"{titles.system(name)}: {stage['stage']}",
-            f"{stage['examples']:,}",
+            examples_text(stage),
             f"{stage['tokens']:,}",
             f"{stage['supervised_tokens']:,}",
             f"{stage['steps']:,}",

@@ -61,6 +61,7 @@ class Trained(msgspec.Struct):
     too_long: dict[Literal["drop", "cut"], dict[str, Count]]
     mixture: list[Mixed]
     examples_by_language: dict[str, Count] = {}
+    examples_seen: Count | None = None
 
 
 class Untold(msgspec.Struct):

@@ -49,6 +49,12 @@ def stage_name(stage: str) -> str:
     return (stage[:1].upper() + stage[1:]).replace("-", " ")
 
 
+def examples_text(stage: Mapping[str, Any]) -> str:
+    """The examples of a training stage; `14,400 of 24,000` where it ended before it had seen them all."""
+    examples, seen = stage["examples"], stage.get("examples_seen")
+    return f"{examples:,}" if seen is None or seen >= examples else f"{seen:,} of {examples:,}"
+
+
 def interval(score: Mapping[str, Any], problems: int | None = None, rule: str = "strict") -> tuple[float, float]:
     """The 95% interval of an accuracy: `low` and `high` where the score has them, else Wilson's.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.scores import judge, score
 from ..generation import DecodingConfig, generate, open_backend
+from ..generation.run import KEPT
 from ..language_file import language_from
 from ..languages import Language
 from ..models.opening import POINTER, download
@@ -308,6 +310,11 @@ class Train(Stage[Model]):
             )
         )
 
+    def resume_point(self, scratch: Path) -> str:
+        """The last checkpoint."""
+        steps = [int(path.name.removeprefix("step-")) for path in scratch.glob("step-[0-9]*") if path.is_dir()]
+        return f"from step {max(steps):,}" if steps else ""
+
     def size(self, runs: Path) -> str:
         """Examples, epochs and steps."""
         made = self.examples.result(runs)
@@ -321,6 +328,8 @@ class Train(Stage[Model]):
             return SIZE_KNOWN_LATER.format("corpus")
         mark = "" if made else "~"
         steps = f"{mark}{counted(self.training.steps(total), 'step')} of {self.training.global_batch_size}"
+        if (epochs := self.training.epochs_seen(total)) < self.training.epochs:
+            steps += f": stops at max_steps={self.training.max_steps}, after {epochs:.2g} epochs"
         few = " (few to learn from)" if replace(self.training, max_steps=None).steps(total) < FEW_STEPS else ""
         return f"{mark}{counted(total, 'example')} x {counted(self.training.epochs, 'epoch')}, {steps}{few}"
 
@@ -358,6 +367,13 @@ class Ask(Stage[Answers]):
             backend = open_backend(work.read(self.model).folder, self.decoding, work.placement)
             predictions = generate(problems, backend, work.scratch, self.identity, self.title, work.placement)
         write_jsonl(work.output / PREDICTIONS, predictions)
+
+    def resume_point(self, scratch: Path) -> str:
+        """The answers, behind the line that says to what they are."""
+        file = scratch / KEPT
+        with suppress(OSError), file.open("rb") as lines:
+            return "with the answers that it has" if sum(1 for _ in lines) > 1 else ""
+        return ""
 
     def estimate(self, runs: Path) -> tuple[dict[str, int], bool]:
         """Problems by language, and whether the corpus has been read; one that has not counts as published."""

@@ -70,7 +70,12 @@ def trained(stage: Train, runs: Path) -> dict[str, Any]:
         name = {"adopted_name": record.adopted_name} if record.adopted_name is not None else {}
         return {**known, "adopted_from": record.adopted_from, **name}
     summary = msgspec.to_builtins(stage.open(folder).summary())
-    return {**known, **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")}}
+    seen = {"examples_seen": stage.training.examples_seen(summary["examples"])}
+    return {
+        **known,
+        **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")},
+        **seen,
+    }
 
 
 def losses(chains: Mapping[str, Sequence[Train]], runs: Path) -> dict[str, list[dict[str, Any]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import QAlignError, StageError
 from ..huggingface import Repository, cached_folder
-from ..pipeline import AnyStage, needed, status
+from ..pipeline import AnyStage, is_running, needed, status
 from ..placement import Placement
 from ..reporting.tables import Table
 from ..wording import UNKNOWN, counted, duration, in_bytes
@@ -21,7 +21,7 @@ from .machines import Launch, Machine
 from .steps import few_steps
 from .ways import ways_on
 
-_STYLES = {"done": "green", "interrupted": "yellow", "to run": "bold"}
+_STYLES = {"done": "green", "interrupted": "yellow", "running": "yellow", "to run": "bold"}
 
 
 def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
@@ -222,7 +222,9 @@ def _millions(count: float | None) -> str:
 def _grow(tree: Any, stage: AnyStage, runs: Path, seen: dict[str, AnyStage]) -> None:
     from rich.text import Text
 
-    state = status(stage, runs)
+    state: str = status(stage, runs)
+    if state == "interrupted" and is_running(stage, runs):
+        state = "running"
     label = Text(f"{state:<11} ", style=_STYLES[state]) + Text(stage.folder_name, style="default")
     if stage.fingerprint in seen:
         tree.add(label + Text(" (above)", style="dim"))

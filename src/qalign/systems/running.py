@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ..fingerprints import first_look
 from ..pipeline import AnyStage
 from ..placement import Placement
 from ..reporting.run_results import Results
-from ..terminal import log, say
+from ..terminal import say
 from . import readiness, reproduction, ways
 from .bases import base_on_server
 from .comparison import before_training, collect, compare, curves, described, targets, titles, titles_taken
@@ -23,13 +23,11 @@ from .measured import answers
 from .names import model_names
 from .run_records import RunRecord, record_of, recorded
 from .settings import Settings, parse_settings
+from .stage_lines import StageLines
 from .steps import few_steps, with_examples
 from .study import Study
 from .table import Recipe
 from .workers import gpu_groups, open_workers
-
-EVENTS = {"running": "start", "resuming": "go on", "waiting": "wait for another run of", "finished": "done"}
-"""The words for what happens to a stage."""
 
 
 def run(
@@ -180,29 +178,24 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     Bases and data come first. What is then known to fail is refused before anything is trained.
     """
     runs, placement = study.runs, replace(placement, runs=study.runs)
-    report = _said(placement.quiet)
     readiness.check(comparison, runs, placement)
     for line in ways.warnings(pipeline.needed(targets(comparison, runs), runs), runs, placement):
         say(f"qalign: {line}")
-    with open_workers(placement.jobs, gpu_groups(placement)) as workers, recorded(record, runs):
+    lines = StageLines(comparison, runs, placement, pipeline.needed(targets(comparison, runs), runs))
+    lines.opening()
+    with (
+        lines.interruptions_in_words(),
+        open_workers(placement.jobs, gpu_groups(placement)) as workers,
+        recorded(record, runs),
+    ):
         if front := before_training(comparison, runs):
-            pipeline.run(front, runs, placement, report, workers, placement.jobs)
+            pipeline.run(front, runs, placement, lines.report, workers, placement.jobs)
             readiness.check(comparison, runs, placement)
         trainings = with_examples(pipeline.needed(targets(comparison, runs), runs), runs)
         for line in dict.fromkeys(few_steps(trainings)):
             say(f"qalign: {line}")
-        pipeline.run(targets(comparison, runs), runs, placement, report, workers, placement.jobs)
-
-
-def _said(quiet: bool) -> Callable[[str, AnyStage], None]:
-    """Says on standard error that a stage begins or ends."""
-
-    def said(event: str, stage: AnyStage) -> None:
-        if event in EVENTS and not quiet:
-            label = getattr(stage, "label", "")
-            log(f"{EVENTS[event]}: {stage.folder_name}{f' ({label})' if label and label not in stage.name else ''}")
-
-    return said
+        pipeline.run(targets(comparison, runs), runs, placement, lines.report, workers, placement.jobs)
+    lines.closing()
 
 
 def _unused(study: Study) -> Study:

@@ -108,3 +108,12 @@ class TrainingConfig:
         """Optimizer steps, by the number of examples. The last batch of an epoch may be smaller."""
         total = self.epochs * -(-examples // self.global_batch_size)
         return total if self.max_steps is None else min(total, self.max_steps)
+
+    def examples_seen(self, examples: int) -> int:
+        """How many of so many examples the steps see, repetitions counted."""
+        epochs, rest = divmod(self.steps(examples), -(-examples // self.global_batch_size))
+        return epochs * examples + min(rest * self.global_batch_size, examples)
+
+    def epochs_seen(self, examples: int) -> float:
+        """The passes over so many examples that the steps make."""
+        return self.examples_seen(examples) / examples

@@ -1,0 +1,130 @@
+"""The lines of a run on stderr: how much there is to do, each stage that begins and ends, and where an interrupted run resumes."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ..pipeline import AnyStage, in_order, resume_point
+from ..placement import Placement
+from ..terminal import log, say
+from ..wording import counted, duration
+from .evaluated import Evaluated
+from .kinds import Train
+
+
+class StageLines:
+    """What a run says of its stages. `report` is called from several threads."""
+
+    def __init__(
+        self, comparison: Sequence[Evaluated], runs: Path, placement: Placement, stages: Sequence[AnyStage]
+    ) -> None:
+        """Says nothing yet.
+
+        Args:
+            stages: those that will run.
+        """
+        self._runs, self._placement, self._total = runs, placement, len(stages)
+        self._titles = list(dict.fromkeys(system.title or system.name for system in comparison))
+        self._users: dict[str, list[str]] = {}
+        for system in comparison:
+            for stage in in_order(system.scores.values()):
+                users = self._users.setdefault(stage.fingerprint, [])
+                if (title := system.title or system.name) not in users:
+                    users.append(title)
+        self._running: dict[str, tuple[AnyStage, float]] = {}
+        self._started, self._begun = time.monotonic(), 0
+        self._lock = threading.Lock()
+
+    def opening(self) -> None:
+        """Says how many stages will run, for which systems."""
+        if self._total:
+            at_once = f", {self._placement.jobs} at once" if self._placement.jobs > 1 and self._total > 1 else ""
+            self._log(f"{counted(self._total, 'stage')} to run for {', '.join(self._titles)}{at_once}")
+
+    def closing(self) -> None:
+        """Says how long the stages took."""
+        if self._total:
+            self._log(f"all stages are done, after {duration(round(time.monotonic() - self._started))}")
+
+    def report(self, event: str, stage: AnyStage) -> None:
+        """Says that a stage begins, goes on, waits or is done, as `pipeline.run` tells it."""
+        with self._lock:
+            name = stage.folder_name
+            if event in ("running", "resuming"):
+                self._begun += 1
+                self._running[name] = (stage, time.monotonic())
+                state = resume_point(stage, self._runs) if event == "resuming" else ""
+                word = "start" if state == "" else "go on"
+                about = [getattr(stage, "label", ""), state or "", f"{self._begun} of {self._total}", self._for(stage)]
+                self._log(f"{word}: {name} ({'; '.join(text for text in about if text and text not in stage.name)})")
+            elif event == "finished":
+                _, began = self._running.pop(name, (stage, time.monotonic()))
+                self._log(f"done: {name} ({duration(round(time.monotonic() - began))})")
+            elif event == "waiting":
+                self._log(f"wait for another run of: {name}")
+
+    def _for(self, stage: AnyStage) -> str:
+        users = self._users.get(stage.fingerprint, [])
+        return "for all systems" if len(users) == len(self._titles) > 1 else f"for {', '.join(users)}" if users else ""
+
+    def _log(self, text: str) -> None:
+        if not self._placement.quiet:
+            log(text)
+
+    @contextmanager
+    def interruptions_in_words(self) -> Iterator[None]:
+        """Says where each stage resumes when Ctrl-C or SIGTERM ends the run."""
+        with _at_sigterm(self._say_left):
+            try:
+                yield
+            except KeyboardInterrupt:
+                self._say_left()
+                raise
+
+    def _say_left(self) -> None:
+        for stage, _ in list(self._running.values()):
+            state = resume_point(stage, self._runs)
+            if state is None:
+                continue
+            why = f": {_no_checkpoint(self._placement)}" if isinstance(stage, Train) else ""
+            say(f"qalign: {stage.folder_name} {f'goes on {state}' if state else f'begins again{why}'}")
+
+
+def _no_checkpoint(placement: Placement) -> str:
+    seconds = placement.seconds_per_checkpoint
+    if math.isinf(seconds):
+        return "checkpoints are off"
+    return f"no checkpoint was written yet, one is every {duration(seconds)}"
+
+
+@contextmanager
+def _at_sigterm(last_words: Any) -> Iterator[None]:
+    """Has a SIGTERM end the process as it would, but with words; a handler of somebody else stays.
+
+    Only the main thread can have one.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with suppress(Exception):  # no fault may keep the process from its end
+            last_words()
+            say("qalign: ended by SIGTERM; give the same command again to go on")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
