@@ -1,4 +1,4 @@
-"""The lines of a run on stderr: how much there is to do, each stage that begins and ends, and where an interrupted run resumes."""
+"""The lines of a run on stderr: how much there is to do, what begins and ends, and where an interrupted stage goes on."""
 
 from __future__ import annotations
 
