@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ORDINARY = "sdpa"
 """The attention that transformers gives a model: torch's own."""
@@ -10,7 +13,7 @@ KINDS = {"full_attention", "sliding_attention", "chunked_attention"}
 WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
-def looks_at_all_before(model: Any, longest: int) -> bool:
+def looks_at_all_before(model: PreTrainedModel, longest: int) -> bool:
     """Whether each token sees all earlier ones, and nothing but attention looks across tokens.
 
     The attention must be torch's, through transformers' interface. The model's config decides.
@@ -32,7 +35,7 @@ def looks_at_all_before(model: Any, longest: int) -> bool:
     )
 
 
-def is_recurrent(model: Any) -> bool:
+def is_recurrent(model: PreTrainedModel) -> bool:
     """Whether a model keeps a state instead of keys and values, as Mamba does."""
     return bool(getattr(model, "_is_stateful", False))
 

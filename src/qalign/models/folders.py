@@ -6,12 +6,15 @@ Its files must be there, whole, and of the kinds that this package opens.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, ModelError
 from ..paths import instead
 from ..untrusted import parse_json, printable
 from ..wording import counted
+
+if TYPE_CHECKING:
+    import torch
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 ADAPTER = "adapter_config.json"
@@ -134,7 +137,7 @@ def check_values(folder: Path) -> None:
                 check_finite(name, file.get_tensor(name), path)
 
 
-def check_finite(name: str, tensor: Any, where: Path) -> None:
+def check_finite(name: str, tensor: torch.Tensor, where: Path) -> None:
     """Raises ModelError if a torch tensor holds NaN or an infinite number.
 
     The sum is looked at first, for it takes one pass.

@@ -10,13 +10,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError, SettingError
 from ..huggingface import Repository, fetch
 from ..untrusted import printable
 from ..wording import counted
 from .folders import check_finite, check_folder, check_values, read_settings, weight_files
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 POINTER = "model.json"
 OLD_BUFFERS = ("attn.bias", "attention.bias", "masked_bias", "rotary_emb.inv_freq", "position_ids")
@@ -43,7 +47,7 @@ def download(name: str, revision: str) -> Path:
     return folder
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder. Never runs code from the folder."""
     from transformers import AutoTokenizer
 
@@ -55,7 +59,7 @@ def load_tokenizer(folder: Path) -> Any:
         ) from error
 
 
-def load_tokenizer_as_saved(folder: Path) -> Any:
+def load_tokenizer_as_saved(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a base as it is once saved, with the training prompt as chat template.
 
     Transformers loses some settings when it saves. LLaMA's `legacy` is one, which decides on a space after the
@@ -76,7 +80,7 @@ def load_tokenizer_as_saved(folder: Path) -> Any:
     return saved
 
 
-def load_config(folder: Path) -> Any:
+def load_config(folder: Path) -> PretrainedConfig:
     """The transformers configuration of a model folder. Never runs code from the folder.
 
     Raises:
@@ -131,7 +135,7 @@ def check_special_ids(path: Path, embeddings: int) -> None:
                 )
 
 
-def load_model(folder: Path, dtype: Any) -> Any:
+def load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """The causal language model of a folder in a given torch dtype.
 
     It reads safetensors only, and never runs code from the folder. Only the special tokens of the folder's generation config
@@ -165,7 +169,7 @@ def check_model(folder: Path) -> None:
     check_values(folder)
 
 
-def _opened(folder: Path, dtype: Any, **options: Any) -> Any:
+def _opened(folder: Path, dtype: torch.dtype, **options: str) -> PreTrainedModel:
     """The model as transformers opens it. Its weights must be exactly those of the folder."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -238,19 +242,19 @@ def _check_template(folder: Path) -> None:
             )
 
 
-def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> Any:
+def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> GenerationConfig:
     """A transformers generation config for greedy decoding that changes no logits."""
     from transformers import GenerationConfig
 
     return GenerationConfig(do_sample=False, eos_token_id=eos, bos_token_id=bos, pad_token_id=pad)
 
 
-def embeddings_of(model: Any) -> int:
+def embeddings_of(model: PreTrainedModel) -> int:
     """The number of tokens that a model has embeddings for."""
     return int(model.get_input_embeddings().weight.shape[0])
 
 
-def pad_id(tokenizer: Any, embeddings: int) -> int:
+def pad_id(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> int:
     """The token that fills sequences. Nothing reads it.
 
     It is the end-of-sequence token where the tokenizer has no padding token, or one without an embedding.
@@ -268,7 +272,7 @@ def check_device(device: str) -> None:
         raise SettingError(f"there is no {device} device here; choose another with --device")
 
 
-def check_length(model: Any, tokens: int, advice: str) -> None:
+def check_length(model: PreTrainedModel, tokens: int, advice: str) -> None:
     """Raises ModelError if a sequence has more tokens than the model has positions."""
     positions = getattr(model.config, "max_position_embeddings", None)
     if isinstance(positions, int) and tokens > positions:

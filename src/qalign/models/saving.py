@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..alignment.prompts import end_of_sequence, set_chat_template
 from ..records import usual_permissions
 from .opening import embeddings_of, greedy, no_bars, pad_id
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 Precision = Literal["bfloat16", "float32"]
 
 
 def save(
-    model: Any, tokenizer: Any, output: Path, precision: Precision = "float32", weights: dict[str, Any] | None = None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    output: Path,
+    precision: Precision = "float32",
+    weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Writes a model with its tokenizer, the chat template, and a greedy generation config.
 
@@ -56,7 +64,7 @@ def save(
     usual_permissions(output)
 
 
-def _remove_decoding(config: Any) -> None:
+def _remove_decoding(config: PretrainedConfig) -> None:
     """Removes decoding values, which older versions of transformers kept in a configuration."""
     from transformers import GenerationConfig
 
@@ -66,5 +74,5 @@ def _remove_decoding(config: Any) -> None:
             delattr(config, name)
 
 
-def _cast(tensor: Any, dtype: Any) -> Any:
+def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor

@@ -10,11 +10,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..alignment.encoding import BYTES
 from ..errors import SettingError
 from .saving import save
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
 SMALLEST_VOCABULARY = 256 + 3
@@ -72,7 +76,7 @@ class TinyConfig:
             )
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """A BPE over characters with byte fallback, as a transformers tokenizer.
 
     It begins every text with the beginning-of-sequence token.
@@ -101,7 +105,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     )
 
 
-def with_plain_bytes(raw: Any) -> Any:
+def with_plain_bytes(raw: Tokenizer) -> Tokenizer:
     """The same tokenizer with its byte tokens as ordinary tokens, under the same ids.
 
     The library's trainer takes them as special tokens only. Decoding leaves special tokens out, so `Giá` would become `Gi`.

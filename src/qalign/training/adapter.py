@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..models.opening import first_line
 from .config import Adapter
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
-def with_adapter(model: Any, adapter: Adapter) -> Any:
+
+def with_adapter(model: PreTrainedModel, adapter: Adapter) -> PeftModel:
     """The model with a trainable low-rank adapter, its own weights frozen."""
     try:
         from peft import LoraConfig, get_peft_model

@@ -15,6 +15,7 @@ from ..models.attention import ORDINARY, looks_at_all_before
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 ATTENTION = "qalign_shared_prefix"
 """The name that transformers knows this attention by. No mask function has that name, so there is no mask."""
@@ -65,7 +66,7 @@ def attention(
     return laid_out(out, prefix), None
 
 
-def share(model: Any, longest: int) -> bool:
+def share(model: PreTrainedModel, longest: int) -> bool:
     """Gives a model this attention, if the model can use it. Returns whether it did.
 
     It can if only causal attention through transformers' interface looks across tokens. There must be no dropout, for each
@@ -92,12 +93,12 @@ def share(model: Any, longest: int) -> bool:
     return False
 
 
-def undo(model: Any) -> None:
+def undo(model: PreTrainedModel) -> None:
     """Gives a model torch's own attention again."""
     model.set_attn_implementation(ORDINARY)
 
 
-def _reads_the_same(model: Any) -> bool:
+def _reads_the_same(model: PreTrainedModel) -> bool:
     """Whether two short sequences have the same logits with and without this attention."""
     import torch
 

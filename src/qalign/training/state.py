@@ -26,6 +26,7 @@ from .manifest import names
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
+    from torch.distributed.tensor import DTensor
 
     from .batches import Batch
 
@@ -125,7 +126,7 @@ def _random_file(folder: Path, rank: int) -> Path:
     return folder / f"random-{rank:05d}.safetensors"
 
 
-def _random_states(device: Any) -> dict[str, Any]:
+def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
     """The states of the generators that dropout samples from, on the CPU and on the device."""
     import torch
 
@@ -135,7 +136,7 @@ def _random_states(device: Any) -> dict[str, Any]:
     return states
 
 
-def _set_random_states(states: dict[str, Any], device: Any) -> None:
+def _set_random_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
     import torch
 
     torch.set_rng_state(states["cpu"])
@@ -143,7 +144,7 @@ def _set_random_states(states: dict[str, Any], device: Any) -> None:
         torch.get_device_module(device).set_rng_state(states[device.type])
 
 
-def _tensors(module: Any, optimizer: Any) -> Iterator[tuple[str, Any]]:
+def _tensors(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, torch.Tensor]]:
     """All tensors of a sharded training by name, of the model and of the optimizer.
 
     A parameter that never had a gradient, such as an expert's, has no state in the optimizer.
@@ -156,7 +157,7 @@ def _tensors(module: Any, optimizer: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{key}:{name}", tensor) for key, tensor in optimizer.state.get(parameter, {}).items())
 
 
-def _pieces(tensors: Iterator[tuple[str, Any]], rank: int) -> Iterator[tuple[str, tuple[int, Any]]]:
+def _pieces(tensors: Iterator[tuple[str, torch.Tensor]], rank: int) -> Iterator[tuple[str, tuple[int, torch.Tensor]]]:
     """This rank's part of each tensor, with the row that it starts at.
 
     The first rank writes a tensor that all ranks hold.
@@ -171,7 +172,7 @@ def _pieces(tensors: Iterator[tuple[str, Any]], rank: int) -> Iterator[tuple[str
             yield name, (start, tensor.to_local())
 
 
-def _first_row(tensor: Any, copies: bool = False) -> int | None:
+def _first_row(tensor: DTensor, copies: bool = False) -> int | None:
     """The row of the whole tensor that this rank's part starts at.
 
     None where another rank writes the same part.
@@ -194,7 +195,7 @@ def _first_row(tensor: Any, copies: bool = False) -> int | None:
     return start
 
 
-def _read_shards(module: Any, optimizer: Any, folder: Path) -> None:
+def _read_shards(module: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
     """Copies this rank's rows of each tensor from the files of all ranks that wrote."""
     import torch
     from safetensors import safe_open
@@ -216,12 +217,13 @@ def _read_shards(module: Any, optimizer: Any, folder: Path) -> None:
             _fill(name, tensor, pieces[name])
 
 
-def _fill(name: str, tensor: Any, pieces: list[tuple[int, Any]]) -> None:
+def _fill(name: str, tensor: torch.Tensor, pieces: list[tuple[int, Any]]) -> None:
     """Copies the rows that this rank holds of a tensor."""
     from torch.distributed.tensor import DTensor
 
-    sharded = isinstance(tensor, DTensor)
-    local, first = (tensor.to_local(), _first_row(tensor, copies=True) or 0) if sharded else (tensor, 0)
+    local, first = tensor, 0
+    if isinstance(tensor, DTensor):
+        local, first = tensor.to_local(), _first_row(tensor, copies=True) or 0
     if not local.dim():
         local.copy_(pieces[0][1][...])
         return
