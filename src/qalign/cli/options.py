@@ -109,7 +109,7 @@ def _shown(hint: Any, hidden: bool, training: str) -> Any:
 
 def _study(
     *,
-    base: Annotated[str, option(TRAINING, "The model to start from: a folder, a hub name, 'world' (the embedded world's) or 'tiny' (random weights).", metavar="MODEL")] = "tiny",
+    base: Annotated[str, option(TRAINING, "The model to start from: a folder, a hub name, 'world' (the embedded world's) or 'tiny' (random weights). `qalign list bases` says when to take which.", metavar="MODEL")] = "tiny",
     scale: Annotated[str, option(TRAINING, "'paper' is the published data and hyper-parameters. 'sample' takes minutes on a CPU. 'toy' is the embedded world.", metavar="NAME", autocompletion=completion.scales)] = "paper",
     set_: Annotated[list[str] | None, option(TRAINING, "Change one setting of a stage; may be repeated. `qalign list settings` names them.", "--set", metavar="STAGE.FIELD=VALUE", autocompletion=completion.settings)] = None,
     seed: Annotated[int, option(TRAINING, "Decides sampling, order and initial weights.", metavar="N", min=0, max=2**32 - 1)] = 1234,

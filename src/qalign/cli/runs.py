@@ -42,8 +42,9 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
             show(line)
     if unneeded:
         show(stages_table("Stages that no run needs", unneeded).rich(), "")
-        total = in_bytes(sum(stage.bytes for stage in unneeded))
-        show(f"`qalign runs remove --unneeded` frees {total}; `qalign runs remove NAME` removes a run.")
+        total = sum(stage.bytes for stage in unneeded)
+        freed = f"frees {in_bytes(total)}" if total else "removes them"
+        show(f"`qalign runs remove --unneeded` {freed}; `qalign runs remove NAME` removes a run.")
 
 
 @app.command("remove", cls=Verb, epilog=epilog("runs remove"))

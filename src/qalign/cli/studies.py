@@ -69,6 +69,7 @@ def plan_command(
     from ..pipeline import needed
     from ..revisions import hub_out_of_reach_allowed
     from ..systems import costs, plans
+    from ..systems.bases import untaught
     from ..systems.comparison import compare
     from ..systems.evaluated import scores_of
     from ..systems.machines import launch_of, machine_of
@@ -86,7 +87,13 @@ def plan_command(
     found = costs.costs(needed(scores_of(comparison), study.runs), study.runs, machine, launch, placement)
     found = measured(found, study.runs, placement) if measure else found
     show(plans.whole(found, study.runs, machine, placement).rich())
-    for line in (*plans.remarks(found, study.runs, machine, launch, placement, measure), *refusals):
+    own = (study.questions, study.english, study.multilingual)
+    remark = untaught(study.base_name, study.scale.name, own)
+    for line in (
+        *([f"{remark}."] if remark else []),
+        *plans.remarks(found, study.runs, machine, launch, placement, measure),
+        *(refusals if len(refusals) > 2 else ()),  # one alone is the error at the end
+    ):
         show(line)
     show(plans.stages(found).rich())
     show(plans.draw(comparison, study.runs))

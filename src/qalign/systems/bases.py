@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,17 @@ WORLD_FOLDER = Path(world.__file__).parent / "base"
 """The base of the embedded world, trained by `qalign world base`; its card is the README there."""
 NOT_THE_MODEL = (RECORD, SUMMARY, "trainer_state.json", "README.txt")
 """Files beside a model that say how it was made: the same weights made at another time are the same base."""
+
+
+def untaught(base_name: str, scale: str, given: Iterable[str | None]) -> str:
+    """A line where a base with random weights meets the published data; else nothing.
+
+    Args:
+        given: the user's own corpora.
+    """
+    if base_name != TINY or scale != "paper" or any(given):
+        return ""
+    return f"{TINY} has random weights: at --scale paper it learns nothing; take --scale sample, or --base MODEL"
 
 
 def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage[Records]], frames: Sequence[str] = ()) -> Stage[Model]:

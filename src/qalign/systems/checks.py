@@ -10,13 +10,18 @@ from typing import get_args
 from ..alignment.translation import VARIANTS
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
+from ..corpora.table import Corpus
+from ..corpora.world.sets import SIZES
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
+from ..models.tiny import TinyConfig
 from ..paths import instead
 from ..records import Problem
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
+from .bases import TINY, WORLD
+from .known import BASES
 from .reference import STAGES, TRAINING_STAGES, settings_of
 from .scales import SCALES
 from .table import SYSTEMS
@@ -137,12 +142,32 @@ def _benchmarks() -> list[Table]:
 def _corpora() -> list[Table]:
     rows = [
         [
-            c.name, ", ".join(c.roles), " ".join(c.languages), f"{sum(c.published.values()):,}",
+            c.name, ", ".join(c.roles), " ".join(c.languages), f"{rows_of(c):,}",
             c.hub.name if c.hub else "-",
         ]
         for c in CORPORA.values()
     ]  # fmt: skip
     return [Table("Corpora", ["name", "roles", "languages", "rows", "hub"], rows)]
+
+
+def rows_of(corpus: Corpus) -> int:
+    """The rows of a corpus in all languages: those published, or what the embedded world makes."""
+    return sum(corpus.published.values()) or (SIZES[corpus.world] if corpus.world else 0)
+
+
+def _bases() -> list[Table]:
+    tiny = f"{TinyConfig().parameters / 1e6:.1f} million"
+    rows = [
+        [WORLD, "1.9 million", "trained on the text of the embedded world", "--scale toy: the study in miniature"],
+        [TINY, tiny, "random weights, tokens from the run's own corpora", "your own data; --scale sample"],
+        ["a folder", "", "a model in safetensors on disk", "any data"],
+        ["a hub name", "", "a model of the Hugging Face hub", "any data"],
+    ]
+    known = [[name, f"{base.parameters / 1e9:.1f} billion"] for name, base in BASES.items()]
+    return [
+        Table("Bases (--base)", ["base", "parameters", "what", "for"], rows, "docs/world.md says when to take which."),
+        Table("Bases on the hub whose size plan knows; any other works too", ["hub name", "parameters"], known),
+    ]
 
 
 def _variants() -> list[Table]:
@@ -166,6 +191,7 @@ def _settings() -> list[Table]:
 
 SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
     "systems": _systems,
+    "bases": _bases,
     "scales": _scales,
     "benchmarks": _benchmarks,
     "corpora": _corpora,

@@ -248,7 +248,27 @@ def runs_table(found: Inventory) -> Table:
         for run in found.runs
     ]
     columns = ["run", "date (UTC)", "systems", "base", "scale", "settings", "size", "state"]
-    return Table(f"Runs in {found.folder}", columns, body, "Stages that runs share count in the size of each.")
+    title, note = f"Runs in {found.folder}", "Stages that runs share count in the size of each."
+    # Names are copied from here, so a narrow terminal gets one table with less in each row.
+    short = [
+        [row[0], row[1], _short(run, row), row[6], row[7].partition(" missing:")[0]]
+        for run, row in zip(found.runs, body, strict=True)
+    ]
+    further = "A wider terminal shows settings, and the names of missing stages."
+    narrow = Table(title, ["run", "date (UTC)", "what", "size", "state"], short, further)
+    return Table(title, columns, body, note, narrow=(narrow,))
+
+
+def _short(run: Run, row: Sequence[str]) -> str:
+    """Systems, base and scale; settings by their number."""
+    given = run.run.get("settings") or []
+    settings = counted(len(given), "setting") if isinstance(given, list) and given else ""
+    parts = [
+        row[2],
+        *(f"{word} {text}" for word, text in (("base", row[3]), ("scale", row[4])) if text != "-"),
+        settings,
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def elsewhere(found: Inventory) -> list[str]:
@@ -264,8 +284,7 @@ def stages_table(title: str, stages: Sequence[StageFolder]) -> Table:
         [s.path.name, kinds[s.adopted] if s.is_done else "leftover" if s.is_leftover else "partial", in_bytes(s.bytes)]
         for s in stages
     ]
-    note = "Results that earlier versions wrote outside of the folder of runs are not known here."
-    return Table(title, ["stage", "state", "size"], body, note)
+    return Table(title, ["stage", "state", "size"], body)
 
 
 def _date_text(seconds: float) -> str:

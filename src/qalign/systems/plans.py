@@ -122,8 +122,8 @@ def check(found: Sequence[Cost], refusals: Sequence[str]) -> None:
         StageError: a run would be refused, or does not fit.
     """
     if refusals:
-        more = f"; {len(refusals) - 2} more above" * (len(refusals) > 2)
-        raise StageError(f"a run would be refused: {refusals[1].removeprefix('- ')}{more}")
+        several = f"{len(refusals) - 1} problems, listed above"
+        raise StageError(f"a run would be refused: {several if len(refusals) > 2 else refusals[1].removeprefix('- ')}")
     if (cost := unfit(found)) is not None and cost.fit is not None:
         raise StageError(f"{cost.stage.folder_name} {cost.fit.fault}; the ways on stand above")
 

@@ -16,7 +16,7 @@ from ..placement import Placement
 from ..reporting.run_results import Results
 from ..terminal import say
 from . import readiness, reproduction, ways
-from .bases import base_on_server
+from .bases import base_on_server, untaught
 from .comparison import before_training, collect, compare, curves, described, targets, titles, titles_taken
 from .evaluated import Evaluated, scores_of
 from .measured import answers
@@ -183,6 +183,8 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
         say(f"qalign: {line}")
     lines = StageLines(comparison, runs, placement, pipeline.needed(targets(comparison, runs), runs))
     lines.opening()
+    if remark := untaught(study.base_name, study.scale.name, (study.questions, study.english, study.multilingual)):
+        say(f"qalign: {remark}")
     with (
         lines.interruptions_in_words(),
         open_workers(placement.jobs, gpu_groups(placement)) as workers,
