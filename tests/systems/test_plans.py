@@ -216,7 +216,7 @@ def test_own_files_are_read(own_data: OwnData, tmp_path: Path) -> None:
     )
     write(tmp_path / "broken.jsonl", [{"question": "How many?"}])
     broken = plan(tmp_path / "runs", *words, *given, "--english", tmp_path / "broken.jsonl")
-    assert broken.status == 2 and "A run would be refused" in broken.out and "broken.jsonl" in broken.out
+    assert broken.status == 2 and "a run would be refused: " in broken.err and "broken.jsonl" in broken.err
     assert not (tmp_path / "runs").exists()
 
 
@@ -360,3 +360,10 @@ def test_the_core_alone_plans_for_another_machine(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", CORE_ALONE, dependencies, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "It fits: " in done.stdout and done.stderr == ""
+
+
+def test_random_weights_are_not_planned_for_the_published_data_without_a_word(tmp_path: Path) -> None:
+    line = "tiny has random weights: at --scale paper it learns nothing"
+    assert line in " ".join(plan(tmp_path / "runs", "monoreason").out.split())
+    assert line not in " ".join(plan(tmp_path / "runs", "monoreason", "--scale", "sample").out.split())
+    assert line not in " ".join(plan(tmp_path / "runs", "monoreason", "--base", "world", "--scale", "toy").out.split())
