@@ -20,9 +20,9 @@ DATASETS = ("question alignment", "GSM8K")
 def examples(data: Path, runs: Path) -> dict[str, list[Example]]:
     """The whole of each dataset, prepared as `qalign run` does; kept in `runs`."""
     study = Study(
-        "tiny",
-        SCALES["paper"],
-        runs,
+        base_name="tiny",
+        scale=SCALES["paper"],
+        runs=runs,
         languages=LANGUAGES,
         english="gsm8k",
         data=data,

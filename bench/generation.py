@@ -61,7 +61,9 @@ class Asked:
 def package(asked: Asked, answers: Answers) -> common.Measured:
     """The backend `transformers` of the package."""
     rows = rows_at_once(asked.model, asked.new_tokens, device_memory("cpu"))
-    backend = Local(asked.model, asked.tokenizer, DecodingConfig(asked.new_tokens), rows, loops_at_once(asked.model))
+    backend = Local(
+        asked.model, asked.tokenizer, DecodingConfig(max_new_tokens=asked.new_tokens), rows, loops_at_once(asked.model)
+    )
     if asked.lengths is not None:
         keys = [request.key for request in asked.requests]
         backend = OfGivenLengths(backend, dict(zip(keys, asked.lengths, strict=True)))
@@ -168,7 +170,7 @@ def world_trial(folder: Path | None, scratch: Path, repeats: int) -> dict[str, A
     languages."""
     import torch
 
-    study = Study("world", SCALES["toy"], scratch / "runs")
+    study = Study(base_name="world", scale=SCALES["toy"], runs=scratch / "runs")
     scores = study.scored(study.base)
     tests = {name: score.problems for name, score in scores.items()}
     run(list(tests.values()), study.runs, Placement(runs=study.runs))

@@ -78,7 +78,9 @@ def examples_of(lengths: Sequence[tuple[int, int]], vocabulary: int, in_common: 
     ids = np.random.default_rng(0).integers(3, vocabulary, int(starts[-1])).astype(np.int32)
     for start in starts[:-1]:
         ids[start : start + in_common] = ids[:in_common]
-    return TokenizedExamples(ids, starts, np.asarray([prompt for prompt, _ in lengths], dtype=np.int32))
+    return TokenizedExamples(
+        ids=ids, starts=starts, prompt_tokens=np.asarray([prompt for prompt, _ in lengths], dtype=np.int32)
+    )
 
 
 class Sides:
@@ -282,7 +284,9 @@ def generation(
     }
     model.eval()
     model.generation_config.eos_token_id = None
-    backend = Local(model, NumberTokenizer(prompts), DecodingConfig(GENERATED, precision="bfloat16"), PROMPTS)
+    backend = Local(
+        model, NumberTokenizer(prompts), DecodingConfig(max_new_tokens=GENERATED, precision="bfloat16"), PROMPTS
+    )
     backend.ends = [vocabulary - 1]  # no token of an end: answers of random weights go on to the limit
 
     def package() -> int:

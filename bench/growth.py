@@ -94,7 +94,7 @@ def answers(questions: int) -> common.Measured:
         for place in range(questions)
     }
     lengths = {key: draw.randint(8, 64) for key in prompts}
-    backend = OfGivenLengths(Local(model, NumberTokenizer(prompts), DecodingConfig(65), ROWS), lengths)
+    backend = OfGivenLengths(Local(model, NumberTokenizer(prompts), DecodingConfig(max_new_tokens=65), ROWS), lengths)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.perf_counter()
     made = sum(1 for _ in backend.generate([Request(key, key) for key in prompts]))

@@ -47,7 +47,7 @@ MIB = 2**20
 
 def planned(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured:
     """What the plan of a run says."""
-    study = Study(base, SCALES["toy"], runs, settings=parse_settings([*SMALL, *settings], SYSTEMS))
+    study = Study(base_name=base, scale=SCALES["toy"], runs=runs, settings=parse_settings([*SMALL, *settings], SYSTEMS))
     placement = Placement(runs=runs, device="cpu", tokens_per_micro_batch=TOKENS, seconds_per_checkpoint=EVERY)
     waiting = needed(scores_of(compare(study, ["monoreason"])), runs)
     machine = machine_of(placement, None, None, None)

@@ -346,3 +346,40 @@ def test_the_page_uses_the_words_of_the_field(name: str) -> None:
     text = (SOURCE / "reporting" / name).read_text(encoding="utf-8")
     shown = re.sub(r"^\s*//.*$|\{#.*?#\}", "", text, flags=re.MULTILINE | re.DOTALL)
     assert [word for pattern, word in GLOSSARY.items() if re.search(pattern, shown)] == []
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+BY_KEYWORD = ("systems", "training", "pipeline", "models", "placement.py", "corpora/source.py", "corpora/table.py")
+"""The parts whose values are built by keyword."""
+ROWS = {"System", "Device", "Claim", "Corpus", "Hub"}
+"""The rows of literal tables, which are read by column."""
+
+
+def positional_values(path: Path) -> Iterator[str]:
+    """The dataclasses and structs of a module that have more than five fields and are built by place."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ClassDef):
+            marks = " ".join(map(ast.unparse, [*node.decorator_list, *node.bases, *node.keywords]))
+            fields = [one for one in node.body if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one)]
+            if re.search(r"dataclass|Struct", marks) and "kw_only=True" not in marks and len(fields) > 5:
+                yield node.name
+
+
+def test_the_reader_of_values_reads_them(tmp_path: Path) -> None:
+    fields = "".join(f"    f{number}: int\n" for number in range(6))
+    heads = (
+        "@dataclass(frozen=True)\nclass A:",
+        "class B(msgspec.Struct):",
+        "class C(msgspec.Struct, kw_only=True):",
+        "class D:",
+    )
+    (tmp_path / "module.py").write_text("\n".join(f"{head}\n{fields}" for head in heads), encoding="utf-8")
+    assert list(positional_values(tmp_path / "module.py")) == ["A", "B"]
+
+
+@pytest.mark.parametrize("part", BY_KEYWORD)
+def test_a_value_of_many_fields_is_built_by_keyword(part: str) -> None:
+    place = SOURCE / part
+    modules = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    assert {name for path in modules for name in positional_values(path)} <= ROWS

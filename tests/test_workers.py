@@ -331,7 +331,7 @@ def test_stages_that_need_no_gpu_see_none(tmp_path: Path) -> None:
     """They take none from those that do."""
     with open_workers(2, ["0", "1"]) as pool:
         assert pool is not None
-        work = Work({}, tmp_path, tmp_path, None)
+        work = Work(folders={}, output=tmp_path, scratch=tmp_path, placement=None)
         pool.submit(perform, ServedModel(name="base-served", served="model"), work).result(LIMIT_SECONDS)
         assert (tmp_path / SERVED).is_file()
         assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(LIMIT_SECONDS) == "0"

@@ -6,35 +6,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """The machine's side of a run.
-
-    `runs` is the folder of all stages; `device` is "auto", "cpu", "cuda" or "mps"; `jobs` is how many stages run at once;
-    `processes` is how many training processes run on this node, one a device; `launcher` is a command that starts them
-    instead, on this node or on several, such as `accelerate launch --config_file FILE`. `tokens_per_micro_batch` bounds rows x
-    longest row of a training micro-batch; `activation_checkpointing` computes activations again instead of keeping them;
-    `compile` has `torch.compile` fuse the work between the matrix products of a model's blocks. Where these three are None,
-    the device and the model decide (`training.memory`). `batch_size` is how many prompts are answered at once (None: by the
-    device's memory). `trackers` are names that accelerate knows.
-
-    For the backend `endpoint`: the server's address, the name that it knows the model by, how many requests are under way at
-    once, and how long to wait for one answer.
-    """
+    """The machine's side of a run."""
 
     runs: Path = Path("runs")
+    """The folder of all stages."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
     processes: int = 1
+    """Training processes on this machine, one per device."""
     jobs: int = 1
+    """Stages that run at once."""
     tokens_per_micro_batch: int | None = None
+    """The most tokens of a training micro-batch, padding included. None: what the device has room for."""
     batch_size: int | None = None
+    """Prompts that are answered at once. None: what the device has room for."""
     activation_checkpointing: bool | None = None
+    """Whether activations are recomputed. None: where memory is short."""
     compile: bool | None = None
+    """Whether the model is compiled with `torch.compile`. None: on CUDA."""
     seconds_per_checkpoint: float = 300.0
+    """Time between checkpoints of training."""
     trackers: tuple[str, ...] = ("tensorboard",)
+    """Names of trackers that accelerate knows."""
     quiet: bool = False
+    """Whether no progress is printed."""
     endpoint: str = field(default="", repr=False)  # its URL may hold a password
+    """The address of the server that answers, for the backend `endpoint`."""
     served_model: str = ""
+    """The name by which the server knows the model."""
     requests_in_flight: int = 32
+    """Requests to the server at once."""
     seconds_per_request: float = 600.0
+    """Time to wait for an answer of the server."""
     launcher: str = ""
+    """A command that starts training processes, such as `accelerate launch --config_file FILE`."""

@@ -21,22 +21,22 @@ def examples(source: str, **counts: int) -> list[Example]:
 
 def test_equal_weights_keep_every_example_once_in_order() -> None:
     first, second = examples("a", de=5), examples("b", fr=4)
-    assert mix([Part(first), Part(second)], seed=1) == first + second
+    assert mix([Part(examples=first), Part(examples=second)], seed=1) == first + second
 
 
 def test_a_weight_repeats_whole_rounds_and_draws_the_rest() -> None:
     part = examples("a", de=10)
-    counts = Counter(example.id for example in mix([Part(part, weight=2.5)], seed=1))
+    counts = Counter(example.id for example in mix([Part(examples=part, weight=2.5)], seed=1))
     assert sorted(counts.values()) == [2] * 5 + [3] * 5
 
 
 def test_a_fraction_draws_without_replacement() -> None:
-    mixed = mix([Part(examples("a", de=10), weight=0.3)], seed=1)
+    mixed = mix([Part(examples=examples("a", de=10), weight=0.3)], seed=1)
     assert len({example.id for example in mixed}) == len(mixed) == 3
 
 
 def test_the_seed_decides_the_sample_and_each_language_has_its_own() -> None:
-    part = Part(examples("a", de=50, fr=50, sw=3), examples_per_language=10)
+    part = Part(examples=examples("a", de=50, fr=50, sw=3), examples_per_language=10)
     one, again, other = (mix([part], seed=seed) for seed in (1, 1, 2))
     assert one == again != other
     assert Counter(example.language for example in one) == {"de": 10, "fr": 10, "sw": 3}
@@ -47,16 +47,16 @@ def test_the_seed_decides_the_sample_and_each_language_has_its_own() -> None:
 )
 def test_weights_that_cannot_be_are_errors(weight: float, says: str) -> None:
     with pytest.raises(SettingError, match=says):
-        mix([Part(examples("a", de=3), weight=weight)], seed=1)
+        mix([Part(examples=examples("a", de=3), weight=weight)], seed=1)
 
 
 def test_an_empty_mixture_is_an_error() -> None:
     with pytest.raises(DataError, match="no examples"):
-        mix([Part([])], seed=1)
+        mix([Part(examples=[])], seed=1)
 
 
 def test_the_table_counts_examples_repetitions_characters_and_bytes() -> None:
-    rows = table(mix([Part(examples("a", de=2), weight=2.0), Part(examples("b", fr=1))], seed=1))
+    rows = table(mix([Part(examples=examples("a", de=2), weight=2.0), Part(examples=examples("b", fr=1))], seed=1))
     assert [(row.source, row.language, row.examples, row.repeated) for row in rows] == [
         ("a", "de", 4, 2),
         ("b", "fr", 1, 0),

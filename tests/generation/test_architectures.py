@@ -65,7 +65,7 @@ def test_the_loss_is_that_of_full_logits(model: Any, tokenizer: Any) -> None:
         full = model(ids).logits[selected].float()
         expected = torch.nn.functional.cross_entropy(full, targets, reduction="sum")
         loss = SupervisedLoss(model)
-        found = loss(model, MicroBatch(ids, selected.flatten().nonzero().flatten(), targets))
+        found = loss(model, MicroBatch(ids=ids, selected=selected.flatten().nonzero().flatten(), targets=targets))
         loss.remove()
         assert model(ids).logits.shape[:2] == ids.shape, "the hook is off again"
     torch.testing.assert_close(found, expected)
@@ -93,9 +93,14 @@ def test_a_prefix_that_is_read_once_gives_the_same_loss_and_gradients(model: Any
     loss, found = SupervisedLoss(model), []
     shifted = selected - read_once * torch.arange(3).repeat_interleave(rest - 1)
     laid_out = MicroBatch(
-        prefix.laid_out(ids, read_once), shifted, targets, prefix.positions(read_once, 3, rest), read_once, 3
+        ids=prefix.laid_out(ids, read_once),
+        selected=shifted,
+        targets=targets,
+        positions=prefix.positions(read_once, 3, rest),
+        prefix=read_once,
+        rows=3,
     )
-    for batch in (MicroBatch(ids, selected, targets), laid_out):
+    for batch in (MicroBatch(ids=ids, selected=selected, targets=targets), laid_out):
         model.zero_grad()
         value = loss(model, batch)
         value.backward()

@@ -81,6 +81,8 @@ def test_it_keeps_the_contract(backend: Kind, tmp_path: Path) -> None:
         assert {answer.key: answer.text for answer in local} == again, "the same model gives the same answers"
 
     problems = [Problem(str(place), "en", question, None, "1", "test") for place, question in enumerate(QUESTIONS)]
-    opened = open_backend(backend.folder, DecodingConfig(MAX_NEW_TOKENS, backend=backend.name), backend.placement)
+    opened = open_backend(
+        backend.folder, DecodingConfig(max_new_tokens=MAX_NEW_TOKENS, backend=backend.name), backend.placement
+    )
     predictions = generate(problems, opened, tmp_path, {}, "test", Placement(quiet=True))
     assert [(p.id, p.text) for p in predictions] == [(p.id, again[f"key {p.id}"]) for p in problems]

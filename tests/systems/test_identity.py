@@ -29,7 +29,8 @@ TEST_ROWS = [
 
 def study(data: OwnData, runs: Path, **changes: object) -> Study:
     here = Study(
-        "tiny", SCALES["sample"], runs, languages=OWN_LANGUAGES, questions=str(data.questions), english=str(data.english),
+        base_name="tiny", scale=SCALES["sample"], runs=runs, languages=OWN_LANGUAGES,
+        questions=str(data.questions), english=str(data.english),
         multilingual=str(data.multilingual), tests=(str(data.test),), settings=Settings(),
     )  # fmt: skip
     return replace(here, **changes)

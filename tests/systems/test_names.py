@@ -82,7 +82,7 @@ def test_two_test_sets_of_one_name(tmp_path: Path) -> None:
     model = Step("base", 1, {}, None, given=tmp_path)
 
     def scored(*given: str) -> list[str]:
-        return list(Study("tiny", SCALES["sample"], tmp_path, tests=given).scored(model))
+        return list(Study(base_name="tiny", scale=SCALES["sample"], runs=tmp_path, tests=given).scored(model))
 
     with pytest.raises(SettingError, match="two test sets are named 'own:mgsm'; rename the folder or file of one"):
         scored(*map(str, tests))
@@ -220,6 +220,6 @@ def test_names_of_systems_that_cannot_be(
 def two(own: OwnData, tmp_path: Path, settings: list[str]) -> Study:
     """A study on own data, with some settings."""
     return Study(
-        "tiny", SCALES["paper"], tmp_path / "runs", languages=("de",), questions=str(own.questions),
+        base_name="tiny", scale=SCALES["paper"], runs=tmp_path / "runs", languages=("de",), questions=str(own.questions),
         english=str(own.english), tests=(str(own.test),), settings=parse_settings(settings, SYSTEMS),
     )  # fmt: skip

@@ -244,7 +244,7 @@ def test_the_embedded_world_is_planned_for_without_making_it(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_steps_are_measured() -> None:
-    shape = Shape(32, 64, 1, 400)
+    shape = Shape(hidden=32, inner=64, blocks=1, vocabulary=400)
     config = TrainingConfig(precision="float32", global_batch_size=4, adapter=Adapter(rank=2))
     placement = Placement(device="cpu", tokens_per_micro_batch=256)
     rates = trial.measure(trial.Trial(None, shape, config, placement, 60, 0.4))

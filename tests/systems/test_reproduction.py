@@ -205,7 +205,7 @@ def study_of(data: OwnData, runs: Path) -> Study:
     from qalign.systems.settings import parse_settings
 
     return Study(
-        "tiny", SCALES["toy"], runs, languages=("de", "sw"), test_languages=("de", "en", "sw"),
+        base_name="tiny", scale=SCALES["toy"], runs=runs, languages=("de", "sw"), test_languages=("de", "en", "sw"),
         questions=str(data.questions), english=str(data.english), tests=(str(data.test),),
         settings=parse_settings(SMALL, KNOWN),
     )  # fmt: skip

@@ -33,9 +33,9 @@ TINY = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate
 def study(data: OwnData, runs: Path, *settings: str) -> Study:
     """A study on one's own data; the supervised English data are others than the English ones, as in the paper."""
     return Study(
-        "tiny",
-        replace(SCALES["sample"], supervised=str(data.supervised), english=str(data.english)),
-        runs,
+        base_name="tiny",
+        scale=replace(SCALES["sample"], supervised=str(data.supervised), english=str(data.english)),
+        runs=runs,
         languages=LANGUAGES,
         questions=str(data.questions),
         multilingual=str(data.multilingual),
@@ -452,7 +452,16 @@ def test_a_hub_base_at_a_commit_needs_no_network(tmp_path: Path) -> None:
 
 def test_a_title_names_a_corpus_only_where_the_study_trains_on_it(tmp_path: Path) -> None:
     system = SYSTEMS["monoreason"]
-    named = {name: system.title_in(Study("world", SCALES[name], tmp_path)) for name in ("paper", "sample", "toy")}
+    named = {
+        name: system.title_in(Study(base_name="world", scale=SCALES[name], runs=tmp_path))
+        for name in ("paper", "sample", "toy")
+    }
     assert named == {"paper": "MonoReason (MetaMath)", "sample": "MonoReason", "toy": "MonoReason"}
-    assert system.title_in(Study("world", SCALES["sample"], tmp_path, english="metamathqa")) == system.title
-    assert SYSTEMS["qalign-mono"].title_in(Study("world", SCALES["toy"], tmp_path)) == "QAlign (monolingual)"
+    assert (
+        system.title_in(Study(base_name="world", scale=SCALES["sample"], runs=tmp_path, english="metamathqa"))
+        == system.title
+    )
+    assert (
+        SYSTEMS["qalign-mono"].title_in(Study(base_name="world", scale=SCALES["toy"], runs=tmp_path))
+        == "QAlign (monolingual)"
+    )

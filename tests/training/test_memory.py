@@ -65,7 +65,7 @@ def test_what_autograd_keeps_grows_as_predicted(hidden: int, inner: int, precisi
         return sum(storage.nbytes() for storage in storages.values()) / ids.numel()
 
     found = (kept(4) - kept(2)) / 2
-    shape = Shape(hidden, inner, 1, 0)
+    shape = Shape(hidden=hidden, inner=inner, blocks=1, vocabulary=0)
     work = Workload(parameters=0, trained=0, precision=precision)
     predicted = predict(shape, work, compiled=False, checkpointing=False)
     assert predicted.per_token == pytest.approx(found, rel=0.1)
@@ -77,7 +77,7 @@ def _copy_of_a_weight(tensor: torch.Tensor, hidden: int, inner: int) -> bool:
 
 def test_shapes_are_read_from_configs() -> None:
     assert shape_of(LlamaConfig(vocab_size=32000).to_dict()) == LLAMA_2_7B
-    assert shape_of(GPT2Config().to_dict()) == Shape(768, 4 * 768, 12, 50257)
+    assert shape_of(GPT2Config().to_dict()) == Shape(hidden=768, inner=4 * 768, blocks=12, vocabulary=50257)
     assert shape_of({"text_config": LlamaConfig(vocab_size=32000).to_dict()}) == LLAMA_2_7B
     assert shape_of({"model_type": "unheard-of"}) is None
 

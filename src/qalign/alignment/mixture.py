@@ -11,7 +11,7 @@ from ..errors import DataError, SettingError
 from ..records import Example
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One source of a mixture. `weight` is how often each of its examples stands, on average (1.0: everything once).
 

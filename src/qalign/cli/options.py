@@ -156,8 +156,8 @@ def _placement(
             raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
     trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
     return Placement(
-        runs, device, processes, jobs, tokens_per_micro_batch, batch_size, activation_checkpointing, compile,
-        seconds_per_checkpoint, trackers, quiet, launcher=launcher,
+        runs=runs, device=device, processes=processes, jobs=jobs, tokens_per_micro_batch=tokens_per_micro_batch, batch_size=batch_size, activation_checkpointing=activation_checkpointing, compile=compile,
+        seconds_per_checkpoint=seconds_per_checkpoint, trackers=trackers, quiet=quiet, launcher=launcher,
     )  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def demo_command(
     from ..systems import SCALES, Study
     from ..systems.running import run
 
-    study = Study("world", SCALES["toy"], runs, seed)
+    study = Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed)
     placement = Placement(runs=runs, jobs=jobs, **TOY_PLACEMENT, quiet=quiet)
     finish(run(study, ["monoreason", "multireason", "qalign-mono"], placement=placement, output=output))
 

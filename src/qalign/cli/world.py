@@ -117,7 +117,7 @@ def base_command(
     from ..systems import SCALES, Study
     from ..systems.world import card, world_base
 
-    stage = world_base(Study("world", SCALES["toy"], runs, seed))
+    stage = world_base(Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed))
     placement = Placement(
         runs=runs, processes=processes, tokens_per_micro_batch=512, seconds_per_checkpoint=120, trackers=(), quiet=quiet
     )

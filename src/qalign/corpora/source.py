@@ -28,7 +28,7 @@ OWN = "own"
 _POINTER = b"version https://git-lfs.github.com/spec"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A corpus in one role, and where it is. `files` lie in one of our layouts, a `clone` in the hub's, both at `path`;
     they are known by `sha256`. What is on the `hub` is known by its name there and `revision`, what the `world` makes by
@@ -89,20 +89,20 @@ def locate(
     if corpus.world is not None:
         if asked:
             raise SettingError(f"{name} is made by the embedded world and has no revisions: ask for {name}")
-        return Source(name, role, "world", revision=f"world-{world.VERSION}")
+        return Source(name=name, role=role, kind="world", revision=f"world-{world.VERSION}")
     if data is not None and not asked:
         place, clone = _in_data_folder(corpus, role, data)
         if place is not None:
             kind: Kind = "clone" if clone else "files"
             files = _clone_files(corpus, place, languages) if clone else _files(place, role, languages)
             root = place if place.is_dir() else place.parent
-            return Source(name, role, kind, sha256=content_hash(root, files), path=place)
+            return Source(name=name, role=role, kind=kind, sha256=content_hash(root, files), path=place)
     if corpus.hub is None:
         raise SettingError(
             f"{name} is not on the hub: give the folder that holds {corpus.local.get(role)} (--data), or its path"
         )
     commit = resolve(Repository("dataset", corpus.hub.name), asked, revisions)
-    return Source(name, role, "hub", hub=corpus.hub.name, revision=commit)
+    return Source(name=name, role=role, kind="hub", hub=corpus.hub.name, revision=commit)
 
 
 def check_languages(role: Role, languages: Sequence[str]) -> None:
@@ -145,7 +145,7 @@ def _own(given: str, role: Role, languages: Sequence[str], revision: str | None)
         raise SettingError(f"{given} is a path and has no revision: its content is what it is known by")
     files = _files(path, role, languages)
     root = path if path.is_dir() else path.parent
-    return Source(OWN, role, "files", sha256=content_hash(root, files), path=path)
+    return Source(name=OWN, role=role, kind="files", sha256=content_hash(root, files), path=path)
 
 
 def _in_data_folder(corpus: Corpus, role: Role, data: Path) -> tuple[Path | None, bool]:

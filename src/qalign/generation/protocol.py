@@ -17,7 +17,7 @@ from ..placement import Placement
 from ..records import Finish
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingConfig:
     """What decides an answer besides model and prompt; part of the fingerprint."""
 

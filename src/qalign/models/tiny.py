@@ -27,7 +27,7 @@ WORD = r"\p{Han}|\p{Hiragana}+|[\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s
 character; what stands in one script in Japanese, which is written without spaces."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TinyConfig:
     """The shape of the model, and its weights before training."""
 

@@ -204,7 +204,7 @@ def _call(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers:
     _empty(partial, keep=SCRATCH)
     (partial / SCRATCH).mkdir(parents=True, exist_ok=True)
     folders = {before.fingerprint: before.folder(runs) for before in stage.inputs.values()}
-    work = Work(folders, partial, partial / SCRATCH, placement)
+    work = Work(folders=folders, output=partial, scratch=partial / SCRATCH, placement=placement)
     on_event("resuming" if resumes else "running", stage)
     started = time.time()
     try:

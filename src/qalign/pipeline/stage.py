@@ -40,7 +40,7 @@ def local(**options: Any) -> Any:
     return field(metadata={_LOCAL: True}, **options)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a stage gets when it runs."""
 

@@ -39,7 +39,7 @@ SAMPLE = 300
 """Examples of a language whose tokens are counted where a tokenizer is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
     """Of one epoch: examples and tokens within the limit. `utf8_bytes` are those of all texts; `longest` is in tokens."""
 
@@ -62,7 +62,14 @@ def trained_on(stage: Train, runs: Path, reads: bool = True) -> Amount | None:
                 return _of_lengths(fit.lengths_of(folder, stage.examples, runs), config, total)
         counts = examples.by_language()
         tokens = total / _bytes_per_token(base) + PROMPT_TOKENS * sum(counts.values())
-        return Amount(sum(counts.values()), tokens, SUPERVISED, total, False, counts)
+        return Amount(
+            examples=sum(counts.values()),
+            tokens=tokens,
+            supervised=SUPERVISED,
+            utf8_bytes=total,
+            counted=False,
+            by_language=counts,
+        )
     return _of_parts(stage.examples, base, folder, runs, config, reads)
 
 
@@ -86,7 +93,14 @@ def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> 
                 counts[code] += count
                 tokens += min(n, limit) * count
     supervised = max(0.0, 1 - prompts / max(everything, 1))
-    return Amount(sum(counts.values()), tokens, supervised, utf8_bytes, True, counts)
+    return Amount(
+        examples=sum(counts.values()),
+        tokens=tokens,
+        supervised=supervised,
+        utf8_bytes=utf8_bytes,
+        counted=True,
+        by_language=counts,
+    )
 
 
 def _of_parts(
@@ -111,7 +125,18 @@ def _of_parts(
             tokens += kept * length[code].tokens
             supervised += kept * length[code].tokens * length[code].supervised
             total += kept * length[code].utf8_bytes
-    return Amount(sum(counts.values()), tokens, supervised / max(tokens, 1), total, False, counts) if counts else None
+    return (
+        Amount(
+            examples=sum(counts.values()),
+            tokens=tokens,
+            supervised=supervised / max(tokens, 1),
+            utf8_bytes=total,
+            counted=False,
+            by_language=counts,
+        )
+        if counts
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Counts = dict[str, Count]
 
 
-class CorpusCounts(msgspec.Struct):
+class CorpusCounts(msgspec.Struct, kw_only=True):
     """`counts.json` of a corpus: rows by language, as read, as published, and as kept."""
 
     corpus: str
@@ -39,7 +39,7 @@ class CorpusCounts(msgspec.Struct):
     notes: list[str]
 
 
-class Trained(msgspec.Struct):
+class Trained(msgspec.Struct, kw_only=True):
     """`training.json`: what a stage was trained on."""
 
     title: str

@@ -55,11 +55,11 @@ def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
         own = label == name
         made.append(
             Evaluated(
-                label,
-                model,
-                replace(study, system=label).scored(model),
-                system.title_in(study) if own else "",
-                system.published if own else {},
+                name=label,
+                model=model,
+                scores=replace(study, system=label).scored(model),
+                title=system.title_in(study) if own else "",
+                published=system.published if own else {},
             )
         )
     for label, name in named:

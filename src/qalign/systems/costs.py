@@ -55,7 +55,7 @@ class Base:
     parameters: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """How a training stage lies on a device: bytes at its peak, tokens at once, whether activations are recomputed.
 
@@ -68,7 +68,7 @@ class Fit:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a stage costs; None where it is not known. `left` and `most` are bytes of the disk, `seconds` without waiting."""
 
@@ -94,7 +94,12 @@ def base_of(model: Stage[Model], runs: Path) -> Base | None:
         return Base(shape, held) if held else None
     if isinstance(first, MakeTinyModel):
         tiny = first.tiny
-        return Base(Shape(tiny.hidden_size, tiny.intermediate_size, tiny.layers, tiny.vocabulary), tiny.parameters)
+        return Base(
+            Shape(
+                hidden=tiny.hidden_size, inner=tiny.intermediate_size, blocks=tiny.layers, vocabulary=tiny.vocabulary
+            ),
+            tiny.parameters,
+        )
     row = BASES.get(first.hub) if isinstance(first, FetchModel) else None
     return Base(row.shape, row.parameters) if row else None
 
@@ -137,20 +142,35 @@ def fit_of(
     if asked is not None:
         recomputing = bool(placement.activation_checkpointing) or whole.at(asked) > SHARE * machine.memory
         used = (again if recomputing else whole).at(asked)
-        return Fit(used, asked, recomputing, "" if used <= machine.memory else _too_large(used, machine))
+        return Fit(
+            bytes=used,
+            tokens=asked,
+            recomputing=recomputing,
+            fault="" if used <= machine.memory else _too_large(used, machine),
+        )
     try:
         tokens, recomputing = choose(whole, again, machine.memory, placement.activation_checkpointing)
     except ModelError:
         least = (whole if placement.activation_checkpointing is False else again).at(256)
-        return Fit(least, 256, placement.activation_checkpointing is not False, _too_large(least, machine))
-    return Fit((again if recomputing else whole).at(tokens), tokens, recomputing)
+        return Fit(
+            bytes=least,
+            tokens=256,
+            recomputing=placement.activation_checkpointing is not False,
+            fault=_too_large(least, machine),
+        )
+    return Fit(bytes=(again if recomputing else whole).at(tokens), tokens=tokens, recomputing=recomputing)
 
 
 def _on_cpu(whole: Memory, again: Memory, machine: Machine, placement: Placement) -> Fit:
     tokens = placement.tokens_per_micro_batch or ON_CPU
     recomputing = bool(placement.activation_checkpointing)
     used = LIBRARIES + (again if recomputing else whole).at(tokens)
-    return Fit(used, tokens, recomputing, "" if used <= machine.memory else _too_large(used, machine))
+    return Fit(
+        bytes=used,
+        tokens=tokens,
+        recomputing=recomputing,
+        fault="" if used <= machine.memory else _too_large(used, machine),
+    )
 
 
 def _too_large(least: float, machine: Machine) -> str:
@@ -197,8 +217,8 @@ def cost_of(
         return _examples(stage, runs, reads)
     if isinstance(stage, MakeTinyModel):
         size = FLOAT32 * stage.tiny.parameters + TOKENIZER_BYTES * stage.tiny.vocabulary
-        return Cost(stage, size, size)
-    return Cost(stage, 0, 0)
+        return Cost(stage=stage, left=size, most=size)
+    return Cost(stage=stage, left=0, most=0)
 
 
 def _training(stage: Train, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool) -> Cost:
@@ -209,7 +229,7 @@ def _training(stage: Train, runs: Path, machine: Machine, launch: Launch, placem
     if amount is not None and steps is not None:
         tokens = amount.tokens * steps / max(1, -(-amount.examples // config.global_batch_size))
     if base is None:
-        return Cost(stage, 0, 0, tokens)
+        return Cost(stage=stage, left=0, most=0, tokens=tokens)
     fit = fit_of(base, config, machine, launch, placement, amount.supervised if amount else amounts.SUPERVISED)
     if fit is not None and tokens is not None:
         seconds = training_seconds(base, config, tokens, fit, machine, launch)
@@ -220,7 +240,13 @@ def _training(stage: Train, runs: Path, machine: Machine, launch: Launch, placem
         + METRIC_BYTES * (steps or 0)
     )
     return Cost(
-        stage, left, _most(base, config, placement, steps, seconds, left, amount, reads), tokens, fit, seconds, amount
+        stage=stage,
+        left=left,
+        most=_most(base, config, placement, steps, seconds, left, amount, reads),
+        tokens=tokens,
+        fit=fit,
+        seconds=seconds,
+        amount=amount,
     )
 
 
@@ -259,7 +285,7 @@ def _examples(stage: MakeExamples, runs: Path, reads: bool) -> Cost:
     amount = amounts.mixed(stage, runs, reads)
     size = amount.utf8_bytes + RECORD_BYTES * amount.examples if amount else 0.0
     waiting = any(status(corpus, runs) != "done" for corpus in stage.corpora)
-    return Cost(stage, size * (2 if waiting else 1), size * (2 if waiting else 1))
+    return Cost(stage=stage, left=size * (2 if waiting else 1), most=size * (2 if waiting else 1))
 
 
 def problems(stage: Ask, runs: Path, reads: bool = True) -> int | None:
@@ -282,11 +308,11 @@ def _answer_tokens(model: Stage[Model], runs: Path, reads: bool) -> float:
 def _generation(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
     asked, base = problems(stage, runs, reads), base_of(stage.model, runs)
     if asked is None:
-        return Cost(stage, 0, 0)
+        return Cost(stage=stage, left=0, most=0)
     answer = min(_answer_tokens(stage.model, runs, reads), stage.decoding.max_new_tokens)
     size = asked * (PREDICTION_BYTES + ANSWER_BYTES * answer)
     seconds = generation_seconds(base, asked * answer, machine) if base else None
-    return Cost(stage, size, size, asked * answer, None, seconds)
+    return Cost(stage=stage, left=size, most=size, tokens=asked * answer, fit=None, seconds=seconds)
 
 
 def costs(

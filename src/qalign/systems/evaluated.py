@@ -10,7 +10,7 @@ from .artifacts import Model
 from .kinds import Judge
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
     """One system of a comparison."""
 

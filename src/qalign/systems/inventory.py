@@ -28,7 +28,7 @@ NAMED = 3
 """Missing stages that a row names; more are counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFolder:
     """A folder of `stages`."""
 
@@ -46,7 +46,7 @@ class StageFolder:
         return self.path.name.endswith((".adopting", ".removing"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A row of `qalign runs`."""
 
@@ -115,7 +115,19 @@ def inventory(folder: Path) -> Inventory:
     known = {run.results.resolve() for run in runs}
     earlier = sorted(path.parent for path in (folder / "results").glob("*/results.json") if path.is_file())
     runs += [_earlier(path, stages) for path in earlier if not path.is_symlink() and path.resolve() not in known]
-    runs += [Run(name, 0.0, (), {}, folder / "results" / name, False, None, fault=why) for name, why in broken.items()]
+    runs += [
+        Run(
+            name=name,
+            date=0.0,
+            systems=(),
+            run={},
+            results=folder / "results" / name,
+            has_results=False,
+            stages=None,
+            fault=why,
+        )
+        for name, why in broken.items()
+    ]
     return Inventory(folder, sorted(runs, key=lambda run: (run.date, run.name)), stages)
 
 
@@ -136,7 +148,9 @@ def _stages(folder: Path) -> Iterator[StageFolder]:
                 inputs, adopted = tuple(record.inputs.values()), record.adopted_from is not None
             except QAlignError:  # a run that uses it says what is wrong
                 pass
-        yield StageFolder(path, match["stage"], is_done, size(path), inputs, adopted)
+        yield StageFolder(
+            path=path, stage=match["stage"], is_done=is_done, bytes=size(path), inputs=inputs, adopted=adopted
+        )
 
 
 def _run(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
@@ -150,17 +164,17 @@ def _run(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
     missing = [name for name in closure(last, record.stages, done) if name not in done]
     has_results = (results / "results.json").is_file()
     return Run(
-        record.name,
-        _date(results) if has_results else record.began,
-        tuple(record.systems),
-        record.run,
-        results,
-        has_results,
-        frozenset(record.stages),
-        tuple(
+        name=record.name,
+        date=_date(results) if has_results else record.began,
+        systems=tuple(record.systems),
+        run=record.run,
+        results=results,
+        has_results=has_results,
+        stages=frozenset(record.stages),
+        missing=tuple(
             f"{name} (partial)" if name in partial else name for name in sorted(missing, key=lambda n: n not in partial)
         ),
-        is_running(record.name, folder),
+        running=is_running(record.name, folder),
     )
 
 
@@ -172,7 +186,16 @@ def _earlier(results: Path, stages: Sequence[StageFolder]) -> Run:
     try:
         found = load(results / "results.json")
     except QAlignError as error:
-        return Run(results.name, 0.0, (), {}, results, True, None, fault=printable(str(error)))
+        return Run(
+            name=results.name,
+            date=0.0,
+            systems=(),
+            run={},
+            results=results,
+            has_results=True,
+            stages=None,
+            fault=printable(str(error)),
+        )
     inputs = {stage.stage: stage.inputs for stage in stages if stage.is_done}
     named = [row["folder"] for rows in found["trained_on"].values() for row in rows]
     named += [corpus["folder"] for corpus in found.get("corpora", ())]
@@ -181,7 +204,15 @@ def _earlier(results: Path, stages: Sequence[StageFolder]) -> Run:
         for need in needs:
             users.setdefault(need, []).append(stage)
     needed = closure(closure(named, users), inputs)
-    return Run(results.name, _date(results), tuple(found["systems"]), found["run"], results, True, frozenset(needed))
+    return Run(
+        name=results.name,
+        date=_date(results),
+        systems=tuple(found["systems"]),
+        run=found["run"],
+        results=results,
+        has_results=True,
+        stages=frozenset(needed),
+    )
 
 
 def closure(roots: Iterable[str], edges: Mapping[str, Iterable[str]], stop: Iterable[str] = ()) -> set[str]:

@@ -143,7 +143,7 @@ class MakeExamples(Stage[Examples]):
         parts = []
         for corpus, weight in zip(self.corpora, self.weights, strict=True):
             examples = list(examples_of(self.task, records_for(self.task, work.read(corpus)), rows))
-            parts.append(Part(examples, weight, self.examples_per_language))
+            parts.append(Part(examples=examples, weight=weight, examples_per_language=self.examples_per_language))
         mixture = mix(parts, self.seed, self.max_repetition)
         write_jsonl(work.output / EXAMPLES, mixture)
         write_json(work.output / MIXTURE, [dataclasses.asdict(row) for row in table(mixture)])

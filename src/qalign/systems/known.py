@@ -25,7 +25,8 @@ class KnownBase:
 
 
 def _base(hidden: int, inner: int, blocks: int, vocabulary: int, parameters: int, bytes_each: int = 2) -> KnownBase:
-    return KnownBase(Shape(hidden, inner, blocks, vocabulary), parameters, bytes_each * parameters)
+    shape = Shape(hidden=hidden, inner=inner, blocks=blocks, vocabulary=vocabulary)
+    return KnownBase(shape, parameters, bytes_each * parameters)
 
 
 _LLAMA_2_7B = _base(4096, 11008, 32, 32_000, 6_738_415_616)

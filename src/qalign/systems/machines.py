@@ -33,7 +33,7 @@ class Launch:
     """Whether weights are freed between forward and backward (ZeRO-3), else kept gathered (ZeRO-2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """Devices of one kind."""
 
@@ -50,7 +50,7 @@ class Machine:
     """GB that one device is sold with, where they were given."""
 
 
-UNKNOWN = Machine(1, math.inf, "a device", cpu=True)
+UNKNOWN = Machine(devices=1, memory=math.inf, name="a device", cpu=True)
 """Where only the disk is asked about."""
 
 
@@ -73,11 +73,18 @@ def machine_of(placement: Placement, devices: int | None, device_memory: float |
     if device_memory is not None:
         seen, name = device_memory * SEEN * 2**30, kind or f"{device_memory:g} GB"
         return Machine(
-            devices or launch_of(placement, 1).processes, seen, name, row, elsewhere=True, sold=device_memory
+            devices=devices or launch_of(placement, 1).processes,
+            memory=seen,
+            name=name,
+            kind=row,
+            elsewhere=True,
+            sold=device_memory,
         )
     if row is not None:
         seen = row.memory * 2**30
-        return Machine(devices or launch_of(placement, 1).processes, seen, row.name, row, elsewhere=True)
+        return Machine(
+            devices=devices or launch_of(placement, 1).processes, memory=seen, name=row.name, kind=row, elsewhere=True
+        )
     return _this(placement)
 
 
@@ -87,8 +94,10 @@ def _this(placement: Placement) -> Machine:
 
         if torch.cuda.is_available():
             found = torch.cuda.get_device_properties(0)
-            return Machine(len(numbers), float(found.total_memory), found.name, device_named(found.name))
-    return Machine(1, float(memory()), "CPU of this machine", None, cpu=True)
+            return Machine(
+                devices=len(numbers), memory=float(found.total_memory), name=found.name, kind=device_named(found.name)
+            )
+    return Machine(devices=1, memory=float(memory()), name="CPU of this machine", kind=None, cpu=True)
 
 
 def launch_of(placement: Placement, devices: int) -> Launch:

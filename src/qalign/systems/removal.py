@@ -14,7 +14,7 @@ from .run_records import FOLDER
 LOCKS = ".locks"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
     """What is to be removed."""
 
@@ -62,7 +62,7 @@ def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
     _check_recorded(found, stages)
     inside = [run.results for run in chosen if is_within(run.results, found.folder / "results")]
     kept = [run.results for run in chosen if run.results not in inside and run.results.is_dir()]
-    return Removal(chosen, stages, [path for path in inside if path.is_dir()], kept)
+    return Removal(runs=chosen, stages=stages, results=[path for path in inside if path.is_dir()], kept_results=kept)
 
 
 def _named(found: Inventory, name: str) -> Run:

@@ -32,7 +32,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[^/\0.][^/\0]*$")]
 """The name of a folder of a stage or of results; it leads nowhere else."""
 
 
-class RunRecord(msgspec.Struct, frozen=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `records/NAME.json`."""
 
     version: Literal[1]
@@ -62,14 +62,14 @@ def record_of(
         name = f"{name}-{hashlib.sha256(str(results.resolve()).encode(errors='replace')).hexdigest()[:4]}"
     stages = in_order([score for system in comparison for score in system.scores.values()])
     return RunRecord(
-        1,
-        name,
-        printable(str(results)),
-        round(time.time(), 3),
-        dict(run),
-        list(dict.fromkeys(system.name for system in comparison)),
-        redacted_command(sys.argv),
-        {
+        version=1,
+        name=name,
+        results=printable(str(results)),
+        began=round(time.time(), 3),
+        run=dict(run),
+        systems=list(dict.fromkeys(system.name for system in comparison)),
+        command=redacted_command(sys.argv),
+        stages={
             stage.folder_name: [needed.folder_name for needed in stage.inputs.values() if needed.given is None]
             for stage in stages
             if stage.given is None

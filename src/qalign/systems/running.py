@@ -92,7 +92,7 @@ def evaluate(
         for label, path in zip(labels, paths, strict=True):
             one = replace(study, base_name=path)
             checkpoint = base_on_server(path, one.runs) if endpoint else one.base
-            rows.append(Evaluated(label, checkpoint, one.scored(checkpoint)))
+            rows.append(Evaluated(name=label, model=checkpoint, scores=one.scored(checkpoint)))
         study.settings.check_all_used()
         return rows
 

@@ -38,7 +38,7 @@ TOY_TRAINING = replace(
 """For the base of the embedded world, of a million parameters; what was tried is in docs/dev/log.md."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """How much of the data is used. None is all of it."""
 
@@ -62,7 +62,7 @@ class DataConfig:
             raise SettingError(f"max_repetition is {self.max_repetition:g}; give 1 or more")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """Which corpora, how much of them, and how training goes by default: `training`, or what `stages` has for a stage."""
 
@@ -84,10 +84,10 @@ class Scale:
 SCALES: Mapping[str, Scale] = {
     row.name: row
     for row in (
-        Scale("paper", "the published datasets and hyper-parameters"),
+        Scale(name="paper", title="the published datasets and hyper-parameters"),
         Scale(
-            "sample",
-            "a sample of the published datasets for a small model on a CPU, in minutes",
+            name="sample",
+            title="a sample of the published datasets for a small model on a CPU, in minutes",
             english="gsm8k",
             general="ntrex",
             data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
@@ -96,8 +96,8 @@ SCALES: Mapping[str, Scale] = {
             precision="float32",
         ),
         Scale(
-            "toy",
-            "the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
+            name="toy",
+            title="the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
             questions="world-gsm8kinstruct",
             multilingual="world-gsm8kinstruct",
             english="world-metamathqa",

@@ -16,7 +16,7 @@ Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=AnyStage)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One `--set`. `system` is None where it holds for the stage of that name in every system."""
 
@@ -102,7 +102,7 @@ def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
             raise SettingError(
                 f"--set {text} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
             )
-        given.append(Setting(text, system, parts[0], tuple(parts[1:]), value.strip()))
+        given.append(Setting(text=text, system=system, stage=parts[0], path=tuple(parts[1:]), value=value.strip()))
     return Settings(given)
 
 

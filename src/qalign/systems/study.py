@@ -31,7 +31,7 @@ from .scales import DataConfig, Scale
 from .settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """What recipes are built from. Corpora are given by name or path; None takes the scale's.
 

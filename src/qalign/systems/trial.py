@@ -53,7 +53,7 @@ WHOLE = 2**30
 """Bytes up to which a checkpoint is written to be timed; the time of a larger one follows from that of a part."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What is tried: a model folder, or (None) random weights of a shape; examples of a mean length.
 
@@ -72,7 +72,7 @@ class Trial:
     """Tokens of an answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """What was measured."""
 
@@ -140,8 +140,8 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
         first = first_model(stage).fingerprint
         say(f"qalign: measuring {stage.folder_name} on this machine")
         trial = Trial(
-            origin(stage.model, runs), base.shape, stage.training, placement,
-            cost.amount.tokens / cost.amount.examples, cost.amount.supervised,
+            model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=placement,
+            tokens=cost.amount.tokens / cost.amount.examples, supervised=cost.amount.supervised,
         )  # fmt: skip
         found_rates = measure(_with_answers(trial, answering.pop(first, None), runs))
         if found_rates.generation is not None:
@@ -221,7 +221,9 @@ def _training(trial: Trial, placement: Placement, scratch: Path) -> tuple[Rates,
         seconds.append(step(count))
     used = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
     rate = len(seconds) * sum(examples.lengths[:count]) / sum(seconds)
-    return Rates(rate, None, float(used), start, _checkpoint(trainer, scratch)), str(accelerator.device.type)
+    return Rates(
+        training=rate, generation=None, bytes=float(used), start=start, checkpoint=_checkpoint(trainer, scratch)
+    ), str(accelerator.device.type)
 
 
 def _checkpoint(trainer: Trainer, scratch: Path) -> float:
@@ -261,7 +263,7 @@ def _generation(trial: Trial, placement: Placement, device: str, rates: Rates) -
     backend = Local(
         model,
         _Numbers(prompts),
-        DecodingConfig(trial.answer, precision=trial.decoding.precision),
+        DecodingConfig(max_new_tokens=trial.answer, precision=trial.decoding.precision),
         rows,
         loops_at_once(model),
     )
@@ -328,7 +330,7 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
     prompts = np.clip(np.round((1 - trial.supervised) * lengths), shared + 1, lengths - 1).astype(np.int32)
     for start in starts[:-1]:
         ids[start : start + shared] = 7
-    return TokenizedExamples(ids, starts, prompts)
+    return TokenizedExamples(ids=ids, starts=starts, prompt_tokens=prompts)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def _tokens(sequences: int, longest: int, shared: int) -> int:
     return sequences * (longest - shared) + shared
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class MicroBatch:
     """Sequences padded on the right, as tensors. All numbers but weights are int64.
 
@@ -240,7 +240,7 @@ def collate(batch: Batch) -> MicroBatch:
         first = int(examples.prompt_tokens[index]) - prefix
         selected.append(torch.arange(first - 1, len(row) - 1) + prefix + place * length)
         targets.append(tokens[first:])
-    micro_batch = MicroBatch(ids, torch.cat(selected), torch.cat(targets))
+    micro_batch = MicroBatch(ids=ids, selected=torch.cat(selected), targets=torch.cat(targets))
     if batch.weights is not None:
         counts = torch.tensor([len(part) for part in targets[1:]], dtype=torch.long)
         micro_batch.weights = torch.tensor(batch.weights, dtype=torch.float32).repeat_interleave(counts)

@@ -16,7 +16,7 @@ FEW_STEPS = 50
 """Fewer steps than this teach a model little, whatever the data."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
     """Low-rank adaptation (LoRA, arXiv 2106.09685).
 
@@ -40,7 +40,7 @@ class Adapter:
             raise SettingError(f"the adapter's dropout is {self.dropout}; give a share, 0 or more and below 1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """Hyper-parameters of one stage.
 

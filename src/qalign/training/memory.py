@@ -53,7 +53,7 @@ KEPT = {
 compiled. A compiled block recomputes some of it: normalised forms in lower precision, and the activation."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """The part of an architecture that decides on memory."""
 
@@ -111,7 +111,7 @@ def shape_of(config: Mapping[str, Any]) -> Shape | None:
     if not hidden or not blocks or not vocabulary:
         return None
     inner = _first(text, ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")) or 4 * hidden
-    return Shape(hidden, inner, blocks, vocabulary)
+    return Shape(hidden=hidden, inner=inner, blocks=blocks, vocabulary=vocabulary)
 
 
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

@@ -37,7 +37,7 @@ COUNTED = ("examples_by_language", "tokens_by_language", "mixture", "too_long")
 COUNTS = "counts.json"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TokenizedExamples:
     """All examples of a stage as flat arrays."""
 
