@@ -247,7 +247,9 @@ def test_steps_are_measured() -> None:
     shape = Shape(hidden=32, inner=64, blocks=1, vocabulary=400)
     config = TrainingConfig(precision="float32", global_batch_size=4, adapter=Adapter(rank=2))
     placement = Placement(device="cpu", tokens_per_micro_batch=256)
-    rates = trial.measure(trial.Trial(None, shape, config, placement, 60, 0.4))
+    rates = trial.measure(
+        trial.Trial(model=None, shape=shape, config=config, placement=placement, tokens=60, supervised=0.4)
+    )
     assert rates.training > 0 and rates.generation is None and 2**27 < rates.bytes < 2**32
     assert rates.start > 0.5 and rates.checkpoint > 0, "libraries are opened, a checkpoint is written"
 
@@ -303,7 +305,9 @@ def test_a_run_says_at_its_start_that_it_may_not_fit(
 def test_a_run_that_is_sure_not_to_fit_its_gpu_is_refused(
     own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machines, "_this", lambda placement: machines.Machine(1, 23.5 * 2**30, "RTX 4090"))
+    monkeypatch.setattr(
+        machines, "_this", lambda placement: machines.Machine(devices=1, memory=23.5 * 2**30, name="RTX 4090")
+    )
     huge = [f"--set=tiny.{name}={size}" for name, size in (("hidden_size", 4096), ("layers", 32), ("heads", 32))]
     words = [*words_of(own_data, tmp_path / "runs"), *huge, "--seconds-per-checkpoint", "inf"]
     for verb in ("run", "plan"):
