@@ -110,3 +110,14 @@ def test_the_page_shows_them_as_text() -> None:
     assert "2026-01-02T03:04:05Z" in read.text() and "transformers 5.0.0" in read.text()
     without = Reader(render_page(synthetic.found(list(synthetic.answers(1))), synthetic.TITLES))
     assert not any(attributes.get("id") == "models" for _, attributes in without.tags)
+
+
+def test_the_page_says_what_the_world_is_and_what_a_training_saw() -> None:
+    given = synthetic.found(list(synthetic.answers(1)))
+    assert "World is the embedded world" not in Reader(render_page(given, synthetic.TITLES)).text()
+    stage = next(stage for stages in given["trained_on"].values() for stage in stages if "steps" in stage)
+    stage |= {"examples": 24_000, "examples_seen": 14_400}
+    for benchmarks in given["systems"].values():
+        benchmarks["world-mgsm"] = next(iter(benchmarks.values()))
+    text = Reader(render_page(given, synthetic.TITLES)).text()
+    assert "World is the embedded world, a miniature" in text and "14,400 of 24,000" in text

@@ -110,7 +110,8 @@ def test_a_long_example_of_any_system_is_found_before_the_first_one_trains(
     assert_nothing_trained(answer, runs)
     planned = qalign("plan", *words, "--runs", runs)
     assert planned.status == 2
-    assert "A run would be refused; 1 problem:\n- question-alignment: 1 example is longer" in planned.out
+    assert "qalign: error: a run would be refused: question-alignment: 1 example is longer" in planned.err
+    assert "would be refused" not in planned.out, "one problem is said once"
 
 
 def test_the_advice_keeps_what_is_trained(long_swahili: OwnData, tmp_path: Path) -> None:
