@@ -84,6 +84,8 @@ class Prediction:
     prompt_sha256: str
     tokens: int
     finish: Finish
+    sample: int = 0
+    """Which of several answers to the problem, from 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qalign.alignment.prompts import prompt
-from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend
+from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend, questions_of
 from qalign.placement import Placement
 from qalign.records import Problem, sha256
 from qalign.systems.bases import WORLD_FOLDER
@@ -84,5 +84,5 @@ def test_it_keeps_the_contract(backend: Kind, tmp_path: Path) -> None:
     opened = open_backend(
         backend.folder, DecodingConfig(max_new_tokens=MAX_NEW_TOKENS, backend=backend.name), backend.placement
     )
-    predictions = generate(problems, opened, tmp_path, {}, "test", Placement(quiet=True))
+    predictions = generate(questions_of(problems), opened, tmp_path, {}, "test", Placement(quiet=True))
     assert [(p.id, p.text) for p in predictions] == [(p.id, again[f"key {p.id}"]) for p in problems]

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from qalign.alignment.prompts import prompt
 from qalign.cli import app
 from qalign.errors import ModelError, SettingError
-from qalign.generation import DecodingConfig, Request, generate, open_backend
+from qalign.generation import DecodingConfig, Request, generate, open_backend, questions_of
 from qalign.generation.run import KEPT
 from qalign.placement import Placement
 from qalign.records import Problem, sha256
@@ -80,7 +80,7 @@ def test_errors_silence_and_broken_connections_lose_nothing(port: int, start: St
     start(**{"429": 0.1, "500": 0.1, "drop": 0.05, "hang": 0.02})
     asked = problems(120)
     backend = open_backend(tmp_path, DECODING, placed(port, seconds_per_request=2.0))
-    found = generate(asked, backend, tmp_path, {}, "test", placed(port))
+    found = generate(questions_of(asked), backend, tmp_path, {}, "test", placed(port))
     assert [(p.id, p.text) for p in found] == [(p.id, f"answer to {p.question}") for p in asked]
     assert set(answered(tmp_path)) == {p.question for p in asked}
     # A question whose answer came too late for the client may be answered twice, and no other: on a busy machine, one or two.
@@ -122,11 +122,13 @@ def test_what_came_before_a_failure_is_kept_and_not_asked_again(
                 yield answer
 
     with pytest.raises(ModelError, match=r"did not answer en/\d+ .*the same command again"):
-        generate(asked, Dying(), tmp_path, {}, "test", placed(port))
+        generate(questions_of(asked), Dying(), tmp_path, {}, "test", placed(port))
     before = answered(tmp_path)
     assert 90 <= before.total() < 200
     start()
-    found = generate(asked, open_backend(tmp_path, DECODING, placed(port)), tmp_path, {}, "test", placed(port))
+    found = generate(
+        questions_of(asked), open_backend(tmp_path, DECODING, placed(port)), tmp_path, {}, "test", placed(port)
+    )
     assert [(p.id, p.text) for p in found] == [(p.id, f"answer to {p.question}") for p in asked]
     twice = [question for question, times in answered(tmp_path).items() if times > 1]
     assert len(twice) <= 8, "of what was answered, only answers on their way when the server died are asked again"
@@ -137,7 +139,7 @@ def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, sta
     bad = [Problem(str(n), "en", f"question {n} bad", None, "1", "test") for n in (50, 51)]
     backend = open_backend(tmp_path, DECODING, placed(port))
     with pytest.raises(ModelError, match=r"withheld 2 answers, the first to en/5[01]; all others are kept"):
-        generate([*bad, *problems(40)], backend, tmp_path, {}, "test", placed(port))
+        generate(questions_of([*bad, *problems(40)]), backend, tmp_path, {}, "test", placed(port))
     assert (tmp_path / KEPT).read_bytes().count(b"\n") == 1 + 40
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from qalign.alignment.prompts import prompt, render_prompts
 from qalign.errors import ModelError, SettingError, StageError
-from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend
+from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend, questions_of
 from qalign.generation import rows as answered_rows
 from qalign.generation.local import RUN, Local, common_prefix, likeliest, rows_at_once
 from qalign.generation.protocol import REQUESTS_PER_CHUNK
@@ -62,7 +62,7 @@ class Counting:
 
 
 def answer(asked: Sequence[Problem], backend: Any, scratch: Path, settings: Any = SETTINGS) -> list[Prediction]:
-    return generate(asked, backend, scratch, settings, "test", QUIET)
+    return generate(questions_of(asked), backend, scratch, settings, "test", QUIET)
 
 
 # --- the scripted model -----------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ scratch = Path(sys.argv[1])
 asked = [Problem(str(n), "en", f"q{n}" + "x" * (n % 7), None, "1", "t") for n in range(80)]
 answers = {problem.question: f"{problem.question} is {n}" for n, problem in enumerate(asked)}
 (scratch / "started").touch()
-found = generate(asked, Slow(answers), scratch, {}, "test", Placement(quiet=True))
+found = generate(questions_of(asked), Slow(answers), scratch, {}, "test", Placement(quiet=True))
 print("\\n".join(map(to_json, found)))
 """
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from qalign.cli import app
 from qalign.errors import ModelError, QAlignError, SettingError
-from qalign.generation import DecodingConfig, Request, generate, open_backend
+from qalign.generation import DecodingConfig, Request, generate, open_backend, questions_of
 from qalign.generation.bounded import MOST_BYTES, address
 from qalign.generation.replies import NoAnswerError, read_reply
 from qalign.generation.run import KEPT
@@ -177,13 +177,15 @@ def test_halves_of_surrogate_pairs_are_mended_and_said(
     )
     problems = [Problem(key, "en", key, None, "1", "test") for key in texts]
     placement = Placement(quiet=True, endpoint=url, served_model="m")
-    found = generate(problems, open_backend(tmp_path, DECODING, placement), tmp_path, {}, "mGSM", placement)
+    found = generate(
+        questions_of(problems), open_backend(tmp_path, DECODING, placement), tmp_path, {}, "mGSM", placement
+    )
     assert [p.text for p in found] == ["\ufffd the answer is 1", "\U0001f600 2", "\ufffd\ufffd 3"]
     said = capsys.readouterr().err
     assert said[9:] == "mGSM: 2 answers held half of a surrogate pair; U+FFFD stands in its place\n"
     assert (
         generate(
-            problems,
+            questions_of(problems),
             open_backend(tmp_path, DECODING, Placement(endpoint="http://127.0.0.1:9/v1")),
             tmp_path,
             {},
@@ -399,7 +401,9 @@ def test_any_damage_to_a_line_of_kept_answers_has_that_line_alone_asked_again(
     problems = [Problem(str(n), "en", str(n), None, "1", "test") for n in range(6)]
 
     def run() -> list[Any]:
-        return generate(problems, open_backend(tmp_path, DECODING, placement), tmp_path, {"a": 1}, "test", placement)
+        return generate(
+            questions_of(problems), open_backend(tmp_path, DECODING, placement), tmp_path, {"a": 1}, "test", placement
+        )
 
     whole = run()
     kept = tmp_path / KEPT
@@ -428,7 +432,7 @@ def test_a_forged_line_with_its_hash_is_not_taken_over(tmp_path: Path) -> None:
 
     problems = [Problem(str(n), "en", str(n), None, "1", "test") for n in range(2)]
     backend = Scripted({}, "the answer is 1")
-    whole = generate(problems, backend, tmp_path, {}, "test", Placement(quiet=True))
+    whole = generate(questions_of(problems), backend, tmp_path, {}, "test", Placement(quiet=True))
     kept = tmp_path / KEPT
     header, line = kept.read_bytes().splitlines()
     rows = json.loads(line.partition(b" ")[2])
@@ -440,7 +444,7 @@ def test_a_forged_line_with_its_hash_is_not_taken_over(tmp_path: Path) -> None:
     ):  # fmt: skip
         text = json.dumps(changed)
         kept.write_bytes(header + f"\n{sha256(text)} {text}\n".encode())
-        assert generate(problems, backend, tmp_path, {}, "test", Placement(quiet=True)) == whole
+        assert generate(questions_of(problems), backend, tmp_path, {}, "test", Placement(quiet=True)) == whole
     for torn in (
         b"",
         b"\n",
@@ -451,7 +455,7 @@ def test_a_forged_line_with_its_hash_is_not_taken_over(tmp_path: Path) -> None:
         header.replace(b"512", b"0") + b"\n",
     ):
         kept.write_bytes(torn)
-        assert generate(problems, backend, tmp_path, {}, "test", Placement(quiet=True)) == whole
+        assert generate(questions_of(problems), backend, tmp_path, {}, "test", Placement(quiet=True)) == whole
 
 
 class Backend:
@@ -481,7 +485,7 @@ def test_no_backend_hands_on_what_is_no_answer(changes: dict[str, Any], says: st
     values = {"key": "en/0", "text": "x", "prompt_sha256": "0", "tokens": 1, "finish": "stop"} | changes
     problems = [Problem("0", "en", "0", None, "1", "test")]
     with pytest.raises(QAlignError, match="the backend answered") as error:
-        generate(problems, Backend(Completion(**values)), tmp_path, {}, "test", Placement(quiet=True))
+        generate(questions_of(problems), Backend(Completion(**values)), tmp_path, {}, "test", Placement(quiet=True))
     assert says in str(error.value)
     assert (tmp_path / KEPT).read_bytes().count(b"\n") == 1
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from .protocol import BACKENDS, Backend, Completion, DecodingConfig, Request, open_backend
+from .protocol import BACKENDS, Backend, Completion, DecodingConfig, Question, Request, open_backend, questions_of
 from .run import generate
 
-__all__ = ["BACKENDS", "Backend", "Completion", "DecodingConfig", "Request", "generate", "open_backend"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Completion",
+    "DecodingConfig",
+    "Question",
+    "Request",
+    "generate",
+    "open_backend",
+    "questions_of",
+]

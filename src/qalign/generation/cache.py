@@ -129,6 +129,20 @@ def repeated(cache: Any, rows: int) -> Any:
     return made
 
 
+def spread(cache: Any, rows: torch.Tensor) -> Any:
+    """A cache with these rows of another, each as often as it is named."""
+    from transformers import DynamicCache
+
+    if not any(isinstance(layer, roomy_layer()) for layer in cache.layers):
+        cache.batch_select_indices(rows)
+        return cache
+    made = DynamicCache()
+    for place, layer in enumerate(cache.layers):
+        made.update(layer.keys[rows], layer.values[rows], place)
+    give_room(made)
+    return made
+
+
 def joined(caches: Sequence[Any]) -> Any:
     """One cache with the rows of all of them, aligned on the right, with zeros before those that hold fewer tokens."""
     import torch

@@ -6,7 +6,7 @@ To add one: a file with a class that has `chunk` and `generate`, and a line in `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..errors import SettingError, nearest
 from ..placement import Placement
-from ..records import Finish
+from ..records import Finish, Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class DecodingConfig:
     """0 is greedy decoding. Above 0 tokens are sampled."""
     top_p: float = 1.0
     """Tokens are sampled from the smallest set with this probability."""
+    samples: int = 1
+    """Answers to each question, each under its own seed."""
     seed: int = 1234
     """The seed of sampling. A sample depends on it and on the problem, not on the batch."""
     precision: str = "float32"
@@ -37,6 +39,10 @@ class DecodingConfig:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+        if self.samples < 1 or (self.samples > 1 and self.temperature == 0):
+            raise SettingError(
+                f"samples {self.samples} at temperature {self.temperature:g}: give 1 or more, several only above temperature 0"
+            )
         if self.temperature < 0 or not 0 < self.top_p <= 1:
             raise SettingError(
                 f"temperature {self.temperature} and top_p {self.top_p}: give 0 or more, and above 0 up to 1"
@@ -58,6 +64,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about a record: an instruction, and which of several answers to it is wanted."""
+
+    id: str
+    language: str
+    instruction: str
+    sample: int = 0
+
+    @property
+    def key(self) -> str:
+        """Names the question within the run."""
+        return f"{self.language}/{self.id}" + (f"#{self.sample}" if self.sample else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One answer: `text` without special tokens, the hash of the rendered prompt, generated tokens (as a server counts them,
     the end of the sequence mostly among them), why it ended."""
@@ -67,6 +88,11 @@ class Completion:
     prompt_sha256: str
     tokens: int
     finish: Finish
+
+
+def questions_of(problems: Iterable[Problem]) -> list[Question]:
+    """One question to each problem: the problem's own, as it stands."""
+    return [Question(problem.id, problem.language, problem.question) for problem in problems]
 
 
 def seed_of(seed: int, key: str) -> int:

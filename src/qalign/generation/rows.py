@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .cache import give_room, has_room, joined, repeated
+from .cache import give_room, has_room, joined, repeated, spread
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,8 @@ class Rows:
     cache: Any = None
     draws: list[torch.Generator] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
+    copies: list[int] = field(default_factory=list)
+    """Before the first step: which row has read the prompt of each answer, where some answer the same prompt."""
 
     def __len__(self) -> int:
         """Rows that are being answered."""
@@ -56,7 +58,24 @@ class Rows:
         return has_room(self.cache)
 
     def read(self, model: Any) -> torch.Tensor:
-        """The logits (rows, vocabulary) of what follows the tokens of this step, whose keys and values are then in the cache."""
+        """The logits (rows, vocabulary) of what follows the tokens of this step, whose keys and values are then in the cache.
+
+        After the first step there is a row for each answer.
+        """
+        logits = self._logits(model)
+        return self._spread(logits) if self.copies else logits
+
+    def _spread(self, logits: torch.Tensor) -> torch.Tensor:
+        """Gives each answer a row of its own, a copy of the one that has read its prompt."""
+        import torch
+
+        rows = torch.tensor(self.copies, device=self.ids.device)
+        self.prompt_tokens = [self.prompt_tokens[row] for row in self.copies]
+        self.ids, self.positions, self.mask = self.ids[rows], self.positions[rows], self.mask[rows]
+        self.cache, self.copies = spread(self.cache, rows), []
+        return logits[rows]
+
+    def _logits(self, model: Any) -> torch.Tensor:
         import torch
 
         if self.cache is not None or not self.own_attention:
@@ -64,7 +83,7 @@ class Rows:
             return logits
         columns, parts = self.ids.shape[1], []
         at_once = max(1, PROMPT_TOKENS_AT_ONCE // columns)
-        for first in range(0, len(self.places), at_once):
+        for first in range(0, len(self.ids), at_once):
             part = slice(first, first + at_once)
             parts.append(self._read(model, part, columns - max(self.prompt_tokens[part])))
         self.cache = joined([cache for _, cache in parts])
@@ -159,11 +178,17 @@ def begin(
     prefix: Any = None,
 ) -> Rows:
     """Rows that have still to read their prompts, or what of those follows a prefix: `prefix` is the cache of one row that
-    has read it. With `own_attention` the rows leave it there, else each has a copy."""
+    has read it. With `own_attention` the rows leave it there, else each has a copy. Equal prompts behind each other are read
+    once."""
     import torch
 
     read = prefix.get_seq_length() if prefix is not None else 0
-    rests = [ids[read:] for ids in prompts]
+    rests: list[Sequence[int]] = []
+    copies = []
+    for place, ids_of_prompt in enumerate(prompts):
+        if not place or ids_of_prompt != prompts[place - 1]:
+            rests.append(ids_of_prompt[read:])
+        copies.append(len(rests) - 1)
     length = max(len(ids) for ids in rests)
     ids = torch.full((len(rests), length), filler, dtype=torch.long)
     mask = torch.zeros((len(rests), length), dtype=torch.long)
@@ -175,7 +200,7 @@ def begin(
     if read and not own_attention:
         mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
         columns, cache = [read + length] * len(rests), repeated(prefix, len(rests))
-    answers: list[list[int]] = [[] for _ in rests]
+    answers: list[list[int]] = [[] for _ in prompts]
     return Rows(
         list(places),
         ids.to(device),
@@ -186,4 +211,5 @@ def begin(
         own_attention,
         prefix if own_attention else None,
         cache,
+        copies=copies if len(rests) < len(prompts) else [],
     )

@@ -21,37 +21,42 @@ import msgspec
 from ..errors import DataError, StageError
 from ..placement import Placement
 from ..progress import Bar
-from ..records import Finish, Prediction, Problem, atomic_file, sha256
+from ..records import Finish, Prediction, atomic_file, sha256
 from ..terminal import log
 from ..untrusted import parse_json, with_whole_pairs
 from ..wording import counted
-from .protocol import Backend, Completion, Request
+from .protocol import Backend, Completion, Question, Request
 
 KEPT = "predictions.partial.jsonl"
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _Answer = tuple[str, str, _Count, Finish]
 """Text, hash of the prompt, tokens, why it ended."""
+_Row = tuple[str, str, _Count, str, str, _Count, Finish]
+"""Language, id, sample, and the answer."""
+VERSION = 2
+"""Of the kept file. Another version is asked anew."""
 
 
 def generate(
-    problems: Sequence[Problem],
+    questions: Sequence[Question],
     backend: Backend,
     scratch: Path,
     settings: Mapping[str, Any],
     title: str,
     placement: Placement,
 ) -> list[Prediction]:
-    """Predictions for problems, in their order. What `scratch` holds of an earlier attempt under the same `settings` is
+    """Predictions for questions, in their order. What `scratch` holds of an earlier attempt under the same `settings` is
     taken over.
 
     Raises:
         StageError: a backend left a request out, answered one twice or with what is no answer.
     """
-    by_key = {f"{problem.language}/{problem.id}": problem for problem in problems}
-    assert len(by_key) == len(problems), "problems have distinct language and id"
-    # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script.
-    ordered = sorted(by_key, key=lambda key: (-len(by_key[key].question.encode()), key))
+    by_key = {question.key: question for question in questions}
+    assert len(by_key) == len(questions), "questions differ in language, id or sample"
+    # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script. Samples of
+    # one prompt stand together, so that it is read once.
+    ordered = sorted(by_key, key=lambda key: _order(by_key[key]))
     kept = scratch / KEPT
     done, chunk_size = _taken_over(kept, {"settings": settings, "requests": ordered}, backend.chunk, by_key)
     mended = 0
@@ -64,12 +69,12 @@ def generate(
             predictions = [_prediction(by_key[answer.key], answer) for answer in answers]
             file.write(_kept_line(predictions))
             file.flush()
-            done.update({f"{p.language}/{p.id}": p for p in predictions})
+            done.update({answer.key: p for answer, p in zip(answers, predictions, strict=True)})
 
         try:
             for chunk in _chunks(ordered, done, chunk_size):
                 answered: dict[str, Completion] = {}
-                for completion in backend.generate([Request(key, by_key[key].question) for key in chunk]):
+                for completion in backend.generate([Request(key, by_key[key].instruction) for key in chunk]):
                     if completion.key in answered:
                         raise StageError(f"the backend answered {completion.key} twice")
                     answered[completion.key] = answer = _checked(completion, by_key)
@@ -89,7 +94,7 @@ def generate(
     return [done[key] for key in by_key]
 
 
-def _checked(answer: Completion, asked: Mapping[str, Problem]) -> Completion:
+def _checked(answer: Completion, asked: Mapping[str, Question]) -> Completion:
     """The answer, with whole surrogate pairs; a new one if it had halves, which no file can hold.
 
     Raises:
@@ -118,7 +123,7 @@ def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | 
 
 
 def _taken_over(
-    kept: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Problem]
+    kept: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Question]
 ) -> tuple[dict[str, Prediction], int | None]:
     """The answers of whole chunks of an earlier attempt, and the size of its chunks, which may have been chosen on a machine
     with other memory; starts the file anew, with chunks of this size, if something else was asked.
@@ -136,13 +141,13 @@ def _taken_over(
     places = {key: place for place, key in enumerate(asked["requests"])}
     for line in lines[1:]:
         rows = _rows_of(line)
-        keys = [f"{language}/{key}" for language, key, *_ in rows]
+        keys = [Question(key, language, "", sample).key for language, key, sample, *_ in rows]
         place = places.get(keys[0]) if keys else None
         chunk_of_line = _chunk_at(place, asked["requests"], size) if place is not None else []
         if keys and keys == chunk_of_line and not done.keys() & set(keys):
             good.append(line)
             done |= {
-                key: _prediction(by_key[key], Completion(key, *row[2:])) for key, row in zip(keys, rows, strict=True)
+                key: _prediction(by_key[key], Completion(key, *row[3:])) for key, row in zip(keys, rows, strict=True)
             }
     if len(good) < len(lines):
         if damaged := sum(line.endswith(b"\n") for line in lines) - len(good):  # a torn last line is an interruption
@@ -162,24 +167,26 @@ def _chunk_at(place: int, ordered: Sequence[str], size: int | None) -> Sequence[
 
 def _kept_line(predictions: Sequence[Prediction]) -> str:
     """A chunk's answers behind their hash, by which damage is noticed."""
-    rows = json.dumps([[p.language, p.id, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions])
+    rows = json.dumps([[p.language, p.id, p.sample, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions])
     return f"{sha256(rows)} {rows}\n"
 
 
-def _rows_of(line: bytes) -> list[tuple[str, str, str, str, int, Finish]]:
+def _rows_of(line: bytes) -> list[_Row]:
     """The answers in a line of a kept file; none if the line is torn or damaged."""
     digest, _, rows = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or hashlib.sha256(rows).hexdigest().encode() != digest:
         return []
     try:
-        return msgspec.json.decode(rows, type=list[tuple[str, str, str, str, _Count, Finish]])
+        return msgspec.json.decode(rows, type=list[_Row])
     except msgspec.DecodeError:
         return []
 
 
 def _header(asked: Mapping[str, Any], chunk: int | None) -> bytes:
     """The line that a kept file begins with."""
-    return (json.dumps({**asked, "chunk": chunk}, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps({"version": VERSION, **asked, "chunk": chunk}, sort_keys=True, ensure_ascii=False) + "\n"
+    ).encode()
 
 
 def _chunk_of(header: bytes) -> int | None:
@@ -190,5 +197,11 @@ def _chunk_of(header: bytes) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def _prediction(problem: Problem, answer: Completion) -> Prediction:
-    return Prediction(problem.id, problem.language, answer.text, answer.prompt_sha256, answer.tokens, answer.finish)
+def _order(question: Question) -> tuple[int, str, int]:
+    return -len(question.instruction.encode()), f"{question.language}/{question.id}", question.sample
+
+
+def _prediction(question: Question, answer: Completion) -> Prediction:
+    return Prediction(
+        question.id, question.language, answer.text, answer.prompt_sha256, answer.tokens, answer.finish, question.sample
+    )

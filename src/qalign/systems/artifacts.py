@@ -22,6 +22,7 @@ from ..training.config import METRICS, SUMMARY
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"
 EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
+REJECTIONS = "rejections.json"
 PREDICTIONS, JUDGEMENTS, SCORES = "predictions.jsonl", "judgements.jsonl", "scores.json"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -63,6 +64,17 @@ class Step(msgspec.Struct):
     loss: float
 
 
+class Rejected(msgspec.Struct):
+    """A row of `rejections.json`: what was made of the answers in one language."""
+
+    language: str
+    answers: Count
+    """How many were drawn."""
+    kept: Count
+    left_out: Counts
+    """Reason -> answers."""
+
+
 class Records(Artifact):
     """Problems, pairs of texts, or documents."""
 
@@ -85,6 +97,14 @@ class Records(Artifact):
     def counts(self) -> CorpusCounts:
         """Rows by language, and what was left out."""
         return read_output(self.folder / COUNTS, CorpusCounts)
+
+
+class Kept(Records):
+    """Records made of a model's answers."""
+
+    def rejections(self) -> list[Rejected]:
+        """How many answers were kept and left out, by language."""
+        return read_output(self.folder / REJECTIONS, list[Rejected])
 
 
 class Examples(Artifact):

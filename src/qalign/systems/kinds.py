@@ -22,7 +22,7 @@ from ..corpora import CORPORA, Source, read
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.scores import judge, score
-from ..generation import DecodingConfig, generate, open_backend
+from ..generation import DecodingConfig, Question, generate, open_backend
 from ..generation.run import KEPT
 from ..language_file import language_from
 from ..languages import Language
@@ -57,7 +57,8 @@ Rows = Mapping[str, Mapping[str, Any]]
 """Languages as plain values, by code."""
 
 
-def _languages(rows: Rows) -> dict[str, Language]:
+def languages_of(rows: Rows) -> dict[str, Language]:
+    """The languages, by code."""
     return {code: language_from(row, code) for code, row in rows.items()}
 
 
@@ -81,7 +82,7 @@ class ReadCorpus(Stage[Records]):
 
     def run(self, work: Work) -> None:
         """Writes records and counts."""
-        rows = _languages(self.languages)
+        rows = languages_of(self.languages)
         text = read(self.source, list(rows), rows, drop_invalid=self.drop_invalid)
         records = text.records
         if (first := self.problems_per_language) is not None:
@@ -139,7 +140,7 @@ class MakeExamples(Stage[Examples]):
 
     def run(self, work: Work) -> None:
         """Writes examples and the table of the mixture."""
-        rows = _languages(self.languages)
+        rows = languages_of(self.languages)
         parts = []
         for corpus, weight in zip(self.corpora, self.weights, strict=True):
             examples = list(examples_of(self.task, records_for(self.task, work.read(corpus)), rows))
@@ -339,13 +340,15 @@ class Train(Stage[Model]):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ask(Stage[Answers]):
-    """Asks a model all problems of a corpus."""
+    """Asks a model about all records of a corpus, once or several times each."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     tuned: ClassVar[str] = "decoding"
     model: Stage[Model]
     records: Stage[Records]
     decoding: DecodingConfig
+    template: str = "{question}"
+    """What is asked about a record, with the names of its fields in braces."""
     prompt: tuple[str, str] = PROMPT
     label: str = local()
     """What people call the stage: the test set, where it measures."""
@@ -362,10 +365,14 @@ class Ask(Stage[Answers]):
 
     def run(self, work: Work) -> None:
         """Asks, or goes on with what has not been answered yet."""
-        problems = list(work.read(self.records).problems())
+        questions = [
+            Question(row["id"], row["language"], self.template.format_map(row), sample)
+            for row in work.read(self.records).rows()
+            for sample in range(self.decoding.samples)
+        ]
         with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
             backend = open_backend(work.read(self.model).folder, self.decoding, work.placement)
-            predictions = generate(problems, backend, work.scratch, self.identity, self.title, work.placement)
+            predictions = generate(questions, backend, work.scratch, self.identity, self.title, work.placement)
         write_jsonl(work.output / PREDICTIONS, predictions)
 
     def resume_point(self, scratch: Path) -> str:
@@ -390,8 +397,9 @@ class Ask(Stage[Answers]):
         if not counts:
             return SIZE_KNOWN_LATER.format("test set")
         problems = counted(sum(counts.values()), "problem")
+        samples = f" x {self.decoding.samples} answers" if self.decoding.samples > 1 else ""
         mark = "" if exact else "~"
-        return f"{mark}{problems} ({by_language(counts)}), up to {self.decoding.max_new_tokens} tokens each"
+        return f"{mark}{problems} ({by_language(counts)}){samples}, up to {self.decoding.max_new_tokens} tokens each"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -409,6 +417,6 @@ class Judge(Stage[Judgements]):
     def run(self, work: Work) -> None:
         """Writes judgements and scores."""
         problems, answers = work.read(self.problems).problems(), work.read(self.answers).predictions()
-        judgements = judge(problems, answers, _languages(self.languages))
+        judgements = judge(problems, answers, languages_of(self.languages))
         write_jsonl(work.output / JUDGEMENTS, judgements)
         write_json(work.output / SCORES, {code: found.as_dict() for code, found in score(judgements).items()})

@@ -6,16 +6,33 @@ in one's own module: `qalign run my_module:my_system`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from ..pipeline import Stage
 from .artifacts import Model
 from .study import Study
 
+Recipe = Callable[[Study], Stage[Model]]
 QUESTION, MULTILINGUAL, RESPONSE = "question-alignment", "multilingual-alignment", "response-alignment"
 
 
 def sft(study: Study) -> Stage[Model]:
     """The base fine-tuned on GSM8K, in English (or on the English corpus that the study was given)."""
     return study.train(RESPONSE, study.base, study.english_answers(study.english or study.scale.supervised))
+
+
+def rft(study: Study, samplers: Sequence[Recipe] = (sft,)) -> Stage[Model]:
+    """The base fine-tuned on GSM8K and on right answers to it that fine-tuned models sampled: rejection sampling.
+
+    Args:
+        study: what the recipe is built from.
+        samplers: the systems that answer; their answers are pooled before the filter.
+    """
+    problems = study.corpus("english", study.english or study.scale.supervised)
+    answers = [study.sampled(sampler(study), problems) for sampler in samplers]
+    sampled = study.kept(answers, problems)
+    examples = study.mixture("rft", "response", [problems, sampled], per_language=study.data_config.english_examples)
+    return study.train(RESPONSE, study.base, examples)
 
 
 def monoreason(study: Study) -> Stage[Model]:

@@ -78,6 +78,8 @@ class Scale:
     training: TrainingConfig = PAPER_TRAINING
     stages: Mapping[str, TrainingConfig] = field(default_factory=dict)
     max_new_tokens: int | None = None
+    samples: int = 100
+    """Answers to each question in rejection sampling."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
 
@@ -93,6 +95,7 @@ SCALES: Mapping[str, Scale] = {
             data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
             training=SAMPLE_TRAINING,
             max_new_tokens=160,
+            samples=4,
             precision="float32",
         ),
         Scale(
@@ -109,6 +112,7 @@ SCALES: Mapping[str, Scale] = {
                 "question-alignment": replace(TOY_TRAINING, epochs=2),
                 "response-alignment": replace(TOY_TRAINING, learning_rate=1e-3, max_steps=1800),
             },
+            samples=8,
             precision="float32",
         ),
     )

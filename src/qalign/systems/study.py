@@ -23,8 +23,9 @@ from ..models.tiny import TinyConfig
 from ..paths import instead
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
-from .artifacts import Examples, Model, Records
+from .artifacts import Answers, Examples, Model, Records
 from .bases import TINY, base, tiny_base
+from .keep import Filter, Keep, RejectionSampling
 from .kinds import Ask, Judge, MakeExamples, ReadCorpus, Train
 from .names import test_set_name
 from .scales import DataConfig, Scale
@@ -133,6 +134,29 @@ class Study:
         config = replace(default or self.scale.stages.get(step, self.scale.training), seed=self.seed)
         return Train(name=f"train-{step}", step=step, model=model, examples=examples, training=config)
 
+    def sampled(self, model: Stage[Model], problems: ReadCorpus) -> Ask:
+        """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825)."""
+        decoding = DecodingConfig(
+            max_new_tokens=min(256, self.scale.max_new_tokens or 256),
+            temperature=0.7,
+            samples=self.scale.samples,
+            seed=self.seed,
+            precision=self.scale.precision,
+        )
+        return Ask(
+            name=f"sample-{problems.source.name}", label="sampling", model=model, records=problems, decoding=decoding
+        )
+
+    def kept(self, answers: Sequence[Stage[Answers]], problems: ReadCorpus, filter: Filter | None = None) -> Keep:
+        """Records of the answers that a filter keeps; by default that of rejection sampling."""
+        return Keep(
+            name=f"kept-{problems.source.name}",
+            answers=tuple(answers),
+            problems=problems,
+            filter=filter or RejectionSampling(),
+            languages=as_rows(problems.languages, self.table),
+        )
+
     # --- measuring ------------------------------------------------------------------------------------------------
 
     def scored(self, model: Stage[Model]) -> dict[str, Judge]:
@@ -158,6 +182,10 @@ class Study:
             self.system,
             Ask(name=f"generate-{name}", label=label, measures=True, model=model, records=corpus, decoding=decoding),
         )
+        if answers.decoding.samples > 1:
+            raise SettingError(
+                f"generation.samples is {answers.decoding.samples}; a model is measured by one answer each"
+            )
         rows = as_rows(corpus.languages, self.table)
         return Judge(name=f"score-{name}", label=label, answers=answers, problems=corpus, languages=rows)
 

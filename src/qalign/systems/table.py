@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..errors import SettingError, nearest
@@ -15,9 +15,9 @@ from ..own_code import OwnFunction, own_faults, own_function
 from ..pipeline import Stage, in_order
 from . import recipes
 from .artifacts import Model
+from .recipes import Recipe
 from .study import Study
 
-Recipe = Callable[[Study], Stage[Model]]
 _NAME = re.compile(r"[\w.@+-]{1,100}")
 """Names of stages, which their folders have."""
 
@@ -52,6 +52,7 @@ SYSTEMS: Mapping[str, System] = {
     row.name: row
     for row in (
         System("sft", "SFT", recipes.sft, _figures((22.6, 29.7), (30.9, 38.1))),
+        System("rft", "RFT", recipes.rft, _figures((20.6, 29.5), (31.3, 37.1))),
         System("monoreason", "MonoReason (MetaMath)", recipes.monoreason, _figures((38.4, 43.9), (46.2, 51.8)),
                {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, "metamathqa"),
         System("multireason", "MultiReason (MathOctopus)", recipes.multireason, _figures((40.0, 45.8), (44.1, 46.5)),
