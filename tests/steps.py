@@ -43,6 +43,10 @@ class _Step(Stage[Artifact]):
         return dict(self.values)
 
     @property
+    def inputs(self) -> dict[str, AnyStage]:  # type: ignore[override]
+        return dict(self.parts)
+
+    @property
     def given(self) -> Path | None:
         return self.place
 

@@ -65,9 +65,7 @@ def made(draw: random.Random) -> str:
     """An answer to "24", right or wrong in one of the ways that models find."""
     a = draw.randint(1, 23)
     steps = [
-        draw.choice(
-            [f"<<{a}+{24 - a}=24>>", f"<< {a} + {24 - a} = 24 >>", "<<48/2=24>>", "<<4*6=24>>", "<<6*4=24>>"]
-        )
+        draw.choice([f"<<{a}+{24 - a}=24>>", f"<< {a} + {24 - a} = 24 >>", "<<48/2=24>>", "<<4*6=24>>", "<<6*4=24>>"])
     ]
     if draw.random() < 0.5:
         steps.insert(0, draw.choice(["<<2*2=4>>", "<<10/4=2.5>>", "<<.5*4=2>>", "<<1/3=0.333>>", "<<(1+1)*2=4>>"]))

@@ -123,9 +123,9 @@ class Stage(ABC, Generic[Made]):
         changes: dict[str, Any] = {}
         for name, value in self._values(local=False):
             if (held := _stages_in(name, value)) is not None:
-                parts = {key: new[key] for key in held}
-                one = isinstance(value, Stage)
-                changes[name] = parts[name] if one else parts if isinstance(value, Mapping) else tuple(parts.values())
+                stages = [new[key] for key in held]
+                parts = dict(zip(value, stages, strict=True)) if isinstance(value, Mapping) else tuple(stages)
+                changes[name] = stages[0] if isinstance(value, Stage) else parts
         return dataclasses.replace(self, **changes)
 
     def open(self, folder: Path) -> Made:
@@ -138,7 +138,7 @@ class Stage(ABC, Generic[Made]):
 
     @cached_property
     def inputs(self) -> dict[str, AnyStage]:
-        """The stages that go into this one, by field, by position in a tuple, or by key in a mapping."""
+        """The stages that go into this one, by field; of several in a field by position or key behind a dot."""
         found: dict[str, AnyStage] = {}
         for name, value in self._values(local=False):
             found |= _stages_in(name, value) or {}
@@ -193,7 +193,7 @@ def _stages_in(name: str, value: Any) -> dict[str, AnyStage] | None:
         return {name: value}
     parts = dict(value) if isinstance(value, Mapping) else dict(enumerate(value)) if isinstance(value, tuple) else {}
     if parts and all(isinstance(part, Stage) for part in parts.values()):
-        return {str(key): part for key, part in parts.items()}
+        return {f"{name}.{key}": part for key, part in parts.items()}
     return None
 
 

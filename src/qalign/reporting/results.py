@@ -67,6 +67,8 @@ def tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
         made.append(_claims_table(found))
     if any(found["trained_on"].values()):
         made += [_training_table(found, titles), _mixture_table(found)]
+    if found.get("rejections"):
+        made.append(_rejections_table(found, titles))
     if found.get("corpora"):
         made.append(_corpora_table(found["corpora"]))
     return [table for table in made if table.rows]
@@ -178,6 +180,19 @@ def _mixture_table(found: Mapping[str, Any]) -> Table:
     return Table(
         "One epoch by source and language", ["stage: source", "language", "examples", "tokens", "supervised"], body
     )
+
+
+def _rejections_table(found: Mapping[str, Any], titles: Titles) -> Table:
+    """What was kept of the answers that models sampled, and why the others were left out."""
+    parts = [(stage, row) for stage in found["rejections"] for row in stage["languages"]]
+    reasons = list(dict.fromkeys(reason for _, row in parts for reason in row["left_out"]))
+    rows = [
+        [", ".join(map(titles.system, stage["systems"])), row["language"], f"{row['answers']:,}", f"{row['kept']:,}",
+         *(f"{row['left_out'].get(reason, 0):,}" for reason in reasons)]
+        for stage, row in parts
+    ]  # fmt: skip
+    note = "Answers that a model sampled to train on, and how many were left out for each reason."
+    return Table("Sampled answers", ["system", "language", "answers", "kept", *reasons], rows, note)
 
 
 def _corpora_table(corpora: Sequence[Mapping[str, Any]]) -> Table:

@@ -165,6 +165,24 @@ class Asked(msgspec.Struct):
     answers: dict[str, str]
 
 
+class LeftOut(msgspec.Struct):
+    """What was kept of the answers in one language."""
+
+    language: str
+    answers: Count
+    kept: Count
+    left_out: dict[str, Count]
+
+
+class Rejections(msgspec.Struct):
+    """What a filter kept of a model's answers to train on."""
+
+    folder: str
+    systems: list[str]
+    """The systems that train on them."""
+    languages: list[LeftOut]
+
+
 class Results(msgspec.Struct):
     """A whole `results.json`."""
 
@@ -175,6 +193,7 @@ class Results(msgspec.Struct):
     trained_on: dict[str, list[dict[str, Any]]]
     published: dict[str, dict[str, dict[str, Percent]]]
     corpora: list[CorpusRead] = []
+    rejections: list[Rejections] = []
     consistency: dict[str, dict[str, Consistency]] = {}
     comparisons: list[Comparison] = []
     notes: list[str] = []

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..alignment.mixture import Row
+from ..alignment.mixture import Row, table
 from ..errors import StageError
 from ..evaluation.scores import Score
 from ..pipeline import Artifact
@@ -95,7 +95,10 @@ class Records(Artifact):
         return read_rows(self.folder / RECORDS)
 
     def counts(self) -> CorpusCounts:
-        """Rows by language, and what was left out."""
+        """Rows by language, and what was left out. A stage of a user's own may leave records alone, which are then counted."""
+        if (self.folder / RECORDS).is_file() and not (self.folder / COUNTS).exists():
+            rows = dict(Counter(row["language"] for row in self.rows()))
+            return CorpusCounts(corpus="own", counts=rows, published=None, kept=rows, dropped=[], notes=[])
         return read_output(self.folder / COUNTS, CorpusCounts)
 
 
@@ -119,7 +122,9 @@ class Examples(Artifact):
         return read_jsonl(self.path, Example)
 
     def mixture(self) -> list[Row]:
-        """The table of the mixture: a row for each source and language."""
+        """The table of the mixture: a row for each source and language. Where a stage left none, it is made."""
+        if self.path.is_file() and not (self.folder / MIXTURE).exists():
+            return table(list(self.examples()))
         return read_output(self.folder / MIXTURE, list[Row])
 
     def by_language(self) -> Counter[str]:

@@ -20,6 +20,7 @@ from ..reporting.results import results
 from ..reporting.titles import Titles
 from . import measured, provenance
 from .evaluated import Evaluated, scores_of
+from .keep import Keep
 from .kinds import FetchModel, MakeTinyModel, ReadCorpus
 from .lineage import training_stages
 from .names import checked
@@ -129,6 +130,7 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
         "judgements": provenance.judgements(comparison, runs),
         "titles": {system.name: system.title for system in comparison if system.title},
         **measured.example(comparison, runs),
+        "rejections": rejections(comparison, runs),
     }
 
 
@@ -154,6 +156,20 @@ def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]
         }
         for stage in in_order(scores_of(comparison))
         if isinstance(stage, ReadCorpus) and (records := stage.result(runs)) is not None
+    ]
+
+
+def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]:
+    """What filters kept of models' answers, and which systems train on it."""
+    found: dict[str, tuple[Keep, list[str]]] = {}
+    for system in comparison:
+        for stage in in_order([system.model]):
+            if isinstance(stage, Keep):
+                found.setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
+    return [
+        {"folder": stage.folder_name, "systems": names, "languages": msgspec.to_builtins(kept.rejections())}
+        for stage, names in found.values()
+        if (kept := stage.result(runs)) is not None
     ]
 
 
