@@ -48,3 +48,5 @@ def test_plan_and_run_say_it_of_a_users_own_rows(tmp_path: Path) -> None:
     assert "Few optimizer steps to learn from: response-alignment 2." in " ".join(run.stdout.split())
     again = CliRunner().invoke(app, ["run", *words], catch_exceptions=False)
     assert says not in again.stderr
+    quiet = CliRunner().invoke(app, ["run", *words, "--seed", "2", "--quiet"], catch_exceptions=False)
+    assert (quiet.exit_code, quiet.stderr) == (0, "")

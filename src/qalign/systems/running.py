@@ -194,7 +194,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
             pipeline.run(front, runs, placement, lines.report, workers, placement.jobs)
             readiness.check(comparison, runs, placement)
         trainings = with_examples(pipeline.needed(targets(comparison, runs), runs), runs)
-        for line in dict.fromkeys(few_steps(trainings)):
+        for line in dict.fromkeys(few_steps(trainings)) if not placement.quiet else ():
             say(f"qalign: {line}")
         pipeline.run(targets(comparison, runs), runs, placement, lines.report, workers, placement.jobs)
     lines.closing()
