@@ -19,7 +19,16 @@ import pytest
 
 from qalign.alignment.prompts import prompt, render_prompts
 from qalign.errors import ModelError, SettingError, StageError
-from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend, questions_of
+from qalign.generation import (
+    BACKENDS,
+    Completion,
+    DecodingConfig,
+    Question,
+    Request,
+    generate,
+    open_backend,
+    questions_of,
+)
 from qalign.generation import rows as answered_rows
 from qalign.generation.local import RUN, Local, common_prefix, likeliest, rows_at_once
 from qalign.generation.protocol import REQUESTS_PER_CHUNK
@@ -226,7 +235,7 @@ def test_a_backend_must_answer_each_request_once(tmp_path: Path) -> None:
 CHILD = """
 import json, sys, time
 from pathlib import Path
-from qalign.generation import generate
+from qalign.generation import generate, questions_of
 from qalign.generation.scripted import Scripted
 from qalign.placement import Placement
 from qalign.records import Problem, to_json
@@ -530,6 +539,39 @@ def test_sampling_depends_on_seed_and_key_alone(model_and_tokenizer: tuple[Any, 
     greedy = answers(local(model_and_tokenizer, 64, max_new_tokens=16))
     assert greedy != alone
     assert sampled(64, top_p=1e-6) == greedy, "of the most probable token alone, the greedy answer"
+
+
+@pytest.mark.parametrize("own_attention", [True, False])
+def test_samples_of_one_prompt_read_it_once_and_are_drawn_apart(
+    model_and_tokenizer: tuple[Any, Any], ends: list[int], own_attention: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = model_and_tokenizer
+    questions = [Question(str(n), "en", text, sample) for n, text in enumerate(INSTRUCTIONS[:4]) for sample in range(5)]
+    values = {"max_new_tokens": 12, "temperature": 0.9, "samples": 5}
+
+    def drawn(batch_size: int, note: bool = False) -> dict[str, str]:
+        backend = local(model_and_tokenizer, batch_size, **values)
+        backend.own_attention = own_attention
+        if note:
+            monkeypatch.setattr(model, "forward", noting)
+        asked = [Request(question.key, question.instruction) for question in questions]
+        return {answer.key: answer.text for answer in backend.generate(asked)}
+
+    read: list[int] = []
+    forward = model.forward
+
+    def noting(**options: Any) -> Any:
+        ids = options["input_ids"]
+        read.extend([ids.shape[1]] * ids.shape[0] if ids.shape[1] > 1 else [])
+        return forward(**options)
+
+    alone = drawn(1)
+    assert drawn(64, note=True) == alone, "an answer depends on its seed and question, not on its company"
+    assert len(read) <= 4 + 1, "each prompt once, and what all begin with"
+    monkeypatch.undo()
+    assert drawn(7) == alone
+    for n in range(4):
+        assert len({alone[f"en/{n}" + (f"#{k}" if k else "")] for k in range(5)}) > 1
 
 
 def test_sampling_draws_from_the_smallest_set_of_probability_top_p(model_and_tokenizer: tuple[Any, Any]) -> None:

@@ -21,6 +21,8 @@ from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES
 from qalign.systems.bases import base
 from qalign.systems.comparison import compare, targets
+from qalign.systems.keep import Keep
+from qalign.systems.kinds import Ask, MakeExamples, MakeTinyModel, ReadCorpus
 from qalign.systems.lineage import training_stages
 from qalign.systems.settings import Settings, parse_settings, set_field
 from qalign.systems.table import build
@@ -51,6 +53,7 @@ ENGLISH = ("response-alignment", "examples-english", "english")
 MULTILINGUAL = ("multilingual-alignment", "examples-multilingual", "multilingual")
 CHAINS = {
     "sft": [ENGLISH],
+    "rft": [ENGLISH, ("response-alignment", "examples-rft", "english")],
     "monoreason": [ENGLISH],
     "multireason": [MULTILINGUAL],
     "qalign-mono": [QUESTIONS, ENGLISH],
@@ -71,17 +74,35 @@ def test_a_system_is_its_stages_in_order(name: str, own_data: OwnData, tmp_path:
     chain = training_stages(build(study(own_data, tmp_path), name))
     found = []
     for stage in chain:
-        examples = stage.inputs["examples"]
-        (corpus,) = examples.inputs.values()
-        found.append((stage.name.removeprefix("train-"), examples.name, corpus.config["source"]["role"]))
+        examples = stage.examples
+        assert isinstance(examples, MakeExamples)
+        corpus, *sampled = examples.corpora
+        assert isinstance(corpus, ReadCorpus) and len(sampled) == (examples.name == "examples-rft")
+        found.append((stage.title, examples.name, corpus.source.role))
     assert found == CHAINS[name]
-    assert chain[0].inputs["model"].name == "base-tiny"
-    assert [stage.inputs["model"] for stage in chain[1:]] == chain[:-1], "each goes on from the one before"
+    assert isinstance(chain[0].model, MakeTinyModel)
+    if name == "rft":
+        assert chain[1].model is not chain[0], "the base is trained again, on what the sampler answered"
+    else:
+        assert [stage.model for stage in chain[1:]] == chain[:-1], "each goes on from the one before"
+
+
+def test_rejection_sampling_asks_the_model_of_sft(own_data: OwnData, tmp_path: Path) -> None:
+    here = study(own_data, tmp_path)
+    made = pipeline.in_order([build(here, "rft")])
+    (asked,), (kept,) = ([stage for stage in made if isinstance(stage, kind)] for kind in (Ask, Keep))
+    assert asked.model.fingerprint == build(here, "sft").fingerprint
+    assert asked.decoding.samples == SCALES["sample"].samples and asked.decoding.temperature == 0.7
+    assert [stage.fingerprint for stage in kept.answers] == [asked.fingerprint]
+    assert {SCALES[name].samples for name in ("paper",)} == {100}, "as published"
+    changed = build(study(own_data, tmp_path, "sampling.samples=7", "sampling.backend=vllm"), "rft")
+    (again,) = (stage for stage in pipeline.in_order([changed]) if isinstance(stage, Ask))
+    assert (again.decoding.samples, again.decoding.backend) == (7, "vllm")
 
 
 def chains(data: OwnData, runs: Path, *settings: str) -> dict[str, list[Stage]]:
     made = study(data, runs, *settings)
-    return {name: training_stages(build(made, name)) for name in SYSTEMS}
+    return {name: training_stages(build(made, name)) for name in SYSTEMS if name != "rft"}  # its data need a model
 
 
 def fingerprints(chain: Sequence[Stage]) -> list[str]:
@@ -184,7 +205,7 @@ def begins_and_ends(tokenizer: Any) -> Any:
 
 
 @pytest.mark.parametrize("habit", [begins_with_bos, begins_with_nothing, begins_and_ends])
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "rft"])
 def test_generation_sends_what_training_saw(name: str, prepared: Prepared, habit: Callable[[Any], Any]) -> None:
     from qalign.generation.local import Local
     from qalign.models.opening import load_tokenizer
@@ -370,12 +391,12 @@ def test_the_last_setting_wins() -> None:
 def test_a_setting_for_one_system_holds_there_only(own_data: OwnData, tmp_path: Path) -> None:
     plain = chains(own_data, tmp_path)
     one = chains(own_data, tmp_path, "qalign-mono.response-alignment.learning_rate=1e-5")
-    assert {name for name in SYSTEMS if fingerprints(one[name]) != fingerprints(plain[name])} == {"qalign-mono"}
+    assert {name for name in plain if fingerprints(one[name]) != fingerprints(plain[name])} == {"qalign-mono"}
     assert one["qalign-mono"][0].fingerprint == plain["qalign-mono"][0].fingerprint
     assert one["qalign-mono"][1].config["training"]["learning_rate"] == 1e-5
 
     stage = chains(own_data, tmp_path, "question-alignment.learning_rate=1e-5")
-    changed = {name for name in SYSTEMS if fingerprints(stage[name]) != fingerprints(plain[name])}
+    changed = {name for name in plain if fingerprints(stage[name]) != fingerprints(plain[name])}
     assert changed == {name for name in SYSTEMS if name.startswith("qalign-")}
 
     everywhere = chains(own_data, tmp_path, "training.epochs=1")
