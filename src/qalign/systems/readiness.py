@@ -19,12 +19,14 @@ from ..wording import in_bytes
 from . import amounts, costs, machines, ways
 from .evaluated import Evaluated, scores_of
 from .fit import misfits
+from .keep import Keep, RejectionSampling
 from .kinds import Ask, FetchModel, MakeTinyModel, ReadCorpus, Train
 
 TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 EXTRAS = {
     **dict.fromkeys((*TRAIN, "scipy"), "train"),
     **dict.fromkeys(("datasets", "huggingface_hub", "pyarrow"), "data"),
+    "rapidfuzz": "train",
     "peft": "lora",
     "torchao": "8bit",
     "openai": "endpoint",
@@ -141,6 +143,8 @@ def _packages(stage: AnyStage, placement: Placement) -> Iterator[str]:
         yield from BACKENDS.get(stage.decoding.backend, ())
     elif isinstance(stage, MakeTinyModel):
         yield from TRAIN
+    elif isinstance(stage, Keep):
+        yield from ["rapidfuzz"] if isinstance(stage.filter, RejectionSampling) else []
     elif isinstance(stage, FetchModel):
         yield "huggingface_hub"
     elif isinstance(stage, ReadCorpus):

@@ -15,7 +15,7 @@ from ..own_code import OwnFunction, own_faults, own_function
 from ..pipeline import Stage, in_order
 from . import recipes
 from .artifacts import Model
-from .recipes import Recipe
+from .recipes import Recipe as Recipe
 from .study import Study
 
 _NAME = re.compile(r"[\w.@+-]{1,100}")
