@@ -3,7 +3,8 @@
 from .generation import DecodingConfig
 from .pipeline import Artifact, Stage, Work, local
 from .systems.artifacts import Answers, Examples, Judgements, Model, Records
-from .systems.kinds import Ask, FetchModel, Judge, MakeExamples, ModelOnDisk, ReadCorpus, Train
+from .systems.ask import Ask
+from .systems.kinds import FetchModel, Judge, MakeExamples, ModelOnDisk, ReadCorpus, Train
 from .training.config import TrainingConfig
 
 __all__ = [

@@ -570,7 +570,7 @@ def test_samples_of_one_prompt_read_it_once_and_are_drawn_apart(
     assert len(read) <= 4 + 1, "each prompt once, and what all begin with"
     monkeypatch.setattr(model, "forward", forward)
     assert drawn(7) == alone
-    assert len(set(alone.values())) > 6, "samples of one question differ"
+    assert len(set(alone.values())) > 4, "samples of one question differ"
 
 
 def test_sampling_draws_from_the_smallest_set_of_probability_top_p(model_and_tokenizer: tuple[Any, Any]) -> None:

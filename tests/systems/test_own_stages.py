@@ -22,7 +22,8 @@ from qalign.pipeline import Stage, Work, local
 from qalign.records import Problem, write_jsonl
 from qalign.systems.artifacts import Model, Records
 from qalign.systems.keep import Filter, Keep
-from qalign.systems.kinds import Ask, Train
+from qalign.systems.ask import Ask
+from qalign.systems.kinds import Train
 from qalign.generation import DecodingConfig
 
 HERE = Path(__file__).parent
@@ -135,7 +136,7 @@ def test_it_is_planned_killed_resumed_changed_and_shown(folder: Path) -> None:
 
     done = qalign(folder, "run", *WORDS, "--output", "out")
     assert done.returncode == 0, done.stderr
-    assert "start: think" not in done.stderr and "go on: slow-" in done.stderr
+    assert "think-" not in done.stderr and ": slow-" in done.stderr
     results = json.loads((folder / "out/results.json").read_text())
     (rejected,) = results["rejections"]
     assert rejected["systems"] == ["my:recipe"]

@@ -25,7 +25,8 @@ from ..wording import in_bytes
 from . import amounts
 from .amounts import Amount
 from .artifacts import Model
-from .kinds import Ask, FetchModel, MakeExamples, MakeTinyModel, ReadCorpus, Train
+from .ask import Ask
+from .kinds import FetchModel, MakeExamples, MakeTinyModel, ReadCorpus, Train
 from .known import BASES
 from .lineage import first_model, origin
 from .machines import Launch, Machine

@@ -26,8 +26,9 @@ from ..records import write_json
 from ..training.lengths import Lengths, settings
 from ..untrusted import parse_json
 from .artifacts import Examples, Records
+from .ask import Ask
 from .evaluated import Evaluated, scores_of
-from .kinds import Ask, Train
+from .kinds import Train
 from .lineage import origin, training_stages
 from .table import SYSTEMS
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,8 +21,6 @@ from ..corpora import CORPORA, Source, read
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.scores import judge, score
-from ..generation import DecodingConfig, Question, generate, open_backend
-from ..generation.run import KEPT
 from ..language_file import language_from
 from ..languages import Language
 from ..models.opening import POINTER, download
@@ -31,14 +28,12 @@ from ..models.tiny import TinyConfig
 from ..pipeline import Stage, Work, local
 from ..records import Document, Example, Pair, Problem, write_json, write_jsonl
 from ..training.config import FEW_STEPS, TrainingConfig
-from ..training.memory import out_of_memory_in_one_line
 from ..wording import by_language, counted
 from .artifacts import (
     COUNTS,
     EXAMPLES,
     JUDGEMENTS,
     MIXTURE,
-    PREDICTIONS,
     RECORDS,
     SCORES,
     Answers,
@@ -336,70 +331,6 @@ class Train(Stage[Model]):
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Ask(Stage[Answers]):
-    """Asks a model about all records of a corpus, once or several times each."""
-
-    version: ClassVar[int] = 3
-    tuned: ClassVar[str] = "decoding"
-    model: Stage[Model]
-    records: Stage[Records]
-    decoding: DecodingConfig
-    template: str = "{question}"
-    """What is asked about a record, with the names of its fields in braces."""
-    prompt: tuple[str, str] = PROMPT
-    label: str = local()
-    """What people call the stage: the test set, where it measures."""
-    measures: bool = local(default=False)
-    """Whether it measures a system; `--set generation.FIELD` means all stages that do."""
-
-    @property
-    def title(self) -> str:
-        return self.label
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        return ("generation",) if self.measures else ()
-
-    def run(self, work: Work) -> None:
-        """Asks, or goes on with what has not been answered yet."""
-        questions = [
-            Question(row["id"], row["language"], self.template.format_map(row), sample)
-            for row in work.read(self.records).rows()
-            for sample in range(self.decoding.samples)
-        ]
-        with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
-            backend = open_backend(work.read(self.model).folder, self.decoding, work.placement)
-            predictions = generate(questions, backend, work.scratch, self.identity, self.title, work.placement)
-        write_jsonl(work.output / PREDICTIONS, predictions)
-
-    def resume_point(self, scratch: Path) -> str:
-        """The answers, behind the line that says to what they are."""
-        file = scratch / KEPT
-        with suppress(OSError), file.open("rb") as lines:
-            return "with the answers that it has" if sum(1 for _ in lines) > 1 else ""
-        return ""
-
-    def estimate(self, runs: Path) -> tuple[dict[str, int], bool]:
-        """Problems by language, and whether the corpus has been read; one that has not counts as published."""
-        if (records := self.records.result(runs)) is not None:
-            return records.counts().kept, True
-        if not isinstance(self.records, ReadCorpus):
-            return {}, False
-        limit = self.records.problems_per_language
-        return {code: n if limit is None else min(n, limit) for code, n in self.records.published.items()}, False
-
-    def size(self, runs: Path) -> str:
-        """Problems by language, and the most tokens of an answer."""
-        counts, exact = self.estimate(runs)
-        if not counts:
-            return SIZE_KNOWN_LATER.format("test set")
-        problems = counted(sum(counts.values()), "problem")
-        samples = f" x {self.decoding.samples} answers" if self.decoding.samples > 1 else ""
-        mark = "" if exact else "~"
-        return f"{mark}{problems} ({by_language(counts)}){samples}, up to {self.decoding.max_new_tokens} tokens each"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,9 +13,10 @@ from ..placement import Placement
 from ..reporting.tables import Table
 from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness
+from .ask import Ask
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
-from .kinds import Ask, FetchModel, ReadCorpus, Train
+from .kinds import FetchModel, ReadCorpus, Train
 from .known import BASES, CORPUS_BYTES
 from .machines import Launch, Machine
 from .steps import few_steps

@@ -17,10 +17,11 @@ from ..placement import Placement
 from ..revisions import UNKNOWN
 from ..wording import in_bytes
 from . import amounts, costs, machines, ways
+from .ask import Ask
 from .evaluated import Evaluated, scores_of
 from .fit import misfits
 from .keep import Keep, RejectionSampling
-from .kinds import Ask, FetchModel, MakeTinyModel, ReadCorpus, Train
+from .kinds import FetchModel, MakeTinyModel, ReadCorpus, Train
 
 TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 EXTRAS = {

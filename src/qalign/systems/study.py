@@ -24,9 +24,10 @@ from ..paths import instead
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
 from .artifacts import Answers, Examples, Model, Records
+from .ask import Ask
 from .bases import TINY, base, tiny_base
 from .keep import Filter, Keep, RejectionSampling
-from .kinds import Ask, Judge, MakeExamples, ReadCorpus, Train
+from .kinds import Judge, MakeExamples, ReadCorpus, Train
 from .names import test_set_name
 from .scales import DataConfig, Scale
 from .settings import Settings

@@ -30,8 +30,9 @@ from ..terminal import say
 from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import parse_json, printable
+from .ask import Ask
 from .costs import Cost, base_of, checkpoints_written, problems
-from .kinds import Ask, Train
+from .kinds import Train
 from .lineage import first_model, origin
 
 if TYPE_CHECKING:
