@@ -103,7 +103,7 @@ def test_long_names_are_short_in_tables_and_full_below(place: Path) -> None:
     assert "06eb40d6 - 95dab294 own English +66.7" in said
     said = squeezed(Answer("runs", "--runs", "runs-alone-06eb40d6"))
     assert "train-response-alignment-06eb40d6 paper" in said, "the base by its folder alone"
-    assert "06eb40d6 solves 100.0% and 95dab294 33.3%" in " ".join(answer.out.split())
+    assert "95dab294 solves 33.3% and 06eb40d6 100.0%" in " ".join(answer.out.split())
 
 
 @pytest.mark.parametrize("width", [60, 120])

@@ -176,7 +176,7 @@ def test_counts_are_kept_for_the_next_run(own_data: OwnData, tmp_path: Path) -> 
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("lengths/*.json")}
     assert len(kept) == 3, "two sets of examples, and one of questions"
     planned = qalign("plan", *words, *STRICT, "--set", "question-alignment.max_length=101", "--runs", tmp_path)
-    assert "12 examples are longer than max_length=101" in planned.out
+    assert "12 examples are longer than max_length=101" in planned.err
     assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.glob("lengths/*.json")}
     next(iter(kept)).write_text("{")  # torn: it is counted again
     again = run(tmp_path, *words, *STRICT, "--set", "question-alignment.max_length=102")
@@ -213,7 +213,7 @@ def test_a_token_without_an_embedding(base: Path, own_data: OwnData, tmp_path: P
     assert "'apples'" in answer.refusal and f"{len(tokenizer) - 1} embeddings" in answer.refusal
     assert not (runs / "stages").exists(), "it is known before data are read"
     planned = qalign("plan", "monoreason", *words, "--runs", runs)
-    assert planned.status == 2 and "- the tokenizer in " in planned.out
+    assert planned.status == 2 and "the tokenizer in " in planned.err
     measured = ["--test", own_data.test, "--test-languages", "en", "--scale", "sample", "--device", "cpu"]
     answer = qalign("eval", spoilt, *measured, "--runs", runs)
     assert "'apples'" in answer.refusal
@@ -262,7 +262,7 @@ def test_a_missing_package(
     assert f"needs {package}" in answer.refusal and says in answer.refusal
     assert not (runs / "stages").exists()
     planned = qalign("plan", "qalign-mono", *options(own_data), *words, "--runs", runs)
-    assert planned.status == 2 and says in planned.out
+    assert planned.status == 2 and says in planned.err
 
 
 def test_parquet_without_its_package(own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_a_model_that_the_disk_cannot_hold(own_data: OwnData, tmp_path: Path) ->
     planned = qalign("plan", "qalign-mono", *options(own_data), *huge, "--runs", runs)
     assert (
         planned.status == 2
-        and "- too little room" in planned.out
+        and "too little room" in planned.err
         and re.search(r"disk at the peak +[\d,.]+ GiB", planned.out)
     )
 
@@ -317,7 +317,7 @@ def test_a_gated_model_is_found_before_data_are_read(base: Path, own_data: OwnDa
         assert "owner/small: its conditions must be accepted at https://huggingface.co/owner/small" in answer.refusal
         assert not (tmp_path / "runs" / "stages").exists()
         planned = hub.qalign("plan", "monoreason", *words)
-        assert planned.returncode == 2 and "- owner/small: its conditions must be accepted at " in planned.stdout
+        assert planned.returncode == 2 and "owner/small: its conditions must be accepted at " in planned.stderr
         trained = hub.qalign("run", "monoreason", *words, "--device", "cpu", HF_TOKEN="hf_granted")
         assert trained.returncode == 0, trained.stderr
         started = [line.split(" start: ")[1].split()[0] for line in trained.stderr.splitlines() if " start: " in line]

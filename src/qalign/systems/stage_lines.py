@@ -63,13 +63,13 @@ class StageLines:
                 self._running[name] = (stage, time.monotonic())
                 state = resume_point(stage, self._runs) if event == "resuming" else ""
                 word = "start" if state == "" else "go on"
-                about = [getattr(stage, "label", ""), state or "", f"{self._begun} of {self._total}", self._for(stage)]
-                self._log(f"{word}: {name} ({'; '.join(text for text in about if text and text not in stage.name)})")
+                about = _about(stage, state or "", f"{self._begun} of {self._total}", self._for(stage))
+                self._log(f"{word}: {name}{about}")
             elif event == "finished":
                 _, began = self._running.pop(name, (stage, time.monotonic()))
-                self._log(f"done: {name} ({duration(round(time.monotonic() - began))})")
+                self._log(f"done: {name}{_about(stage, duration(round(time.monotonic() - began)))}")
             elif event == "waiting":
-                self._log(f"wait for another run of: {name}")
+                self._log(f"wait for another run of: {name}{_about(stage)}")
 
     def _for(self, stage: AnyStage) -> str:
         users = self._users.get(stage.fingerprint, [])
@@ -96,6 +96,13 @@ class StageLines:
                 continue
             why = f": {_no_checkpoint(self._placement)}" if isinstance(stage, Train) else ""
             say(f"qalign: {stage.folder_name} {f'goes on {state}' if state else f'begins again{why}'}")
+
+
+def _about(stage: AnyStage, *texts: str) -> str:
+    """What stands behind the name of a stage: what people call it, if the name does not say so, and further texts."""
+    label = getattr(stage, "label", "")
+    there = [text for text in (label if label not in stage.name else "", *texts) if text]
+    return f" ({'; '.join(there)})" if there else ""
 
 
 def _no_checkpoint(placement: Placement) -> str:
