@@ -26,7 +26,7 @@ PLACEMENT = Placement(jobs=2, seconds_per_checkpoint=60.0)
 
 @pytest.fixture
 def comparison(tmp_path: Path) -> list[Evaluated]:
-    return compare(Study("world", SCALES["toy"], tmp_path), ["monoreason", "multireason"])
+    return compare(Study(base_name="world", scale=SCALES["toy"], runs=tmp_path), ["monoreason", "multireason"])
 
 
 def scratch_of(stage: pipeline.AnyStage, runs: Path) -> Path:
