@@ -495,6 +495,23 @@ def test_explain_names_the_field(tmp_path: Path) -> None:
     assert "its input x is another (" in told
 
 
+def test_what_an_earlier_version_made_is_known(tmp_path: Path) -> None:
+    """By the form of its identity, which had no kind, or by a lower version of the kind."""
+    old, same, other = (Step(name, 1, {}, write_name) for name in ("old", "same", "other"))
+    run(tmp_path, old, same, other)
+    path = old.folder(tmp_path) / "stage.json"  # as a record was written before stages had kinds
+    record = unsealed(json.loads(path.read_text()))
+    del record["identity"]["kind"]
+    path.write_text(json.dumps(sealed(record)))
+    now = [
+        Step("old", 1, {"new": 1}, write_name),
+        Step("same", 1, {"new": 1}, write_name),
+        Step("other", 2, {}, write_name),
+    ]
+    assert pipeline.of_earlier_versions(now, tmp_path) == [old.folder_name, other.folder_name]
+    assert pipeline.of_earlier_versions(now[1:2], tmp_path) == []
+
+
 def test_explain_compares_with_the_nearest_one(tmp_path: Path) -> None:
     for rate, epochs in ((0.1, 1), (0.9, 3)):
         run(tmp_path, stage("train", {"rate": rate, "epochs": epochs}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -138,7 +139,9 @@ def _calculated(expression: str) -> float | None:
     if len(expression) > _LONGEST:
         return None
     try:
-        return _value(ast.parse(expression.strip(), mode="eval").body)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the text would mean as a program
+            return _value(ast.parse(expression.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError, TypeError):
         return None
 

@@ -1,10 +1,10 @@
 """Stages, their fingerprints, and what is done with a tree of them: plan, run, explain, adopt."""
 
 from ..stage_record import RECORD
-from .run import adopt, explain, is_running, resume_point, run, verify
+from .run import adopt, explain, is_running, of_earlier_versions, resume_point, run, verify
 from .stage import AnyStage, Artifact, Stage, Work, in_order, local, needed, plain, status
 
 __all__ = [
-    "RECORD", "AnyStage", "Artifact", "Stage", "Work", "adopt", "explain", "in_order", "is_running", "local", "needed", "plain",
-    "resume_point", "run", "status", "verify",
+    "RECORD", "AnyStage", "Artifact", "Stage", "Work", "adopt", "explain", "in_order", "is_running", "local", "needed",
+    "of_earlier_versions", "plain", "resume_point", "run", "status", "verify",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -122,6 +122,21 @@ def explain(stage: AnyStage, runs: Path) -> list[str]:
     lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1].finished))
     beside = f"{stage.name}-{other.fingerprint[:8]}"
     return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
+
+
+def of_earlier_versions(stages: Iterable[AnyStage], runs: Path) -> list[str]:
+    """The finished folders that earlier versions of the package made of stages with these names.
+
+    Their results are not used any more: the kind of stage has another form or a higher version now.
+    """
+    versions = {stage.name: stage.version for stage in stages}
+    found = []
+    for name, version in versions.items():
+        for path in sorted((runs / "stages").glob(f"{name}-????????/{RECORD}")):
+            identity = read_record(path.parent).identity
+            if identity["name"] == name and (identity.get("kind") is None or identity["version"] < version):
+                found.append(path.parent.name)
+    return found
 
 
 def adopt(stage: AnyStage, source: Path, runs: Path, name: str | None = None) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import QAlignError, StageError
 from ..huggingface import Repository, cached_folder
-from ..pipeline import AnyStage, is_running, needed, status
+from ..pipeline import AnyStage, is_running, needed, of_earlier_versions, status
 from ..placement import Placement
 from ..reporting.tables import Table
 from ..wording import UNKNOWN, counted, duration, in_bytes
@@ -164,6 +164,12 @@ def remarks(
         yield "The time was measured here, by a few steps on random tokens." if measured else _rate(machine, launch)
     amounts = [(cost.stage, cost.amount.examples) for cost in found if isinstance(cost.stage, Train) and cost.amount]
     yield from dict.fromkeys(f"Few steps: {line}" for line in few_steps(amounts))
+    if earlier := of_earlier_versions([cost.stage for cost in found], runs):
+        verb, runs_again = ("is", "it runs") if len(earlier) == 1 else ("are", "they run")
+        yield (
+            f"{counted(len(earlier), 'finished stage')} in {runs} {verb} of an earlier version of qalign, so {runs_again} again "
+            "here; `qalign runs remove --unneeded` frees what no run needs."
+        )
     if machine.elsewhere:
         yield "This is for another machine: its packages, its disk and its access to the hub were not looked at."
 
