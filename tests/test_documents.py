@@ -119,6 +119,8 @@ WORKED_EXAMPLES = (
     "qalign run monoreason multireason --base tiny --scale sample --languages vi,id --multilingual mine/multilingual "
     "--english mine/english.jsonl --test mine/test --language-file mine/languages.toml --set training.epochs=4 "
     "--set data.examples_per_language=none",
+    "qalign run my_filter:my_system --base world --scale toy --limit 5 --test-languages de,en --set sampling.samples=2 "
+    "--set sampling.max_new_tokens=80",
     "qalign run my_systems:my_system --base tiny --scale sample --languages vi,id "
     "--multilingual mine/multilingual --english mine/english.jsonl --test mine/test --language-file mine/languages.toml "
     "--set data.examples_per_language=none",
