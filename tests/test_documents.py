@@ -37,6 +37,7 @@ RUN = (
     "qalign eval MODEL_A MODEL_B --name before --name after",
     "qalign explain SYSTEM... --base MODEL",
     "qalign list",
+    "qalign list bases",
     "qalign plan SYSTEM... --base MODEL",
     "qalign report RESULTS.json --format latex",
     "qalign report RESULTS_A RESULTS_B",
