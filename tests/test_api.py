@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -14,13 +15,14 @@ from typer.testing import CliRunner
 import qalign
 from own_data import OwnData
 from qalign.cli import app
+from qalign.cli.options import KEYS, study_options
 from qalign.systems import SCALES
 from qalign.systems.study_options import StudyOptions
 from test_house_rules import REPOSITORY, code_blocks
 
 NAMES = {
-    "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "reproduce",
-    "run", "score", "study",
+    "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "load_study",
+    "reproduce", "run", "score", "study",
 }  # fmt: skip
 STAGES = {
     "Answers", "Artifact", "Ask", "DecodingConfig", "Examples", "FetchModel", "Judge", "Judgements", "MakeExamples", "Model",
@@ -61,11 +63,7 @@ def test_each_name_is_documented() -> None:
 
 
 def test_the_options_of_a_study_are_those_of_the_command_line() -> None:
-    import inspect
-
-    from qalign.cli.options import _study
-
-    words = {name.rstrip("_") for name in inspect.signature(_study).parameters} - {"set"} | {"settings"}
+    words = {KEYS.get(name, name) for name in inspect.signature(study_options).parameters}
     assert set(StudyOptions.__annotations__) == words
 
 

@@ -57,6 +57,10 @@ RUN = (
 
 LLAMA = 'meta-llama/Llama-2-7b-hf --launcher "accelerate launch --config_file examples/fsdp2.yaml"'
 NOT_HERE = {
+    "qalign plan study.toml": "tests/cli/test_study_files.py runs it",
+    "qalign run study.toml --limit 20 --set training.global_batch_size=16": "tests/cli/test_study_files.py plans it",
+    "qalign plan monoreason qalign-mono --base world --scale toy --limit 20 --save my-study.toml": "tests/cli/"
+    "test_study_files.py runs it",
     "qalign score answers.csv --language sw --benchmark mgsm --join order": "the hub; tests/cli/test_scoring.py joins in "
     "every way",
     "make test": "this is it",

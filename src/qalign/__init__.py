@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from .systems.scoring import score
     from .systems.side_by_side import load_results
     from .systems.study import Study
+    from .systems.study_file import load_study
     from .systems.study_options import study
 
 __version__ = "0.1.0"
 __all__ = [
-    "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "reproduce",
-    "run", "score", "study",
+    "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "load_study",
+    "reproduce", "run", "score", "study",
 ]  # fmt: skip
 _MODULES = {
     "QAlignError": "errors",
@@ -36,6 +37,7 @@ _MODULES = {
     "score": "systems.scoring",
     "load_results": "systems.side_by_side",
     "Study": "systems.study",
+    "load_study": "systems.study_file",
     "study": "systems.study_options",
 }
 

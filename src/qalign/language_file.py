@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,14 +14,11 @@ from typing import Any
 
 from .errors import SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language
-from .paths import instead
+from .toml_file import read_toml
 from .untrusted import printable
 
 RESERVED = ("all", "average", "non_english")
 """Names that stand in tables where codes of languages do."""
-
-LARGEST_FILE = 2**20
-"""Bytes that a language file may have."""
 
 CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 """The code of a language: the name of its file, too."""
@@ -69,23 +65,7 @@ def _folded(text: str) -> str:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     """The `[[language]]` tables of a TOML file."""
-    try:
-        if path.exists() and not path.is_file():
-            raise SettingError(f"{path} is not a file; give a TOML file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise SettingError(
-                f"{path} is larger than {LARGEST_FILE // 2**20} MiB; give a TOML file with rows of languages"
-            )
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        advice = instead(path, "give a TOML file")
-        raise SettingError(f"cannot read the language file {path}: {error.strerror}; {advice}") from error
-    except RecursionError as error:
-        raise SettingError(f"{path} is nested too deeply; see [[language]] in docs/data.md") from error
-    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
-        raise SettingError(
-            f"{path} is not TOML: {printable(str(error))[:200]}; see [[language]] in docs/data.md"
-        ) from error
+    content = read_toml(path, "language file", "see [[language]] in docs/data.md")
     rows = content.pop("language", None)
     if content:
         raise SettingError(

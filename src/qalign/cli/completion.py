@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 def systems(incomplete: str) -> list[str]:
-    """Names of systems."""
+    """Names of systems, and study files of the current folder."""
     from ..systems import SYSTEMS
 
-    return _beginning(SYSTEMS, incomplete)
+    return _beginning([*SYSTEMS, *sorted(map(str, Path().glob("*.toml")))], incomplete)
 
 
 def scales(incomplete: str) -> list[str]:

@@ -22,6 +22,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "One system twice, with different settings:",
             "qalign run monoreason slow=monoreason --set slow.response-alignment.learning_rate=1e-6",
         ),
+        (
+            "A study that is kept in a file, on fewer problems:",
+            "qalign run study.toml --limit 20",
+        ),
     ),
     "plan": (
         (

@@ -13,12 +13,12 @@ import typer
 from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..resources import cores
-from . import completion
+from . import completion, study_files
 from .guard import check_text, errors
 from .help import DATA, EXECUTION, OUTPUT, TRAINING
 
 if TYPE_CHECKING:
-    from ..systems import Study
+    from ..systems.study_options import StudyOptions
 
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
@@ -26,6 +26,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 JOBS = min(cores(), 4)
 """Stages at once where models are small and the device is a CPU: one a core, within reason."""
 JOBS_IN_WORDS = "one per core, at most 4"
+KEYS = {"set_": "settings"}
+"""Options that a study has another name for."""
 TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "general")
 """What only training reads."""
 TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "tracker")  # fmt: skip
@@ -41,7 +43,8 @@ Systems = Annotated[
     list[str],
     typer.Argument(
         metavar="SYSTEM",
-        help="Systems by name, or module:function of your own. NAME=SYSTEM gives one a name. `qalign list systems` names them.",
+        help="Systems by name, or module:function of your own. NAME=SYSTEM gives one a name. `qalign list systems` names them. "
+        "A study file (STUDY.toml) brings its own.",
         autocompletion=completion.systems,
     ),
 ]
@@ -52,6 +55,12 @@ Names = Annotated[
 Runs = Annotated[Path, option(OUTPUT, "The folder of all stages and results.", metavar="DIR")]
 Output = Annotated[
     Path | None, option(OUTPUT, "Where page and tables go. By default a folder under --runs.", metavar="DIR")
+]
+Save = Annotated[
+    Path | None,
+    option(
+        OUTPUT, "Write the study of this command to a TOML file, which takes the place of its options.", metavar="FILE"
+    ),
 ]
 Quiet = Annotated[bool, option(OUTPUT, "Print results only, no progress.", "--quiet")]
 Data = Annotated[Path | None, option(DATA, "A folder with local copies of the corpora.", metavar="DIR")]
@@ -71,30 +80,59 @@ def with_study(
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command).parameters
-        shared = {name: function for name, function in (("study", _study), ("placement", _placement)) if name in own}
+        builders = (("study", study_options), ("placement", _placement))
+        shared = {name: function for name, function in builders if name in own}
         names = {key: [n for n in inspect.signature(f).parameters if n not in without] for key, f in shared.items()}
         hints: dict[str, Any] = {}
         parameters = [own[name] for name in own if name not in shared]
         for function in shared.values():
-            hints |= get_type_hints(function, localns={"Study": object}, include_extras=True)
+            hints |= get_type_hints(function, localns={"Study": object, "StudyOptions": object}, include_extras=True)
             taken = {*without, *(parameter.name for parameter in parameters)}
             parameters += [p for p in inspect.signature(function).parameters.values() if p.name not in taken]
-        hints |= get_type_hints(command, localns={"Study": object}, include_extras=True)
+        hints |= get_type_hints(command, localns={"Study": object, "StudyOptions": object}, include_extras=True)
 
-        def wrapped(**arguments: Any) -> None:
+        def wrapped(context: typer.Context, **arguments: Any) -> None:
             with errors():
                 check_text(arguments, signature.parameters)
                 built = {key: f(**{name: arguments[name] for name in names[key]}) for key, f in shared.items()}
+                if "study" in built:
+                    _build_study(arguments, built, {name for name in names["study"] if _is_given(context, name)})
                 command(**{key: value for key, value in arguments.items() if key in own}, **built)
 
         hints = {p.name: _shown(hints[p.name], p.name in hidden, training) for p in parameters}
-        signature = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
+        shown = [p.replace(annotation=hints[p.name]) for p in parameters]
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        signature = inspect.Signature([context, *shown])
         wrapped.__signature__ = signature  # type: ignore[attr-defined]
-        wrapped.__annotations__ = hints
+        wrapped.__annotations__ = {**hints, "context": typer.Context}
         wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
         return wrapped
 
     return decorated
+
+
+def _build_study(arguments: dict[str, Any], built: dict[str, Any], given: Collection[str]) -> None:
+    """Puts a study in the place of its options, with what a study file among the systems says.
+
+    Args:
+        arguments: of the verb; gets the systems of the file.
+        built: gets the study.
+        given: the options that stand on the command line.
+    """
+    from ..systems.study_options import study
+
+    options: StudyOptions = built["study"]
+    if "systems" in arguments:
+        keys = {KEYS.get(name, name) for name in given}
+        arguments["systems"], options = study_files.with_file(arguments["systems"], options, keys)
+    if (path := arguments.get("save")) is not None:
+        study_files.save(path, arguments["systems"], options)
+    built["study"] = study(**options)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _shown(hint: Any, hidden: bool, training: str) -> Any:
@@ -107,7 +145,7 @@ def _shown(hint: Any, hidden: bool, training: str) -> Any:
     return Annotated[kind, information]
 
 
-def _study(
+def study_options(
     *,
     base: Annotated[str, option(TRAINING, "The model to start from: a folder, a hub name, 'world' (the embedded world's) or 'tiny' (random weights). `qalign list bases` says when to take which.", metavar="MODEL")] = "tiny",
     scale: Annotated[str, option(TRAINING, "'paper' is the published data and hyper-parameters. 'sample' takes minutes on a CPU. 'toy' is the embedded world.", metavar="NAME", autocompletion=completion.scales)] = "paper",
@@ -124,14 +162,12 @@ def _study(
     data: Data = None,
     language_file: LanguageFile = None,
     runs: Runs = Path("runs"),
-) -> Study:  # fmt: skip
-    from ..systems.study_options import study
-
-    return study(
-        base=base, scale=scale, seed=seed, settings=set_ or (), questions=questions, english=english,
-        multilingual=multilingual, general=general, languages=codes(languages), test=test,
-        test_languages=codes(test_languages), limit=limit, data=data, language_file=language_file, runs=runs,
-    )  # fmt: skip
+) -> StudyOptions:  # fmt: skip
+    return {
+        "base": base, "scale": scale, "seed": seed, "settings": set_ or (), "questions": questions, "english": english,
+        "multilingual": multilingual, "general": general, "languages": codes(languages), "test": test,
+        "test_languages": codes(test_languages), "limit": limit, "data": data, "language_file": language_file, "runs": runs,
+    }  # fmt: skip
 
 
 def _placement(

@@ -22,6 +22,7 @@ from .options import (
     Output,
     Quiet,
     Runs,
+    Save,
     Systems,
     option,
     whole_numbers,
@@ -35,7 +36,7 @@ TOY_PLACEMENT: dict[str, Any] = {"tokens_per_micro_batch": 512, "seconds_per_che
 
 
 @with_study()
-def run_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
+def run_command(systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None) -> None:
     """Train and measure systems, and print one table. Finished stages are not run again."""
     from ..systems.running import run
 
@@ -48,6 +49,7 @@ def plan_command(
     study: Study,
     placement: Placement,
     output: Output = None,
+    save: Save = None,
     devices: Annotated[
         int | None,
         option(EXECUTION, "Plan for a machine with so many devices; needs --device-memory.", metavar="N", min=1),

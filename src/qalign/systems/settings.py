@@ -16,15 +16,34 @@ Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=AnyStage)
 
 
+OPTION = "--set "
+"""What stands before a setting that was given as an option."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One `--set`. `system` is None where it holds for the stage of that name in every system."""
+    """One `--set`, or the same in a study file."""
 
     text: str
+    """As it was given: `[system.]stage.field=value`."""
     system: str | None
+    """None: it holds for the stage in every system."""
     stage: str
     path: tuple[str, ...]
+    """The field, or the fields in each other."""
     value: str
+    origin: str = OPTION
+    """What stands before the text in messages: where it was given."""
+    required: bool = True
+    """Whether it is an error if there is no such stage."""
+
+    @property
+    def name(self) -> str:
+        return self.text.partition("=")[0].strip()
+
+    @property
+    def said(self) -> str:
+        return self.origin + self.text
 
 
 @dataclass(slots=True)
@@ -39,7 +58,11 @@ class Settings:
 
     def read_again(self, systems: Iterable[str]) -> None:
         """Reads what was given once more, now that the names of all systems are known."""
-        self.given[:] = parse_settings([setting.text for setting in self.given], systems).given
+        known = list(systems)
+        self.given[:] = [
+            dataclasses.replace(parse_setting(setting.text, known, setting.origin), required=setting.required)
+            for setting in self.given
+        ]
 
     def apply(self, system: str | None, stage: str, config: Config) -> Config:
         """The config of a stage with the settings that are meant for it, the last one winning."""
@@ -49,7 +72,7 @@ class Settings:
         for setting in self.given:
             if setting.stage == stage and setting.system in (None, system):
                 self.used.add(setting.text)
-                config = set_field(config, setting.path, setting.value, setting.text)
+                config = set_field(config, setting.path, setting.value, setting.said)
         return config
 
     def tuned(self, system: str | None, stage: StageOf) -> StageOf:
@@ -77,36 +100,48 @@ class Settings:
     def check_all_used(self) -> None:
         """Raises SettingError for a setting whose stage there is not."""
         for setting in self.given:
-            if setting.text not in self.used:
+            if setting.required and setting.text not in self.used:
                 if setting.system is not None and setting.system not in self.systems:
                     raise SettingError(
-                        f"--set {setting.text}: this run has no system '{setting.system}': "
+                        f"{setting.said}: this run has no system '{setting.system}': "
                         f"{nearest(setting.system, self.systems)}"
                     )
                 what = f"{setting.system}.{setting.stage}" if setting.system else setting.stage
                 raise SettingError(
-                    f"--set {setting.text}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}"
+                    f"{setting.said}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}"
                 )
 
 
-def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
-    """The settings that were given as `[system.]stage.field=value`."""
+def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = OPTION) -> Settings:
+    """The settings that were given as `[system.]stage.field=value`.
+
+    Args:
+        texts: what was given.
+        systems: the names that may stand in front.
+        origin: what stands before a text in messages.
+
+    Raises:
+        SettingError: a text is not of this form.
+    """
+    known = list(systems)
+    return Settings([parse_setting(text, known, origin) for text in texts])
+
+
+def parse_setting(text: str, systems: Iterable[str], origin: str = OPTION) -> Setting:
+    """One setting; its arguments are those of `parse_settings`."""
+    name, equals, value = text.partition("=")
+    name = name.strip()
     known = sorted(systems, key=len, reverse=True)  # names may hold dots: the longest that fits is meant
-    given = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        name = name.strip()
-        system = next((one for one in known if name.startswith(f"{one}.") and "." in name[len(one) + 1 :]), None)
-        parts = (name if system is None else name[len(system) + 1 :]).split(".")
-        if not equals or len(parts) < 2 or not all(parts):
-            raise SettingError(
-                f"--set {text} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
-            )
-        given.append(Setting(text=text, system=system, stage=parts[0], path=tuple(parts[1:]), value=value.strip()))
-    return Settings(given)
+    system = next((one for one in known if name.startswith(f"{one}.") and "." in name[len(one) + 1 :]), None)
+    parts = (name if system is None else name[len(system) + 1 :]).split(".")
+    if not equals or len(parts) < 2 or not all(parts):
+        raise SettingError(
+            f"{origin}{text} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
+        )
+    return Setting(text=text, system=system, stage=parts[0], path=tuple(parts[1:]), value=value.strip(), origin=origin)
 
 
-def set_field(config: Config, path: tuple[str, ...], value: str, text: str) -> Config:
+def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> Config:
     """`config` (a frozen dataclass) with one field, or a field of a field, set from text of the field's type.
 
     Raises:
@@ -116,17 +151,17 @@ def set_field(config: Config, path: tuple[str, ...], value: str, text: str) -> C
     hints = get_type_hints(type(config))
     name, *rest = path
     if name not in hints:
-        raise SettingError(f"--set {text}: there is no '{name}' here: {nearest(name, hints)}")
+        raise SettingError(f"{said}: there is no '{name}' here: {nearest(name, hints)}")
     if rest:
         inner = getattr(config, name)
         inner = inner if inner is not None else _default(hints[name])
         if not dataclasses.is_dataclass(inner):
-            raise SettingError(f"--set {text}: '{name}' has no fields of its own")
-        return dataclasses.replace(config, **{name: set_field(inner, tuple(rest), value, text)})
+            raise SettingError(f"{said}: '{name}' has no fields of its own")
+        return dataclasses.replace(config, **{name: set_field(inner, tuple(rest), value, said)})
     try:
         parsed = _parse(hints[name], value)
     except ValueError as error:
-        raise SettingError(f"--set {text}: {value!r} is not {error}") from error
+        raise SettingError(f"{said}: {value!r} is not {error}") from error
     return dataclasses.replace(config, **{name: parsed})
 
 

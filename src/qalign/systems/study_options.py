@@ -10,7 +10,7 @@ from ..errors import SettingError, nearest
 from ..language_file import load_languages
 from ..languages import STUDY, language
 from .scales import SCALES, Scale
-from .settings import parse_settings
+from .settings import Setting, Settings, parse_settings
 from .study import Study
 from .table import SYSTEMS
 
@@ -27,8 +27,8 @@ class StudyOptions(TypedDict, total=False):
     """`paper`, `sample` or `toy`, or a scale of your own."""
     seed: int
     """Decides sampling, order and initial weights."""
-    settings: Sequence[str] | Mapping[str, object]
-    """Changed settings: `["training.epochs=2"]`, or the same as a mapping."""
+    settings: Settings | Sequence[str] | Mapping[str, object]
+    """Changed settings: `["training.epochs=2"]`, or `{"training.epochs": 2}`."""
     questions: str | None
     """Parallel questions for stage 1: a corpus by name, or a path."""
     english: str | None
@@ -87,20 +87,27 @@ def study(**options: Unpack[StudyOptions]) -> Study:
         tests=_names(options.get("test")) or (),
         data=_path(options.get("data")),
         table=table,
-        settings=parse_settings(_settings(options), SYSTEMS),
+        settings=Settings(_with_limit(options)),
     )
 
 
-def _settings(options: StudyOptions) -> list[str]:
-    """The settings as texts, with the one that `limit` stands for."""
+def settings_in(options: StudyOptions) -> list[Setting]:
+    """The settings among options, whichever way they were given."""
     given = options.get("settings", ())
-    texts = [f"{name}={value}" for name, value in given.items()] if isinstance(given, Mapping) else list(given)
-    limit = options.get("limit")
+    if isinstance(given, Settings):
+        return list(given.given)
+    texts = [f"{name}={value}" for name, value in given.items()] if isinstance(given, Mapping) else given
+    return parse_settings(texts, SYSTEMS).given
+
+
+def _with_limit(options: StudyOptions) -> list[Setting]:
+    """The settings, with the one that `limit` stands for."""
+    settings, limit = settings_in(options), options.get("limit")
     if limit is None:
-        return texts
-    if any(text.partition("=")[0].strip() == LIMIT for text in texts):
+        return settings
+    if any(setting.name == LIMIT for setting in settings):
         raise SettingError(f"--limit {limit} is short for --set {LIMIT}={limit}; give one of the two")
-    return [*texts, f"{LIMIT}={limit}"]
+    return [*settings, *parse_settings([f"{LIMIT}={limit}"], SYSTEMS).given]
 
 
 def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
