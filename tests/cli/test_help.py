@@ -122,7 +122,7 @@ def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
         ("rnu", "there is no verb 'rnu': did you mean 'run'? See `qalign --help`."),
         ("world shwo", "there is no verb 'shwo': did you mean 'show'? See `qalign world --help`."),
         ("zzz", "there is no verb 'zzz': known: adopt, check, "),
-        ("run qalign-mono --bsae x", "no option '--bsae' here: did you mean '--base'? See `qalign run --help`."),
+        ("run qalign-mono --baes x", "no option '--baes' here: did you mean '--base'? See `qalign run --help`."),
         ("plan qalign-mono --lmiit 3", "did you mean '--limit'?"),
         ("--verison", "did you mean '--version'?"),
         ("world show --lanugages sw", "did you mean '--languages'? See `qalign world show --help`."),

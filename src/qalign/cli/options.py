@@ -163,6 +163,7 @@ def study_options(
     language_file: LanguageFile = None,
     runs: Runs = Path("runs"),
 ) -> StudyOptions:  # fmt: skip
+    """The options that make a study, by the names that a study has for them."""
     return {
         "base": base, "scale": scale, "seed": seed, "settings": set_ or (), "questions": questions, "english": english,
         "multilingual": multilingual, "general": general, "languages": codes(languages), "test": test,

@@ -102,8 +102,10 @@ def plan_command(
     plans.check(found, refusals)
 
 
-@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "quiet"))
-def explain_command(systems: Systems, study: Study, placement: Placement, output: Output = None) -> None:
+@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "save", "quiet"))
+def explain_command(
+    systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None
+) -> None:
     """Say why stages will run: the setting in which each differs from the nearest finished stage."""
     from .. import pipeline
     from ..systems.comparison import compare
