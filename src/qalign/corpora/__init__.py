@@ -1,8 +1,8 @@
 """Step 1: where text comes from.
 
-A corpus is a row of `table.CORPORA`, or a user's own file or folder. `locate` finds out where it will be read from
-and by what it is known (a revision, or the hash of the files); `read` reads it, checked, into problems or pairs. What
-a corpus is used for is its role: questions, answers, multilingual, english, general, test.
+A corpus is a row of `table.CORPORA`, or a user's own file or folder. `locate` finds the place it is read from and its
+identity: a revision, or the hash of its files. `read` reads it into checked problems or pairs. A role says how a corpus
+is used: questions, answers, multilingual, english, general, test or text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a row to a record: which columns each role has, and what must hold of them."""
+"""From a row to a record: the columns of each role, and their checks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from .table import PAIR_KINDS, Role
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that a role needs, and those it may have besides, which are not read (`gold` excepted)."""
+    """The columns of a role."""
 
     needed: tuple[str, ...]
+    """Columns that must be present."""
     known: tuple[str, ...]
+    """Further columns that are allowed. Only `gold` is read."""
 
 
 ANYWHERE = ("id", "language", "line")
@@ -58,7 +60,7 @@ LONGEST_ID = 200
 
 
 class InvalidRow(DataError):
-    """A row that can be dropped on request: a text in it is empty, or its id has been there before."""
+    """A row that can be dropped on request: a text is empty or an id repeated."""
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(
@@ -76,8 +78,14 @@ def record(
 ) -> Pair | Problem | Document:
     """The record that a row holds.
 
-    `ordinal` counts the rows of the file from 0 and is the id where the row has none, so that parallel files without
-    ids are joined by their lines.
+    Args:
+        role: the role of the corpus.
+        row: values by column.
+        where: the place of the row, for messages.
+        language: the code of its language.
+        ordinal: the number of earlier rows in the file. It is the id where the row has none, so parallel files without ids
+            are joined by line.
+        source: the name of the corpus.
 
     Raises:
         InvalidRow: a text is empty or null.
@@ -111,14 +119,14 @@ def record(
 
 
 def missing(name: str, row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:
-    """The message that a column is missing: which columns there are, and which one to rename, if one is likely meant.
+    """The message about a missing column: the columns present, and one to rename.
 
     Args:
-        name: the column that is missing.
-        row: the columns that there are.
+        name: the missing column.
+        row: the columns present.
         where: the place of the row.
-        known: columns that mean something else.
-        otherwise: what to do where no column is likely meant.
+        known: columns with another meaning.
+        otherwise: the advice where no column is a likely match.
     """
     others = [other for other in row if other not in known or other in ELSEWHERE.get(name, ())]
     folded = {other.strip().casefold(): other for other in reversed(others)}
@@ -130,13 +138,13 @@ def missing(name: str, row: Mapping[str, Any], where: str, known: Collection[str
 
 
 def final_number(answer: str) -> str | None:
-    """The number behind the last `####` of a worked answer, as it is written; None if there is none."""
+    """The number behind the last `####` of a worked answer, as written, or None."""
     text = final_line(answer)
     return text if text is not None and is_number(text) else None
 
 
 def final_line(answer: str) -> str | None:
-    """The text behind the last `####` of a worked answer, up to the end of its line; None if there is none."""
+    """The text behind the last `####` up to the end of its line, or None."""
     _, mark, end = answer.rpartition("####")
     return end.strip().split("\n")[0].strip() if mark else None
 
@@ -145,7 +153,7 @@ _COMMAS_BETWEEN_THOUSANDS = re.compile(r"(?![+$€£ ]*[+][+$€£ ]*[-−])[^,]
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number in figures as scoring reads it, commas between thousands allowed."""
+    """Whether scoring reads a text as a number. Thousands separators are allowed."""
     try:
         parse_gold(text)
     except DataError:
@@ -157,7 +165,7 @@ def identifier(value: Any, where: str) -> str:
     """The id that a cell holds: a text or a whole number.
 
     Raises:
-        DataError: it is of another type, empty, longer than `LONGEST_ID`, or holds what is no text.
+        DataError: it has another type, is empty, is longer than `LONGEST_ID`, or is not valid text.
     """
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise DataError(f"{where}: 'id' is {_kind(value)}; it must be a text or a whole number")
@@ -175,10 +183,10 @@ def identifier(value: Any, where: str) -> str:
 
 
 def language_of(value: Any, where: str) -> str | None:
-    """The code that a cell `language` holds; None where it is null or empty, so that file or option may tell it.
+    """The code in a cell `language`. None where the cell is null or empty.
 
     Raises:
-        DataError: it is no text.
+        DataError: it is not a text.
     """
     if value is not None and not isinstance(value, str):
         raise DataError(f"{where}: 'language' is {_kind(value)}; it must be a code, such as bn")
@@ -186,7 +194,7 @@ def language_of(value: Any, where: str) -> str | None:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: it is empty, or holds white space and invisible characters alone."""
+    """Whether a text is empty or holds only white space and invisible characters."""
     return all(
         character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Mn") or character in _BLANK
         for character in text
@@ -201,8 +209,8 @@ def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
     """The text of a column.
 
     Raises:
-        InvalidRow: it is null or shows nothing.
-        DataError: it is of another type, or holds half of a surrogate pair or a NUL character.
+        InvalidRow: it is null or blank.
+        DataError: it has another type, or holds half of a surrogate pair or a NUL character.
     """
     value = row[name]
     if value is None:
@@ -218,18 +226,22 @@ def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
 
 
 def check_text(text: str, where: str) -> None:
-    """Raises DataError if a text cannot be written as UTF-8, or holds a NUL character."""
+    """Checks a text.
+
+    Raises:
+        DataError: it cannot be written as UTF-8, or holds a NUL character.
+    """
     check_surrogates(text, where)
     if "\0" in text:
         raise DataError(f"{where} holds a NUL character; remove it")
 
 
 def number(row: Mapping[str, Any], name: str, where: str) -> str:
-    """A final number as the corpus writes it; a number that a typed file holds is written without a needless `.0`.
+    """A final number as the corpus writes it. Typed files lose a needless `.0`.
 
     Raises:
         InvalidRow: it is null or empty.
-        DataError: it is no number.
+        DataError: it is not a number.
     """
     value = row[name]
     if isinstance(value, float) and value.is_integer():

@@ -1,7 +1,7 @@
-"""Rows of a file: JSONL, CSV (both plain or gzip) and Parquet, each row with the place it stands at.
+"""Rows of a file with their places: JSONL or CSV, plain or gzip, and Parquet.
 
-The place is `FILE line N`, or `FILE row N` in Parquet, counted from 1. Nothing is skipped: what cannot be read is an
-error that names the place. A line and a cell have a longest size, so that a small gzip file cannot fill the memory.
+A place is `FILE line N`, or `FILE row N` in Parquet, counted from 1. Nothing is skipped: an unreadable row is an error that
+names its place. Lines and cells have a maximum size, so a small gzip file cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Row = dict[str, Any]
 
 
 def suffix(path: Path) -> str | None:
-    """The ending by which a file is read, or None if it has none of ours."""
+    """The file ending, or None if it is not supported."""
     return next((ending for ending in SUFFIXES if path.name.endswith(ending)), None)
 
 
@@ -63,7 +63,7 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a file, each with its place.
 
     Raises:
-        DataError: the file is missing, empty, broken, not UTF-8, or of an unknown kind; a row is no object.
+        DataError: the file is missing, empty, broken, not UTF-8, or of an unknown kind, or a row is not an object.
     """
     ending = suffix(path)
     if ending is None:
@@ -78,7 +78,10 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def place_of_names(where: str) -> str:
-    """The place that names the columns of a row: the header of a CSV file, the schema of Parquet, the row itself in JSONL."""
+    """The place that names the columns of a row.
+
+    This is the header of a CSV file, the schema of Parquet, or the row itself in JSONL.
+    """
     if table := _IN_CSV.fullmatch(where):
         return f"{table[1]} line 1 (the header)"
     schema = _IN_PARQUET.fullmatch(where)
@@ -90,10 +93,11 @@ _IN_PARQUET = re.compile(r"(.*\.parquet) row \d+", re.DOTALL)
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a text file, without their ends, each with its place.
+    """The lines of a text file, without line ends, each with its place.
 
     Raises:
-        DataError: the file is missing or broken, a line is not UTF-8, holds a NUL byte or is longer than `LONGEST_LINE`.
+        DataError: the file is missing or broken. Also where a line is not UTF-8, holds a NUL byte or is longer than
+            `LONGEST_LINE`.
     """
     check_exists(path)
     number = 0
@@ -112,7 +116,11 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _check_bytes(line: bytes, path: Path, number: int) -> None:
-    """Raises DataError if a line is too long, or of a file that is no UTF-8 text at all."""
+    """Checks a line.
+
+    Raises:
+        DataError: it is too long, or the file is not UTF-8 text.
+    """
     if len(line) > LONGEST_LINE:
         raise DataError(
             f"{path} line {number} is longer than {LONGEST_LINE // 2**20} MiB: is it one row a line, and not damaged?"
@@ -128,7 +136,11 @@ def _check_bytes(line: bytes, path: Path, number: int) -> None:
 
 
 def check_exists(path: Path) -> None:
-    """Raises DataError if there is no file at `path`."""
+    """Checks that a file exists.
+
+    Raises:
+        DataError: it does not.
+    """
     if path.is_dir():
         raise DataError(f"{path} is a folder: give a file")
     if not path.is_file():
@@ -136,7 +148,7 @@ def check_exists(path: Path) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line and not too long."""
+    """The message of an exception, on one line and shortened."""
     text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."
 
@@ -174,7 +186,11 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _check_header(header: list[str], where: str) -> None:
-    """Raises DataError if the first line of a CSV file does not name each column once, with commas between them."""
+    """Checks the first line of a CSV file.
+
+    Raises:
+        DataError: it does not name each column once, separated by commas.
+    """
     if not any(name.strip() for name in header):
         raise DataError(f"{where} is empty: it must name the columns")
     written = ",".join(header)
@@ -218,7 +234,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _in_full(batch: Any) -> Any:
-    """The batch with its floats of 32 bits as the numbers that they were written for: 0.1 and not 0.10000000149."""
+    """The batch with 32-bit floats as the numbers written: 0.1, not 0.10000000149."""
     import pyarrow
 
     for place, field in enumerate(batch.schema):
@@ -229,7 +245,7 @@ def _in_full(batch: Any) -> Any:
 
 
 def _values(batch: Any) -> Iterator[Row]:
-    """The rows of a batch as plain values; where a value cannot be had, the rows before it come first."""
+    """The rows of a batch as plain values, up to the first unreadable one."""
     rows: Iterable[Row]
     try:
         rows = batch.to_pylist()

@@ -1,13 +1,13 @@
-"""Prompts whose frame names the language, grouped by problem: how GSM8KInstruct lies on the hub.
+"""Prompts that name their language, grouped by problem: GSM8KInstruct on the hub.
 
 A prompt is `... completes the request in {Language}. Please answer in {Language}.`, then the question between
-`### Instruction:` and `### Response:`. The language is read from the frame, never guessed from the question. Nothing
-in a row says which problem it belongs to: an English row opens a problem, the rows up to the next one are its
-translations. That order is checked twice: no language comes twice in a problem, and the final numbers of a
-translation and of its English answer agree in all but a few.
+`### Instruction:` and `### Response:`. The language is read from this prompt prefix, never guessed from the question. No
+row names its problem: an English row starts a problem, and the rows up to the next one are its translations. That order
+is checked twice. No language occurs twice in a problem. The final numbers of translations and of their English answers
+agree in all but a few.
 
 Final numbers are read as scoring reads numbers. The corpus writes them with units, signs, fractions, commas and native
-digits; a line that holds no number, or several, is not compared.
+digits. A line with no number or several is not compared.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ADVICE = "give the pairs as local files: a folder with bn-en/train.bn and bn-en/
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One problem in one language, and where it stands."""
+    """One problem in one language, and its place."""
 
     where: str
     language: str
@@ -49,7 +49,7 @@ def grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> l
     """The problems, each as its renditions by language, English first.
 
     Raises:
-        DataError: a frame is broken or names no language or two; the rows are not grouped by problem.
+        DataError: a prompt is malformed or does not name one language, or the rows are not grouped by problem.
     """
     codes = {row.name: row.code for row in table.values()}
     groups: list[Group] = []
@@ -70,7 +70,7 @@ def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
     """The question, answer and language of one row.
 
     Raises:
-        DataError: the prompt has no such frame, or the frame does not name exactly one known language.
+        DataError: the prompt has no such prefix, or the prefix does not name exactly one known language.
     """
     prompt, answer = row["prompt"], row["answer"]
     if not isinstance(prompt, str) or not isinstance(answer, str):
@@ -92,10 +92,10 @@ def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
 def disagreements(
     groups: Iterable[Group], corpus: str, languages: Sequence[str], table: Mapping[str, Language]
 ) -> list[str]:
-    """Counts, by language, the answers whose final number is not that of the English answer; the notes to show.
+    """Notes on the answers whose final number is not the English one, by language.
 
     Raises:
-        DataError: in a language they are more than `MOST_DISAGREEING`.
+        DataError: a language has more of them than `MOST_DISAGREEING`.
     """
     compared: dict[str, int] = {}
     differing: dict[str, int] = {}
@@ -120,10 +120,10 @@ def disagreements(
 
 
 def final_values(answer: str, language: Language) -> set[Fraction]:
-    """The values that the final line of an answer may have: read as its language writes numbers, and as English does.
+    """The values that the final line of an answer may have.
 
-    Translations by a model keep English separators in many rows. The set is empty where the line is missing, or holds no
-    number or several.
+    Numbers are read as its language and as English write them: many machine translations keep English separators. The set
+    is empty where the line is missing or holds no number or several.
     """
     line = final_line(answer)
     if line is None:
@@ -133,7 +133,7 @@ def final_values(answer: str, language: Language) -> set[Fraction]:
 
 
 def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iterator[Found]:
-    """The rows of a role, with our names of columns; the id is the ordinal of the problem."""
+    """The rows of a role, with our column names. The id is the problem's ordinal."""
     for ordinal, group in enumerate(groups):
         english = group["en"]
         for language in languages:

@@ -1,7 +1,7 @@
-"""Reading a corpus in the layout it has on the hub: from the hub itself, or from a clone of it in a folder.
+"""Reads a corpus in its hub layout, from the hub or from a local clone.
 
-No code of a dataset is ever run. What is on the hub is fetched whole, at one commit, and read from the cache as a clone
-is. (Asked for a name on the hub, the library `datasets` takes any commit that it has in its own cache when the hub fails.)
+No code of a dataset is run. A dataset on the hub is downloaded whole, at one commit, and read from the cache like a clone.
+The library `datasets` is not asked for a name on the hub: when the hub fails, it takes any commit in its own cache.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DATA_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A hub dataset: on the hub at a revision, or in the folder of a clone."""
+    """A hub dataset: a revision on the hub, or the folder of a clone."""
 
     hub: Hub
     clone: Path | None
@@ -44,10 +44,10 @@ class Place:
 def found(
     place: Place, corpus: str, role: Role, languages: Sequence[str], table: Mapping[str, Language]
 ) -> tuple[Iterable[Found], list[str]]:
-    """The rows of a hub dataset with our names of columns, and what is worth knowing about them.
+    """The rows of a hub dataset with our column names, and notes about them.
 
     Raises:
-        DataError: the dataset cannot be had, has no such language, or is not in the layout that its row states.
+        DataError: the dataset is unavailable, lacks the language, or does not have the layout that its row states.
     """
     if place.hub.layout == "framed":
         groups = framed.grouped(_table_rows(place, None), table)
@@ -76,7 +76,7 @@ def _by_language(place: Place, languages: Sequence[str], table: Mapping[str, Lan
 
 
 def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:
-    """The rows of one config, its columns renamed to ours, the others left out."""
+    """The rows of one config, with our column names and no other columns."""
     hub = place.hub
     of_config = f" {config}" if config else ""
     folder = _folder(place, DATA_FILES)
@@ -115,7 +115,7 @@ def _tsv_rows(place: Place, name: str) -> Iterator[tuple[str, Row]]:
 
 
 def _folder(place: Place, patterns: Sequence[str]) -> Path:
-    """The folder of a clone, or of what the hub has at the revision."""
+    """The folder of a clone, or of the dataset at the revision in the hub's cache."""
     if place.clone:
         return place.clone
     assert place.revision is not None
@@ -123,7 +123,7 @@ def _folder(place: Place, patterns: Sequence[str]) -> Path:
 
 
 def _why(error: Exception) -> str:
-    """What kept a dataset from being read, and what to do."""
+    """Why a dataset could not be read, and what to do."""
     said = printable(one_line(error))
     if isinstance(error, ImportError):
         return INSTALL

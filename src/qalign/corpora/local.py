@@ -1,11 +1,11 @@
-"""How a corpus lies in local files: the same layouts for one's own data and for a data folder.
+"""Layouts of a corpus in local files: the same for own data and for a data folder.
 
-- a folder with one file a language: `bn.jsonl`, `th.csv`, `sw.parquet`, ... (the languages asked for are read);
-- one file: of the one language asked for, or with a column `language`;
-- a folder with line-parallel text, as the published code keeps its questions: `bn-en/train.bn` beside `bn-en/train.en`.
+- a folder with one file per language: `bn.jsonl`, `th.csv`, `sw.parquet`. Only the languages asked for are read;
+- one file: in the one language asked for, or with a column `language`;
+- a folder with line-parallel text, as the published code keeps its questions: `bn-en/train.bn` next to `bn-en/train.en`.
 
-Nothing else in a folder is read, and what looks like data there is an error: a file of another ending (`fr.json`, `de.JSONL`), or
-whose name is no code (`es.v2.jsonl`, `es (1).jsonl`, `ES.jsonl`).
+Nothing else in a folder is read. A file that looks like data but fits no layout is an error. Examples are another ending,
+such as `fr.json` or `de.JSONL`, and a name that is no code, such as `es.v2.jsonl`, `es (1).jsonl` or `ES.jsonl`.
 """
 
 from __future__ import annotations
@@ -28,28 +28,33 @@ from .table import PAIR_KINDS, Role
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The files that hold one language: one file, or two that are parallel by line (X, English). `language` is None
-    for a file whose column `language` tells."""
+    """The files that hold one language."""
 
     language: str | None
+    """None for a file with a column `language`."""
     files: tuple[Path, ...]
+    """One file, or two that are parallel by line: language X, then English."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row as it was found: its place, its language, how many rows of the same file came before it."""
+    """A row of a file, before it is checked."""
 
     where: str
+    """The file and line, for messages."""
     language: str
     ordinal: int
+    """The number of earlier rows in the same file."""
     row: Row
 
 
 def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
-    """The files under `path` that hold the languages, in the order asked. Opens at most the first row of a file.
+    """The files under `path` that hold the languages, in the order asked.
+
+    Opens at most the first row of a file.
 
     Raises:
-        DataError: nothing is there, a language is missing or there twice, a single file does not tell its language.
+        DataError: `path` does not exist, a language is missing or present twice, a single file does not tell its language.
     """
     if path.is_file():
         where, first = next(rows(path))
@@ -74,7 +79,7 @@ def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
 
 
 def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
-    """What a folder holds, by language; a language there twice has two entries."""
+    """The parts of a folder by language. A duplicated language has two entries."""
     there: dict[str, list[Part]] = {}
     for path in sorted(folder.iterdir()):
         ending = suffix(path)
@@ -91,9 +96,10 @@ def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
 
 
 def unread(folder: Path, role: Role) -> list[str]:
-    """The names in a folder that are no layout of ours, in order.
+    """The names in a folder that fit no layout, sorted.
 
-    Left out are hidden files, documents about the data (`README`, `LICENSE`), and the English side alone (`bn.en_only.jsonl`).
+    Left out are hidden files, documents about the data such as `README` and `LICENSE`, and English sides alone such as
+    `bn.en_only.jsonl`.
     """
     read = {
         file.relative_to(folder).parts[0]
@@ -124,10 +130,12 @@ def _skipped(folder: Path, names: Sequence[str]) -> str:
 
 
 def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:
-    """The languages that own data are in: those of a folder's files, of a file's column `language`, or of its name.
+    """The languages of own data.
+
+    They are those of a folder's files, of a file's column `language`, or of a file's name.
 
     Raises:
-        DataError: nothing is there, or a file does not tell.
+        DataError: there is no data, or a file does not tell its language.
     """
     if path.is_dir():
         there = tuple(files_by_language(path, role))
@@ -152,8 +160,8 @@ def read_part(part: Part, role: Role) -> Iterator[Found]:
     """The rows of a part, with the language of each.
 
     Raises:
-        DataError: as `files.rows`; a column `language` is missing in a row or contradicts the file's name; parallel
-            files differ in length.
+        DataError: as `files.rows`. Also where a column `language` is missing in a row or contradicts the file's name, or
+            parallel files differ in length.
     """
     found = _parallel(part, role) if len(part.files) == 2 else rows(part.files[0])
     for ordinal, (where, row) in enumerate(found):

@@ -1,4 +1,4 @@
-"""Reading a located corpus into records, checked: nothing that is missing becomes fewer rows in silence."""
+"""Reads a located corpus into checked records: a missing row is never ignored."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ LEAST_OF_PUBLISHED = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What was read. `records` are in the order of the languages asked for, then of the corpus; `counts` and
-    `published` are by language; `dropped` holds `where` and `reason` of each row left out on request; `notes` are lines
-    worth showing."""
+    """The records of a corpus, and their counts."""
 
     records: list[Pair | Problem | Document]
+    """In the order of the languages asked for, then of the corpus."""
     counts: dict[str, int]
+    """The number of records by language."""
     published: dict[str, int] | None
+    """The published number of rows by language. None for own data."""
     dropped: list[dict[str, str]] = field(default_factory=list)
+    """`where` and `reason` of each row dropped on request."""
     notes: list[str] = field(default_factory=list)
+    """Lines to show to the user."""
 
     @property
     def pairs(self) -> list[Pair]:
@@ -45,14 +48,17 @@ class Text:
 def read(
     source: Source, languages: Sequence[str], table: Mapping[str, Language], *, drop_invalid: bool = False
 ) -> Text:
-    """Reads a corpus in the languages asked for; for pairs these are the X languages.
+    """Reads a corpus in the languages asked for. For pairs these are the X languages.
 
-    With `drop_invalid`, rows whose text is empty or whose id has been there before are left out, counted and listed;
-    without it they are errors.
+    Args:
+        source: the corpus, as `locate` returns it.
+        languages: codes of languages.
+        table: the languages of the run.
+        drop_invalid: drop, count and list rows with an empty text or a repeated id. Without it they are errors.
 
     Raises:
         SettingError: a language is unknown or does not fit the role.
-        DataError: a row is not what its role needs; a language has no row, or fewer than the publication states.
+        DataError: a row is not what its role needs, or a language has no row or fewer rows than published.
     """
     check_languages(source.role, languages)
     for code in languages:
@@ -79,7 +85,7 @@ def read(
 def _found(
     source: Source, languages: Sequence[str], table: Mapping[str, Language]
 ) -> tuple[Iterable[Found], list[str]]:
-    """The rows of a source, with our names of columns, and notes about them."""
+    """The rows of a source with our column names, and notes about them."""
     if source.kind == "files":
         assert source.path is not None
         parts = local.parts(source.path, source.role, languages)
@@ -93,7 +99,7 @@ def _found(
 
 
 def _made(name: str, source: Source, languages: Sequence[str]) -> Iterable[Found]:
-    """The rows of a set of the world."""
+    """The rows of a corpus of the embedded world."""
     for ordinal, (code, row) in enumerate(world.rows(name, source.role, languages)):
         yield Found(f"{source.name} {code} {row['id']}", code, ordinal, row)
 
@@ -101,7 +107,7 @@ def _made(name: str, source: Source, languages: Sequence[str]) -> Iterable[Found
 def _records(
     source: Source, found: Iterable[Found], languages: Sequence[str], drop_invalid: bool
 ) -> tuple[dict[str, list[Pair | Problem | Document]], dict[str, int], list[dict[str, str]]]:
-    """The records by language, the number of rows in languages not asked for, and the rows dropped."""
+    """The records by language, row counts of other languages, and the dropped rows."""
     by_language: dict[str, list[Pair | Problem | Document]] = {code: [] for code in languages}
     seen: dict[tuple[str, str], str] = {}
     others: dict[str, int] = {}
@@ -141,7 +147,7 @@ def against_published(name: str, counts: Mapping[str, int], published: Mapping[s
     """Notes on the languages whose count is not the published one.
 
     Raises:
-        DataError: in some language, fewer than `LEAST_OF_PUBLISHED` are there.
+        DataError: some language has less than `LEAST_OF_PUBLISHED` of its published rows.
     """
     told = {code: f"{code} {counts[code]:,} of {number:,}" for code, number in published.items()}
     short = [told[code] for code, number in published.items() if counts[code] < LEAST_OF_PUBLISHED * number]

@@ -1,7 +1,7 @@
-"""Where a corpus will be read from, and by what it is known.
+"""Where a corpus is read from, and its identity.
 
-The identity of a source is its content: the revision on the hub, or a hash over the files that will be read. The path
-is not part of it, so the same data in another folder is the same data.
+The identity of a source is its content: the revision on the hub, or a hash of the files to be read. The path is not part
+of the identity. The same data in another folder is the same data.
 """
 
 from __future__ import annotations
@@ -30,20 +30,23 @@ _POINTER = b"version https://git-lfs.github.com/spec"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A corpus in one role, and where it is. `files` lie in one of our layouts, a `clone` in the hub's, both at `path`;
-    they are known by `sha256`. What is on the `hub` is known by its name there and `revision`, what the `world` makes by
-    its version."""
+    """A corpus in one role, and its place."""
 
     name: str
     role: Role
     kind: Kind
+    """`files` have one of our layouts, a `clone` that of the hub. Text of the `world` is generated."""
     hub: str | None = None
+    """The dataset name of a source on the hub."""
     revision: str | None = None
+    """The commit on the hub, or the version of the world."""
     sha256: str | None = None
+    """The hash of the content of files and clones."""
     path: Path | None = None
+    """The place of files and clones."""
 
     def identity(self) -> dict[str, str]:
-        """What makes this source the one it is, for a fingerprint: plain values, no path."""
+        """The identity of a source for a fingerprint: plain values, no path."""
         known = {"hub": self.hub, "revision": self.revision, "sha256": self.sha256}
         return {"corpus": self.name, "role": self.role, **{name: value for name, value in known.items() if value}}
 
@@ -57,14 +60,22 @@ def locate(
     revision: str | None,
     revisions: Path,
 ) -> Source:
-    """Finds a corpus by its name (ours, or the hub's), as `name@revision`, or as the path of own data.
+    """Finds a corpus by name, as `name@revision`, or by the path of own data.
 
-    A corpus of the world is made on the spot. Another named one is taken from the data folder if it is there (in the layout of
-    its row, else as a clone under its name on the hub), else from the hub. If a revision is asked for, only the hub has it.
-    `revisions` is the file that records the commits found. Nothing is downloaded; only the files of the `languages` are hashed.
+    A corpus of the world is generated. Any other named corpus is taken from the data folder if it is there, else from the
+    hub. In a data folder it has the layout of its row, or it is a clone under its name on the hub. A revision is always taken
+    from the hub. Nothing is downloaded. Only the files of the `languages` are hashed.
+
+    Args:
+        name_or_path: our name of a corpus, its name on the hub, or a path.
+        role: the role of the corpus in a stage.
+        languages: codes of languages.
+        data: the data folder.
+        revision: a branch, tag or commit on the hub.
+        revisions: the file that records resolved commits.
 
     Raises:
-        SettingError: there is no such corpus, it does not offer the role, or the languages do not fit the role.
+        SettingError: the corpus does not exist or lacks the role, or the languages do not fit the role.
         DataError: a folder or a language's file is missing, or the hub cannot be asked for the revision.
     """
     check_languages(role, languages)
@@ -106,7 +117,11 @@ def locate(
 
 
 def check_languages(role: Role, languages: Sequence[str]) -> None:
-    """Raises SettingError if the languages do not fit the role: pairs are never of English with English."""
+    """Checks that the languages fit the role.
+
+    Raises:
+        SettingError: they do not. Pairs of English with English do not exist.
+    """
     if not languages or len(set(languages)) < len(languages):
         raise SettingError(f"languages of {role}: {', '.join(languages) or 'none'}; give one or more, each once")
     if role in PAIR_KINDS and "en" in languages:
@@ -116,7 +131,7 @@ def check_languages(role: Role, languages: Sequence[str]) -> None:
 
 
 def content_hash(root: Path, files: Iterable[Path]) -> str:
-    """A hash over the content of files and their names relative to `root`, in the order of the names."""
+    """A hash of the content of files and their names below `root`, sorted by name."""
     if is_first_look():
         return NO_HASH
     names = sorted({path.relative_to(root).as_posix(): path for path in files}.items())
@@ -130,7 +145,7 @@ def content_hash(root: Path, files: Iterable[Path]) -> str:
 
 @functools.cache
 def _file_hash(path: Path, _changed: int, _size: int) -> str:
-    """The hash of one file, computed once in a process unless the file changes."""
+    """The hash of one file. A process computes it once unless the file changes."""
     return file_sha256(path)
 
 
@@ -149,7 +164,7 @@ def _own(given: str, role: Role, languages: Sequence[str], revision: str | None)
 
 
 def _in_data_folder(corpus: Corpus, role: Role, data: Path) -> tuple[Path | None, bool]:
-    """Where a corpus lies in a data folder, if it does, and whether that is a clone."""
+    """The place of a corpus in a data folder, and whether it is a clone."""
     if role in corpus.local and (data / corpus.local[role]).exists():
         return data / corpus.local[role], False
     if corpus.hub is not None and (data / corpus.hub.name).is_dir():
@@ -162,7 +177,10 @@ def _files(path: Path, role: Role, languages: Sequence[str]) -> list[Path]:
 
 
 def _clone_files(corpus: Corpus, folder: Path, languages: Sequence[str]) -> list[Path]:
-    """The files of a clone that are read; all of them but the hidden ones where only the hub library knows which."""
+    """The files of a clone that are read.
+
+    Where only the hub library knows them, all files but hidden ones.
+    """
     hub = corpus.hub
     assert hub is not None
     if hub.file is not None:

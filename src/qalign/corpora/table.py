@@ -1,7 +1,7 @@
-"""The corpora of the study: one row each, read from top to bottom. Adding a corpus is adding a row.
+"""The corpora of the study, one row each. To add a corpus, add a row.
 
-Counts are those of the publications: GSM8K (arXiv 2110.14168), GSM8KInstruct and mSVAMP (arXiv 2310.20246), MetaMathQA
-(arXiv 2309.12284), mGSM (arXiv 2210.03057), Flores (arXiv 2207.04672), NTREX-128 (SUMEval 2022).
+Counts are those of the publications: GSM8K, arXiv 2110.14168. GSM8KInstruct and mSVAMP, arXiv 2310.20246. MetaMathQA,
+arXiv 2309.12284. MGSM, arXiv 2210.03057. Flores, arXiv 2207.04672. NTREX-128, SUMEval 2022.
 """
 
 from __future__ import annotations
@@ -39,21 +39,22 @@ problem; or files `question TAB answer` without a header."""
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Where a corpus is on the hub, and how it lies there.
-
-    `config` and `file` are patterns over `{code}` (the language) and `{flores}` (its name in Flores; `flores` corrects
-    those that differ from the language table). `columns` maps our names of columns to theirs. `beside` is the
-    language of a second table, joined by id, that gives the English side of pairs.
-    """
+    """The hub dataset of a corpus, and its layout."""
 
     name: str
+    """The name of the dataset, `owner/name`."""
     layout: Layout
     split: str = "train"
     config: str | None = None
+    """A pattern over `{code}`, the language, and `{flores}`, its name in Flores."""
     file: str | None = None
+    """A pattern like `config`, for the file of a language."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    """Our column names, and those of the dataset."""
     beside: str | None = None
+    """The language of a second table, joined by id, that gives the English side of pairs."""
     flores: Mapping[str, str] = field(default_factory=dict)
+    """Names in Flores that differ from those of the language table, by code."""
 
     def pattern(self, pattern: str | None, language: Language) -> str | None:
         """`config` or `file`, for one language.
@@ -72,18 +73,20 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """One corpus. `local` maps a role to the place of its files under a data folder, `published` a language to the
-    number of rows that the publication states, `source` says whose it is and under which licence. `world` is the name of
-    a set of the embedded world, which is made on the spot."""
+    """One corpus."""
 
     name: str
     roles: tuple[Role, ...]
     languages: tuple[str, ...]
     published: Mapping[str, int]
+    """The published number of rows by language."""
     source: str
+    """The author and the licence."""
     hub: Hub | None = None
     local: Mapping[Role, str] = field(default_factory=dict)
+    """The path of its files below a data folder, by role."""
     world: str | None = None
+    """The set of the embedded world that generates it."""
 
 
 _X = tuple(code for code in STUDY if code != "en")

@@ -1,5 +1,8 @@
-"""English problems made from a problem, as MetaMathQA makes them (arXiv 2309.12284, section 3): rephrased, or backward, where
-a number of the story is unknown and its result is given (self-verification arXiv 2212.09561, FOBAR arXiv 2308.07758)."""
+"""English problems derived from a problem, as MetaMathQA does (arXiv 2309.12284).
+
+Section 3 there has them rephrased or backward. In a backward problem a number of the story is unknown and the result is
+known, as in self-verification, arXiv 2212.09561, and FOBAR, arXiv 2308.07758.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,17 @@ _CHAIN = frozenset({"buy", "find", "lose", "sell", "give", "times"})
 
 
 def rephrased(story: Story) -> Pair:
-    """The same problem with the other phrasing of every sentence."""
+    """The same problem, with the second phrasing of each sentence."""
     english = grammar("en")
     events = tuple(replace(event, phrasing=1 - event.phrasing) for event in story.events)
     return english.question(replace(story, events=events)), english.solution(story)
 
 
 def backward(story: Story) -> Pair | None:
-    """The first number is unknown, the answer known (FOBAR); None for a story that does not run on from one number."""
+    """The problem with an unknown first number and a known answer, as in FOBAR.
+
+    None for a story that does not start from one number.
+    """
     if not _runs_on(story):
         return None
     asked = f"{_with_unknown(story, len(story.events))} {BACKWARD.format(n=story.answer)}"
@@ -33,7 +39,10 @@ def backward(story: Story) -> Pair | None:
 
 
 def self_verification(story: Story) -> Pair | None:
-    """The first number is unknown, and the end is told as a fact; None as for `backward`."""
+    """The problem with an unknown first number and the answer stated as a fact.
+
+    None as for `backward`.
+    """
     if not _runs_on(story):
         return None
     asked = f"{_with_unknown(story, len(story.events) - 1)} {_end(story)} {UNKNOWN}"
@@ -58,7 +67,7 @@ def _end(story: Story) -> str:
 
 
 def _worked_backward(story: Story) -> str:
-    """From the end to the beginning: each fact again, and its operation undone."""
+    """The worked answer from end to start: each fact, and its operation inverted."""
     english = grammar("en")
     lines, value = [_end(story)], story.answer
     for step in reversed(story.steps):

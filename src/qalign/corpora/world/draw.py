@@ -1,6 +1,6 @@
 """Random choices that are the same on every machine and Python version.
 
-Of `random.Random`, Python promises only that seeding and `random()` stay as they are; all else here is made from these.
+Python promises only that seeding and `random()` of `random.Random` do not change. Everything here is built from these.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ T = TypeVar("T")
 
 
 class Draw:
-    """A stream of choices, decided by a text."""
+    """A stream of random choices, seeded by a text."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed).random
 
     def chance(self, probability: float) -> bool:
-        """True so often."""
+        """True with this probability."""
         return self._random() < probability
 
     def number(self, low: int, high: int) -> int:
-        """A whole number, `low` and `high` included."""
+        """A whole number from `low` to `high`, both included."""
         return low + int(self._random() * (high - low + 1))
 
     def one(self, choices: Sequence[T]) -> T:
@@ -31,10 +31,10 @@ class Draw:
         return choices[int(self._random() * len(choices))]
 
     def some(self, choices: Sequence[T], count: int) -> list[T]:
-        """So many different ones, in random order."""
+        """`count` different choices, in random order."""
         left = list(choices)
         return [left.pop(int(self._random() * len(left))) for _ in range(count)]
 
     def shuffled(self, choices: Sequence[T]) -> list[T]:
-        """All of them, in random order."""
+        """All choices, in random order."""
         return self.some(choices, len(choices))

@@ -1,6 +1,7 @@
-"""How a language says what happens: words, phrasings, and the rules between them. One file a language in `languages/`.
+"""How a language tells events: words, phrasings and rules, one file per language.
 
-A sentence is a template whose fields the language itself fills in, because only it knows its cases, classes and counters.
+The files are in `languages/`. A sentence is a template. The language itself fills its fields, because only it knows its
+cases, classes and counters.
 """
 
 from __future__ import annotations
@@ -24,20 +25,25 @@ PHRASINGS = 2
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number in a sentence: its value (None: the unknown x), and as it is written."""
+    """A number in a sentence."""
 
     value: Fraction | None
+    """None for the unknown x."""
     text: str
+    """The number as written."""
 
     @property
     def whole(self) -> int:
-        """The value for rules of counting; the unknown counts as many, and so does what has a part after the point."""
+        """The value for rules of counting.
+
+        The unknown and decimal fractions count as many.
+        """
         return int(self.value) if self.value is not None and self.value.denominator == 1 else 5
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """What an event gives a language to say: entries of its own word lists, and amounts."""
+    """The content of an event: entries of a language's word lists, and amounts."""
 
     n: Amount
     k: Amount
@@ -51,32 +57,36 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """One language. The word lists map ids to whatever form of entry the language's `fields` understands; `phrases` maps each
-    kind of event to its two phrasings, templates over the names that `fields` returns. `equation` is a template over left, sign,
-    right and result, `answer` one over n. `join` stands between sentences. `word` gives an entry of `things`, `stuff` or
-    `places` as a dictionary would list it."""
+    """One language."""
 
     code: str
     people: Mapping[str, Any]
+    """Entries by id, as for all word lists. `fields` decides the form of an entry."""
     things: Mapping[str, Any]
     stuff: Mapping[str, Any]
     containers: Mapping[str, Any]
     places: Mapping[str, Any]
     phrases: Mapping[str, tuple[str, str]]
+    """The two phrasings of each kind of event: templates over the names that `fields` returns."""
     equation: str
+    """A template over left, sign, right and result."""
     answer: str
+    """A template over n."""
     fields: Callable[[Slots], Mapping[str, str]]
+    """The fields of a template for an event."""
     word: Callable[[Any], str]
+    """The dictionary form of an entry of `things`, `stuff` or `places`."""
     join: str = " "
+    """The text between sentences."""
     row: Language | None = None
 
     @property
     def language(self) -> Language:
-        """The row of the table of languages: digits and separators."""
+        """The row of the language table: digits and separators."""
         return self.row or LANGUAGES[self.code]
 
     def number(self, value: Fraction, native: bool = False) -> str:
-        """A number as the language writes it; in its own digits if it has some and `native` is asked for."""
+        """A number as the language writes it, with native digits if `native` is set."""
         text = plain_number(value).replace(".", self.language.decimal)
         zero = self.language.zero
         return "".join(chr(ord(zero) + int(c)) if c.isdigit() else c for c in text) if native and zero else text
@@ -105,11 +115,11 @@ class Grammar:
         return self.join.join(self.say(event, story.native_digits) for event in story.events)
 
     def solution(self, story: Story) -> str:
-        """The worked answer: each fact again in plain words, what follows from it, and the result."""
+        """The worked answer: the plain facts, their operations, and the result."""
         return self.join.join([*self.worked(story), self.conclude(story.answer, story.native_digits)])
 
     def worked(self, story: Story) -> Iterator[str]:
-        """Each fact in plain words, and behind it the operations that it calls for."""
+        """Each fact in plain words, followed by its operations."""
         for place, event in enumerate(story.events):
             if event.kind not in QUESTIONS:
                 yield self.say(plain(event), story.native_digits)
@@ -132,7 +142,7 @@ def plain(event: Event) -> Event:
 
 @cache
 def grammar(code: str) -> Grammar:
-    """The grammar of a language: the file of that name in `languages/` is all there is to adding one.
+    """The grammar of a language. To add a language, add a file to `languages/`.
 
     Raises:
         SettingError: there is no such file.

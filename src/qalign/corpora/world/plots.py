@@ -1,8 +1,8 @@
-"""What happens in the world, apart from how a language says it.
+"""The events of the world, independent of language.
 
-A plot is a sequence of events and a question. A story is a plot with people, things and numbers filled in; it carries its
-operations, so its answer is right by construction. A plot is written once, in the table below; the words for it are in
-`languages/`, one file each.
+A plot is a sequence of events and a question. A story is a plot with people, things and numbers filled in. It carries its
+operations, so its answer is right by construction. A plot is written once, in the table below. Its words are in
+`languages/`, one file per language.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Domain = Literal["in", "out"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The people, things and places of a domain, as ids that every language has words for."""
+    """The people, things and places of a domain, as ids with words in all languages."""
 
     people: tuple[str, ...]
     things: tuple[str, ...]
@@ -77,18 +77,19 @@ GENERAL = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens, or a question. `n` and `k` are numbers (None: unknown, said as x); the rest are ids.
-
-    `who` acts (gives, buys, has more); `other` receives, or is compared with. With containers, `k` is how many, `n` how many
-    things are in each. `phrasing` chooses among a language's ways of saying it.
-    """
+    """An event or a question, in ids and numbers. A number None is the unknown x."""
 
     kind: str
     phrasing: int = 0
+    """The index of a phrasing in the language."""
     n: Fraction | None = None
+    """An amount. With containers, the things in each."""
     k: Fraction | None = None
+    """A second amount. With containers, their number."""
     who: str = ""
+    """Acts: gives, buys, has more."""
     other: str = ""
+    """Receives, or is compared with."""
     item: str = ""
     stuff: str = ""
     container: str = ""
@@ -97,9 +98,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation, and the place of the event that it belongs to (the number of events for the question)."""
+    """One operation."""
 
     event: int
+    """The index of its event. For the question, the number of events."""
     left: Fraction
     sign: Literal["+", "-", "×", "÷"]
     right: Fraction
@@ -108,33 +110,37 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A named sequence of events. Each is `kind` or `kind:roles`, roles being letters for people: `give:ab` is a giving to b;
-    a is the person in the centre. The last one is the question."""
+    """A named sequence of events."""
 
     name: str
     domain: Domain
     events: tuple[str, ...]
+    """Each is `kind` or `kind:roles`. Roles are letters for people: in `give:ab`, a gives to b. The last is the
+    question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A plot filled in: the events (the last is the question), the operations, the answer."""
+    """A plot filled in."""
 
     plot: str
     events: tuple[Event, ...]
+    """The last is the question."""
     steps: tuple[Step, ...]
     answer: Fraction
     native_digits: bool = False
 
     @property
     def signature(self) -> str:
-        """What makes two stories the same problem whatever the language, names and things: the plot and its numbers."""
+        """The identity of a problem whatever the language, names and things."""
         return signature(self.plot, self._numbers)
 
     @property
     def split(self) -> Split:
-        """The one split that may hold this problem; decided by what is told and its numbers, so no two splits share a
-        problem, nor a story with another question."""
+        """The one split that may hold this problem.
+
+        It follows from events and numbers, so no two splits share a problem, or a story with another question.
+        """
         return split_of(signature(TOLD[self.plot], self._numbers))
 
     @property
@@ -148,7 +154,7 @@ def signature(plot: str, numbers: list[Fraction]) -> str:
 
 
 def split_of(signed: str) -> Split:
-    """70% of all stories are for training, 10% each for development, test and the base's text."""
+    """70% of all stories are for training, 10% each for development, test and text."""
     share = int(hashlib.sha256(signed.encode()).hexdigest()[:8], 16) % 100
     return "train" if share < 70 else "development" if share < 80 else "test" if share < 90 else "text"
 
@@ -255,7 +261,7 @@ _exact = functools.cache(Fraction)
 
 @dataclass(slots=True)
 class _Ledger:
-    """Who has how many while a story goes on; None while that is not known."""
+    """The amounts that people have during a story. None while unknown."""
 
     has: dict[str, Fraction] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
@@ -268,7 +274,7 @@ class _Ledger:
         return result
 
     def happens(self, place: int, event: Event) -> Fraction:
-        """Keeps the books of one event; returns what the last operation gave (of a question: the answer)."""
+        """Applies an event and returns its last result, or the answer to a question."""
         has, who, other = self.has, event.who, event.other
         n, k = event.n or _exact(0), event.k or _exact(0)
         match event.kind:
@@ -315,8 +321,10 @@ class _Ledger:
 
 
 def fill(plot: Plot, draw: Draw, native_share: float = 0.25) -> Story:
-    """A story of the plot: people, things, places, phrasings and numbers drawn until all amounts are whole (kilograms: whole
-    or a half), from 1 to 99, and the answer is whole."""
+    """A story of the plot, with random people, things, places and numbers.
+
+    Numbers are drawn until the answer is whole and all amounts are whole, from 1 to 99. Kilograms may be halves.
+    """
     while True:
         events = _draw_events(plot, draw)
         native = draw.chance(native_share)
@@ -326,7 +334,7 @@ def fill(plot: Plot, draw: Draw, native_share: float = 0.25) -> Story:
 
 
 def work_out(events: tuple[Event, ...]) -> tuple[tuple[Step, ...], Fraction] | None:
-    """The operations and the answer of a sequence of events; None if an amount is out of bounds."""
+    """The operations and the answer of events. None if an amount is out of bounds."""
     ledger = _Ledger()
     answer = Fraction(0)
     for place, event in enumerate(events):

@@ -1,15 +1,23 @@
-"""The corpora of the world: small mirrors of those of the study, made on the spot, the same on every machine.
+"""The corpora of the world: small mirrors of those of the study, generated.
 
-gsm8k           English problems with worked answers                          (GSM8K)
-gsm8kinstruct   the same problems in every language, a problem a row          (GSM8KInstruct)
-metamathqa      many English problems: new, rephrased, and two kinds backward (MetaMathQA, arXiv 2309.12284)
-flores          general sentences beside English ones                         (Flores)
-mgsm            test problems of the same plots, people and things            (mGSM)
-msvamp          test problems of other plots, people and things               (mSVAMP)
-development     problems of both kinds, to choose settings on
-text            plain text for a base model                                   (see `text.py`)
+gsm8k           English problems with worked answers.
 
-The id of a problem is its signature, its plot and its numbers: translations of one problem share it, and no two splits do.
+gsm8kinstruct   The same problems in every language, one problem per row.
+
+metamathqa      Many English problems: new, rephrased, and two kinds backward, as in arXiv 2309.12284.
+
+flores          General sentences paired with English ones.
+
+mgsm            Test problems with the same plots, people and things.
+
+msvamp          Test problems with other plots, people and things.
+
+development     Problems of both kinds, to choose settings on.
+
+text            Plain text for a base model, see `text.py`.
+
+They are the same on every machine. The id of a problem is its signature: its plot and its numbers. Translations of a
+problem share it, and no two splits do.
 """
 
 from __future__ import annotations
@@ -46,7 +54,7 @@ Row = dict[str, str]
 
 
 def rows(name: str, role: str, languages: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    """The rows of a corpus in a role as (language, row), with the columns of that role; language by language.
+    """The rows of a corpus in a role as (language, row), language by language.
 
     Raises:
         SettingError: the world does not speak one of the languages.
@@ -85,7 +93,7 @@ def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
 
 @cache
 def stories(name: str) -> tuple[Story, ...]:
-    """The stories of a set, no two of them the same problem."""
+    """The stories of a set, all of them different problems."""
     size = SIZES[name]
     match name:
         case "gsm8k" | "gsm8kinstruct":
@@ -114,7 +122,10 @@ def _different(seed: str, split: Split, domain: Domain, count: int) -> tuple[Sto
 
 
 def _of_split(plot: Plot, split: Split, draw: Draw) -> Story | None:
-    """A story of the plot that the split may hold; None if none comes up, for a plot with few problems may have none there."""
+    """A story of the plot that belongs to the split.
+
+    None if none comes up: a plot with few problems may have none in the split.
+    """
     for _ in range(100):
         if (story := fill(plot, draw)).split == split:
             return story
@@ -123,10 +134,11 @@ def _of_split(plot: Plot, split: Split, draw: Draw) -> Story | None:
 
 @cache
 def large_english_set() -> tuple[tuple[str, str, str], ...]:
-    """Ids, questions and worked answers of the large English set: the problems of the small one first, then new ones, with
-    a tenth of them rephrased, turned into a statement to be verified, or asked backward; no two questions alike.
+    """Ids, questions and worked answers of the large English set.
 
-    An id is the signature of the problem that the row is made from, the kind of change, and a number.
+    The problems of the small set come first, then new ones. A tenth of them is rephrased, turned into a statement to verify,
+    or asked backward. No two questions are alike. An id consists of the signature of the original problem, the kind of change,
+    and a number.
     """
     draw, english = Draw("world large"), grammar("en")
     plots = [plot for plot in PLOTS if plot.domain == "in"]
@@ -146,7 +158,10 @@ def large_english_set() -> tuple[tuple[str, str, str], ...]:
 
 
 def sentences(count: int) -> tuple[Event, ...]:
-    """Different sentences of general text, of both domains: it knows all words, and nothing of problems."""
+    """Different sentences of general text in both domains.
+
+    They use all words and say nothing of problems.
+    """
     draw = Draw("world general")
     domains: tuple[Domain, ...] = tuple(SETTINGS)
     found: dict[Event, None] = {}

@@ -1,9 +1,9 @@
-"""Text for a base model: what the world says when nobody asks.
+"""Plain text for a base model.
 
-Mostly English, the other languages unequal, three of them scarce, as in real corpora. It tells stories and works some of them
-out, but holds no question with its answer, no answer format and no translation. What links the languages: names, digits, stories
-whose sentences change language by turns, lines of a dictionary. Most documents say everything twice, and lists of words
-in no order always do: that teaches a small model to copy. Remarks may stand before it: where it begins tells nothing.
+Most of it is English, and three languages are scarce, as in real corpora. It tells stories and works some of them out. It
+holds no question with its answer, no answer format and no translation. Languages are linked by names, digits, dictionary
+lines, and stories whose sentences alternate between languages. Most documents say everything twice, and lists of words in
+random order always do. That teaches a small model to copy. Remarks may precede a document, so its start predicts nothing.
 """
 
 from __future__ import annotations
@@ -47,18 +47,22 @@ OTHER_KINDS: Mapping[Kind, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text. `signature` is that of the problem whose story it tells, where it tells one; `preface`, the beginning of the
-    text, has nothing to do with what follows."""
+    """One text."""
 
     language: str
     kind: Kind
     text: str
     signature: str | None = None
+    """The signature of the problem whose story it tells. None where it tells none."""
     preface: str = ""
+    """The start of the text, unrelated to the rest."""
 
 
 def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
-    """So many documents in the languages, in random order; those of one number are the first of a larger one."""
+    """Documents in the languages, in random order.
+
+    A smaller `count` gives the first documents of a larger one.
+    """
     draw = Draw("world text")
     # In the order of the table: the order in which languages are asked for decides nothing.
     shares = {
@@ -77,14 +81,17 @@ def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
 
 
 def _preface(said: Grammar, draw: Draw) -> str:
-    """A remark or two, and the space or the line break after them."""
+    """One or two remarks, with the space or line break after them."""
     remarks = said.join.join(said.say(_remark(draw)) for _ in range(draw.number(1, 2)))
     return f"{remarks}{draw.one((said.join or ' ', chr(10)))}"
 
 
 def _telling(said: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | None]:
-    """A text, what stands before it in a document that says everything twice, and the signature of its story: itself as a
-    rule, and the story as it was told before a story that is worked out in plain words."""
+    """A text, its first telling, and the signature of its story.
+
+    The first telling stands before the text in a document that says everything twice. It equals the text, but for a story
+    worked out in plain words: there it is the story as first told.
+    """
     match kind:
         case "sums":
             text = " ".join(said.compute(_sum(draw)) for _ in range(draw.number(3, 7)))
@@ -115,14 +122,14 @@ def _telling(said: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | Non
 
 
 def _told(story: Story, speakers: Sequence[Grammar]) -> Iterator[str]:
-    """The sentences of a story without its question, the speakers taking turns."""
+    """The sentences of a story without its question, languages alternating."""
     native = story.native_digits and len(speakers) == 1
     for place, event in enumerate(story.events[:-1]):
         yield speakers[place % len(speakers)].say(event, native)
 
 
 def _remark(draw: Draw) -> Event:
-    """A sentence of general text, or now and then a question about nothing that was told."""
+    """A sentence of general text, or sometimes a question unrelated to the text."""
     return _story(draw).events[-1] if draw.chance(ASKED) else general(_domain(draw), draw)
 
 
@@ -133,7 +140,7 @@ def _story(draw: Draw) -> Story:
 
 
 def _sum(draw: Draw) -> Step:
-    """One operation with whole numbers, each result within the bounds of the world."""
+    """One operation on whole numbers, with its result within the world's bounds."""
     sign: Literal["+", "-", "×", "÷"] = draw.one(("+", "+", "-", "-", "×", "÷"))
     if sign in "+-":
         total = draw.number(3, LARGEST)
@@ -151,7 +158,7 @@ def _sum(draw: Draw) -> Step:
 
 
 def _entry(said: Grammar, draw: Draw) -> str:
-    """A word beside its English."""
+    """A word next to its English."""
     part = draw.one(("people", "things", "things", "stuff", "places"))
     words, english = getattr(said, part), getattr(grammar("en"), part)
     key = draw.one(sorted(words))
@@ -171,7 +178,7 @@ def _domain(draw: Draw) -> Domain:
 
 
 def _by_share(shares: Mapping[Key, float], draw: Draw) -> Key:
-    """A key, as often as its share says."""
+    """A key, with the probability of its share."""
     reached = draw.number(0, 2**30 - 1) / 2**30 * sum(shares.values())
     for key, bound in zip(shares, accumulate(shares.values()), strict=True):
         if reached < bound:

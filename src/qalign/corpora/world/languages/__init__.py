@@ -1,1 +1,1 @@
-"""One file a language of the world: its words, its phrasings, its grammar."""
+"""One file per language of the world: its words, phrasings and grammar."""

@@ -1,5 +1,8 @@
-"""Bengali. Takes care of case endings (genitive -র, -ের, -য়ের; object -কে; locative -ে, -তে, -য়), of the classifier that
-joins the number (৯টি আপেল, people ৪ জন), after which nouns have no plural, and of verbs at the end, before । or ?."""
+"""Bengali: case endings, classifiers, and verbs at the end of a sentence.
+
+The genitive ends in -র, -ের or -য়ের, the object in -কে, the locative in -ে, -তে or -য়. A classifier joins the number: ৯টি আপেল,
+and ৪ জন for people. Nouns after it have no plural. Verbs stand last, before । or ?.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -77,21 +80,24 @@ _VOWELS = tuple("ািুেোও")
 
 
 def genitive(noun: str) -> str:
-    """Of whom or what: আন্নার, লিওর; বইয়ের; বেনের."""
+    """The genitive: আন্নার, লিওর, বইয়ের, বেনের."""
     if not noun:
         return ""
     return noun + ("য়ের" if noun.endswith("ই") else "র" if noun.endswith(_VOWELS) else "ের")
 
 
 def locative(noun: str) -> str:
-    """In or at what: মেলায়; ঝুড়িতে; বাজারে."""
+    """The locative: মেলায়, ঝুড়িতে, বাজারে."""
     if not noun:
         return ""
     return noun + ("য়" if noun.endswith("া") else "তে" if noun.endswith(_VOWELS) else "ে")
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names and nouns in the cases that the phrases need; a noun bare is subject, object, and what stands before থেকে."""
+    """Names and nouns in the cases that the phrases need.
+
+    A bare noun is a subject, an object, or stands before থেকে.
+    """
     who, other, item, stuff = slots.who or "", slots.other or "", slots.item or "", slots.stuff or ""
     container, place = slots.container or "", slots.place or ""
     return {

@@ -1,6 +1,8 @@
-"""German. Takes care of gender and case (ein Apfel, für einen Apfel; in jeder Kiste, in jeden Korb; der Reis, den), the -n of
-the dative plural (mit je 5 Äpfeln), and the verb in second place. `Kilogramm` has no plural after a number; names stay as they
-are, for `von` takes the place of the genitive."""
+"""German: gender, case, and the verb in second place.
+
+Gender and case decide ein Apfel, für einen Apfel, in jeder Kiste, in jeden Korb, der Reis and den Reis. The dative plural
+ends in -n: mit je 5 Äpfeln. `Kilogramm` has no plural after a number. Names never change: `von` replaces the genitive.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -90,12 +92,15 @@ EACH = {"m": ("jedem", "jeden"), "f": ("jeder", "jede"), "n": ("jedem", "jedes")
 
 
 def dative(plural: str) -> str:
-    """The dative of a plural: Äpfeln; but Blumen and Fotos stay as they are."""
+    """The dative of a plural: Äpfeln. Blumen and Fotos do not change."""
     return plural if plural.endswith(("n", "s")) else f"{plural}n"
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names stand alone; things are in the plural, for no amount is below 2; what stands with a noun takes its gender and case."""
+    """The fields of a phrase.
+
+    Names stand alone. Things are plural: no amount is below 2. Words with a noun take its gender and case.
+    """
     item, items, gender = slots.item or ("", "", "m")
     container, containers, container_gender = slots.container or ("", "", "m")
     stuff, the_stuff_that = slots.stuff or ("", "")
@@ -110,7 +115,7 @@ def fields(slots: Slots) -> Mapping[str, str]:
 
 
 def word(entry: tuple[str, ...] | str) -> str:
-    """The nominative singular; a place as it stands in a sentence."""
+    """The nominative singular. A place as it stands in a sentence."""
     return entry if isinstance(entry, str) else entry[0]
 
 

@@ -84,7 +84,7 @@ KNOWN = "In the end {who} has {n} {items}."
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names stand alone; things are in the plural, for no amount in a problem is below 2."""
+    """Names stand alone. Things are plural: no amount in a problem is below 2."""
     item, container = slots.item or ("", ""), slots.container or ("", "")
     return {
         "who": slots.who or "", "other": slots.other or "", "n": slots.n.text, "k": slots.k.text, "item": item[0], "items": item[1],

@@ -1,4 +1,7 @@
-"""Spanish. Takes care of gender (cuántas, todos los, cada una, del), `e` for `y` before the sound i, and ¿ before questions."""
+"""Spanish: gender, `e` for `y` before the sound i, and ¿ before questions.
+
+Gender decides cuántas, todos los, cada una and del.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -84,12 +87,15 @@ PHRASES = {
 
 
 def and_name(name: str) -> str:
-    """`y` before a name, which is `e` before the sound i: y Leo, e Ida."""
+    """`y` before a name, or `e` before the sound i: y Leo, e Ida."""
     return f"{'e' if name.lower().startswith(('i', 'í')) else 'y'} {name}"
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names stand alone; things are in the plural, for no amount is below 2; what stands with a noun takes its gender."""
+    """The fields of a phrase.
+
+    Names stand alone. Things are plural: no amount is below 2. Words with a noun take its gender.
+    """
     item, items, gender = slots.item or ("", "", "m")
     container, containers, container_gender = slots.container or ("", "", "m")
     stuff, of_the_stuff = slots.stuff or ("", "")

@@ -1,5 +1,8 @@
-"""French. Takes care of elision (d'œufs, qu'Anna, d'une pomme), gender (tous les, contenant chacune, a-t-elle, ont-ils), the
-inverted question, the plural that begins at 2 (1,5 kilogramme), and the no-break space before a question mark."""
+"""French: elision, gender, the inverted question, and the plural from 2.
+
+Elision: d'œufs, qu'Anna, d'une pomme. Gender: tous les, contenant chacune, a-t-elle, ont-ils. The plural starts at 2, as in
+1,5 kilogramme. A no-break space stands before a question mark.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -95,12 +98,15 @@ def elided(particle: str, following: str) -> str:
 
 
 def kilograms(amount: Amount) -> str:
-    """The plural begins at 2: 1,5 kilogramme."""
+    """The plural starts at 2: 1,5 kilogramme."""
     return "kilogramme" if amount.value is not None and amount.value < 2 else "kilogrammes"
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names stand alone; things are in the plural, for no amount of them is below 2; what stands with a noun takes its gender."""
+    """The fields of a phrase.
+
+    Names stand alone. Things are plural: no amount of them is below 2. Words with a noun take its gender.
+    """
     who, who_gender = slots.who or ("", "m")
     other, other_gender = slots.other or ("", "m")
     item, items, gender = slots.item or ("", "", "m")
@@ -121,7 +127,7 @@ def fields(slots: Slots) -> Mapping[str, str]:
 
 
 def word(entry: tuple[str, ...] | str) -> str:
-    """The singular; a place as it stands in a sentence."""
+    """The singular. A place as it stands in a sentence."""
     return entry if isinstance(entry, str) else entry[0]
 
 

@@ -1,6 +1,8 @@
-"""Japanese, in polite forms. Takes care of counters (本を5冊, 本を何冊); containers are counted with つ, which goes up to
-9つ. Events are told in the past; after a place the verb decides on で or に (公園で見つけました, 公園にいます). No
-numeral stands in a phrase: "one book" is それぞれの本, "an hour" 毎時間."""
+"""Japanese, in polite forms: counters, and the particle after a place.
+
+Things have counters: 本を5冊, 本を何冊. Containers are counted with つ, up to 9つ. Events are told in the past. After a place the
+verb decides on で or に: 公園で見つけました, 公園にいます. No phrase contains a numeral: "one book" is それぞれの本, "an hour" 毎時間.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -76,7 +78,7 @@ PHRASES = {
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Each thing with its counter; nothing else changes."""
+    """Each thing with its counter. Nothing else changes."""
     item, counter = slots.item or ("", "")
     return {
         "who": slots.who or "", "other": slots.other or "", "n": slots.n.text, "k": slots.k.text, "item": item, "counter": counter,

@@ -1,5 +1,8 @@
-"""Russian. Takes care of cases of names and nouns, gender (одно яблоко, в каждом пакете), and nouns after numbers: 21 книга
-(accusative 21 книгу, with `по` dative: по 21 книге), 22 книги, 25 книг; 2,5 килограмма. The present tense needs no gender."""
+"""Russian: case, gender, and the form of a noun after a number.
+
+Names and nouns have cases. Gender decides одно яблоко and в каждом пакете. After numbers: 21 книга, 22 книги, 25 книг, and
+2,5 килограмма. The accusative is 21 книгу, the dative after `по` is по 21 книге. The present tense needs no gender.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -110,12 +113,19 @@ PHRASES = {
 
 
 def like_one(amount: Amount) -> bool:
-    """Whether what is counted stands in the singular: 21, 31, but not 11."""
+    """Whether the counted noun is singular: 21, 31, but not 11."""
     return amount.whole % 10 == 1 and amount.whole % 100 != 11
 
 
 def counted(amount: Amount, one: str, few: str, many: str) -> str:
-    """The form of a noun after a number: 21 (one); 22, 23, 24 and fractions (few: genitive singular); else many."""
+    """The form of a noun after a number.
+
+    Args:
+        amount: the number.
+        one: the form after 21.
+        few: the genitive singular, after 22, 23, 24 and fractions.
+        many: the form after all others.
+    """
     if amount.value is not None and amount.value.denominator != 1:
         return few
     if like_one(amount):
@@ -124,7 +134,7 @@ def counted(amount: Amount, one: str, few: str, many: str) -> str:
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names in all cases; nouns in the cases that the phrases need, and as the numbers n and k ask for."""
+    """Names in all cases. Nouns in the cases of the phrases and after n and k."""
     n, k = slots.n, slots.k
     who, of_who, _, _, _ = slots.who or ("",) * 5
     other, of_other, to_other, whom, with_other = slots.other or ("",) * 5
@@ -150,7 +160,7 @@ def fields(slots: Slots) -> Mapping[str, str]:
 
 
 def word(entry: tuple[str, ...] | str) -> str:
-    """The nominative singular; a place as it stands in a sentence."""
+    """The nominative singular. A place as it stands in a sentence."""
     return entry if isinstance(entry, str) else entry[0]
 
 

@@ -1,5 +1,8 @@
-"""Swahili. Takes care of noun classes: quantifiers (matofaa yote, vitabu vingapi, mipira mingi), `one` (kitabu kimoja), `of`
-(funguo za Anna), `with` (vikapu vyenye) and verbs (kitabu kinagharimu, mayai yanawekwa). A number stands after its noun."""
+"""Swahili: noun classes, and numbers after their nouns.
+
+Quantifiers agree: matofaa yote, vitabu vingapi, mipira mingi. So do `one`, in kitabu kimoja, `of`, in funguo za Anna,
+`with`, in vikapu vyenye, and verbs, in kitabu kinagharimu and mayai yanawekwa.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -92,7 +95,10 @@ PHRASES = {
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Names stand alone; things are in the plural, for no amount is below 2; what goes with a noun takes its class."""
+    """The fields of a phrase.
+
+    Names stand alone. Things are plural: no amount is below 2. Words with a noun take its class.
+    """
     item, items, item_class, items_class = slots.item or ("", "", 9, 10)
     container, containers, container_class, containers_class = slots.container or ("", "", 9, 10)
     stuff, of_stuff = slots.stuff or ("", "")
@@ -109,7 +115,7 @@ def fields(slots: Slots) -> Mapping[str, str]:
 
 
 def word(entry: tuple[str | int, ...] | str) -> str:
-    """The singular; a place as it stands in a sentence."""
+    """The singular. A place as it stands in a sentence."""
     return entry if isinstance(entry, str) else str(entry[0])
 
 

@@ -1,7 +1,10 @@
-"""Thai. Takes care of classifiers (noun, number, classifier: แอปเปิล 9 ผล; ดินสอแท่งละ, กี่แท่ง), and of spaces: none between
-words, one on each side of a number, after ต่อมา (lest its end run into มาร์โก or มายา), and between sentences, which end in no
-sign. So an equation begins with a word (จะได้), lest it run into the one before, and in a problem no place comes first, lest it
-be taken for the end of the sentence before."""
+"""Thai: classifiers, and spaces.
+
+The order is noun, number, classifier: แอปเปิล 9 ผล. Further uses are ดินสอแท่งละ and กี่แท่ง. There are no spaces between words.
+There is one on each side of a number, and one between sentences, which have no end sign. One follows ต่อมา, which would else
+run into มาร์โก or มายา. An equation starts with a word, จะได้, to be apart from the one before. In a problem no place comes
+first, where it would read as the end of the sentence before.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -79,7 +82,7 @@ PHRASES = {
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Words as they are, for none changes its form; `unit` is the classifier of the thing."""
+    """Words as they are: none changes its form. `unit` is the thing's classifier."""
     item, unit = slots.item or ("", "")
     return {
         "who": slots.who or "", "other": slots.other or "", "n": slots.n.text, "k": slots.k.text, "item": item, "unit": unit,
@@ -88,7 +91,7 @@ def fields(slots: Slots) -> Mapping[str, str]:
 
 
 def word(entry: tuple[str, str] | str) -> str:
-    """The noun without its classifier; a place as it stands in a sentence."""
+    """The noun without its classifier. A place as it stands in a sentence."""
     return entry if isinstance(entry, str) else entry[0]
 
 

@@ -1,7 +1,10 @@
-"""Chinese (simplified). Takes care of measure words (5本书, 多少本书, 每本书) and containers that are measure words (3盒书 beside
-3个盒子), of the words of position that places take (公园里), and of numerals: none stands in a phrase but in 一共 and 一些, which
-readers of numbers know as words; so it is 公斤 (千 is a thousand), and Ben is 本杰明, for 本 counts books. A ball is 皮球, for
-3篮球 would be three basketballs; and 原来 is only how much there was at first, 之前 how much just before."""
+"""Chinese (simplified): measure words, words of position, and no numerals.
+
+Things have measure words: 5本书, 多少本书, 每本书. Containers are measure words too: 3盒书 versus 3个盒子. Places take words of
+position: 公园里. No phrase contains a numeral, except 一共 and 一些, which readers of numbers know as words. So a kilogram is 公斤,
+as 千 is a thousand. Ben is 本杰明, as 本 counts books. A ball is 皮球, as 3篮球 would be three basketballs. 原来 is only the amount
+at first, 之前 the amount just before.
+"""
 
 # ruff: noqa: E501 -- a phrase stands on one line, like a table
 
@@ -79,7 +82,7 @@ PHRASES = {
 
 
 def fields(slots: Slots) -> Mapping[str, str]:
-    """Each thing with its measure word; nothing else changes."""
+    """Each thing with its measure word. Nothing else changes."""
     item, measure = slots.item or ("", "")
     container, full = slots.container or ("", "")
     return {
