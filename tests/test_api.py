@@ -22,10 +22,11 @@ from test_house_rules import REPOSITORY, code_blocks
 
 NAMES = {
     "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "load_study",
-    "reproduce", "run", "score", "study",
+    "plan", "reproduce", "run", "score", "study",
 }  # fmt: skip
 STAGES = {
-    "Answers", "Artifact", "Ask", "DecodingConfig", "Examples", "FetchModel", "Judge", "Judgements", "MakeExamples", "Model",
+    "Answers", "Artifact", "Ask", "DecodingConfig", "Examples", "FetchModel", "Filter", "Judge", "Judgements", "Keep", "Kept",
+    "MakeExamples", "Model",
     "ModelOnDisk", "ReadCorpus", "Records", "Stage", "Train", "TrainingConfig", "Work", "local",
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "numpy", "msgspec", "typer", "rich")
@@ -139,6 +140,17 @@ def test_a_function_is_a_system(results: qalign.Results, own_data: OwnData, runs
     assert sorted((runs / "stages").iterdir()) == before, "its stages are those of MonoReason"
     with pytest.raises(qalign.QAlignError, match="has no name in its module"):
         qalign.run(study, lambda study: my_system(study), placement=QUIET)
+
+
+def test_a_plan_starts_nothing(own_data: OwnData, runs: Path, results: qalign.Results, tmp_path: Path) -> None:
+    planned = qalign.plan(
+        qalign.study(**options_of(own_data, tmp_path / "runs")), ["monoreason", my_system], placement=QUIET
+    )
+    assert [system.name for system in planned.comparison] == ["monoreason", "my_system"]
+    assert not planned.refusals and "train-response-alignment" in str(planned) and "\x1b" not in str(planned)
+    assert not (tmp_path / "runs" / "stages").exists()
+    done = qalign.plan(qalign.study(**options_of(own_data, runs)), "monoreason", placement=QUIET)
+    assert done.costs == [] and results.systems[0] == "monoreason"
 
 
 def test_a_model_is_measured_and_asked(results: qalign.Results, own_data: OwnData, runs: Path) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .placement import Placement
     from .reporting.run_results import Results
     from .systems.asking import ask
+    from .systems.planning import plan
     from .systems.running import evaluate, reproduce, run
     from .systems.scales import Scale
     from .systems.scoring import score
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "load_study",
-    "reproduce", "run", "score", "study",
+    "plan", "reproduce", "run", "score", "study",
 ]  # fmt: skip
 _MODULES = {
     "QAlignError": "errors",
@@ -31,6 +32,7 @@ _MODULES = {
     "Results": "reporting.run_results",
     "ask": "systems.asking",
     "evaluate": "systems.running",
+    "plan": "systems.planning",
     "reproduce": "systems.running",
     "run": "systems.running",
     "Scale": "systems.scales",

@@ -2,12 +2,14 @@
 
 from .generation import DecodingConfig
 from .pipeline import Artifact, Stage, Work, local
-from .systems.artifacts import Answers, Examples, Judgements, Model, Records
+from .systems.artifacts import Answers, Examples, Judgements, Kept, Model, Records
 from .systems.ask import Ask
+from .systems.keep import Filter, Keep
 from .systems.kinds import FetchModel, Judge, MakeExamples, ModelOnDisk, ReadCorpus, Train
 from .training.config import TrainingConfig
 
 __all__ = [
-    "Answers", "Artifact", "Ask", "DecodingConfig", "Examples", "FetchModel", "Judge", "Judgements", "MakeExamples", "Model",
+    "Answers", "Artifact", "Ask", "DecodingConfig", "Examples", "FetchModel", "Filter", "Judge", "Judgements", "Keep", "Kept",
+    "MakeExamples", "Model",
     "ModelOnDisk", "ReadCorpus", "Records", "Stage", "Train", "TrainingConfig", "Work", "local",
 ]  # fmt: skip

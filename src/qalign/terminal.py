@@ -10,11 +10,12 @@ import functools
 import io
 import os
 import re
+import shutil
 import sys
 import textwrap
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -112,6 +113,17 @@ def show(*things: Any) -> None:
     )
     console.print(*things, soft_wrap=all(isinstance(thing, str) for thing in things))
     write(_without_control(rendered.getvalue(), console.is_terminal), end="")
+
+
+def text_of(things: Iterable[Any]) -> str:
+    """Texts, and tables and trees of rich, as plain text at the width of the terminal."""
+    from rich.console import Console
+
+    rendered = io.StringIO()
+    console = Console(file=rendered, width=shutil.get_terminal_size().columns, no_color=True, highlight=False)
+    for thing in things:
+        console.print(_wrapped(thing, console.width) if isinstance(thing, str) else thing, markup=False)
+    return _without_control(rendered.getvalue(), False).strip("\n")
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import SettingError, nearest
+from ..errors import SettingError
 from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
@@ -68,38 +68,15 @@ def plan_command(
 
     The exit status is 2 if it does not fit, or if a run would be refused.
     """
-    from ..pipeline import needed
-    from ..revisions import hub_out_of_reach_allowed
-    from ..systems import costs, plans
-    from ..systems.bases import untaught
-    from ..systems.comparison import compare
-    from ..systems.evaluated import scores_of
-    from ..systems.machines import launch_of, machine_of
-    from ..systems.trial import measured
+    from ..systems.planning import plan
 
-    if measure and (devices or device_memory or device_kind):
-        raise SettingError(
-            "--measure is for this machine; leave it out, or leave out --devices and what describes them"
-        )
-    machine = machine_of(placement, devices, device_memory, device_kind)
-    launch = launch_of(placement, devices or 1)
-    with hub_out_of_reach_allowed() as unreachable:
-        comparison = compare(study, systems)
-    refusals = plans.faults(comparison, study.runs, placement, unreachable, machine.elsewhere)
-    found = costs.costs(needed(scores_of(comparison), study.runs), study.runs, machine, launch, placement)
-    found = measured(found, study.runs, placement) if measure else found
-    show(plans.whole(found, study.runs, machine, placement).rich())
-    own = (study.questions, study.english, study.multilingual)
-    remark = untaught(study.base_name, study.scale.name, own)
-    for line in (
-        *([f"{remark}."] if remark else []),
-        *plans.remarks(found, study.runs, machine, launch, placement, measure),
-        *(refusals if len(refusals) > 2 else ()),  # one alone is the error at the end
-    ):
-        show(line)
-    show(plans.stages(found).rich())
-    show(plans.draw(comparison, study.runs))
-    plans.check(found, refusals)
+    planned = plan(
+        study, systems, placement=placement, devices=devices, device_memory=device_memory, device_kind=device_kind,
+        measure=measure,
+    )  # fmt: skip
+    for thing in planned.shown:
+        show(thing)
+    planned.check()
 
 
 @with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "save", "quiet"))
@@ -107,13 +84,10 @@ def explain_command(
     systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None
 ) -> None:
     """Say why stages will run: the setting in which each differs from the nearest finished stage."""
-    from .. import pipeline
-    from ..systems.comparison import compare
-    from ..systems.evaluated import scores_of
+    from ..systems.planning import explain
 
-    for stage in pipeline.needed(scores_of(compare(study, systems)), study.runs):
-        for line in pipeline.explain(stage, study.runs):
-            write(printable(line))
+    for line in explain(study, systems):
+        write(printable(line))
 
 
 @with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "quiet", "test", "test_languages", "limit"))
@@ -133,21 +107,9 @@ def adopt_command(
     ] = None,
 ) -> None:
     """Register a checkpoint from elsewhere as a finished stage, so that `run` measures it."""
-    from .. import pipeline
-    from ..models.opening import check_model
-    from ..systems.bases import checkpoint
-    from ..systems.comparison import compare, titles_taken
-    from ..systems.lineage import training_stages
-    from ..systems.names import checked, model_name
+    from ..systems.planning import adopt
 
-    chain = {s.title: s for s in training_stages(compare(study, [system])[0].model)}
-    wanted = stage or list(chain)[-1]
-    if wanted not in chain:
-        raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")
-    kept = checked(name, titles_taken()) if name is not None else model_name(model, titles_taken())
-    folder = checkpoint(model, study.runs)
-    check_model(folder)
-    write(printable(f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs, kept)}"))
+    write(printable(adopt(study, system, model, stage=stage, name=name)))
 
 
 @guarded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -113,20 +112,11 @@ def base_command(
     quiet: Quiet = False,
 ) -> None:
     """Train the model that `--base world` names, from the world's text alone."""
-    from .. import pipeline, stage_record
     from ..systems import SCALES, Study
-    from ..systems.world import card, world_base
+    from ..systems.world import make_base
 
-    stage = world_base(Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed))
     placement = Placement(
         runs=runs, processes=processes, tokens_per_micro_batch=512, seconds_per_checkpoint=120, trackers=(), quiet=quiet
     )
-    pipeline.run([stage], runs, placement)
-    made = stage.folder(runs)
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        for path in made.iterdir():
-            if path.name not in (stage_record.RECORD, "metrics.jsonl", "training.json"):
-                shutil.copyfile(path, output / path.name)
-        (output / "README.md").write_text(card(stage, runs), encoding="utf-8")
-    write(printable(str(output or made)))
+    study = Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed)
+    write(printable(str(make_base(study, placement, output))))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..terminal import say
+from ..terminal import say, text_of
 from . import results, schema
 from .provenance import model_lines
 from .tables import Table
@@ -122,15 +120,7 @@ class Results:
         return f"<Results of {', '.join(self.systems)} on {', '.join(self.benchmarks)}>"
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        text = io.StringIO()
-        console = Console(file=text, width=shutil.get_terminal_size().columns, no_color=True, highlight=False)
-        for table in self.last_tables():
-            console.print(table.rich())
-        for sentence in self.findings:
-            console.print(sentence, markup=False)
-        return text.getvalue().strip("\n")
+        return text_of([*(table.rich() for table in self.last_tables()), *self.findings])
 
     def _repr_markdown_(self) -> str:
         parts = [table.markdown() for table in self.last_tables()]

@@ -48,9 +48,8 @@ def run(
     Raises:
         QAlignError: a name, a value, data or a model cannot be used.
     """
-    given = [systems] if isinstance(systems, str) or callable(systems) else systems
-    study = _unused(study)
-    comparison = compare(study, [name_of(system) for system in given])
+    study = unused(study)
+    comparison = compare(study, names_of(systems))
     return measured_results(study, comparison, placement, output)
 
 
@@ -80,7 +79,7 @@ def evaluate(
 
     given = [models] if isinstance(models, str | os.PathLike) else models
     paths = list(dict.fromkeys(str(model) for model in given))
-    placement, study = placement or Placement(), _unused(study)
+    placement, study = placement or Placement(), unused(study)
     if endpoint:
         address(endpoint)  # a wrong URL is an error before anything begins
         placement = replace(placement, endpoint=endpoint)
@@ -126,7 +125,7 @@ def reproduce(
     Raises:
         QAlignError: a name, a value, data or a model cannot be used.
     """
-    by_seed = reproduction.reproduction(_unused(study), seeds, systems)
+    by_seed = reproduction.reproduction(unused(study), seeds, systems)
     everything = [system for _, comparison in by_seed.values() for system in comparison]
     name = folder_name("reproduce", list(by_seed), scores_of(everything))
     folder = Path(output) if output else study.runs / "results" / name
@@ -200,23 +199,26 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     lines.closing()
 
 
-def _unused(study: Study) -> Study:
+def unused(study: Study) -> Study:
     """The study with settings that remember no earlier run."""
     return replace(study, settings=Settings(list(study.settings.given)))
 
 
-def name_of(system: str | Recipe) -> str:
-    """The name of a system; of a function, its own name and where it is found.
+def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:
+    """The names of systems; of a function, its own name and where it is found.
 
     Raises:
-        SettingError: the function is defined in another one, or is nameless.
+        SettingError: a function is defined in another one, or is nameless.
     """
-    if isinstance(system, str):
-        return system
-    name = getattr(system, "__name__", "")
-    if not name.isidentifier() or getattr(system, "__qualname__", "") != name:
-        raise SettingError(f"{system!r} has no name in its module; give a function that is defined at its top")
-    return f"{name}={system.__module__}:{name}"
+    given = [systems] if isinstance(systems, str) or callable(systems) else systems
+    return [system if isinstance(system, str) else _name_of(system) for system in given]
+
+
+def _name_of(recipe: Recipe) -> str:
+    name = getattr(recipe, "__name__", "")
+    if not name.isidentifier() or getattr(recipe, "__qualname__", "") != name:
+        raise SettingError(f"{recipe!r} has no name in its module; give a function that is defined at its top")
+    return f"{name}={recipe.__module__}:{name}"
 
 
 def folder_name(kind: str, seeds: Sequence[str], stages: Sequence[AnyStage]) -> str:

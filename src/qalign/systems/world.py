@@ -6,14 +6,17 @@ batches, and text that repeats itself, so that it learns to copy (docs/dev/log.m
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from .. import pipeline
 from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
 from ..models.tiny import TinyConfig
-from ..stage_record import read_record
-from ..training.config import TrainingConfig
+from ..placement import Placement
+from ..stage_record import RECORD, read_record
+from ..training.config import METRICS, SUMMARY, TrainingConfig
 from .artifacts import Model
 from .bases import tiny_base
 from .kinds import MakeExamples, MakeTinyModel, ReadCorpus, Train
@@ -47,6 +50,27 @@ def world_base(study: Study) -> Train:
     shape = study.settings.apply(None, "tiny", replace(SHAPE, seed=study.seed))
     empty = tiny_base(shape, {"text": text}, frames)
     return study.train("world-base", empty, study.mixture("text", "text", [text]), TRAINING)
+
+
+def make_base(study: Study, placement: Placement, folder: Path | None = None) -> Path:
+    """Trains the base of the world, and returns its folder.
+
+    Args:
+        study: its seed decides initial weights and the order of texts.
+        placement: how the work is executed.
+        folder: gets a copy of the model, with a model card.
+    """
+    stage = world_base(study)
+    pipeline.run([stage], study.runs, placement)
+    trained = stage.folder(study.runs)
+    if folder is None:
+        return trained
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in trained.iterdir():
+        if path.name not in (RECORD, METRICS, SUMMARY):
+            shutil.copyfile(path, folder / path.name)
+    (folder / "README.md").write_text(card(stage, study.runs), encoding="utf-8")
+    return folder
 
 
 def card(stage: Train, runs: Path) -> str:
