@@ -101,7 +101,7 @@ class Results:
         Page and figures need the extra `report`. Without it they are left out, and a line says so.
 
         Args:
-            folder: where to; by default the folder of the run under `results`.
+            folder: where to. By default the folder of the run under `results`.
         """
         place = Path(folder) if folder is not None else self.folder
         files = results.write(self.content, self.tables(), place, self.titles)

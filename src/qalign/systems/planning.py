@@ -1,4 +1,4 @@
-"""What would happen if a study were run: the plan of its stages, why they run, and checkpoints that take their place."""
+"""Plans of runs. Why stages run, and checkpoints that take their place."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def explain(study: Study, systems: str | Recipe | Iterable[str | Recipe]) -> lis
 
 
 def adopt(study: Study, system: str, model: str, *, stage: str | None = None, name: str | None = None) -> str:
-    """Registers a checkpoint from elsewhere as a finished stage; returns a line that says so.
+    """Registers a checkpoint from elsewhere as a finished stage, and says so in a line.
 
     Args:
         study: what the system is built from.
         system: its name.
         model: a trained checkpoint: a folder or a hub name.
-        stage: the training stage; the last one by default.
-        name: of the checkpoint in tables; its hub name or folder by default.
+        stage: the training stage. By default the last one.
+        name: of the checkpoint in tables. By default its hub name or folder.
 
     Raises:
         QAlignError: a name is unknown, or the checkpoint cannot be used.

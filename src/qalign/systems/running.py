@@ -43,7 +43,7 @@ def run(
         study: what the systems are built from.
         systems: names, `NAME=SYSTEM`, or recipes: functions that take a study and return a model's stage.
         placement: how the work is executed.
-        output: where `Results.write` writes by default; a folder of its own under `results` otherwise.
+        output: where `Results.write` writes by default. Without it, a folder under `results`.
 
     Raises:
         QAlignError: a name, a value, data or a model cannot be used.
@@ -65,12 +65,12 @@ def evaluate(
     """Measures models on test sets, zero-shot.
 
     Args:
-        models: folders, hub names or `world`; with `endpoint` the server's names for them.
-        study: says on which test sets, in which languages and how; its base is not used.
-        names: of the models in tables, in order; by default those of their folders.
+        models: folders, hub names or `world`. With `endpoint`, the server's names.
+        study: says on which test sets, in which languages and how. Its base is not used.
+        names: of the models in tables, in order. By default those of their folders.
         endpoint: the URL of an OpenAI-compatible server that has the models.
         placement: how the work is executed.
-        output: where `Results.write` writes by default; a folder of its own under `results` otherwise.
+        output: where `Results.write` writes by default. Without it, a folder under `results`.
 
     Raises:
         QAlignError: a name, a value, data or a model cannot be used.
@@ -116,11 +116,11 @@ def reproduce(
     """Trains and measures systems under several seeds, and tests each claim of the study.
 
     Args:
-        study: what the systems are built from; its seed is not used.
+        study: what the systems are built from. Its seed is not used.
         systems: names.
         seeds: each system is trained under each.
         placement: how the work is executed.
-        output: where `Results.write` writes by default; a folder of its own under `results` otherwise.
+        output: where `Results.write` writes by default. Without it, a folder under `results`.
 
     Raises:
         QAlignError: a name, a value, data or a model cannot be used.
@@ -155,7 +155,7 @@ def measured_results(
         comparison: the systems.
         placement: how the work is executed.
         output: where `Results.write` writes by default.
-        parts: systems that are run one after another, each in its own way; by default all at once.
+        parts: systems that are run one after another, each in its own way. By default all at once.
     """
     name = folder_name("run", [str(study.seed)], scores_of(comparison))
     folder = Path(output) if output else study.runs / "results" / name
@@ -205,7 +205,7 @@ def unused(study: Study) -> Study:
 
 
 def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:
-    """The names of systems; of a function, its own name and where it is found.
+    """The names of systems. That of a function says where it is found.
 
     Raises:
         SettingError: a function is defined in another one, or is nameless.

@@ -124,7 +124,7 @@ def read_study(path: Path) -> tuple[list[str], StudyOptions]:
 
 
 def with_options(of_file: StudyOptions, given: StudyOptions, own_systems: bool = False) -> StudyOptions:
-    """The options of a file with those of a command in their place; of the settings, the command's come last.
+    """The options of a file, with those of a command in their place. The command's settings come last.
 
     Args:
         of_file: the options of the file.

@@ -38,11 +38,11 @@ class StudyOptions(TypedDict, total=False):
     general: str | None
     """General-domain parallel sentences."""
     languages: Sequence[str] | None
-    """The languages of stage 1; the study's nine by default."""
+    """The languages of stage 1. By default the study's nine."""
     test: Sequence[str] | str | None
     """Benchmarks by name, or paths of your own test sets."""
     test_languages: Sequence[str] | None
-    """The languages to measure in; all of the test set by default."""
+    """The languages to measure in. By default all of the test set."""
     limit: int | None
     """Measure on the first N problems of each test set."""
     data: Path | str | None
@@ -57,7 +57,7 @@ def study(**options: Unpack[StudyOptions]) -> Study:
     """A study from its options, each by the name that the command line has for it.
 
     Args:
-        options: see `StudyOptions`; scale `paper` and base `tiny` by default.
+        options: see `StudyOptions`. By default scale `paper` and base `tiny`.
 
     Raises:
         SettingError: an option or a name is unknown, or a value cannot be used.
