@@ -1,1 +1,1 @@
-"""The idea of the paper: prompts, the translation task and its variants, response alignment, mixtures."""
+"""The method: prompts, translation variants, response alignment, mixtures."""

@@ -1,9 +1,10 @@
-"""Texts to token ids and back. Ids are those of the library tokenizers; many texts go by gigatoken, which is several times
-as fast.
+"""Texts to token ids and back.
 
-gigatoken is asked where nothing but the merges decides: LLaMA 2's and Mistral's kind of tokenizer, whose texts are neither
-normalised nor cut by what Unicode says of a character, of which the two libraries know different versions. Some of the texts
-of each call are encoded by both all the same: if they differ, or gigatoken fails, the tokenizer is not trusted to it again.
+Ids are those of the library tokenizers. Large numbers of texts are encoded by gigatoken, which is several times as fast.
+
+gigatoken is used only for tokenizers of the LLaMA 2 and Mistral kind, where merges alone decide the ids. Such tokenizers
+do not normalise texts or split them by Unicode properties, on which the two libraries differ. Some texts of each call are
+encoded by both. After a difference or a failure of gigatoken, the tokenizer is never given to it again.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
 
 class Quick:
-    """A tokenizer as gigatoken opens it, its special tokens not among what it looks for in a text.
+    """A tokenizer opened by gigatoken, which treats special tokens in a text as text.
 
-    `backend` is a tokenizer of the library tokenizers.
+    Args:
+        backend: a tokenizer of the library tokenizers.
 
     Raises:
-        Exception: of many kinds, where gigatoken is missing, or is not sure to give the same ids.
+        Exception: of many kinds, where gigatoken is missing or may give other ids.
     """
 
     def __init__(self, backend: Any) -> None:
@@ -65,7 +67,7 @@ class Quick:
 
 
 def _merges_alone_decide(described: dict[str, Any]) -> bool:
-    """Whether a byte-pair encoding works on whole texts, spaces written as ▁, and falls back on bytes."""
+    """Whether a BPE model takes whole texts, with spaces as ▁ and byte fallback."""
     model = described["model"]
     steps = [*_steps(described["normalizer"], "normalizers"), *_steps(described["pre_tokenizer"], "pretokenizers")]
     return (
@@ -85,7 +87,7 @@ def _steps(step: dict[str, Any] | None, parts: str) -> list[dict[str, Any]]:
 
 
 def _writes_spaces(step: dict[str, Any]) -> bool:
-    """Whether a step does no more than write spaces as ▁ and put one before a text."""
+    """Whether a step only writes spaces as ▁ and puts one before a text."""
     if step["type"] == "Replace":
         return (step["pattern"], step["content"]) == ({"String": " "}, SPACE)
     if step["type"] == "Metaspace":
@@ -98,10 +100,15 @@ _quick: WeakKeyDictionary[Any, tuple[object, Quick | None]] = WeakKeyDictionary(
 
 
 def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
-    """Texts as token ids, (tokens,) int32 each. What looks like a special token in a text is text: data cannot end a sequence.
+    """Texts as token ids, (tokens,) int32 each, neither truncated nor padded.
 
-    `tokenizer` is a transformers tokenizer. One of the library tokenizers is asked directly: what transformers puts around
-    its answers (masks, offsets, dictionaries) takes as long as they do. Nothing is cut off or filled up.
+    A special token in a text is encoded as text: data cannot end a sequence.
+
+    Args:
+        tokenizer: a transformers tokenizer. Its backend of the library tokenizers is called directly, because building
+            masks, offsets and dictionaries in transformers takes as long as the encoding.
+        texts: the texts.
+        add_special_tokens: whether the tokenizer adds its special tokens around each text.
     """
     if not texts:
         return []
@@ -128,13 +135,15 @@ def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True
 
 
 def decode(ids: Sequence[int], tokenizer: Any) -> str:
-    """The text of token ids without its special tokens, each space as the model wrote it: some tokenizers would clean up
-    "3 , 4" to "3, 4"."""
+    """The text of token ids without special tokens.
+
+    Spaces stay as the model wrote them. Some tokenizers would otherwise change "3 , 4" to "3, 4".
+    """
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _by_gigatoken(tokenizer: Any, texts: list[str], add_special_tokens: bool) -> list[Ids] | None:
-    """The ids of each text, not checked yet; None from a tokenizer that is not trusted to it, or with which it fails now."""
+    """The unchecked ids of each text. None where gigatoken fails or is not trusted."""
     quick = _opened(tokenizer)
     try:
         encoded = quick.encode(texts, add_special_tokens) if quick else []

@@ -1,4 +1,4 @@
-"""Mixtures: which examples of which sources a training stage sees, in what proportion, and how many that makes."""
+"""Mixtures: the examples of each source that a training stage sees."""
 
 from __future__ import annotations
 
@@ -13,37 +13,42 @@ from ..records import Example
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One source of a mixture. `weight` is how often each of its examples stands, on average (1.0: everything once).
-
-    `examples_per_language` keeps a random sample of so many of each language; None keeps all.
-    """
+    """One source of a mixture."""
 
     examples: Sequence[Example]
     weight: float = 1.0
+    """The average number of times that each example occurs. 1.0 is everything once."""
     examples_per_language: int | None = None
+    """The size of a random sample of each language. None keeps all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a mixture's table; `repeated` counts the examples that stand in it more than once."""
+    """One line of a mixture's table."""
 
     source: str
     language: str
     examples: int
     repeated: int
+    """The number of examples that occur more than once."""
     characters: int
     utf8_bytes: int
 
 
 def mix(parts: Sequence[Part], seed: int, max_repetition: float = 4.0) -> list[Example]:
-    """The examples of all parts, sampled by weight, in the order of the parts (training draws its own order).
+    """The examples of all parts, sampled by weight, in the order of the parts.
 
-    A part with weight w has w times as many examples as it holds, whole rounds first and the rest drawn without
-    replacement; which ones, the seed decides. With equal weights every example stands once.
+    Training shuffles them itself. A part with weight w gives w times its number of examples: whole rounds first, the rest a
+    random sample without replacement. The seed decides the sample. With weight 1.0 every example occurs once.
+
+    Args:
+        parts: the sources.
+        seed: the seed of sampling.
+        max_repetition: the largest weight allowed.
 
     Raises:
         SettingError: a weight is not positive, or repeats a part more often than `max_repetition`.
-        DataError: nothing is left.
+        DataError: no example is left.
     """
     chosen: list[Example] = []
     for number, part in enumerate(parts):

@@ -1,8 +1,8 @@
 """The one prompt, rendered in one place for training and for inference.
 
-The text is Alpaca's without input, as the study uses it for every language and for translation alike; the response
-follows at once and ends with the end-of-sequence token. Saved with a checkpoint as its chat template, it is what any
-server that applies the template (transformers, vLLM) gives the model.
+The text is Alpaca's without input. The study uses it for all languages and for translation. The response follows
+immediately and ends with the end-of-sequence token. A checkpoint has it as its chat template. So transformers, vLLM and
+any other server that applies the template give the model the same prompt.
 """
 
 from __future__ import annotations
@@ -27,28 +27,31 @@ TRANSLATION = "Translate the following sentences from {source} to {target}."
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An example as token ids. Positions before `prompt_tokens` are read, those from it on are supervised; the last
-    is the end-of-sequence token."""
+    """An example as token ids. The last is the end-of-sequence token."""
 
     ids: Ids
     prompt_tokens: int
+    """The number of tokens that are only read. All later ones are supervised."""
 
 
 def prompt(instruction: str) -> str:
-    """The text a model reads before it answers."""
+    """The text of a prompt."""
     return f"{PREFIX}{instruction}{SUFFIX}"
 
 
 def translation_instruction(source: str, target: str, text: str) -> str:
-    """The instruction to translate `text`; languages by their English names."""
+    """The instruction to translate `text` between languages, by English names."""
     return f"{TRANSLATION.format(source=source, target=target)} {text}"
 
 
 def chat_template(begin: str) -> str:
-    """The prompt as a Jinja chat template. `begin` is what stands before the first turn, as a Jinja expression.
+    """The prompt as a Jinja chat template.
 
-    One user turn gives exactly the training prompt; an assistant turn after it, exactly the training example. Further
-    turns follow in the same frame. A system turn is refused: no model was trained with one.
+    One user turn gives exactly the training prompt, and an assistant turn after it exactly the training example. Further
+    turns repeat this form. A system turn is refused: no model was trained with one.
+
+    Args:
+        begin: the text before the first turn, as a Jinja expression.
     """
     return (
         f"{{{{ {begin} }}}}"
@@ -67,10 +70,14 @@ def _jinja(text: str) -> str:
 
 
 def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int]]:
-    """Prompts as token ids, the beginning-of-sequence token (where the tokenizer has the habit of one) exactly once.
+    """Prompts as token ids.
 
-    `tokenizer` is a transformers tokenizer. What the tokenizer would append (some add an end-of-sequence token) is left
-    off: the response follows at once.
+    They start with one beginning-of-sequence token where the tokenizer uses one. A token that the tokenizer would append,
+    such as end-of-sequence, is left out: the response follows immediately.
+
+    Args:
+        instructions: the instructions.
+        tokenizer: a transformers tokenizer.
     """
     return [ids.tolist() for ids in _prompts(instructions, tokenizer)]
 
@@ -80,17 +87,20 @@ def _prompts(instructions: Sequence[str], tokenizer: Any) -> list[Ids]:
 
 
 def render_texts(texts: Sequence[str], tokenizer: Any) -> list[Rendered]:
-    """Plain texts as token ids, for a base model: the beginning-of-sequence token (or, without one, the first token) is
-    read, all behind it is supervised, the end-of-sequence token included."""
+    """Plain texts as token ids, for a base model.
+
+    The beginning-of-sequence token is read, or the first token without one. All later tokens are supervised, the
+    end-of-sequence token included.
+    """
     eos = [end_of_sequence(tokenizer)]
     return [Rendered(_joined(ids, eos), 1) for ids in _without_end(encode(tokenizer, texts), tokenizer)]
 
 
 def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any) -> list[Rendered]:
-    """Examples as token ids with the place where supervision begins.
+    """Examples as token ids, with the place where supervision begins.
 
-    The prompt's ids are exactly those of `render_prompts`. Where the tokenizer joins characters across the border
-    between prompt and response, the response is encoded by itself instead, so that this always holds.
+    The ids of a prompt are exactly those of `render_prompts`. Where the tokenizer would merge characters of prompt and
+    response, the response is encoded separately.
     """
     prompts = _prompts(instructions, tokenizer)
     eos = [end_of_sequence(tokenizer)]
@@ -107,7 +117,7 @@ def end_of_sequence(tokenizer: Any) -> int:
     """The id of the end-of-sequence token.
 
     Raises:
-        ModelError: the tokenizer has none, so that a model could never learn to stop.
+        ModelError: the tokenizer has none, so a model could never learn to stop.
     """
     if tokenizer.eos_token_id is None:
         raise ModelError(
@@ -123,10 +133,10 @@ A SentencePiece tokenizer (LLaMA 2) puts a space before a text, but not before w
 
 
 def set_chat_template(tokenizer: Any) -> None:
-    """Gives the tokenizer the training prompt as its chat template, and makes sure that it is exactly that.
+    """Sets the training prompt as the tokenizer's chat template, and checks it.
 
     Raises:
-        ModelError: no template would give the tokens of training.
+        ModelError: no template gives the tokens of training.
     """
     instruction, response = "Translate ১৮ 十八 x\n\ny.", "The answer is: 18"
     example = render([instruction], [response], tokenizer)[0]

@@ -1,4 +1,7 @@
-"""Stage 2, response alignment: instruction data, English (monolingual supervision) or in many languages."""
+"""Stage 2, response alignment: instruction data in English or many languages.
+
+English data alone is the paper's monolingual supervision.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from ..records import Document, Example, Problem
 
 
 def response_examples(problems: Iterable[Problem]) -> Iterator[Example]:
-    """The question as it stands is the instruction; the worked answer, in the question's language, the response."""
+    """Examples with the question as instruction and its worked answer as response."""
     for problem in problems:
         if problem.answer is None:
             raise DataError(
@@ -19,6 +22,6 @@ def response_examples(problems: Iterable[Problem]) -> Iterator[Example]:
 
 
 def text_examples(documents: Iterable[Document]) -> Iterator[Example]:
-    """Plain text, without an instruction: what a base model learns from before either stage."""
+    """Plain text without an instruction, to train a base model on."""
     for document in documents:
         yield Example(document.id, document.language, document.source, None, document.text)

@@ -1,7 +1,7 @@
-"""Stage 1, question alignment, and what it is compared with: one task, five values.
+"""Stage 1, question alignment, and its ablations: one task, five variants.
 
-The method translates questions from each language X into English. The ablations of the study change the direction, or
-the kind of text, and nothing else (arXiv 2401.07817, section 5).
+The method translates questions from each language X into English. The ablations of the study change only the direction
+or the kind of text: arXiv 2401.07817, section 5.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Layouts of a corpus in local files: the same for own data and for a data folder.
+"""Layouts of a corpus in local files, the same for own data and data folders.
 
 - a folder with one file per language: `bn.jsonl`, `th.csv`, `sw.parquet`. Only the languages asked for are read;
 - one file: in the one language asked for, or with a column `language`;
