@@ -1,4 +1,4 @@
-"""Answers from a model: one protocol with one method, and what runs it over many problems and goes on where it stopped."""
+"""Answers from a model: the backend protocol, and a run that resumes."""
 
 from __future__ import annotations
 

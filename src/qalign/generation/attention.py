@@ -1,9 +1,9 @@
-"""Attention for answering on a CPU: what all prompts begin with is held once, and one new token a row reads its row faster.
+"""Attention for generation on a CPU, with a shared prompt prefix.
 
-A step of generation multiplies one query a row and head by all keys and values of that row. torch's kernel does that head by
-head; two batched products need about half of its time where keys and values lie in memory as they read them
-(`cache.give_room`). The keys and values of what all prompts begin with are the same for all rows: they are multiplied by
-all queries at once, as matrices, and are no part of the rows' cache.
+A step of generation multiplies one query per sequence and head by all keys and values of that sequence. torch's kernel
+works head by head. Two batched products take about half of its time where keys and values are laid out for them, as
+`cache.give_room` does. The keys and values of the prompt prefix are the same for all sequences. They are multiplied by all
+queries at once, as matrices, and are not part of the sequences' cache.
 """
 
 from __future__ import annotations
@@ -33,10 +33,23 @@ def attention(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of queries (rows, heads, new tokens, width) over keys and values (rows, key heads, tokens, width), and over
-    those of one row that `shared_prefix`, a cache, holds for all. For one new token a row, the keys of some heads may lie beside
-    each other: see `cache.RoomyLayer`. The mask (rows, 1, new tokens, tokens) is added to the scores. The result is (rows, new
-    tokens, heads, width)."""
+    """Attention over the keys and values of each sequence and of a shared prefix.
+
+    For one new token per sequence, the keys of some heads may be adjacent: see `cache.RoomyLayer`.
+
+    Args:
+        module: the attention layer.
+        query: (sequences, heads, new tokens, width).
+        key: (sequences, key heads, tokens, width).
+        value: (sequences, key heads, tokens, width).
+        attention_mask: (sequences, 1, new tokens, tokens), added to the scores.
+        shared_prefix: the cache of the prompt prefix, one sequence for all.
+        scaling: the factor of the scores.
+        options: further arguments of transformers.
+
+    Returns:
+        (sequences, new tokens, heads, width), and None for the weights.
+    """
     import torch
     from torch.nn.functional import pad
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -67,7 +80,10 @@ def _of_one_token(
     before: Any,
     scaling: float | None,
 ) -> torch.Tensor:
-    """The same for one new token a row; `before` is a layer of what is held for all. `group` heads look at the same keys."""
+    """Attention for one new token per sequence. `group` heads share the same keys.
+
+    `before` is a layer of the shared prefix.
+    """
     import torch
 
     (rows, heads, _, width), (_, key_heads, tokens, _) = query.shape, value.shape
@@ -92,8 +108,10 @@ def _of_one_token(
 
 
 def _apart(asked: torch.Tensor, beside: int) -> torch.Tensor:
-    """Queries (rows and key heads, group, width) for keys of which so many heads lie beside each other: (rows and these,
-    beside * group, beside * width), with zeros for the other heads."""
+    """Queries for keys of `beside` adjacent heads, with zeros for the other heads.
+
+    From (sequences * key heads, group, width) to (sequences * key heads / beside, beside * group, beside * width).
+    """
     import torch
 
     if beside == 1:
@@ -104,7 +122,7 @@ def _apart(asked: torch.Tensor, beside: int) -> torch.Tensor:
 
 
 def mask(**options: Any) -> torch.Tensor | None:
-    """The mask of a step, made once for all layers; None where each token looks at all before it."""
+    """The mask of a step, built once for all layers. None where nothing is masked."""
     from transformers.masking_utils import sdpa_mask
 
     looks = sdpa_mask(**options)
@@ -112,14 +130,17 @@ def mask(**options: Any) -> torch.Tensor | None:
 
 
 def _added(looks: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A mask that is true where one looks as one that is added to scores."""
+    """A boolean mask, true where a token is visible, as one to add to scores."""
     import torch
 
     return torch.zeros(looks.shape, dtype=dtype).masked_fill_(~looks, torch.finfo(dtype).min)
 
 
 def suits(model: Any) -> bool:
-    """Whether this attention is one for a model: it computes in float32 on a CPU, and a trial gives its logits."""
+    """Whether this attention fits a model.
+
+    The model must be in float32 on a CPU, and a trial must give its logits.
+    """
     import torch
 
     return (
@@ -132,8 +153,10 @@ def suits(model: Any) -> bool:
 
 @contextmanager
 def used(model: Any, longest: int) -> Iterator[bool]:
-    """Gives a model that it suits this attention for a while, unless rows of up to `longest` tokens are more than it looks back
-    at; says whether it has it."""
+    """Sets this attention for a model that it fits, within the block.
+
+    Sequences of up to `longest` tokens must fit the model's attention window. Yields whether it was set.
+    """
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 
@@ -153,15 +176,18 @@ def used(model: Any, longest: int) -> Iterator[bool]:
 
 
 def _only_at_the_end(model: Any) -> Any:
-    """What follows a prompt is read off its last token: the feed-forward part of the last layer then has no need of the others.
-    Its result is added to all of them, of which the last one is right. None if a model names its parts otherwise."""
+    """Lets the last layer's feed-forward part see only the last token.
+
+    Only the last token of a prompt predicts what follows. The result is added to all tokens, of which only the last is right.
+    None if the model names its parts otherwise.
+    """
     layers = getattr(model.get_decoder(), "layers", None)
     part = getattr(layers[-1], "mlp", None) if layers else None
     return None if part is None else part.register_forward_pre_hook(lambda _, states: (states[0][:, -1:], *states[1:]))
 
 
 def _answers_the_same(model: Any) -> bool:
-    """Whether two short prompts and a token more of each give the logits of the model as it is."""
+    """Whether a trial gives the model's own logits: two short prompts and one token."""
     import torch
 
     shared, lengths = 3, (5, 8)

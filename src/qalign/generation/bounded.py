@@ -1,4 +1,7 @@
-"""A client of servers that are not trusted: requests end in time, bodies in size, and a key goes to the one address given."""
+"""A client of untrusted servers, with limits on time and size.
+
+A key is sent only to the one address given.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +30,16 @@ _KEPT_HEADERS = ("content-type", "location", "retry-after")
 
 
 class SilenceError(Exception):
-    """A reply was not whole in time."""
+    """A reply was not complete in time."""
 
 
 class UnboundedError(Exception):
-    """A body is larger than any answer, or may be once it is unpacked."""
+    """A body is too large for an answer, or may be once unpacked."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is, and what it is shown: headers and query hold what was secret in its URL."""
+    """The address of a server, and the request parts that were secret in its URL."""
 
     url: str
     headers: dict[str, str] = field(repr=False)
@@ -45,15 +48,17 @@ class Address:
 
     @property
     def secrets_in_text(self) -> set[str]:
-        """Those that no answer of a model holds by chance, as it may a word or a number."""
+        """The secrets that an answer of a model does not contain by chance."""
         return {secret for secret in self.secrets if re.search(r"\d", secret) and re.search(r"[^\W\d_]", secret)}
 
 
 def address(given: str) -> Address:
-    """The server of a URL. A user and a password in it are sent as basic authentication, its query with every request.
+    """The server of a URL.
+
+    A user and password are sent as basic authentication, and the query with every request.
 
     Raises:
-        SettingError: it is not the URL of a server, or the key of the environment is none.
+        SettingError: it is not the URL of a server, or the key of the environment is not valid.
     """
     parts = _checked(given)
     key = (os.environ.get("OPENAI_API_KEY") or "none").strip()
@@ -110,13 +115,13 @@ def _wrong(given: str, reason: str) -> SettingError:
 
 
 def open_client(server: Address, seconds: float, retries: int, tell: Callable[[str], None]) -> Any:
-    """A client of openai's library whose requests end.
+    """A client of the openai library whose requests end.
 
     Args:
-        server: where it is.
-        seconds: for a whole reply, its body included; a SilenceError is raised where it is not there by then.
-        retries: how often a request is sent again after a passing failure.
-        tell: is called with what failed in passing and is tried again.
+        server: the address.
+        seconds: the limit for a whole reply, body included. After it a SilenceError is raised.
+        retries: how often a request is sent again after a temporary failure.
+        tell: called with each temporary failure.
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
@@ -152,7 +157,7 @@ def open_client(server: Address, seconds: float, retries: int, tell: Callable[[s
 
 
 async def _body(reply: Any) -> bytes:
-    """The body of a reply; of an error, its beginning."""
+    """The body of a reply, or the start of an error's body."""
     failed = reply.status_code >= 300
     coding = reply.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
@@ -171,7 +176,7 @@ async def _body(reply: Any) -> bytes:
 
 
 def in_words(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """An error of a library in a line, with the reason that it hides and without secrets."""
+    """An error of a library on one line, with its hidden cause and without secrets."""
     reason, inner = str(error).strip(), _inner(error)
     while inner is not None:
         reason, inner = str(inner).strip() or reason, _inner(inner)

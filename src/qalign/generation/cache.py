@@ -1,8 +1,8 @@
-"""A cache of keys and values with room for what is to come.
+"""A key-value cache with room for more tokens.
 
-transformers' own grows by concatenation: every token copies all that came before, which for a small model on a CPU takes
-longer than the model's arithmetic. Here a token is written where there is room, and so are the prompts that take the
-place of answers that have ended; only every `ROOM` tokens a copy is made.
+The cache of transformers grows by concatenation: every token copies all earlier ones. For a small model on a CPU that
+takes longer than the model's arithmetic. Here a token is written into free room. So are the prompts that replace finished
+sequences. A copy is made only every `ROOM` tokens.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ NARROW = 64
 
 @functools.cache
 def roomy_layer() -> Any:
-    """The class of a layer with room, made when it is first wanted: transformers takes seconds to import."""
+    """The class of a layer with room, built on first use.
+
+    transformers is slow to import.
+    """
     from transformers.cache_utils import DynamicLayer
 
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
-        """A layer of the cache, taken over from one that has keys and values of (rows, heads, tokens, width).
+        """A layer of the cache, made from one of shape (sequences, heads, tokens, width).
 
-        Of its buffers the tokens from `_first` up to `_used` are held; behind them is room, before them what is past. They lie
-        in memory as transformers has them, or, where so many heads are `beside` each other, as the products of one token a row
-        read them fastest: keys then have the shape (rows, heads / beside, tokens, beside * width), and of values the numbers of
-        one dimension lie together.
+        Its buffers hold the tokens from `_first` up to `_used`. After them is room, before them are discarded tokens. The memory
+        layout is that of transformers, or the fastest one for a single token per sequence. In that layout `beside` heads are
+        adjacent, and keys have the shape (sequences, heads / beside, tokens, beside * width). Values have each dimension's
+        numbers adjacent.
         """
 
         def __init__(self, layer: DynamicLayer, beside: int) -> None:
@@ -46,7 +49,7 @@ def roomy_layer() -> Any:
         def update(
             self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            """Appends the new tokens; returns all keys and all values."""
+            """Appends the new tokens, and returns all keys and all values."""
             tokens = key_states.shape[-2]
             if self._used + tokens > self._buffers[0].shape[-2]:
                 self.rearrange(room=tokens + ROOM)
@@ -56,7 +59,7 @@ def roomy_layer() -> Any:
             return self._view()
 
         def batch_select_indices(self, indices: torch.Tensor) -> None:
-            """Keeps these rows, in this order. Only those that change their place are copied."""
+            """Keeps these sequences, in this order. Only those that move are copied."""
             moved = (indices != indices.new_tensor(range(len(indices)))).nonzero()[:, 0]
             for buffer in self._buffers:
                 held = buffer[..., self._first : self._used, :]
@@ -65,13 +68,15 @@ def roomy_layer() -> Any:
             self._view()
 
         def leave_out(self, tokens: int) -> None:
-            """Holds the first so many tokens no longer. Nothing is copied."""
+            """Discards the first `tokens` tokens. Nothing is copied."""
             self._first += tokens
             self._view()
 
         def put(self, rows: torch.Tensor, other: DynamicLayer) -> None:
-            """Writes the rows of a layer of transformers in the place of these, aligned on the right. If theirs are longer, what
-            then stands left of the others is any number, but a finite one."""
+            """Overwrites sequences with those of a transformers layer, aligned on the right.
+
+            If theirs are longer, the other sequences get arbitrary finite numbers on the left.
+            """
             tokens = other.keys.shape[-2]
             if tokens > self._used:
                 self.rearrange(zeros=tokens - (self._used - self._first))
@@ -81,7 +86,7 @@ def roomy_layer() -> Any:
             self._view()
 
         def rearrange(self, zeros: int = 0, room: int = ROOM) -> None:
-            """Copies what is held to where there is room behind, and so many zeros before."""
+            """Copies the tokens held to new buffers, with room after and zeros before them."""
             held = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
             self._buffers = tuple(
                 _copied(states, zeros, room, across)
@@ -104,8 +109,11 @@ def roomy_layer() -> Any:
 
 
 def give_room(cache: Any, read_by: int = 0) -> None:
-    """Takes over the layers of a transformers cache that hold all tokens; others (sliding windows, states) stay as they are.
-    Where so many heads read them with this package's attention, they lie as that does fastest: see `RoomyLayer`."""
+    """Gives room to the layers of a transformers cache that hold all tokens.
+
+    Other layers, such as sliding windows and states, do not change. `read_by` is the number of heads that read a layer with
+    this package's attention: it decides the memory layout, see `RoomyLayer`.
+    """
     from transformers.cache_utils import DynamicLayer
 
     for place, layer in enumerate(getattr(cache, "layers", [])):
@@ -114,12 +122,12 @@ def give_room(cache: Any, read_by: int = 0) -> None:
 
 
 def has_room(cache: Any) -> bool:
-    """Whether every layer of the cache has room, so that rows of another such cache can take the place of some."""
+    """Whether every layer of the cache has room, so sequences can be replaced."""
     return all(isinstance(layer, roomy_layer()) for layer in cache.layers)
 
 
 def repeated(cache: Any, rows: int) -> Any:
-    """A cache with what the one row of a cache with room holds, in so many rows."""
+    """A cache with `rows` copies of the one sequence of a cache with room."""
     from transformers import DynamicCache
 
     made = DynamicCache()
@@ -130,7 +138,7 @@ def repeated(cache: Any, rows: int) -> Any:
 
 
 def spread(cache: Any, rows: torch.Tensor) -> Any:
-    """A cache with these rows of another, each as often as it is named."""
+    """A cache with these sequences of another, in this order. Repeats are allowed."""
     from transformers import DynamicCache
 
     if not any(isinstance(layer, roomy_layer()) for layer in cache.layers):
@@ -144,7 +152,10 @@ def spread(cache: Any, rows: torch.Tensor) -> Any:
 
 
 def joined(caches: Sequence[Any]) -> Any:
-    """One cache with the rows of all of them, aligned on the right, with zeros before those that hold fewer tokens."""
+    """One cache with the sequences of all caches, aligned on the right.
+
+    Shorter sequences have zeros before them.
+    """
     import torch
     from torch.nn.functional import pad
     from transformers import DynamicCache
@@ -163,13 +174,13 @@ def joined(caches: Sequence[Any]) -> Any:
 
 
 def _beside(keys: torch.Tensor, read_by: int) -> int:
-    """How many heads of keys (rows, heads, tokens, width) to lay beside each other: two if they are narrow."""
+    """How many heads of keys to make adjacent: two if they are narrow."""
     _, heads, _, width = keys.shape
     return 2 if width <= NARROW and heads % 2 == 0 and read_by <= 2 * heads else 1
 
 
 def _copied(states: torch.Tensor, zeros: int, room: int, across: bool) -> torch.Tensor:
-    """Keys or values of (rows, heads, tokens, width) in a new tensor: see `RoomyLayer`."""
+    """Keys or values in a new tensor, from (sequences, heads, tokens, width)."""
     rows, heads, tokens, width = states.shape
     length = zeros + tokens + room
     if across:

@@ -1,8 +1,9 @@
-"""Answers from an OpenAI-compatible server: vLLM, `transformers serve`, a hosted model.
+"""Answers from an OpenAI-compatible server.
 
-A question goes as the only message of a chat. A server that has a checkpoint of ours puts the training prompt around it: that
-prompt is the checkpoint's chat template. Many requests are under way at once, and those that fail in passing (no
-connection, silence, statuses 408, 409, 429 and 5xx) are sent again with growing pauses, which is the client library's part.
+This may be vLLM, `transformers serve` or a hosted model. A question is the only message of a chat. A server with a
+checkpoint of ours adds the training prompt, which is the checkpoint's chat template. Many requests run at once. The client
+library repeats those with a temporary failure, after growing pauses: no connection, silence, and statuses 408, 409, 429 and
+5xx.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SECONDS_BETWEEN_NOTICES = 30.0
 
 
 class Endpoint:
-    """A server's model. Each answer stands for itself, so each is kept as it comes."""
+    """A model on a server. Answers are independent, so each is saved as it arrives."""
 
     chunk = None
 
@@ -48,8 +49,8 @@ class Endpoint:
         """Answers in the order of their arrival.
 
         Raises:
-            ModelError: a request failed for good, or an answer cannot be used; those under way are waited for and yielded
-                before. Answers that the server's filter withheld are an error after all others.
+            ModelError: a request failed for good, or an answer is unusable. Running requests are awaited and
+                yielded first. Answers withheld by the server's filter raise an error after all others.
         """
         answers = self._answers(requests)
         with asyncio.Runner() as runner:
@@ -151,7 +152,7 @@ class Endpoint:
         )
 
     def _notice(self, failure: str) -> None:
-        """Says now and then that something fails and is tried again."""
+        """Reports now and then that something fails and is tried again."""
         if time.monotonic() - self._noticed >= SECONDS_BETWEEN_NOTICES:
             self._noticed = time.monotonic()
             log(redacted(f"{self.server.url}: {failure}; it is asked again", self.server.secrets))
@@ -162,7 +163,7 @@ async def _next(answers: AsyncIterator[Completion]) -> Completion | None:
 
 
 def _reason(error: Exception, secrets: Iterable[str]) -> str:
-    """Why a request failed, in a line; of a redirect, where it points to."""
+    """Why a request failed, on one line. For a redirect, its target."""
     reply = getattr(error, "response", None)
     if reply is not None and 300 <= reply.status_code < 400:
         location = redacted(reply.headers.get("location", ""), secrets)[:EXCERPT]
@@ -171,9 +172,9 @@ def _reason(error: Exception, secrets: Iterable[str]) -> str:
 
 
 def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:
-    """The model that `placement` names, at the server that it names; `folder` is not looked at.
+    """The model and server that `placement` names. `folder` is not read.
 
     Raises:
-        SettingError: no server was named, or not by a URL.
+        SettingError: the server is not named, or not by a URL.
     """
     return Endpoint(address(placement.endpoint), decoding, placement)

@@ -1,9 +1,9 @@
-"""Generation with transformers on this machine: batched, cached, and without work for what has ended.
+"""Generation with transformers on this machine, in batches with a cache.
 
-The shortest prompts come first: a row whose answer is long already had a short one, so that all rows reach back about as
-far, and few columns are only padding. Prompts are padded on the left; what all of them begin with is read once. Once some
-sequences have ended others take their rows, so that the last long answers do not go on alone; where none wait, the rows
-are dropped.
+The shortest prompts come first, so sequences with long answers have short prompts. All sequences then have similar
+lengths, with little padding. Prompts are padded on the left. Their common prefix is encoded once. After some sequences
+have finished, waiting prompts take their slots, so the last long answers do not run alone. Without waiting prompts the
+slots are dropped.
 """
 
 from __future__ import annotations
@@ -60,8 +60,11 @@ LOOPS, SMALL = 2, 2**28
 
 
 class Local:
-    """A transformers model with its tokenizer on a device. The last bits of its numbers depend on the shape of a batch. `chunk`
-    follows from the rows at once: a model that answers many at once is also fast, and loses little when it is stopped."""
+    """A transformers model with its tokenizer on a device.
+
+    The last bits of its logits depend on the shape of a batch. `chunk` follows from the batch size: a model with large batches
+    is also fast, and loses little when interrupted.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, decoding: DecodingConfig, batch_size: int, loops: int = 1) -> None:
         self.model, self.tokenizer, self.decoding = model.eval(), tokenizer, decoding
@@ -71,7 +74,7 @@ class Local:
         self.own_attention = attention.suits(model)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Answers each request as it ends, the shortest prompts first."""
+        """Answers each request as it finishes, the shortest prompts first."""
         prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
         keys = [request.key for request in requests]
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
@@ -93,8 +96,11 @@ class Local:
                 )
 
     def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str], own_attention: bool) -> Answers:
-        """Each prompt's place, its generated ids (the end-of-sequence token left off) and the reason of ending. Which loop
-        answers a prompt follows from the lengths alone: an answer's company is always the same."""
+        """For each prompt its index, generated ids, and finish reason.
+
+        The ids exclude the end-of-sequence token. Lengths alone decide the loop of a prompt, so an answer always has the same
+        batch.
+        """
 
         def begun(places: Sequence[int]) -> Rows:
             rows = begin(
@@ -110,7 +116,10 @@ class Local:
         yield from filter(None, loops[0]) if len(loops) == 1 else side_by_side(loops)
 
     def _loop(self, places: Sequence[int], begun: Callable[[Sequence[int]], Rows]) -> Iterator[Answer | None]:
-        """The answers to the prompts at these places, from the first on; between two steps None, where it can be stopped."""
+        """The answers to the prompts `places`, starting with the first.
+
+        Yields None between two steps, where the loop can be stopped.
+        """
         import torch
 
         waiting = deque(places)
@@ -139,8 +148,10 @@ class Local:
                 del fresh
 
     def _read(self, prefix: Sequence[int]) -> Any:
-        """The cache of one row that has read what all prompts begin with; None if that is not worth it, or if the model's
-        cache is of another kind than the copies would be."""
+        """The cache of one sequence with the common prompt prefix.
+
+        None if the prefix is short, or if copies of the model's cache would have another type.
+        """
         import torch
 
         if len(prefix) < PREFIX:
@@ -154,7 +165,7 @@ class Local:
         return cache if type(cache) is DynamicCache and has_room(cache) else None
 
     def _step(self, rows: Rows) -> list[Answer]:
-        """One more token for each row; the answers that end with it, whose rows are then free."""
+        """One more token for each sequence. Returns the finished answers, now free slots."""
         import torch
 
         with torch.inference_mode():
@@ -165,7 +176,7 @@ class Local:
         return ended
 
     def _take(self, rows: Rows, tokens: Sequence[int]) -> list[Answer]:
-        """Gives each answer its next token; the answers that end with it, whose rows are free."""
+        """Appends each answer's next token. Returns the finished answers, now free slots."""
         ended: list[Answer] = []
         for row in rows.answering:
             place, answer, token = rows.places[row], rows.answers[row], tokens[row]
@@ -180,7 +191,7 @@ class Local:
         return ended
 
     def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Answers:
-        """The same for models with a recurrent state (Mamba and its like), whose rows cannot leave a batch."""
+        """Answers of models with a recurrent state, whose batches cannot change."""
         import torch
 
         sampling = self.decoding.temperature > 0
@@ -204,7 +215,10 @@ class Local:
             yield (place, out[:-1], "stop") if stopped else (place, out, "length")
 
     def _choose(self, logits: torch.Tensor, draws: Sequence[torch.Generator]) -> torch.Tensor:
-        """The next token of each row (rows,) from logits (rows, vocabulary), float32."""
+        """The next token per sequence, (sequences,).
+
+        Logits are float32 of (sequences, vocabulary).
+        """
         import torch
 
         if not draws:
@@ -218,20 +232,20 @@ class Local:
         return torch.cat(drawn).to(logits.device)
 
     def _generator(self, key: str) -> torch.Generator:
-        """The source of chance of one request: the same whatever else is in its batch."""
+        """The random state of one request, independent of its batch."""
         import torch
 
         return torch.Generator().manual_seed(seed_of(self.decoding.seed, key))
 
 
 def ends_of(configured: int | list[int] | None, tokenizer: Any) -> list[int]:
-    """The tokens that end an answer: the tokenizer's, and what a model's generation config names."""
+    """The tokens that end an answer, from tokenizer and generation config."""
     ends = configured if isinstance(configured, list) else [configured]
     return sorted({end_of_sequence(tokenizer), *(int(end) for end in ends if end is not None)})
 
 
 def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> Local:
-    """The model of a folder on the device that `placement` names."""
+    """The model of a folder, on the device that `placement` names."""
     import torch
 
     device = placement.device
@@ -247,15 +261,19 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
 
 
 def loops_at_once(model: Any) -> int:
-    """How many loops answer side by side: some for a small model on a CPU with several cores, else one; always the same on a
-    machine."""
+    """The number of parallel loops, constant on a machine.
+
+    Several for a small model on a CPU with several cores, else one.
+    """
     small = sum(parameter.nbytes for parameter in model.parameters()) < SMALL
     return min(LOOPS, cores()) if small and model.device.type == "cpu" else 1
 
 
 def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
-    """How many prompts to answer at once on a device of so many bytes: a power of two, always the same on a machine, because
-    the last bits of answers depend on it."""
+    """The number of prompts answered at once, constant on a machine.
+
+    It is a power of two that fits `memory` in bytes. It is constant because the last bits of answers depend on it.
+    """
     if is_recurrent(model):
         return 1
     config = model.config.get_text_config()
@@ -267,7 +285,7 @@ def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
 
 
 def device_memory(device: str) -> float:
-    """All the memory of a device, in bytes; of a CPU, what this process may use."""
+    """The total memory of a device in bytes. For a CPU, the limit of this process."""
     import torch
 
     if device == "cuda":
@@ -276,8 +294,11 @@ def device_memory(device: str) -> float:
 
 
 def likeliest(logits: torch.Tensor) -> torch.Tensor:
-    """The first of the likeliest tokens of each row (rows,), as `argmax` gives it, from logits (rows, vocabulary). On a CPU
-    that takes torch ten times as long as the maximum alone; here only the run that the maximum is in is searched."""
+    """The first of the likeliest tokens per sequence, as `argmax` gives it.
+
+    From logits (sequences, vocabulary) to (sequences,). On a CPU, `argmax` takes torch ten times as long as the maximum. Here
+    only the block that contains the maximum is searched.
+    """
     import torch
 
     vocabulary = logits.shape[-1]
@@ -290,7 +311,7 @@ def likeliest(logits: torch.Tensor) -> torch.Tensor:
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> list[int]:
-    """What all prompts begin with, at least one token of each left over."""
+    """The common prefix of all prompts. At least one token of each is left over."""
     first, last = min(prompts), max(prompts)
     most = min(map(len, prompts)) - 1
     return first[: next((place for place in range(most) if first[place] != last[place]), most)]

@@ -1,6 +1,6 @@
-"""What a generation backend is: something with a method that answers requests.
+"""The protocol of a generation backend: a class whose method answers requests.
 
-To add one: a file with a class that has `chunk` and `generate`, and a line in `BACKENDS`.
+To add one, write a file with a class that has `chunk` and `generate`, and add a line to `BACKENDS`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..records import Finish, Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingConfig:
-    """What decides an answer besides model and prompt; part of the fingerprint."""
+    """The settings of generation. They are part of the fingerprint."""
 
     max_new_tokens: int
     """The most tokens of an answer. Longer answers are truncated, and counted."""
@@ -57,46 +57,52 @@ class DecodingConfig:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model. `key` names it within the run; `instruction` is the question before it is rendered."""
+    """One question to a model."""
 
     key: str
+    """The name of the question within the run."""
     instruction: str
+    """The question, not yet rendered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about a record: an instruction, and which of several answers to it is wanted."""
+    """A question about a record."""
 
     id: str
     language: str
     instruction: str
     sample: int = 0
+    """The index among several answers to the question."""
 
     @property
     def key(self) -> str:
-        """Names the question within the run."""
+        """The name of the question within the run."""
         return f"{self.language}/{self.id}" + (f"#{self.sample}" if self.sample else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer: `text` without special tokens, the hash of the rendered prompt, generated tokens (as a server counts them,
-    the end of the sequence mostly among them), why it ended."""
+    """One answer."""
 
     key: str
     text: str
+    """Without special tokens."""
     prompt_sha256: str
+    """The hash of the rendered prompt."""
     tokens: int
+    """The number of generated tokens. Servers mostly count the end-of-sequence token."""
     finish: Finish
+    """Why generation ended."""
 
 
 def questions_of(problems: Iterable[Problem]) -> list[Question]:
-    """One question to each problem: the problem's own, as it stands."""
+    """One question per problem, with its text unchanged."""
     return [Question(problem.id, problem.language, problem.question) for problem in problems]
 
 
 def seed_of(seed: int, key: str) -> int:
-    """The seed of one request, 31 bits: the same whatever else is asked beside it."""
+    """The seed of one request, 31 bits, independent of all other requests."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:4], "big") >> 1
 
 
@@ -105,8 +111,11 @@ REQUESTS_PER_CHUNK = 512
 
 
 class Backend(Protocol):
-    """A model that answers. `chunk`: so many requests are answered together and kept once all of them are, because an answer
-    may depend on its company; None where it does not, and each answer is kept as it comes."""
+    """A model that answers.
+
+    `chunk` is the number of requests saved together, because answers may depend on their batch. With None each answer is saved
+    as it arrives.
+    """
 
     @property
     def chunk(self) -> int | None: ...
@@ -126,7 +135,7 @@ BACKENDS: Mapping[str, str] = {
 
 
 def open_backend(folder: Path, decoding: DecodingConfig, placement: Placement) -> Backend:
-    """The backend that a decoding config asks for, with the model of a folder."""
+    """The backend of a decoding config, with the model of a folder."""
     module, name = BACKENDS[decoding.backend].split(":")
     opener: Callable[[Path, DecodingConfig, Placement], Backend] = getattr(import_module(module), name)
     return opener(folder, decoding, placement)

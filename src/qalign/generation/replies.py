@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server sends back, checked for its shape before any of it counts as an answer."""
+"""Replies of an OpenAI-compatible server, validated before they count as answers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ EXCERPT = 200
 
 
 class NoAnswerError(QAlignError):
-    """A body holds no answer of a model; the message says what it holds instead."""
+    """A body without an answer of a model. The message says what it holds."""
 
 
 class WithheldError(QAlignError):
-    """The server's filter withheld an answer: it is none of the model's, so it is never scored as one."""
+    """An answer withheld by the server's filter. It is never scored."""
 
 
 class _Message(msgspec.Struct):
@@ -47,13 +47,14 @@ class _Reply(msgspec.Struct):
 
 
 def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Finish]:
-    """The answer in the body of a reply: its text, its tokens (0 where the server does not say), and why it ended.
+    """The text of a reply, its number of tokens, and why it ended.
 
-    Halves of surrogate pairs stay in the text. An error that quotes the body leaves `secrets` out.
+    The number is 0 where the server gives none. Halves of surrogate pairs stay in the text. An error that quotes the body
+    omits `secrets`.
 
     Raises:
-        NoAnswerError: the body is no JSON, has another shape, or holds something else than a text that has ended.
-        WithheldError: the server's filter kept the answer back.
+        NoAnswerError: the body is not JSON, has another shape, or does not hold a finished text.
+        WithheldError: the server's filter withheld the answer.
     """
     try:
         reply = msgspec.convert(parse_json(body, "the body", half_pairs=True), _Reply)
@@ -81,6 +82,9 @@ def _text(message: _Message, finish: Finish) -> str:
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
-    """The beginning of a body, as one printable line. Secrets go first: half of one that is cut would not be known."""
+    """The start of a body, as one printable line.
+
+    Secrets are removed before truncation: half a secret would not be recognised.
+    """
     text = " ".join(body[: 16 * EXCERPT].decode("utf-8", errors="replace").split())
     return printable(redacted(text, secrets))[:EXCERPT] or "empty"

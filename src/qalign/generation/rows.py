@@ -1,4 +1,4 @@
-"""Prompts that are being answered side by side: what a step needs of them, and how others take the place of those that end."""
+"""A batch of sequences during generation, and how new ones replace finished ones."""
 
 from __future__ import annotations
 
@@ -18,55 +18,58 @@ cores, and short prompts are not padded to the longest."""
 
 @dataclass(slots=True)
 class Rows:
-    """Sequences of different lengths, padded on the left; behind a prefix that all of them have, if one was read before.
-
-    `places` says which prompt a row answers, `prompt_tokens` how many columns of the cache that takes, `answers` what it has
-    generated. `ids` and `positions` (rows, new tokens) go into the next step; `mask` (rows, tokens) is 1 where a token is,
-    those of the next step included; `cache` holds keys and values of the tokens before. With this package's `own_attention`,
-    those of the prefix stay in `prefix`, the cache of one row; otherwise each row has them. `draws` are the rows' sources of
-    chance, none where nothing is drawn. `free` are the rows whose answers have ended: they go on, unread, until others take
-    their place or they are dropped.
-    """
+    """Sequences of different lengths, padded on the left, with an optional prefix."""
 
     places: list[int]
+    """The index of the prompt of each sequence."""
     ids: torch.Tensor
+    """The tokens of the next step, (sequences, new tokens)."""
     positions: torch.Tensor
+    """The positions of `ids`, of the same shape."""
     mask: torch.Tensor
+    """1 where a token is, those of the next step included, (sequences, tokens)."""
     answers: list[list[int]]
+    """The tokens generated so far."""
     prompt_tokens: list[int]
+    """The number of columns of the cache that a prompt takes."""
     own_attention: bool
+    """Whether this package's attention is used. The prefix then stays in `prefix`, else each sequence has a copy."""
     prefix: Any = None
+    """The cache of the prefix, one sequence."""
     cache: Any = None
+    """The keys and values of all earlier tokens."""
     draws: list[torch.Generator] = field(default_factory=list)
+    """The random state of each sequence. Empty for greedy decoding."""
     free: list[int] = field(default_factory=list)
+    """Slots whose sequence has finished. They are computed, and ignored, until refilled or dropped."""
     copies: list[int] = field(default_factory=list)
     """Before the first step: which row has read the prompt of each answer, where some answer the same prompt."""
 
     def __len__(self) -> int:
-        """Rows that are being answered."""
+        """The number of unfinished sequences."""
         return len(self.places) - len(self.free)
 
     @property
     def answering(self) -> list[int]:
-        """The rows that are being answered, by number."""
+        """The indices of unfinished sequences."""
         free = set(self.free)
         return [row for row in range(len(self.places)) if row not in free]
 
     @property
     def can_be_replaced(self) -> bool:
-        """Whether others can take the place of free rows: the cache holds all tokens of all layers."""
+        """Whether free slots can be refilled: every cache layer holds all tokens."""
         return has_room(self.cache)
 
     def read(self, model: Any) -> torch.Tensor:
-        """The logits (rows, vocabulary) of what follows the tokens of this step, whose keys and values are then in the cache.
+        """The next-token logits (sequences, vocabulary). Adds this step to the cache.
 
-        After the first step there is a row for each answer.
+        After the first step there is one sequence per answer.
         """
         logits = self._logits(model)
         return self._spread(logits) if self.copies else logits
 
     def _spread(self, logits: torch.Tensor) -> torch.Tensor:
-        """Gives each answer a row of its own, a copy of the one that has read its prompt."""
+        """Gives each answer its own sequence, a copy of the one that read its prompt."""
         import torch
 
         rows = torch.tensor(self.copies, device=self.ids.device)
@@ -90,7 +93,10 @@ class Rows:
         return torch.cat([logits for logits, _ in parts])
 
     def _read(self, model: Any, rows: slice, unused: int) -> tuple[torch.Tensor, Any]:
-        """The same for some of the rows, without the first columns, in which they have no token; and the cache of these rows."""
+        """The logits of some sequences, and their cache.
+
+        The first `unused` columns are left out: these sequences have no token there.
+        """
         shared = {"shared_prefix": self.prefix} if self.prefix is not None else {}
         out = model(
             input_ids=self.ids[rows, unused:],
@@ -104,12 +110,14 @@ class Rows:
         return out.logits[:, -1], out.past_key_values
 
     def make_room(self, model: Any) -> None:
-        """After their first step: has the cache make room for the next ones, and for others. What takes the place of other
-        rows needs none of its own."""
+        """Gives the cache room, after the first step.
+
+        Sequences that replace others need no room of their own.
+        """
         give_room(self.cache, model.config.get_text_config().num_attention_heads if self.own_attention else 0)
 
     def advance(self, chosen: torch.Tensor) -> None:
-        """Makes the tokens that were chosen (rows,) those of the next step."""
+        """Makes the chosen tokens (sequences,) the input of the next step."""
         import torch
 
         self.ids, self.positions = chosen[:, None], self.positions[:, -1:] + 1
@@ -120,7 +128,7 @@ class Rows:
             self._leave_out_what_is_past()
 
     def drop_free(self) -> None:
-        """Only rows that are being answered stay; the last of them move to where others have ended."""
+        """Drops free slots. The last unfinished sequences move into them."""
         import torch
 
         rows = list(range(len(self)))
@@ -138,7 +146,7 @@ class Rows:
             self.cache.batch_select_indices(kept)
 
     def replace(self, fresh: Rows) -> None:
-        """Rows that have made their first step take the place of free ones."""
+        """Refills free slots with sequences that have made their first step."""
         import torch
         from torch.nn.functional import pad
 
@@ -161,7 +169,7 @@ class Rows:
         self._leave_out_what_is_past()
 
     def _leave_out_what_is_past(self) -> None:
-        """The columns on the left in which no answer has a token any more."""
+        """Discards the columns on the left in which no sequence has a token."""
         longest = max(self.prompt_tokens[row] + len(self.answers[row]) for row in self.answering)
         if unused := self.mask.shape[1] - longest:
             self.mask = self.mask[:, unused:]
@@ -177,9 +185,18 @@ def begin(
     own_attention: bool,
     prefix: Any = None,
 ) -> Rows:
-    """Rows that have still to read their prompts, or what of those follows a prefix: `prefix` is the cache of one row that
-    has read it. With `own_attention` the rows leave it there, else each has a copy. Equal prompts behind each other are read
-    once."""
+    """Sequences that have not read their prompts yet.
+
+    Equal prompts next to each other are read once.
+
+    Args:
+        places: the indices of the prompts.
+        prompts: token ids of all prompts.
+        filler: the padding token.
+        device: the device of the tensors.
+        own_attention: whether the prefix stays in its own cache, else each sequence has a copy.
+        prefix: the cache of one sequence that has read the common prompt prefix.
+    """
     import torch
 
     read = prefix.get_seq_length() if prefix is not None else 0

@@ -1,10 +1,9 @@
-"""Generating for many problems: in chunks, each kept when it is whole, so that an interruption costs one chunk; an answer
-that depends on no other is kept as it comes.
+"""Generation for many problems in chunks, each saved when it is complete.
 
-The chunks and their order follow from the requests and from how many a chunk has, which the kept file says. A run that was
-interrupted therefore asks in the same company as an undisturbed one, and on the same machine, with as many prompts at once,
-its answers are the same to the last bit; an answer is never taken over from a run under other settings, because the kept
-file begins with the settings it was made under.
+An interruption costs at most one chunk. An answer that depends on no other is saved as it arrives. Chunks and their order
+follow from the requests and from the chunk size, which the saved file states. A resumed run therefore has the same batches
+as an uninterrupted one. On the same machine with the same batch size, its answers are the same to the last bit. The saved
+file starts with its settings, so no answer is reused under other settings.
 """
 
 from __future__ import annotations
@@ -46,11 +45,18 @@ def generate(
     title: str,
     placement: Placement,
 ) -> list[Prediction]:
-    """Predictions for questions, in their order. What `scratch` holds of an earlier attempt under the same `settings` is
-    taken over.
+    """Predictions for questions, in their order.
+
+    Args:
+        questions: what is asked.
+        backend: the model.
+        scratch: the folder of saved answers. Those of an earlier attempt with the same `settings` are reused.
+        settings: all values that decide an answer.
+        title: the label of the progress bar.
+        placement: the execution settings.
 
     Raises:
-        StageError: a backend left a request out, answered one twice or with what is no answer.
+        StageError: a backend skipped a request, answered one twice, or returned an invalid answer.
     """
     by_key = {question.key: question for question in questions}
     assert len(by_key) == len(questions), "questions differ in language, id or sample"
@@ -95,10 +101,10 @@ def generate(
 
 
 def _checked(answer: Completion, asked: Mapping[str, Question]) -> Completion:
-    """The answer, with whole surrogate pairs; a new one if it had halves, which no file can hold.
+    """The answer, with U+FFFD for half surrogate pairs, which no file can hold.
 
     Raises:
-        StageError: it is an answer to nothing that was asked, or is not made of what an answer is made of.
+        StageError: it answers no question asked, or has invalid fields.
     """
     if answer.key not in asked:
         raise StageError(f"the backend answered {str(answer.key)[:60]}, which was not asked")
@@ -111,7 +117,10 @@ def _checked(answer: Completion, asked: Mapping[str, Question]) -> Completion:
 
 
 def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | None) -> Iterator[Sequence[str]]:
-    """What is asked together: the same chunks in every attempt, or all that is left where that makes no difference."""
+    """The chunks of questions: the same in every attempt.
+
+    All remaining questions are one chunk where chunks make no difference.
+    """
     if size is None:
         if left := [key for key in ordered if key not in done]:
             yield left
@@ -125,10 +134,10 @@ def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | 
 def _taken_over(
     kept: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Question]
 ) -> tuple[dict[str, Prediction], int | None]:
-    """The answers of whole chunks of an earlier attempt, and the size of its chunks, which may have been chosen on a machine
-    with other memory; starts the file anew, with chunks of this size, if something else was asked.
+    """The saved answers of complete chunks, and the size of these chunks.
 
-    A line that is torn, damaged or no answers of one chunk is left out: its chunk is asked again.
+    The size may come from a machine with other memory. If the settings differ, the file is started again with size `chunk`. A
+    line that is torn, damaged or not one chunk is ignored, and its chunk is asked again.
     """
     lines = kept.read_bytes().splitlines(keepends=True) if kept.is_file() else []
     size = _chunk_of(lines[0]) if lines else None
@@ -158,7 +167,7 @@ def _taken_over(
 
 
 def _chunk_at(place: int, ordered: Sequence[str], size: int | None) -> Sequence[str]:
-    """The keys that are kept in one line with the one at a place."""
+    """The keys saved on one line with the key at an index."""
     if size is None:
         return ordered[place : place + 1]
     start = place // size * size
@@ -166,13 +175,13 @@ def _chunk_at(place: int, ordered: Sequence[str], size: int | None) -> Sequence[
 
 
 def _kept_line(predictions: Sequence[Prediction]) -> str:
-    """A chunk's answers behind their hash, by which damage is noticed."""
+    """A chunk's answers after their hash, which detects damage."""
     rows = json.dumps([[p.language, p.id, p.sample, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions])
     return f"{sha256(rows)} {rows}\n"
 
 
 def _rows_of(line: bytes) -> list[_Row]:
-    """The answers in a line of a kept file; none if the line is torn or damaged."""
+    """The answers of a line of the saved file. Empty if it is torn or damaged."""
     digest, _, rows = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or hashlib.sha256(rows).hexdigest().encode() != digest:
         return []
@@ -183,7 +192,7 @@ def _rows_of(line: bytes) -> list[_Row]:
 
 
 def _header(asked: Mapping[str, Any], chunk: int | None) -> bytes:
-    """The line that a kept file begins with."""
+    """The first line of a saved file."""
     return (
         json.dumps({"version": VERSION, **asked, "chunk": chunk}, sort_keys=True, ensure_ascii=False) + "\n"
     ).encode()

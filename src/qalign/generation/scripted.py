@@ -1,7 +1,7 @@
-"""A model that answers from a script: for tests of everything that stands behind generation.
+"""A model that answers from a script, to test everything after generation.
 
-Its folder holds `script.json`: {"answers": {instruction: text}, "otherwise": text}. Without `otherwise`, an instruction
-that the script lacks is an error. A text that ends in the character U+0000 counts as cut off at the length limit.
+Its folder holds `script.json`: `{"answers": {instruction: text}, "otherwise": text}`. Without `otherwise`, an instruction
+that is not in the script is an error. A text that ends in the character U+0000 counts as truncated at the length limit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Script(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Scripted:
-    """Answers by instruction; whitespace-separated words count as tokens."""
+    """Answers by instruction. Words separated by white space count as tokens."""
 
     chunk = REQUESTS_PER_CHUNK
 

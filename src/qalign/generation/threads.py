@@ -1,7 +1,7 @@
-"""Iterators that work side by side, each in a thread of its own.
+"""Parallel iterators, each in its own thread.
 
-A small model's step on a CPU is many short operations, between which the cores wait for Python and for each other. Two
-loops of half the cores each keep them busy: torch lets other threads run while it computes.
+A small model's step on a CPU is many short operations. Between them the cores wait for Python and for each other. Two
+loops with half the cores each keep them busy: torch lets other threads run while it computes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ T = TypeVar("T")
 
 
 def side_by_side(iterators: Sequence[Iterator[T | None]]) -> Iterator[T]:
-    """What all iterators make, as it comes, None left out; each runs in a thread with its share of torch's threads. Between
-    two items they can be stopped.
+    """The items of all iterators as they arrive, without None.
+
+    Each iterator runs in a thread with its share of torch's threads. It can be stopped between two items.
 
     Raises:
-        BaseException: what one of them raised; the others then end after what they are at.
+        BaseException: that of an iterator. The others end after their current item.
     """
     import torch
 

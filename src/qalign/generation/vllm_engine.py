@@ -1,7 +1,7 @@
-"""Generation with vLLM's offline engine, where a GPU and vLLM are: it schedules all requests itself.
+"""Generation with vLLM's offline engine, which schedules all requests itself.
 
-It is sent token ids, those of training, so no template of the server has a say. Its last bits depend on what it schedules
-together, and that on the machine: no two runs promise the same answer where two tokens are nearly as likely.
+It needs a GPU and vLLM. It receives token ids, those of training, so no template of the server applies. Its last bits
+depend on its batches, and these on the machine. Two runs may differ where two tokens are nearly equally likely.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Engine:
         """Answers in the order of the requests.
 
         Raises:
-            ModelError: the engine gave a request up.
+            ModelError: the engine aborted a request.
         """
         for start in range(0, len(requests), REQUESTS_AT_ONCE):
             part = requests[start : start + REQUESTS_AT_ONCE]
@@ -72,7 +72,9 @@ class Engine:
 
 
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:
-    """The model of a folder in an engine of its own, on the devices that vLLM finds. Safetensors only, no code of the folder's.
+    """The model of a folder in a new engine, on the devices that vLLM finds.
+
+    It reads Safetensors only and runs no code of the folder.
 
     Raises:
         ModelError: vLLM is not installed.
