@@ -1,7 +1,7 @@
-"""Question alignment for multilingual reasoning (QAlign, arXiv 2401.07817).
+"""Question alignment for multilingual reasoning: QAlign, arXiv 2401.07817.
 
-These names are the Python API, which docs/api.md shows. A name is imported when it is first used, so that
-`import qalign` takes no time. The kinds of stages, for recipes of your own, are in `qalign.stages`.
+These names are the Python API, which docs/api.md shows. A name is imported on first use, so `import qalign` takes no time.
+The kinds of stages, for recipes of your own, are in `qalign.stages`.
 """
 
 from importlib import import_module

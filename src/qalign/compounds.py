@@ -1,4 +1,4 @@
-"""Numbers that are written in two parts: `2 and 2/3`, `2 and a half`, `2 hours 20 minutes`, 1時間30分, 5 dollars and 20 cents."""
+"""Numbers written in two parts: `2 and 2/3`, `2 hours 20 minutes`, 1時間30分."""
 
 from __future__ import annotations
 
@@ -73,26 +73,27 @@ LONGEST_BETWEEN = 24
 
 
 def joins_a_fraction(between: str) -> bool:
-    """Whether these words join a whole number and a fraction to one: `2 and 2/3`."""
+    """Whether words join a whole number and a fraction to one: `2 and 2/3`."""
     return _BETWEEN_WHOLE_AND_FRACTION.fullmatch(between) is not None
 
 
 def half_end(plain: str, end: int) -> int | None:
-    """Where `and a half` ends, if it stands behind a number that ends at `end`."""
+    """The end of `and a half` after a number that ends at `end`, or None."""
     half = _HALF.match(plain, end)
     return half.end() if half else None
 
 
 def clock_minutes(plain: str, end: int) -> tuple[int, int] | None:
-    """The minutes of `2h30`, whose hours end at `end`, and where they end."""
+    """The minutes of `2h30`, whose hours end at `end`, and their end."""
     minutes = _HOURS_OF_A_CLOCK.match(plain, end)
     return (int(minutes[1] or minutes[2]), minutes.end()) if minutes else None
 
 
 def parts_of_a_unit(before: str, between: str, after: str) -> tuple[int, int] | None:
-    """How many of the smaller unit make the larger one, and the length of the smaller unit's name in `after`.
+    """How many of the smaller unit make the larger one, and its name's length.
 
-    None where two numbers with these words before, between and after them are no one quantity.
+    The length is that of the name in `after`. None where two numbers with these words before, between and after
+    them are not one quantity.
     """
     for larger, smaller, parts in _PAIRS if _ANY_LARGER.fullmatch(between) else ():
         if larger.fullmatch(between) and (name := smaller.match(after)):

@@ -1,4 +1,4 @@
-"""How the identity of one stage differs from that of another, in words."""
+"""The differences between the identities of two stages, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from .fingerprints import canonical
 
 
 def differences(where: str, old: Any, new: Any) -> Iterator[str]:
-    """A line for each value that differs; `where` names the place of the two in the identity."""
+    """A line for each value that differs.
+
+    Args:
+        where: the path of the values in the identity.
+        old: a value of the first identity.
+        new: the value of the second.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             inner = f"{where}.{key}" if where else key

@@ -1,13 +1,13 @@
-"""What can go wrong for a user, as one small tree of exceptions.
+"""The errors of a user, as one small tree of exceptions.
 
 QAlignError
     DataError       a corpus, a file, a line, a column
-    SettingError    a name or a value that the user gave
+    SettingError    a name or a value from the user
     ModelError      a base, a checkpoint, a tokenizer
     StageError      a stage folder: edited, locked, incomplete
 
-Each message is one line: what was found, what was expected, what to do next. The command line prints it and exits
-with status 2. A mistake of our own is an `assert` or a plain exception, and shows its traceback.
+Each message is one line. It says what was found, what was expected, and what to do next. The command line prints it and
+exits with status 2. A bug of ours is an `assert` or a plain exception, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 
 class QAlignError(Exception):
-    """Something the user can mend; the message says how."""
+    """An error that the user can fix. The message says how."""
 
 
 class DataError(QAlignError):
@@ -25,26 +25,26 @@ class DataError(QAlignError):
 
 
 class SettingError(QAlignError):
-    """A name or a value that the user gave is not one that exists."""
+    """A name or a value from the user does not exist."""
 
 
 class ModelError(QAlignError):
-    """A base or a checkpoint cannot be used as it is."""
+    """A base or a checkpoint is not usable."""
 
 
 class StageError(QAlignError):
-    """A stage folder is not what its fingerprint says."""
+    """A stage folder does not match its fingerprint."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one if there is one, else all of them."""
+    """The end of a message about an unknown name: the nearest name, or all names."""
     names = sorted(known)
     close = closest(name, names, cutoff=0.5)
     return f"did you mean '{close}'?" if close is not None else f"known: {', '.join(names) or 'none'}"
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known name that is most like a name, in capitals or not; None if none is like it."""
+    """The known name most similar to a name, ignoring case, or None."""
     folded = {one.casefold(): one for one in known}
     close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=cutoff)
     return folded[close[0]] if close else None

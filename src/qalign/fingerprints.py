@@ -1,4 +1,4 @@
-"""By what a stage is known: the canonical text of its config, and the hashes of files."""
+"""The identity of a stage: canonical JSON of its config, and hashes of files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ NO_HASH = "0" * 64
 
 @contextmanager
 def first_look() -> Iterator[None]:
-    """Within it no content is hashed and no hub is asked, so that what is wrong with a setting shows at once."""
+    """Within it no content is hashed and no hub is asked.
+
+    So errors in settings show at once.
+    """
     token = _FIRST_LOOK.set(True)
     try:
         yield
@@ -39,15 +42,15 @@ def first_look() -> Iterator[None]:
 
 
 def is_first_look() -> bool:
-    """Whether all that is built now is built once more, with hashes."""
+    """Whether everything built now is built a second time, with hashes."""
     return _FIRST_LOOK.get()
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces; one value has one text.
+    """JSON with sorted keys and no spaces. Equal values have equal texts.
 
     Raises:
-        StageError: the value holds something that has no such text (a path, a set, NaN, a key that is no text).
+        StageError: the value holds something without such a text: a path, a set, NaN, a key that is not text.
     """
     _check_canonical(value, "config")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -71,18 +74,21 @@ def _check_canonical(value: Any, where: str) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """The hash of a file's bytes, hexadecimal."""
+    """The SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def announce_hashing(root: Path, files: Iterable[Path]) -> None:
-    """Says that files under `root` are hashed, where they are large."""
+    """Announces the hashing of files under `root`, where they are large."""
     announce("hashing", root, sum(path.stat().st_size for path in files))
 
 
 def block_sha256(path: Path) -> str:
-    """The hash of the hashes of a file's blocks, hexadecimal. Blocks are hashed on all cores: checkpoints are large."""
+    """The SHA-256 of the hashes of a file's blocks, hexadecimal.
+
+    Blocks are hashed on all cores: checkpoints are large.
+    """
 
     def hashed(block: int) -> bytes:
         return hashlib.sha256(os.pread(descriptor, BLOCK, block * BLOCK)).digest()
@@ -97,7 +103,7 @@ def block_sha256(path: Path) -> str:
 
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with a hash over them, so that a damaged file is told from one that was written so."""
+    """The values with a hash of them, so that damage to the file is detected."""
     return {**values, SEAL: hashlib.sha256(canonical(values).encode()).hexdigest()}
 
 
@@ -105,7 +111,7 @@ def unsealed(values: Any) -> dict[str, Any]:
     """The values that `sealed` was given.
 
     Raises:
-        ValueError: they are not as they were sealed.
+        ValueError: they have changed since they were sealed.
     """
     if not isinstance(values, dict) or SEAL not in values:
         raise ValueError(f"it is not an object with '{SEAL}'")

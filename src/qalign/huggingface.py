@@ -1,7 +1,7 @@
-"""The Hugging Face hub: the commit of a branch, the files at a commit, and what is the matter where it does not answer.
+"""The Hugging Face hub: the commit of a branch, files at a commit, and faults.
 
-Faults that pass (rate limits, failing servers, dropped connections) are tried again, with growing waits. The library
-`huggingface_hub` does so for some requests only: never for the one that asks for a revision.
+Temporary faults are retried with growing waits: rate limits, failing servers, dropped connections. The library
+`huggingface_hub` does so for some requests only. It never does for the request of a revision.
 """
 
 from __future__ import annotations
@@ -44,25 +44,26 @@ class Repository:
 
     @property
     def page(self) -> str:
-        """Where its conditions are accepted."""
+        """The web page that asks to accept its conditions."""
         return f"https://huggingface.co/{'datasets/' if self.kind == 'dataset' else ''}{self.name}"
 
     @property
     def instead(self) -> str:
-        """What to give where the hub does not have it."""
+        """The advice where the hub does not have it."""
         if self.kind == "model":
             return "give a folder"
         return "give it as local files, by path or in a data folder (--data)"
 
     @property
     def error(self) -> type[DataError] | type[ModelError]:
-        """The kind of error that is raised about it."""
+        """The kind of error raised about it."""
         return ModelError if self.kind == "model" else DataError
 
 
 def commit_of(repository: Repository, revision: str | None) -> str:
-    """The commit that a branch, a tag or (None) the newest state stands for: the hub's word, or the cache's where the hub
-    cannot be reached. A hub that no connection can be made to is asked once: nothing has begun yet.
+    """The commit of a branch, a tag, or for None the newest commit.
+
+    The hub decides, or the cache where the hub is unreachable. An unreachable hub is asked once, because no work has begun yet.
 
     Raises:
         DataError, ModelError: neither knows it.
@@ -93,7 +94,7 @@ def commit_of(repository: Repository, revision: str | None) -> str:
 
 
 def cached_commit(repository: Repository, reference: str) -> str | None:
-    """The commit that a branch or tag had when it was last fetched, if the files at that commit are in the cache."""
+    """The commit of a branch or tag when last downloaded, if its files are cached."""
     folder = _cache(repository)
     try:
         commit = (folder / "refs" / reference).read_text(encoding="utf-8").strip() if folder else ""
@@ -103,10 +104,10 @@ def cached_commit(repository: Repository, reference: str) -> str | None:
 
 
 def fetch(repository: Repository, commit: str, patterns: Sequence[str]) -> Path:
-    """The folder of the files that fit the patterns, at a commit: from the cache, or from the hub.
+    """The folder of the files that match the patterns, from the cache or the hub.
 
     Raises:
-        DataError, ModelError: they cannot be had.
+        DataError, ModelError: the files are unavailable.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -124,16 +125,16 @@ def fetch(repository: Repository, commit: str, patterns: Sequence[str]) -> Path:
 
 
 def cached_folder(repository: Repository, commit: str) -> Path | None:
-    """The folder of the files that were fetched at a commit; None if there is none."""
+    """The folder of the files downloaded at a commit, or None."""
     folder = _cache(repository)
     snapshot = folder / "snapshots" / commit if folder else None
     return snapshot if snapshot is not None and snapshot.is_dir() else None
 
 
 def refusal(repository: Repository, commit: str) -> str | None:
-    """Why files at a commit could not be fetched; None if they could be, or are in the cache. Asks the hub once.
+    """Why files at a commit are unavailable. None if they are available or cached.
 
-    A fault that may have passed when the files are fetched is none.
+    Asks the hub once, and ignores a fault that may be gone when the files are downloaded.
     """
     if cached_folder(repository, commit) is not None:
         return None
@@ -149,7 +150,7 @@ def refusal(repository: Repository, commit: str) -> str | None:
 
 
 def why(error: BaseException, repository: Repository) -> str:
-    """What is the matter, and what to do, in a sentence: from the error and its causes."""
+    """The fault and what to do, in a sentence, from the error and its causes."""
     kinds, said = _kinds(error), printable(_one_line(error))
     status = _status(error)
     login = "log in with `hf auth login` (or set HF_TOKEN)"
@@ -181,19 +182,21 @@ def why(error: BaseException, repository: Repository) -> str:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether an error says that there is no network, that the hub is down, or that the cache lacks what only it has."""
+    """Whether an error means no network, no hub, or nothing in the cache."""
     unreachable = {"OfflineModeIsEnabled", "LocalEntryNotFoundError", "ConnectionError", "TransportError"}
     return bool(_kinds(error) & unreachable) or _status(error) in PASSING
 
 
 def is_out_of_reach(error: BaseException) -> bool:
-    """Whether an error says that the hub, or the library that asks it, is not there; not that a name is wrong."""
+    """Whether the hub or its library is missing, as opposed to a wrong name."""
     return is_unreachable(error) or "ImportError" in _kinds(error)
 
 
 def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool = False) -> Result:
-    """What `call` returns; faults that pass are tried again, each with a line on stderr. With `once`, a hub that no
-    connection can be made to is not waited for."""
+    """The result of `call`. Temporary faults are retried, with a line on stderr.
+
+    With `once`, an unreachable hub is not waited for.
+    """
     _set_client()
     waits, fetched, tried = list(WAITS), _bytes_fetched(repository), 0.0
     while True:
@@ -227,7 +230,7 @@ def _passes(error: BaseException) -> bool:
 
 
 def _fault(error: BaseException) -> str:
-    """A passing fault in a few words."""
+    """A temporary fault in a few words."""
     status = _status(error)
     if status == 429:
         return "the hub takes no more requests for now (429)"
@@ -235,24 +238,27 @@ def _fault(error: BaseException) -> str:
 
 
 def _status(error: BaseException) -> int | None:
-    """The status of the answer that an error or one of its causes is about."""
+    """The HTTP status of an error or of one of its causes."""
     return next((int(response.status_code) for response in _responses(error)), None)
 
 
 def _asked_to_wait(error: BaseException) -> float | None:
-    """The seconds that the hub asks to wait, if it does."""
+    """The seconds that the hub asks to wait, or None."""
     waits = (_seconds_to_wait(response.headers) for response in _responses(error))
     return next((wait for wait in waits if wait is not None), None)
 
 
 def _responses(error: BaseException) -> Iterator[Any]:
-    """The answers of the hub that an error and its causes are about."""
+    """The HTTP responses of an error and its causes."""
     responses = (getattr(one, "response", None) for one in _chain(error))
     return (response for response in responses if response is not None)
 
 
 def _seconds_to_wait(headers: Any) -> float | None:
-    """Seconds by `Retry-After` (a number or a date) or by the hub's own `RateLimit: "api";r=0;t=SECONDS`."""
+    """Seconds by `Retry-After`, or by the hub's own `RateLimit: "api";r=0;t=SECONDS`.
+
+    The first is a number or a date.
+    """
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d*)?", text):
         return float(text)
@@ -267,7 +273,7 @@ def _seconds_to_wait(headers: Any) -> float | None:
 
 
 class _LongWait(Exception):
-    """The hub asks for a wait that is too long, which its library would sleep through."""
+    """The hub asks for a long wait, during which its library would sleep."""
 
     def __init__(self, response: Any) -> None:
         super().__init__("the hub asks for too long a wait")
@@ -281,7 +287,10 @@ def _refuse_long_wait(response: Any) -> None:
 
 @functools.cache
 def _set_client() -> None:
-    """Bounds how long the library waits: by itself it waits without end for an answer, and for as long as the hub asks."""
+    """Limits how long the library waits.
+
+    By default it waits forever for an answer, and as long as the hub asks.
+    """
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
@@ -296,7 +305,7 @@ def _set_client() -> None:
 
 
 def _cache(repository: Repository) -> Path | None:
-    """The folder of a repository in the cache of the hub's library; None where the library is not installed."""
+    """The cache folder of a repository. None without the hub's library."""
     try:
         from huggingface_hub import constants
         from huggingface_hub.file_download import repo_folder_name
@@ -306,7 +315,10 @@ def _cache(repository: Repository) -> Path | None:
 
 
 def _remember_reference(repository: Repository, reference: str, commit: str) -> None:
-    """Notes a branch's commit in the cache, as the library does when it fetches a branch, for times without a network."""
+    """Records a branch's commit in the cache, for times without a network.
+
+    The library does the same when it downloads a branch.
+    """
     folder = _cache(repository)
     try:
         from huggingface_hub.file_download import _cache_commit_hash_for_specific_revision as note
@@ -317,7 +329,7 @@ def _remember_reference(repository: Repository, reference: str, commit: str) -> 
 
 
 def _bytes_fetched(repository: Repository) -> int:
-    """The size of all that the cache has of a repository, files under way included."""
+    """The size of a repository in the cache, with unfinished downloads."""
     folder, total = _cache(repository), 0
     for path in (folder / "blobs").glob("*") if folder else ():
         with contextlib.suppress(OSError):  # another process may have moved it to its place

@@ -1,4 +1,4 @@
-"""The languages that have a code of two letters in ISO 639-1, with their English names: for messages about an unknown one."""
+"""ISO 639-1 languages with English names, for messages about unknown languages."""
 
 from __future__ import annotations
 

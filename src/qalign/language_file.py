@@ -1,6 +1,6 @@
-"""Rows for further languages, from a TOML file: each field is checked before a number is read by it.
+"""Rows for further languages, from a TOML file with checked fields.
 
-A row of a known code changes the fields that it gives. English cannot be changed: all other languages are compared with it.
+A row of a known code changes the fields that it gives. English is fixed: all other languages are compared with it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ _NUMBER_MARKS = frozenset(".,' \u00a0\u202f")
 
 
 def load_languages(path: Path | None) -> dict[str, Language]:
-    """The table, with the rows of a TOML file added (`[[language]]`, fields as in `Language`; code and name are needed).
+    """The language table, with the rows of a TOML file added.
+
+    The tables are `[[language]]` with the fields of `Language`. Code and name are required.
 
     Raises:
-        SettingError: the file is missing or no TOML, a row lacks a field or has one that does not fit, a code or a name
-            stands twice or is taken.
+        SettingError: the file is missing or not TOML, a row lacks a field or has an invalid one, or a code or a name is
+            duplicated or taken.
     """
     table = dict(LANGUAGES)
     if path is None:
@@ -59,7 +61,10 @@ def load_languages(path: Path | None) -> dict[str, Language]:
 
 
 def _folded(text: str) -> str:
-    """A code or a name without what a reader of a table does not see: case, width, the separator, spaces around."""
+    """A code or a name without case, width, separators and outer spaces.
+
+    A reader of a table does not see these.
+    """
     return unicodedata.normalize("NFKC", text).strip().casefold().replace("-", "_")
 
 
@@ -82,10 +87,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def language_from(row: Mapping[str, Any], where: str) -> Language:
-    """The language that a mapping of field names describes (a row of a TOML file, or of a stage's config).
+    """The language of a mapping: a row of a TOML file, or of a stage's config.
 
     Raises:
-        SettingError: a field is unknown, missing or does not fit, or two fields contradict each other.
+        SettingError: a field is unknown, missing or invalid, or two fields contradict each other.
     """
     names = [f.name for f in dataclasses.fields(Language)]
     for name in row:
@@ -114,7 +119,7 @@ def language_from(row: Mapping[str, Any], where: str) -> Language:
 
 
 def _is_line(value: Any) -> bool:
-    """Whether a value is a text of one line that shows something."""
+    """Whether a value is a visible text of one line."""
     return isinstance(value, str) and 0 < len(value) <= 200 and bool(value.strip()) and value.isprintable()
 
 

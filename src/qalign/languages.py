@@ -1,6 +1,6 @@
-"""The languages: one row each. Adding a language is adding a row here, or giving one in a file.
+"""The languages, one row each. To add one, add a row here or give one in a file.
 
-Codes are ISO 639-1 (ISO 639-3 for Flores), scripts ISO 15924; separators and grouping follow Unicode CLDR 46.
+Codes are ISO 639-1, with ISO 639-3 for Flores, and scripts ISO 15924. Separators and grouping follow Unicode CLDR 46.
 """
 
 from __future__ import annotations
@@ -17,34 +17,36 @@ from .untrusted import printable
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language.
-
-    `name` is the English name that prompts use. `zero` is the native digit for 0 (the others follow it in Unicode),
-    empty where digits are ASCII. `groups` are the characters that may separate thousands. `myriads` says that numbers
-    may be written with the numerals of Chinese (十八). `answer_markers` are phrases that announce the final answer.
-    `scales` are words after a number that multiply it, `leading_scales` such words before one (elfu 5), and
-    `number_words` the numbers that are written in words behind those. `question_markers` are words that head a question,
-    `no_answer` phrases that say that there is no answer, `result_markers` phrases that announce a result, which is the
-    answer where it is the last.
-    """
+    """One language."""
 
     code: str
     name: str
+    """The English name, which prompts use."""
     native_name: str = ""
     iso639_3: str = ""
     script: str = "Latn"
     zero: str = ""
+    """The native digit 0, which the others follow in Unicode. Empty where digits are ASCII."""
     decimal: str = "."
     groups: str = ","
+    """The characters that may separate thousands."""
     indian_groups: bool = False
     myriads: bool = False
+    """Whether numbers may be written with Chinese numerals, such as 十八."""
     answer_markers: tuple[str, ...] = ()
+    """Phrases that announce the final answer."""
     scales: Mapping[str, int] = field(default_factory=dict)
+    """Words after a number that multiply it."""
     leading_scales: Mapping[str, int] = field(default_factory=dict)
+    """Words before a number that multiply it, such as elfu 5."""
     number_words: Mapping[str, int] = field(default_factory=dict)
+    """Numbers written in words after `leading_scales`."""
     question_markers: tuple[str, ...] = ()
+    """Words that head a question."""
     no_answer: tuple[str, ...] = ()
+    """Phrases that say that there is no answer."""
     result_markers: tuple[str, ...] = ()
+    """Phrases that announce a result. The last result is the answer."""
 
     @property
     def flores(self) -> str:
@@ -199,7 +201,7 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
     """The row of a language.
 
     Raises:
-        SettingError: the table has no such language; the message says how to give one.
+        SettingError: the table lacks the language. The message says how to add it.
     """
     if code not in table:
         raise SettingError(f"unknown language '{printable(code[:80])}': {likely(code, table)}")
@@ -207,7 +209,7 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
 
 
 def likely(text: str, table: Mapping[str, Language]) -> str:
-    """The end of a message about an unknown code: the language that is meant, or how to describe one."""
+    """The end of a message about an unknown code: the likely one, or how to add it."""
     code = _meant(text, table)
     if code is not None and code in table:
         return f"did you mean '{code}'? It is the code of {table[code].name}"
@@ -220,7 +222,10 @@ def likely(text: str, table: Mapping[str, Language]) -> str:
 
 
 def _meant(text: str, table: Mapping[str, Language]) -> str | None:
-    """The code that a text stands for: a code, such as deu or zh_CN, or a name, with small mistakes in either."""
+    """The code that a text means, with small spelling mistakes allowed.
+
+    The text is a code, such as deu or zh_CN, or a name.
+    """
     folded = text.strip().casefold()
     codes = {code: code for code in NAMES} | {code.casefold(): code for code in table}
     codes |= {row.iso639_3: code for code, row in table.items() if row.iso639_3}
@@ -239,14 +244,16 @@ def _meant(text: str, table: Mapping[str, Language]) -> str | None:
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:
-    """The part of the rows that reading data and writing instructions need, likewise: a new answer marker, say, is then no
-    reason to train again."""
+    """The fields that data and instructions need, by code, as plain values.
+
+    So a new answer marker, for example, is no reason to train again.
+    """
     fields = ("code", "name", "iso639_3", "script")
     return {code: {name: getattr(language(code, table), name) for name in fields} for code in codes}
 
 
 def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, Any]]:
-    """The rows of some languages as plain values, for a stage's config: a changed row is a changed stage."""
+    """The rows of languages as plain values for a config. A new row is a new stage."""
     return {
         code: {
             **dataclasses.asdict(language(code, table)),

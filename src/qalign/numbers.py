@@ -1,13 +1,16 @@
 r"""Numbers in running text, read the way each language writes them, exactly.
 
-Digits of every script, separators and grouping (Unicode CLDR 46, through the rows of `languages`), signs, fractions,
-percentages, powers, scale words, the numerals of Chinese, and LaTeX. Where two readings are possible, these hold:
+It reads digits of every script, signs, fractions, percentages, powers, scale words, Chinese numerals, and LaTeX. Separators
+and grouping follow Unicode CLDR 46, through the rows of `languages`. Where two readings are possible, these rules hold:
 
-- `1.234` and `1,234` are read by the language; any other count of digits after one separator is a decimal fraction.
+- `1.234` and `1,234` are read by the language. Any other count of digits after one separator is a decimal fraction.
+
 - Where the comma is decimal, `20,000` is still twenty thousand: nobody writes 20 that way, and models trained on
   English write thousands so. `20,500` stays 20.5.
-- `1,2,3` is three numbers. A digit behind a letter, `_` or `^` (`m2`, `x_2`, `m^2`) names something and is no number.
-- A minus is a sign where nothing stands before it to subtract from, and it touches its number or follows `=`.
+
+- `1,2,3` is three numbers. A digit after a letter, `_` or `^` is part of a name, as in `m2`, `x_2` and `m^2`.
+
+- A minus is a sign where no number precedes it, and it touches its number or follows `=`.
 """
 
 from __future__ import annotations
@@ -27,19 +30,18 @@ from .separators import GROUP_SPACE, Value, decimal_value, split_run
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number at characters `start` to `end` of a text. `50%` has the value 50 and `percent`.
-
-    `numeral` says that it is written in the numerals of Chinese alone (十八), which words contain too (一般): a reader
-    prefers the numbers in digits. `parts` is the number of smaller units that a quantity in two units was written with:
-    `2 hours 30 minutes` has the value 2.5 and 60 parts, so 150 minutes are the same.
-    """
+    """A number at characters `start` to `end` of a text."""
 
     value: Fraction
+    """The value of `50%` is 50, with `percent`."""
     start: int
     end: int
     percent: bool
     numeral: bool = False
+    """Whether it has Chinese numerals alone (十八). Words contain these too (一般), so numbers in digits win."""
     parts: int = 0
+    """How many smaller units make one, in a quantity of two. `2 hours 30 minutes`: value 2.5, 60 parts, so 150
+    minutes fit."""
 
 
 _MAX_BITS = 1200  # of a power; larger ones are no answers
@@ -47,8 +49,10 @@ _WINDOW = 16  # How far before a number its sign, currency or percent word can r
 
 
 class _Plain(dict[int, int]):
-    """`str.translate` table, one character for one: decimal digits of any script become ASCII, others stay. It fills
-    itself with the characters that it meets."""
+    """A `str.translate` table: decimal digits of any script become ASCII.
+
+    It maps one character to one, and fills itself with the characters that it meets.
+    """
 
     def __missing__(self, code: int) -> int:
         digit = unicodedata.decimal(chr(code), None)
@@ -110,7 +114,10 @@ _TIMES_TEN = re.compile(rf" ?(?:[×x*·хX]|\\times|\\cdot) ?10{_POWER}")
 
 @cache
 def _starts(groups: str, myriads: bool, spoken: str) -> re.Pattern[str]:
-    """What can begin a number. Each alternative is read in one pass, so that a hostile text costs linear time."""
+    """A pattern for the start of a number.
+
+    Each alternative is read in one pass, so a hostile text costs linear time.
+    """
     spaces_and_quotes = "".join(mark for mark in " '" if mark in groups)
     run = rf"[0-9]+(?:(?:[.,，{GROUP_SPACE}{spaces_and_quotes}]|\{{,\}}|,\\!|\\,)[0-9]+)*"
     argument = r" {0,2}\{ {0,2}(-?[0-9][0-9.,]{0,40}) {0,2}\}"
@@ -123,14 +130,20 @@ def _starts(groups: str, myriads: bool, spoken: str) -> re.Pattern[str]:
 
 @cache
 def _scale_words(words: tuple[str, ...]) -> re.Pattern[str]:
-    """The words that multiply the number before them. Letters may follow only in scripts that join words, and there
-    neither a virama (লক্ষ্য, goal) nor what makes พัน another word (พันธุ์, species)."""
+    """A pattern for words that multiply the number before them.
+
+    Letters may follow only in scripts that join words. Even there a virama may not (লক্ষ্য, goal), nor a sign that makes พัน
+    another word (พันธุ์, species).
+    """
     longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"[ {GROUP_SPACE}]?({longest_first})(?![A-Za-zÀ-ÖØ-öø-ԯ\u09cd\u0c4dธ])", re.IGNORECASE)
 
 
 def find_numbers(text: str, language: Language) -> list[Number]:
-    """The numbers of a text, in order; spans index `text` as given and include sign and percent sign."""
+    """The numbers of a text, in order.
+
+    Spans index `text` and include the sign and the percent sign.
+    """
     plain = text.translate(_PLAIN)
     starts = _starts(language.groups, language.myriads, spoken_expression(language))
     found: list[Number] = []
@@ -155,7 +168,10 @@ def find_numbers(text: str, language: Language) -> list[Number]:
 
 
 def _joined(found: list[Number], plain: str) -> list[Number]:
-    """The numbers, those that are parts of one quantity joined: `2 and 2/3`, `2 hours 20 minutes`."""
+    """The numbers, with the parts of one quantity joined.
+
+    Examples are `2 and 2/3` and `2 hours 20 minutes`.
+    """
     joined: list[Number] = []
     for number in found:
         if joined and number.start < joined[-1].end:
@@ -175,7 +191,7 @@ def _joined(found: list[Number], plain: str) -> list[Number]:
 
 
 def _pair(last: Number, number: Number, plain: str) -> Number | None:
-    """The one quantity that two neighbouring numbers are the parts of, if they are."""
+    """The quantity whose parts are two neighbouring numbers, or None."""
     between, written = plain[last.end : number.start], plain[number.start : number.end]
     if last.value.denominator != 1 or last.percent or number.percent or number.value <= 0 or "\n" in between:
         return None
@@ -194,12 +210,15 @@ def _pair(last: Number, number: Number, plain: str) -> Number | None:
 
 
 def _further(whole: Fraction, rest: Fraction) -> Fraction:
-    """A whole number and what stands behind it: away from zero, so that -1 1/2 is -1.5."""
+    """A whole number plus its rest, away from zero: -1 1/2 is -1.5."""
     return whole + (rest if whole >= 0 else -rest)
 
 
 def _read_run(plain: str, run: str, offset: int, language: Language, found: list[Number]) -> int:
-    """Adds the numbers of a run of digits and separators; returns where what belongs to the last of them ends."""
+    """Adds the numbers of a run of digits and separators.
+
+    Returns the end of the last of them, with its tail.
+    """
     end = offset
     pieces = list(split_run(run, offset, language))
     for index, (value, start, end) in enumerate(pieces):
@@ -220,7 +239,10 @@ def _read_run(plain: str, run: str, offset: int, language: Language, found: list
 
 
 def _read_tail(plain: str, value: Value, start: int, end: int, language: Language) -> tuple[Value, int, bool]:
-    """Reads on after a number: denominator, exponent, scale, percent sign. Returns its value, end, and `percent`."""
+    """Reads on after a number: denominator, exponent, scale, percent sign.
+
+    Returns its value, its end, and `percent`.
+    """
     following = plain[end : end + 1]  # Most numbers end here: a look at one character saves most of the searches.
     if (following in _RAISING) and (raised := _RAISED.match(plain, end)):
         value, end = _power(value, raised), raised.end()
@@ -244,7 +266,10 @@ def _read_tail(plain: str, value: Value, start: int, end: int, language: Languag
 
 
 def _add(found: list[Number], plain: str, number: Number) -> None:
-    """Adds a number with its sign, or joins it to the one before: `1 1/2`, `3½`, 三分之二, 百分之五十."""
+    """Adds a number with its sign, or joins it to the one before.
+
+    Examples of the second are `1 1/2`, `3½`, 三分之二 and 百分之五十.
+    """
     value, start, end = number.value, number.start, number.end
     before = plain[max(0, start - _WINDOW) : start]
     percent = number.percent or (before.endswith(("%", "a ", "A ")) and bool(_PERCENT_BEFORE.search(before)))
@@ -266,7 +291,10 @@ def _add(found: list[Number], plain: str, number: Number) -> None:
 
 
 def _sign_length(before: str) -> int:
-    """How many characters of `before`, the text that leads to a number, are its minus sign and what stands between."""
+    """The length of a minus sign at the end of `before`, the text before a number.
+
+    It includes characters between sign and number.
+    """
     if before.rstrip(" ")[-1:] not in _BEFORE_A_NUMBER:
         return 0
     currency = _CURRENCY.search(before)
@@ -284,13 +312,13 @@ def _sign_length(before: str) -> int:
 
 
 def _only(run: str, language: Language) -> Value:
-    """The number that a whole run is, with its minus sign; None if it is several."""
+    """The number that a whole run is, with its minus sign. None if it is several."""
     pieces = list(split_run(run.lstrip("-").rstrip(".,"), 0, language))
     return _times(pieces[0][0], Fraction(-1 if run[0] == "-" else 1)) if len(pieces) == 1 else None
 
 
 def _power(base: Value, written: re.Match[str]) -> Value:
-    """`base` to the power that a match holds in one of its groups; None where the result is too long."""
+    """`base` to the power that a group of a match holds. None if too long."""
     exponent = next(group for group in written.groups() if group is not None).translate(_SUPERSCRIPT)
     if base is None or len(exponent) > 5 or (base == 0 and exponent.startswith("-")):
         return None
@@ -304,10 +332,12 @@ def _times(value: Value, factor: Value) -> Value:
 
 @lru_cache(maxsize=10_000)  # the same problems are judged for every model
 def parse_gold(text: str) -> Fraction:
-    """The number a benchmark gives as the answer, such as `18`, `5.5`, `-3` or `1,080` (English conventions).
+    """The answer of a benchmark, such as `18`, `5.5`, `-3` or `1,080`.
+
+    English conventions apply.
 
     Raises:
-        DataError: the text is not one number and nothing else.
+        DataError: the text is not exactly one number.
     """
     stripped = text.strip()
     numbers = find_numbers(stripped, LANGUAGES["en"])
@@ -317,7 +347,10 @@ def parse_gold(text: str) -> Fraction:
 
 
 def plain_number(value: Fraction) -> str:
-    """A number without separators of thousands: `1080`, `-2.5`, and `1/3` where there is no finite decimal."""
+    """A number without thousands separators: `1080`, `-2.5`.
+
+    It is `1/3` where there is no finite decimal.
+    """
     sizes = range(value.denominator.bit_length())
     places = next((size for size in sizes if 10**size % value.denominator == 0), 0)
     digits = str(abs(value) * 10**places).zfill(places + 1)
@@ -327,7 +360,10 @@ def plain_number(value: Fraction) -> str:
 
 
 def write_number(value: Fraction, language: Language) -> str:
-    """A number in ASCII digits with the language's separators; a fraction where there is no finite decimal."""
+    """A number in ASCII digits with the language's separators.
+
+    It is a fraction where there is no finite decimal.
+    """
     plain = plain_number(value)
     if "/" in plain or not language.groups:
         return plain.replace(".", language.decimal)

@@ -1,4 +1,7 @@
-"""Numbers in words: numerals of Chinese and Japanese (十八, 两千五, 1万5千), and scales before numbers (elfu 5, elfu mbili)."""
+"""Numbers in words, in two kinds.
+
+The numerals of Chinese and Japanese: 十八, 两千五, 1万5千. Scales before numbers: elfu 5, elfu mbili.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _WORD = re.compile(
 
 
 def numeral_value(plain: str, start: int, end: int, language: Language) -> Fraction | None:
-    """The value of the numerals at characters `start` to `end`; None where they are part of a word or no one number."""
+    """The value of the numerals at characters `start` to `end`.
+
+    None where they are part of a word, or not one number.
+    """
     run = plain[start:end]
     if len(run) > 40 or _WORD.search(f"{plain[max(0, start - 2) : start]}<{run}>{plain[end : end + 2]}"):
         return None
@@ -42,7 +48,10 @@ def numeral_value(plain: str, start: int, end: int, language: Language) -> Fract
 
 
 def with_units(value: Fraction, plain: str, end: int, language: Language) -> tuple[Fraction, int]:
-    """A value in digits that ends at `end`, with the units behind it (1万5千), and where they end."""
+    """A value in digits that ends at `end`, with the units after it, and their end.
+
+    An example is 1万5千.
+    """
     mixed = _MIXED.match(plain, end)
     if mixed is None:
         return value, end
@@ -50,12 +59,18 @@ def with_units(value: Fraction, plain: str, end: int, language: Language) -> tup
 
 
 def spoken_expression(language: Language) -> str:
-    """An expression for numbers that begin with a scale word, such as elfu 5 na mia 3; empty where a language has none."""
+    """A pattern for numbers that start with a scale word, such as elfu 5 na mia 3.
+
+    Empty where the language has none.
+    """
     return _spoken(tuple(language.leading_scales), tuple(language.number_words)) if language.leading_scales else ""
 
 
 def begins_a_number(plain: str, position: int, language: Language) -> bool:
-    """Whether a scale word at a position belongs to the number behind it, in a language that has such numbers."""
+    """Whether a scale word at a position belongs to the number after it.
+
+    False in a language without such numbers.
+    """
     expression = spoken_expression(language)
     return bool(expression) and re.compile(expression).match(plain, position) is not None
 
@@ -72,7 +87,7 @@ def _spoken(scales: tuple[str, ...], words: tuple[str, ...]) -> str:
 
 
 def spoken_value(written: str, language: Language) -> Fraction:
-    """The value of a text that fits `spoken_expression`."""
+    """The value of a text that matches `spoken_expression`."""
     scales = {scale.casefold(): factor for scale, factor in language.leading_scales.items()}
     words = {word.casefold(): value for word, value in language.number_words.items()}
     total, factor, count = Fraction(0), 1, Fraction(0)
@@ -93,7 +108,10 @@ def _token(token: str) -> Fraction | str:
 
 
 def _sum(tokens: list[Fraction | str], language: Language) -> Fraction:
-    """The value of numerals and units: below ten thousand they add up, and 万 亿 兆 multiply what is below."""
+    """The value of numerals and units.
+
+    Units below ten thousand add up. 万, 亿 and 兆 multiply the value below them.
+    """
     total = section = Fraction(0)
     digit: Fraction | None = None
     for token in tokens:

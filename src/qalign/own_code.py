@@ -1,4 +1,4 @@
-"""Code of a user's own (`module:function`): found behind all libraries, and its mistakes said in one line."""
+"""User code `module:function`: imported after libraries, with one-line errors."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def own_function(name: str) -> Callable[..., Any]:
-    """The function that `module:function` names, the module in the current folder or installed.
+    """The function `module:function`, from the current folder or an installed module.
 
-    The folder stands last among the places where modules are looked for, so that a file in it never takes the place of a
-    library. The modules of a user's own find each other there, in worker processes too.
+    The folder is last in the module search path, so a file in it never replaces a library. The user's modules can import each
+    other from there, in worker processes too.
 
     Raises:
-        SettingError: there is no such module or function, or the module fails or ends the program when it is imported.
+        SettingError: the module or function does not exist, or importing it fails or ends the program.
     """
     module_name, _, function = name.partition(":")
     what = f"'{name}' cannot be imported"
@@ -62,14 +62,14 @@ def own_function(name: str) -> Callable[..., Any]:
 
 
 def _file_of(module: str) -> Path | None:
-    """The file of a module in the current folder, if there is one."""
+    """The file of a module in the current folder, or None."""
     place = Path.cwd().joinpath(*module.split("."))
     return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
 
 
 @dataclass(frozen=True)
 class OwnFunction:
-    """A function whose faults are said as those of a user's own; it can be sent to a worker process as the function can."""
+    """A user's function that reports its faults. A worker process can receive it."""
 
     function: Callable[..., Any]
 
@@ -86,7 +86,9 @@ def is_own(function: Callable[..., Any]) -> bool:
 
 @contextmanager
 def own_faults(what: str) -> Iterator[None]:
-    """Says where in a user's own code a fault arose; an interruption, a full disk and errors of ours pass through.
+    """Reports where a fault arose in user code.
+
+    An interruption, a full disk and our own errors pass through.
 
     Raises:
         SettingError: anything else was raised, `SystemExit` included.
@@ -106,7 +108,7 @@ def own_faults(what: str) -> Iterator[None]:
 
 
 def _words(error: BaseException) -> str:
-    """What an error says; nothing where that fails too."""
+    """The message of an error. Empty where that fails too."""
     try:
         return str(error)
     except Exception:
@@ -114,7 +116,7 @@ def _words(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The file and line of a user's own where an error arose, the innermost; empty if there is none."""
+    """The innermost file and line of user code where an error arose, or empty."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename} line {error.lineno}: "
     libraries = (PACKAGE, Path(sys.prefix), Path(sys.base_prefix), Path(traceback.__file__).parent)

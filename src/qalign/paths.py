@@ -1,4 +1,4 @@
-"""Paths that are not there: the nearest one that is, for a message."""
+"""Missing paths: the nearest existing one, for a message."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MOST_NAMES = 10_000
 
 
 def instead(path: Path | str, advice: str) -> str:
-    """The end of a message about a path that is not there: the nearest one that is, else the advice."""
+    """The end of a message about a missing path: the nearest one, or the advice."""
     near = nearest_path(path)
     return f"did you mean '{printable(str(near))}'?" if near is not None else advice
 
 
 def nearest_path(path: Path | str) -> Path | None:
-    """The existing path that is most like one that is not there; None if none is like it.
+    """The existing path most similar to a missing one, or None.
 
-    Each part that is not there is exchanged for the most similar name in its folder.
+    Each missing part is replaced by the most similar name in its folder.
     """
     path = Path(path)
     near = Path(path.anchor)
@@ -37,7 +37,7 @@ def nearest_path(path: Path | str) -> Path | None:
 
 
 def _names(folder: Path) -> list[str]:
-    """The names in a folder, but for hidden ones; none where it cannot be read."""
+    """The visible names in a folder. Empty where it is unreadable."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in itertools.islice(entries, MOST_NAMES) if not entry.name.startswith(".")]

@@ -1,4 +1,7 @@
-"""Where and how fast a run works: folders, devices, batch sizes. None of it is part of a fingerprint or changes a result."""
+"""Execution settings: folders, devices, batch sizes.
+
+None of them is part of a fingerprint or changes a result.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """The machine's side of a run."""
+    """The execution settings of a run."""
 
     runs: Path = Path("runs")
     """The folder of all stages."""

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar on a terminal, or lines in a log."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LINES = "QALIGN_PROGRESS_LINES"
 
 
 class Bar:
-    """A progress bar on stderr. `done` may start above zero when work is resumed.
+    """A progress bar on stderr. `done` is above zero when work is resumed.
 
-    The time that is left follows from the rate since the first report. What comes before it is slow: kernels are planned,
-    a model is compiled, the first answers grow.
+    The time left follows from the rate since the first report. The time before it is slow: kernels are planned, a model is
+    compiled, the first answers grow.
     """
 
     def __init__(self, title: str, total: int, done: int = 0, quiet: bool = False) -> None:
@@ -49,7 +49,7 @@ class Bar:
         return self
 
     def advance(self, amount: int, text: str = "") -> None:
-        """Reports `amount` more units as done, with a word on how it goes."""
+        """Reports `amount` more units as done, with a text about their state."""
         self.done += amount
         now = time.monotonic()
         self._first = self._first or (now, self.done)
@@ -60,7 +60,7 @@ class Bar:
             log("  ".join(filter(None, [f"  {self.title}: {self.done}/{self.total}", text, self._left(now)])))
 
     def _left(self, now: float) -> str:
-        """The time that is left; nothing while the rate cannot be trusted, or where all is done."""
+        """The time left. Empty where all is done or the rate is not reliable yet."""
         since, first = self._first or (now, self.done)
         seconds, units = now - since, self.done - first
         trusted = seconds >= TRUSTED_SECONDS or units >= TRUSTED_SHARE * self.total

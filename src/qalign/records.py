@@ -1,4 +1,7 @@
-"""All that crosses folders: problems, pairs, documents, examples, predictions, judgements, and their JSONL form."""
+"""Records that cross folders, and their JSONL form.
+
+They are problems, pairs, documents, examples, predictions and judgements.
+"""
 
 from __future__ import annotations
 
@@ -23,29 +26,28 @@ Outcome = Literal["correct", "wrong", "unanswered", "cut_off"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A word problem in one language; problems with the same `id` are translations of each other.
-
-    `answer` is a worked answer (chain of thought) where the corpus has one; `gold` is the final number as the corpus
-    writes it, where the corpus has one.
-    """
+    """A word problem in one language. Equal ids are translations of each other."""
 
     id: str
     language: str
     question: str
     answer: str | None
+    """A worked answer (chain of thought), if the corpus has one."""
     gold: str | None
+    """The final number as the corpus writes it, if it has one."""
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A text in language X beside the same text in English; what kind of text it is decides the alignment variant."""
+    """A text in language X and the same text in English."""
 
     id: str
     language: str
     text: str
     text_en: str
     kind: PairKind
+    """The kind of text. It decides the alignment variant."""
     source: str
 
 
@@ -61,55 +63,62 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One supervised example: an instruction, which the model reads, and a response, which it learns.
-
-    `language` is the language the example teaches: X for a translation pair in either direction. Without an instruction
-    (None) the response is plain text, learnt from its first token on.
-    """
+    """One supervised example."""
 
     id: str
     language: str
+    """The language that it teaches: X for a translation pair in either direction."""
     source: str
     instruction: str | None
+    """The text that the model reads. None: the response is plain text, learnt from its first token on."""
     response: str
+    """The text that the model learns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer to one problem. `tokens` counts generated tokens; `finish` is why generation ended."""
+    """A model's answer to one problem."""
 
     id: str
     language: str
     text: str
     prompt_sha256: str
     tokens: int
+    """The number of generated tokens."""
     finish: Finish
+    """Why generation ended."""
     sample: int = 0
     """Which of several answers to the problem, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a rule read from an answer: the number (`value`, None if there is none), the part of the text it stands in
-    (`text`, at characters `start` to `end` of the answer), how it was found (`by`), and whether it is right."""
+    """What a rule reads in an answer."""
 
     value: str | None
+    """The number, or None."""
     text: str
+    """The part of the answer that holds it."""
     start: int
+    """The first character of that part."""
     end: int
+    """The end of that part."""
     by: str
+    """How it was found."""
     right: bool
+    """Whether the value is right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A prediction judged under both rules. `outcome` is the strict rule's; the four outcomes partition the problems."""
+    """A prediction judged under both rules."""
 
     id: str
     language: str
     gold: str
     finish: Finish
     outcome: Outcome
+    """That of the strict rule. The four outcomes partition the problems."""
     paper: Reading
     strict: Reading
 
@@ -118,12 +127,12 @@ Record = TypeVar("Record", Problem, Pair, Document, Example, Prediction, Judgeme
 
 
 def to_json(record: Any) -> str:
-    """One line of JSON, keys in the order of the fields, text as it is (UTF-8)."""
+    """One line of JSON in UTF-8, keys in the order of the fields."""
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
 
 
 def write_jsonl(path: Path, records: Iterable[Any]) -> int:
-    """Writes records to `path`, whole or not at all; returns how many."""
+    """Writes records to `path`, whole or not at all, and returns their number."""
     count = 0
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for record in records:
@@ -136,22 +145,22 @@ def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
     """The records of one of our own JSONL files.
 
     Raises:
-        DataError: the file cannot be read, or a line is not the JSON of such a record.
+        DataError: the file is unreadable, or a line is not the JSON of such a record.
     """
     yield from _decoded(path, kind, kind.__name__)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of one of our own JSONL files as plain values, of whatever records they are.
+    """The lines of one of our own JSONL files as plain values, for any record.
 
     Raises:
-        DataError: the file cannot be read, or a line is no JSON object.
+        DataError: the file is unreadable, or a line is not a JSON object.
     """
     yield from _decoded(path, dict[str, Any], "record")
 
 
 def _decoded(path: Path, shape: Any, kind: str) -> Iterator[Any]:
-    """The lines of a JSONL file, decoded; `kind` names in an error what a line should be."""
+    """The decoded lines of a JSONL file. Errors call a line `kind`."""
     import msgspec  # here: the world's sets are made by the standard library alone
 
     decoder = msgspec.json.Decoder(shape)
@@ -167,10 +176,12 @@ def _decoded(path: Path, shape: Any, kind: str) -> Iterator[Any]:
 
 
 class atomic_file:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not.
+    """A temporary file next to `path` that replaces it when the block succeeds.
+
+    It is removed when the block fails.
 
     Raises:
-        DataError: something stands at `path` that is no file; a device, say, whose place a file would take for good.
+        DataError: `path` exists and is not a file, but a device, for example.
     """
 
     def __init__(self, path: Path) -> None:
@@ -193,7 +204,7 @@ class atomic_file:
             self.temporary.unlink(missing_ok=True)
 
     def _remove_abandoned(self) -> None:
-        """Removes the temporary files that processes of this machine left when they were killed."""
+        """Removes temporary files of killed processes of this machine."""
         prefix = f".{self.path.name}.{platform.node()}."
         for name in os.listdir(self.path.parent) if self.path.parent.is_dir() else ():
             number = name.removeprefix(prefix).removesuffix(".tmp")
@@ -213,8 +224,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def usual_permissions(folder: Path) -> None:
-    """Gives the files of a folder the permissions of any new file (the umask's): libraries write some for the owner alone,
-    by way of temporary files."""
+    """Gives the files of a folder the permissions of new files, those of the umask.
+
+    Libraries write some through temporary files that only the owner can read.
+    """
     new = folder / f".{os.getpid()}.tmp"
     new.touch()
     mode = new.stat().st_mode & 0o777
@@ -225,5 +238,5 @@ def usual_permissions(folder: Path) -> None:
 
 
 def sha256(text: str) -> str:
-    """The hash by which a prompt is known, hexadecimal."""
+    """The hash of a prompt, hexadecimal."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

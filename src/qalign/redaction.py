@@ -1,7 +1,7 @@
-"""Passwords and keys: taken out of what is shown or written down.
+"""Removes passwords and keys from all that is shown or written.
 
-A key is known by its value (of the environment, of a server's URL), by its form (`sk-...`, `hf_...`), or by its place:
-before the host of a URL, in a URL's query, behind a word such as `--api-key`.
+A key is recognised in three ways. By its value: from the environment or a server's URL. By its form: `sk-...`, `hf_...`. By
+its place: before the host of a URL, in a URL's query, after a word such as `--api-key`.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _OPTION = re.compile(
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with `***` in the place of every secret that is known by its value, its form or its place.
+    """The text with `***` for every secret known by value, form or place.
 
     Args:
         text: a message.
-        secrets: values that are known besides those of the environment.
+        secrets: known values, in addition to those of the environment.
     """
     text = without(text, {*secrets, *_of_environment()}, SHORTEST)
     text = _BEFORE_A_HOST.sub(HIDDEN + "@", text)
@@ -64,7 +64,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redacted_command(words: Iterable[str]) -> list[str]:
-    """A command line as it may be kept in a file: without secrets, and without characters that have no UTF-8."""
+    """A command line for a file, without secrets or characters outside UTF-8."""
     kept: list[str] = []
     for word in words:
         after_option = bool(kept) and _OPTION.fullmatch(f"{kept[-1]} {word}") is not None
@@ -74,8 +74,10 @@ def redacted_command(words: Iterable[str]) -> list[str]:
 
 
 def without(text: str, secrets: Iterable[str], shortest: int) -> str:
-    """The text with `***` in the place of secrets, also where they stand escaped (for JSON, a URL or HTML), in base64 or in
-    hexadecimal digits, in other letters' case, or with white space between."""
+    """The text with `***` for secrets, in disguised forms too.
+
+    They may be escaped for JSON, a URL or HTML, in base64 or hexadecimal, in another case, or split by white space.
+    """
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= shortest and secret.lower() not in _PLACEHOLDERS:
             text = _disguises(secret).sub(HIDDEN, text)
@@ -84,7 +86,7 @@ def without(text: str, secrets: Iterable[str], shortest: int) -> str:
 
 @lru_cache(maxsize=64)
 def _disguises(secret: str) -> re.Pattern[str]:
-    """What a secret looks like, however it is written."""
+    """A pattern for all written forms of a secret."""
     data = secret.encode(errors="replace")
     forms = [_BETWEEN.join(map(_character, secret))]
     if len(data) >= SHORTEST_IN_TEXT:
@@ -99,7 +101,7 @@ def _disguises(secret: str) -> re.Pattern[str]:
 
 
 def _character(character: str) -> str:
-    """A pattern for a character of a secret: itself, or escaped for JSON, a URL or HTML."""
+    """A pattern for a character of a secret, plain or escaped for JSON, URL or HTML."""
     units = "".join(rf"\\{{1,4}}u{unit:04x}" for unit in _utf16(character))
     url = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode(errors="replace"))
     html = rf"&\#(?:0{{0,4}}{ord(character)}|x0{{0,4}}{ord(character):x});"
@@ -113,7 +115,7 @@ def _utf16(character: str) -> tuple[int, ...]:
 
 
 def secrets_of_url(url: str) -> set[str]:
-    """The values in a URL that may be secret: its user, its password, and the values of its query."""
+    """The possible secrets of a URL: its user, its password, its query values."""
     try:
         parts = urlsplit(url)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")

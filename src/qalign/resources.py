@@ -1,7 +1,7 @@
-"""The cores, the memory and the GPUs that this process may use, which are often fewer than the machine has.
+"""The cores, memory and GPUs of this process, often fewer than the machine has.
 
-Bounds come from the CPU affinity (`taskset`, Slurm), from control groups (containers, systemd), from Slurm's
-`SLURM_CPUS_PER_TASK`, and from `CUDA_VISIBLE_DEVICES`.
+Limits come from the CPU affinity, as `taskset` and Slurm set it, and from control groups of containers and systemd.
+Further limits are Slurm's `SLURM_CPUS_PER_TASK`, and `CUDA_VISIBLE_DEVICES`.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/de
 
 
 def cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
-    """How many cores this process may use, at least one."""
+    """The number of cores that this process may use, at least one."""
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
     by_slurm = [int(slurm)] if slurm.isdecimal() else []
     return max(1, min([cores_by_affinity(), *by_slurm, *map(int, _quotas(cgroups, membership))]))
 
 
 def cores_by_affinity() -> int:
-    """How many cores the system lets this process run on; what its time is bounded to is not counted."""
+    """The number of cores of the CPU affinity, without limits on CPU time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def memory(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
-    """How many bytes of memory this process may use: the machine's, or the bound of its control group."""
+    """Bytes of memory of this process: the machine's, or its control group's limit."""
     machine = SMALL_MEMORY
     if hasattr(os, "sysconf"):
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -42,7 +42,7 @@ def memory(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    """The GPUs of this process, as `CUDA_VISIBLE_DEVICES` names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         listed = [name.strip() for name in named.split(",")]
@@ -58,7 +58,7 @@ def gpus() -> list[str]:
 
 
 def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
-    """Cores' worth of time that control groups bound this process to."""
+    """The CPU limits of control groups, in cores."""
     for text in _settings("cpu", ("cpu.max",), cgroups, membership):
         quota, _, period = text.partition(" ")
         if quota.isdecimal() and period.isdecimal() and int(period) > 0:
@@ -71,9 +71,9 @@ def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
 
 
 def _settings(controller: str, names: tuple[str, ...], cgroups: Path, membership: Path) -> Iterator[str]:
-    """The values of a setting in the control groups that this process is in, and in those around them.
+    """The values of a setting in the control groups of this process, inner to outer.
 
-    A container often sees its own group as the top; then the top has the setting, and the path in `membership` leads nowhere.
+    A container often sees its own group as the top. Then the top has the setting, and the path in `membership` does not exist.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()

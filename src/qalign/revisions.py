@@ -1,7 +1,7 @@
-"""The revisions of what is read from the hub: a branch or tag becomes a commit, which is recorded for later runs.
+"""Revisions on the hub: a branch or tag becomes a recorded commit.
 
-A file `revisions.json` holds `owner/name` (a dataset) or `model:owner/name`, with `@REVISION` where one was asked for,
-and the commit that it stood for when it was first read.
+A file `revisions.json` maps names to the commit of their first use. A name is `owner/name` for a dataset or
+`model:owner/name`, with `@REVISION` where one was asked for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _TOLERATED: ContextVar[dict[str, QAlignError] | None] = ContextVar("tolerated", 
 
 @contextmanager
 def hub_out_of_reach_allowed() -> Iterator[dict[str, QAlignError]]:
-    """Within it a commit is `UNKNOWN` where the hub is out of reach; gives the errors that say so, by name."""
+    """Within it the commit is `UNKNOWN` where the hub is out of reach.
+
+    Yields the errors that say so, by name.
+    """
     found: dict[str, QAlignError] = {}
     token = _TOLERATED.set(found)
     try:
@@ -35,11 +38,13 @@ def hub_out_of_reach_allowed() -> Iterator[dict[str, QAlignError]]:
 
 
 def resolve(repository: Repository, asked: str | None, record: Path) -> str:
-    """The commit to read. A full commit that is asked for is used as it is; else the recorded one; else the hub's, which
-    is then recorded.
+    """The commit to read.
+
+    A full commit is returned as asked. Else it is the recorded one, or that of the hub, which is then recorded.
 
     Args:
-        asked: a branch, a tag or a commit; None for the newest.
+        repository: the repository on the hub.
+        asked: a branch, a tag or a commit. None for the newest.
         record: the file of revisions.
 
     Raises:
@@ -61,7 +66,7 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
 
 
 def _commit(repository: Repository, asked: str | None) -> str:
-    """The hub's commit; where it is out of reach and that is allowed, `UNKNOWN`."""
+    """The hub's commit, or `UNKNOWN` where it is out of reach and that is allowed."""
     tolerated = _TOLERATED.get()
     if tolerated is None:
         return commit_of(repository, asked)
@@ -75,7 +80,7 @@ def _commit(repository: Repository, asked: str | None) -> str:
 
 
 def _add(key: str, commit: str, record: Path) -> str:
-    """Records a commit unless another run was first; returns the recorded one."""
+    """Records a commit unless another run was first. Returns the recorded one."""
     from filelock import FileLock
 
     record.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Several stages at once: which one is begun next."""
+"""Parallel stages: which one starts next."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol, TypeVar
 
 
 class Node(Protocol):
-    """What has inputs, and is known by its fingerprint."""
+    """An item with inputs, identified by its fingerprint."""
 
     @property
     def fingerprint(self) -> str:
-        """By what it is known."""
+        """Its identity."""
         ...
 
     @property
     def inputs(self) -> Mapping[str, Node]:
-        """What has to be there before it is begun."""
+        """The nodes that must be finished before it starts."""
         ...
 
 
@@ -25,9 +25,15 @@ N = TypeVar("N", bound=Node)
 
 
 def run_together(to_run: Sequence[N], make: Callable[[N], None], jobs: int) -> None:
-    """Calls `make` on each node as soon as its inputs are made, on up to `jobs` threads; of those that are ready, the one with
-    the longest way to go behind it comes first, so that no long chain is left for the end. `to_run` has inputs before what
-    uses them. After a fault nothing new is begun, and the first fault is raised.
+    """Calls `make` on each node once its inputs are made, on up to `jobs` threads.
+
+    Of the ready nodes, the one with the longest chain after it starts first, so that no long chain is left for the end. After
+    a fault no node starts, and the first fault is raised.
+
+    Args:
+        to_run: the nodes, each after its inputs.
+        make: makes one node.
+        jobs: the number of threads.
     """
     waiting = {node.fingerprint: node for node in to_run}
     unfinished = set(waiting)
@@ -49,7 +55,7 @@ def run_together(to_run: Sequence[N], make: Callable[[N], None], jobs: int) -> N
 
 
 def _stages_behind(to_run: Sequence[Node]) -> dict[str, int]:
-    """The length of the longest chain that begins with each node."""
+    """The length of the longest chain that starts with each node."""
     behind: dict[str, int] = {}
     for node in reversed(to_run):
         length = behind.setdefault(node.fingerprint, 0)

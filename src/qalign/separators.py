@@ -1,4 +1,4 @@
-"""Separators within a run of digits: which of them group thousands, which is the decimal sign, which part two numbers."""
+"""Separators in a run of digits: of thousands, of decimals, of two numbers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def split_run(run: str, offset: int, language: Language) -> Iterator[tuple[Value
     marks = [_mark(run[one.end() : next_one.start()], next_one[0]) for one, next_one in pairwise(matches)]
 
     def piece(first: int, last: int, rest: str = "") -> tuple[Value, int, int]:
-        """The number of groups `first` to `last`, and then `rest` behind the decimal sign as one more group."""
+        """The number of groups `first` to `last`, with `rest` as its decimals."""
         final = last + 1 if rest else last
         value = decimal_value("".join(digits[first : last + 1]), rest)
         return value, offset + matches[first].start(), offset + matches[final].end()
 
     def tight(first: int, last: int) -> Iterator[tuple[Value, int, int]]:
-        """The numbers of groups `first` to `last`, between which stand no spaces."""
+        """The numbers of groups `first` to `last`, which have no spaces between them."""
         between = marks[first:last]
         groups = digits[first : last + 1]
         final = between[-1] if between else ""
@@ -76,7 +76,10 @@ def split_run(run: str, offset: int, language: Language) -> Iterator[tuple[Value
 
 
 def _mark(written: str, following: str) -> str:
-    """The separator that LaTeX or full-width punctuation stands for; `，` not before thousands ends a clause."""
+    """The separator that LaTeX or full-width punctuation stands for.
+
+    A `，` that is not before thousands ends a clause.
+    """
     full_width = "," if len(following) == 3 else "|"
     return {"，": full_width, "{,}": ",", ",\\!": ",", "\\,": GROUP_SPACE}.get(written, written)
 
@@ -94,6 +97,9 @@ def _grouped(groups: list[str], mark: str, language: Language) -> bool:
 
 
 def decimal_value(whole: str, rest: str = "") -> Value:
-    """The number with these digits before and behind the decimal sign; None where there are too many."""
+    """The number with these digits before and after the decimal sign.
+
+    None where there are too many.
+    """
     rest = rest.rstrip("0")  # A model that repeats itself writes 1.000… without end.
     return Fraction(int(whole + rest), 10 ** len(rest)) if len(whole + rest) <= _MAX_DIGITS else None

@@ -1,7 +1,7 @@
-"""The record of a finished stage (`stage.json`): what it says, how it is written, and whether the files still fit it.
+"""The record of a finished stage, `stage.json`, and the check of its files.
 
-A record is data from outside: folders of runs are copied between machines. It is read by a schema, and nothing outside of
-its folder is looked at.
+A record is untrusted data: folders of runs are copied between machines. It is validated by a schema. Nothing outside its
+folder is read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the fingerprint of a stage is taken of."""
+    """The values that the fingerprint of a stage hashes."""
 
     name: str
     version: int
@@ -52,7 +52,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Hardware(msgspec.Struct, frozen=True):
-    """The machine that a stage was made on."""
+    """The machine that made a stage."""
 
     machine: str
     system: str
@@ -60,7 +60,7 @@ class Hardware(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of `stage.json`. `files` holds size (bytes), time (nanoseconds) and SHA-256 of each file by its name."""
+    """The content of `stage.json`."""
 
     fingerprint: Sha256
     identity: dict[str, Any]
@@ -72,20 +72,22 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     hardware: Hardware
     files: dict[str, tuple[Count, int, Sha256]]
+    """The size in bytes, time in nanoseconds and SHA-256 of each file by name."""
     adopted_name: str | None = None
     """The name that an adopted checkpoint was given."""
 
 
 class Returned(msgspec.Struct, frozen=True):
-    """The content of `returned.json`. `files` holds size (bytes) and time (nanoseconds) of each file of the output."""
+    """The content of `returned.json`."""
 
     boot: str
     seconds: Seconds
     files: dict[str, tuple[Count, int]]
+    """The size in bytes and time in nanoseconds of each output file."""
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Hashes what the folder holds and writes the record beside it; all of it is on the disk when this returns.
+    """Hashes the folder's content, writes its record, and syncs both to disk.
 
     Raises:
         StageError: the folder holds something other than files and folders.
@@ -105,7 +107,7 @@ def read_record(folder: Path) -> Record:
     """The record of a finished stage.
 
     Raises:
-        StageError: it cannot be read, does not have the shape of a record, or was damaged.
+        StageError: it is unreadable or damaged, or does not have the shape of a record.
     """
     path = folder / RECORD
     try:
@@ -123,9 +125,9 @@ def read_record(folder: Path) -> Record:
 
 
 def check_files(folder: Path, record: Record) -> None:
-    """Refuses a finished folder whose files are not those of its record.
+    """Checks that the files of a finished folder are those of its record.
 
-    A large file that was changed without a change of its size and time is not noticed (`SMALL`).
+    A changed large file with the same size and time is not detected: see `SMALL`.
 
     Raises:
         StageError: a file was changed, added or removed.
@@ -154,7 +156,7 @@ def read_output(path: Path, shape: type[Shape]) -> Shape:
         shape: a type that msgspec knows.
 
     Raises:
-        StageError: it is not what the stage left.
+        StageError: the file has changed, or does not fit the type.
     """
     try:
         return msgspec.convert(read_object(path), shape)
@@ -166,15 +168,16 @@ def read_output(path: Path, shape: type[Shape]) -> Shape:
 
 
 def write_returned(folder: Path, seconds: float) -> None:
-    """Notes that the stage's function has returned after `seconds`, with what it left in the folder."""
+    """Records that the stage's function has returned after `seconds`, and its output."""
     files = {_name(folder, path): _stamp(path) for path in output_files(folder)}
     _write(folder / SCRATCH / RETURNED, sealed({"boot": _boot(), "seconds": seconds, "files": files}))
 
 
 def read_returned(folder: Path) -> float | None:
-    """The seconds that the stage's function took if it has returned and its output is still there, else None.
+    """The seconds of a stage's function that has returned, else None.
 
-    After a power failure files may lack content that was not on the disk yet: the note counts until the machine starts again.
+    Also None if its output is no longer there. After a power failure files may lack content that was not yet on disk, so the
+    record is valid only until the machine restarts.
     """
     try:
         note = msgspec.convert(unsealed(read_object(folder / SCRATCH / RETURNED)), Returned)
@@ -188,9 +191,9 @@ def read_object(path: Path) -> Any:
     """The value of a JSON file of ours.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it is unreadable.
         ValueError: it is not a regular file, or too large.
-        DataError: it is no JSON.
+        DataError: it is not JSON.
     """
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
@@ -201,7 +204,7 @@ def read_object(path: Path) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide what a stage makes."""
+    """The versions of Python and of the packages that decide the output of a stage."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -210,15 +213,19 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine that this process runs on, in the shape of `Hardware`."""
+    """The machine of this process, in the shape of `Hardware`."""
     return {"machine": platform.machine(), "system": platform.system(), "cores": cores()}
 
 
 def files_of(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:
-    """All files in a folder, sorted, without those of some names at its top; links are not followed.
+    """All files in a folder, sorted. Links are not followed.
+
+    Args:
+        folder: the folder.
+        without: names at its top to leave out.
 
     Raises:
-        StageError: something in it is neither a file nor a folder.
+        StageError: an entry is neither a file nor a folder.
     """
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name in without:
@@ -238,7 +245,10 @@ def files_of(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def output_files(folder: Path) -> Iterator[Path]:
-    """The files of a folder that a record lists: all but the record itself and those of `scratch`."""
+    """The files of a folder that a record lists.
+
+    The record itself and the files of `scratch` are left out.
+    """
     return files_of(folder, without=(RECORD, SCRATCH))
 
 
@@ -249,7 +259,7 @@ def is_inside(name: str) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Returns when a file's content, or a folder's list of names, is on the disk."""
+    """Returns when the content of a file, or the names of a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -272,7 +282,10 @@ def _name(folder: Path, path: Path) -> str:
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes JSON that is on the disk when this returns; the seal tells a torn file."""
+    """Writes sealed JSON to disk, and returns when it is there.
+
+    The seal reveals a torn file.
+    """
     with path.open("w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)
         file.flush()
@@ -280,12 +293,12 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def _unsealed(value: Any) -> Any:
-    """The values of a record; those of earlier versions have no seal."""
+    """The values of a record. Records of earlier versions have no seal."""
     return unsealed(value) if isinstance(value, dict) and SEAL in value else value
 
 
 def _boot() -> str:
-    """A name for the time since the machine was started; empty where the system has none."""
+    """The identity of the machine's current boot. Empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

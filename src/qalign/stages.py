@@ -1,4 +1,4 @@
-"""What recipes of your own are made of: the kinds of stages, what they leave, and what a kind of your own subclasses."""
+"""Parts of a recipe of your own: kinds of stages, outputs, and base classes."""
 
 from .generation import DecodingConfig
 from .pipeline import Artifact, Stage, Work, local

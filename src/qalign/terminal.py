@@ -1,6 +1,7 @@
-"""Standard output and error: nothing printed steers a terminal or holds a key, and no work ends because nobody reads it.
+"""Standard output and error, with control characters and keys removed.
 
-Results go to standard output by `show` and `write`, messages to standard error by `say`.
+Results go to standard output through `show` and `write`, messages to standard error through `say`. No work ends because its
+output has no reader.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def prepare() -> None:
-    """Makes standard streams that can be written to: in place of closed ones, and for characters that an encoding lacks."""
+    """Makes standard streams writable: closed ones, and those with a small encoding."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
@@ -53,10 +54,10 @@ def prepare() -> None:
 
 @contextmanager
 def faults_in_words() -> Iterator[None]:
-    """Ends a command: what standard output still holds is written, and what went wrong is said without keys and controls.
+    """Ends a command: writes remaining output, and reports a fault without keys.
 
     Raises:
-        SystemExit: 1 after a traceback (a mistake of ours), 2 where the command line or standard output cannot be used.
+        SystemExit: 1 after a traceback, for a bug of ours. 2 where the command line or standard output is not usable.
     """
     try:
         try:
@@ -127,7 +128,10 @@ def text_of(things: Iterable[Any]) -> str:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """A text in lines that fit, broken between words; a longer word, such as a path, stays whole. Items of lists hang."""
+    """A text in lines that fit, broken between words.
+
+    A longer word, such as a path, stays whole. List items have a hanging indent.
+    """
     lines = (
         textwrap.wrap(
             line, width, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
@@ -140,7 +144,7 @@ def _wrapped(text: str, width: int) -> str:
 
 
 class _Rendered(io.StringIO):
-    """What rich draws, with the characters that standard output can show."""
+    """Output of rich, with the characters that standard output can show."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # io.StringIO has None
@@ -148,10 +152,12 @@ class _Rendered(io.StringIO):
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Writes lines to standard output as they are: the text has been escaped for what it is (a table in LaTeX, say).
+    """Writes lines to standard output unchanged: the text is already escaped.
+
+    A table in LaTeX is an example.
 
     Raises:
-        QAlignError: standard output cannot be written to.
+        QAlignError: standard output is not writable.
         SystemExit: its reader has gone.
     """
     with _standard_output():
@@ -159,7 +165,7 @@ def write(text: str, end: str = "\n") -> None:
 
 
 def say(text: str = "") -> None:
-    """Writes one line to standard error, if that can be written to: a message is no reason to end work."""
+    """Writes one line to standard error, if possible. A message never ends work."""
     try:
         sys.stderr.write(printable(redacted(text)) + "\n")
         sys.stderr.flush()
@@ -169,13 +175,16 @@ def say(text: str = "") -> None:
 
 @functools.cache
 def announce(work: str, path: Path, size: int) -> None:
-    """Says that work over so many bytes begins, where they are many; once a process."""
+    """Announces work over many bytes, once per process."""
     if size >= LARGE:
         say(f"qalign: {work} {path} ({size / 2**20:,.0f} MiB)")
 
 
 def log(text: str) -> None:
-    """Says a line of a run that is going on; with the time, where standard error is not a terminal but a log."""
+    """Writes a line about a run in progress.
+
+    It has the time where standard error is a log and not a terminal.
+    """
     try:
         on_terminal = sys.stderr.isatty()
     except ValueError:  # it was closed
@@ -211,7 +220,7 @@ def _standard_output() -> Iterator[None]:
 
 
 def _discard(stream: TextIO) -> None:
-    """Sends what a stream holds, and all that follows, to nowhere."""
+    """Discards the content of a stream, and all that follows."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -221,7 +230,10 @@ def _discard(stream: TextIO) -> None:
 
 
 def _without_control(text: str, coloured: bool) -> str:
-    """A rendered text with escapes for control characters; line ends stay, and colours where there is a terminal."""
+    """A rendered text with escapes for control characters.
+
+    Line ends stay, and so do colours on a terminal.
+    """
     parts = _COLOURS.split(text) if coloured else [text]
     return "".join(
         part if _COLOURS.fullmatch(part) else "\n".join(map(printable, part.split("\n"))) for part in parts if part

@@ -1,4 +1,4 @@
-"""TOML files that a user wrote: read whole, with errors in one line."""
+"""TOML files of a user: read whole, with errors on one line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Text from outside (files, servers, models): parsed strictly, and escaped before it is shown.
+"""Untrusted text of files, servers and models: strict parsing, escaped display.
 
-`json.loads` takes more than it should: it keeps the last of two equal keys, reads `NaN`, and turns `"\\ud800"` into a text
-that cannot be written as UTF-8.
+`json.loads` accepts too much. It keeps the last of two equal keys and reads `NaN`. It turns `"\\ud800"` into a text that
+cannot be written as UTF-8.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite
     """The value of a JSON text.
 
     Args:
-        text: the JSON; bytes must be UTF-8.
+        text: the JSON. Bytes must be UTF-8.
         where: names the text in an error, such as `FILE line 3`.
-        half_pairs: lets halves of surrogate pairs through, for one who replaces them (`with_whole_pairs`).
-        infinite: lets `Infinity` through, which configurations of models may hold.
+        half_pairs: allows halves of surrogate pairs, for a caller that uses `with_whole_pairs`.
+        infinite: allows `Infinity`, which configurations of models may hold.
 
     Raises:
-        DataError: the text is not UTF-8 or not JSON, is nested deeper than `DEEPEST` levels, holds a key twice, `NaN`,
-            an infinite or over-long number, or half of a surrogate pair.
+        DataError: the text is not UTF-8 or not JSON, or is nested deeper than `DEEPEST` levels. Also for a duplicated key,
+            `NaN`, an infinite or over-long number, or half of a surrogate pair.
     """
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
@@ -52,7 +52,11 @@ def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite
 
 
 def check_surrogates(text: str, where: str) -> None:
-    """Raises DataError if a text holds half of a surrogate pair, which has no UTF-8."""
+    """Checks that a text has no half of a surrogate pair, which has no UTF-8.
+
+    Raises:
+        DataError: it has one.
+    """
     if found := _SURROGATE.search(text):
         raise DataError(
             f"{where} holds half of a surrogate pair (U+{ord(found[0]):04X}), which cannot be written as UTF-8; "
@@ -61,12 +65,15 @@ def check_surrogates(text: str, where: str) -> None:
 
 
 def with_whole_pairs(text: str) -> str:
-    """The text with U+FFFD in the place of each half of a surrogate pair."""
+    """The text with U+FFFD for each half of a surrogate pair."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable(text: str) -> str:
-    """The text with escapes (`\\x1b`) for what would steer a terminal or cannot be written; one line stays one line."""
+    """The text on one line, with control characters and invalid ones escaped.
+
+    An escape looks like `\\x1b`.
+    """
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 

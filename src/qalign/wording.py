@@ -10,7 +10,7 @@ UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """`1 language`, `1,200 languages`; `plural` for nouns whose plural does not end in s alone."""
+    """`1 language`, `1,200 languages`. `plural` is for irregular plurals."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
@@ -26,13 +26,13 @@ def duration(seconds: float | None) -> str:
 
 
 def in_bytes(count: float) -> str:
-    """`27.3 GiB`, or less in the unit that suits."""
+    """`27.3 GiB`, or less in a smaller unit."""
     name, size = next(((name, size) for name, size in UNITS.items() if count >= size), ("KiB", 2**10))
     return f"{count / size:,.1f} {name}"
 
 
 def by_language(counts: Mapping[str, int]) -> str:
-    """`de 400, es 380`, or `400 each of de, es` where all are the same."""
+    """`de 400, es 380`, or `400 each of de, es` where all are equal."""
     values = set(counts.values())
     if len(values) == 1 and len(counts) > 1:
         return f"{_short(next(iter(values)))} each of {' '.join(counts)}"
