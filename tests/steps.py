@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qalign.pipeline import AnyStage, Artifact, Stage, Work, local
+from qalign.pipeline import Artifact, Node, Stage, Work, local
 
 NO_LOCAL: Mapping[str, Any] = {}
 
@@ -29,7 +29,7 @@ class _Step(Stage[Artifact]):
     own = False  # as the kinds of the package
     number: int
     values: Mapping[str, Any]
-    parts: Mapping[str, AnyStage]
+    parts: Mapping[str, Node]
     function: Callable[[Task], None] | None = local()
     around: Mapping[str, Any] = local()
     place: Path | None = local()
@@ -43,7 +43,7 @@ class _Step(Stage[Artifact]):
         return dict(self.values)
 
     @property
-    def inputs(self) -> dict[str, AnyStage]:  # type: ignore[override]
+    def inputs(self) -> dict[str, Node]:  # type: ignore[override]
         return dict(self.parts)
 
     @property
@@ -61,7 +61,7 @@ def Step(  # noqa: N802 - it reads as the class
     number: int,
     config: Mapping[str, Any],
     function: Callable[[Task], None] | None,
-    inputs: Mapping[str, AnyStage] | None = None,
+    inputs: Mapping[str, Node] | None = None,
     local: Mapping[str, Any] = NO_LOCAL,
     given: Path | None = None,
 ) -> _Step:

@@ -29,7 +29,7 @@ def comparison(tmp_path: Path) -> list[Evaluated]:
     return compare(Study(base_name="world", scale=SCALES["toy"], runs=tmp_path), ["monoreason", "multireason"])
 
 
-def scratch_of(stage: pipeline.AnyStage, runs: Path) -> Path:
+def scratch_of(stage: pipeline.Node, runs: Path) -> Path:
     folder = stage.folder(runs)
     scratch = folder.with_name(folder.name + ".partial") / SCRATCH
     scratch.mkdir(parents=True)

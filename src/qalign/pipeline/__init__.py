@@ -2,9 +2,9 @@
 
 from ..stage_record import RECORD
 from .run import adopt, explain, is_running, of_earlier_versions, resume_point, run, verify
-from .stage import AnyStage, Artifact, Stage, Work, in_order, local, needed, plain, status
+from .stage import Artifact, Node, Stage, Work, in_order, local, needed, plain, status
 
 __all__ = [
-    "RECORD", "AnyStage", "Artifact", "Stage", "Work", "adopt", "explain", "in_order", "is_running", "local", "needed",
+    "RECORD", "Node", "Artifact", "Stage", "Work", "adopt", "explain", "in_order", "is_running", "local", "needed",
     "of_earlier_versions", "plain", "resume_point", "run", "status", "verify",
 ]  # fmt: skip

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from ..differences import differences
 from ..errors import QAlignError, StageError
 from ..fingerprints import canonical
 from ..own_code import own_faults
+from ..placement import Placement
 from ..redaction import redacted_command
 from ..schedule import run_together
 from ..stage_record import (
@@ -33,17 +33,17 @@ from ..stage_record import (
     write_returned,
 )
 from ..untrusted import printable
-from .stage import AnyStage, Work, in_order, needed, status, working_folder
+from .stage import Node, Work, in_order, needed, status, working_folder
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-Event = Callable[[str, AnyStage], None]
+Event = Callable[[str, Node], None]
 
 
 def run(
-    targets: Sequence[AnyStage],
+    targets: Sequence[Node],
     runs: Path,
-    placement: Any = None,
+    placement: Placement | None = None,
     on_event: Event = lambda event, stage: None,
     workers: Executor | None = None,
     jobs: int = 1,
@@ -69,7 +69,7 @@ def run(
             verify(stage, runs)
             on_event("done", stage)
 
-    def make(stage: AnyStage) -> None:
+    def make(stage: Node) -> None:
         with _lock(stage, runs, on_event):
             if status(stage, runs) != "done":  # another run may have finished it while this one waited
                 _execute(stage, runs, placement, on_event, workers)
@@ -81,7 +81,7 @@ def run(
         run_together(to_run, make, jobs)
 
 
-def _check_place(stage: AnyStage, runs: Path) -> None:
+def _check_place(stage: Node, runs: Path) -> None:
     """Refuses to make a stage where something lies that no stage left there."""
     folder = stage.folder(runs)
     # In this order: another run may put the finished folder there at any moment.
@@ -92,7 +92,7 @@ def _check_place(stage: AnyStage, runs: Path) -> None:
         )
 
 
-def verify(stage: AnyStage, runs: Path) -> None:
+def verify(stage: Node, runs: Path) -> None:
     """Refuses a finished folder whose files are not those that the stage left.
 
     Raises:
@@ -110,7 +110,7 @@ def verify(stage: AnyStage, runs: Path) -> None:
     check_files(folder, record)
 
 
-def explain(stage: AnyStage, runs: Path) -> list[str]:
+def explain(stage: Node, runs: Path) -> list[str]:
     """Why the stage is new: the fields in which it differs from the finished stage of the same name that is nearest."""
     if status(stage, runs) == "done":
         return [f"{stage.folder_name} is done"]
@@ -124,7 +124,7 @@ def explain(stage: AnyStage, runs: Path) -> list[str]:
     return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
 
 
-def of_earlier_versions(stages: Iterable[AnyStage], runs: Path) -> list[str]:
+def of_earlier_versions(stages: Iterable[Node], runs: Path) -> list[str]:
     """The finished folders that earlier versions of the package made of stages with these names.
 
     Their results are not used any more: the kind of stage has another form or a higher version now.
@@ -139,7 +139,7 @@ def of_earlier_versions(stages: Iterable[AnyStage], runs: Path) -> list[str]:
     return found
 
 
-def adopt(stage: AnyStage, source: Path, runs: Path, name: str | None = None) -> Path:
+def adopt(stage: Node, source: Path, runs: Path, name: str | None = None) -> Path:
     """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
 
     Args:
@@ -188,7 +188,7 @@ def _copy(source: Path, copy: Path) -> None:
         raise StageError(f"{printable(name)} cannot be copied ({printable(reason)}); fix it, or remove it") from error
 
 
-def _execute(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> None:
+def _execute(stage: Node, runs: Path, placement: Placement | None, on_event: Event, workers: Executor | None) -> None:
     """Runs a stage and records its result; where an earlier run was interrupted at recording, only that."""
     folder = stage.folder(runs)
     partial = working_folder(folder)
@@ -204,14 +204,14 @@ def _execute(stage: AnyStage, runs: Path, placement: Any, on_event: Event, worke
     on_event("finished", stage)
 
 
-def perform(stage: AnyStage, work: Work) -> None:
+def perform(stage: Node, work: Work) -> None:
     """Runs a stage. Faults in a kind of a user's own are said as such."""
     kind = type(stage)
     with own_faults(f"{kind.__module__}:{kind.__qualname__} failed") if kind.own else nullcontext():
         stage.run(work)
 
 
-def _call(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers: Executor | None) -> float:
+def _call(stage: Node, runs: Path, placement: Placement | None, on_event: Event, workers: Executor | None) -> float:
     """Runs a stage, notes that it has returned, and returns the seconds it took."""
     partial = working_folder(stage.folder(runs))
     (partial / SCRATCH / RETURNED).unlink(missing_ok=True)
@@ -219,7 +219,7 @@ def _call(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers:
     _empty(partial, keep=SCRATCH)
     (partial / SCRATCH).mkdir(parents=True, exist_ok=True)
     folders = {before.fingerprint: before.folder(runs) for before in stage.inputs.values()}
-    work = Work(folders=folders, output=partial, scratch=partial / SCRATCH, placement=placement)
+    work = Work(folders=folders, output=partial, scratch=partial / SCRATCH, placement=placement or Placement())
     on_event("resuming" if resumes else "running", stage)
     started = time.time()
     try:
@@ -238,7 +238,7 @@ def _call(stage: AnyStage, runs: Path, placement: Any, on_event: Event, workers:
     return seconds
 
 
-def resume_point(stage: AnyStage, runs: Path) -> str | None:
+def resume_point(stage: Node, runs: Path) -> str | None:
     """Where an interrupted stage goes on, in words; empty where it begins again, None where that is not known."""
     partial = working_folder(stage.folder(runs))
     if read_returned(partial) is not None:
@@ -246,7 +246,7 @@ def resume_point(stage: AnyStage, runs: Path) -> str | None:
     return stage.resume_point(partial / SCRATCH)
 
 
-def is_running(stage: AnyStage, runs: Path) -> bool:
+def is_running(stage: Node, runs: Path) -> bool:
     """Whether a process works on the stage now."""
     from filelock import FileLock, Timeout
 
@@ -262,13 +262,11 @@ def is_running(stage: AnyStage, runs: Path) -> bool:
         return False
 
 
-def _lock_file(stage: AnyStage, runs: Path) -> Path:
+def _lock_file(stage: Node, runs: Path) -> Path:
     return runs / "stages" / ".locks" / f"{stage.folder_name}.lock"
 
 
-def _finish(
-    stage: AnyStage, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None
-) -> None:
+def _finish(stage: Node, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None) -> None:
     """Writes the record and puts the folder into its place: from here on the stage is done."""
     record = {
         "fingerprint": stage.fingerprint,
@@ -294,7 +292,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 @contextmanager
-def _lock(stage: AnyStage, runs: Path, on_event: Event) -> Iterator[None]:
+def _lock(stage: Node, runs: Path, on_event: Event) -> Iterator[None]:
     """Keeps two runs off one stage; the system frees the lock of a process that was killed."""
     from filelock import FileLock, Timeout
 

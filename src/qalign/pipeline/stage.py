@@ -19,10 +19,13 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ..fingerprints import canonical
 from ..own_code import is_own
+from ..placement import Placement
 from ..stage_record import RECORD
 
 Status = Literal["done", "interrupted", "to run"]
 _LOCAL = "local"
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+"""What JSON holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Artifact:
 Made = TypeVar("Made", bound=Artifact, covariant=True)
 
 
-def local(**options: Any) -> Any:
+def local(**options: Any) -> Any:  # as `dataclasses.field`
     """A field of a stage that is not part of its fingerprint: where things are, and what people call them."""
     return field(metadata={_LOCAL: True}, **options)
 
@@ -50,7 +53,7 @@ class Work:
     """An empty folder for the result."""
     scratch: Path
     """A folder that survives an interruption, and is removed when the stage is done."""
-    placement: Any
+    placement: Placement
     """How fast to go and where. It may not change the result."""
 
     def read(self, stage: Stage[Made]) -> Made:
@@ -76,8 +79,8 @@ class Stage(ABC, Generic[Made]):
     tuned: ClassVar[str] = ""
     """The field whose fields `--set` changes; empty where it changes those of the stage."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if "own" not in vars(cls):
             cls.own = is_own(cls)
         for base in getattr(cls, "__orig_bases__", ()):
@@ -115,18 +118,18 @@ class Stage(ABC, Generic[Made]):
         """What `--set` calls stages of this sort together; what is set so gives way to what is set by the title."""
         return ()
 
-    def with_inputs(self, change: Callable[[AnyStage], AnyStage]) -> Stage[Made]:
+    def with_inputs(self, change: Callable[[Node], Node]) -> Stage[Made]:
         """The stage with each input changed; the same object where nothing changes."""
         new = {name: change(stage) for name, stage in self.inputs.items()}
         if all(new[name] is stage for name, stage in self.inputs.items()):
             return self
-        changes: dict[str, Any] = {}
+        changes: dict[str, object] = {}
         for name, value in self._values(local=False):
             if (held := _stages_in(name, value)) is not None:
                 stages = [new[key] for key in held]
                 parts = dict(zip(value, stages, strict=True)) if isinstance(value, Mapping) else tuple(stages)
                 changes[name] = stages[0] if isinstance(value, Stage) else parts
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def open(self, folder: Path) -> Made:
         """The result that a folder holds."""
@@ -137,15 +140,15 @@ class Stage(ABC, Generic[Made]):
         return self.open(self.folder(runs)) if status(self, runs) == "done" else None
 
     @cached_property
-    def inputs(self) -> dict[str, AnyStage]:
+    def inputs(self) -> dict[str, Node]:
         """The stages that go into this one, by field; of several in a field by position or key behind a dot."""
-        found: dict[str, AnyStage] = {}
+        found: dict[str, Node] = {}
         for name, value in self._values(local=False):
             found |= _stages_in(name, value) or {}
         return found
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Plain]:
         """All that decides the result but the inputs, as plain values."""
         return {
             name: plain(value)
@@ -153,13 +156,13 @@ class Stage(ABC, Generic[Made]):
             if name != "name" and _stages_in(name, value) is None
         }
 
-    def _values(self, local: bool) -> Iterable[tuple[str, Any]]:
+    def _values(self, local: bool) -> Iterable[tuple[str, object]]:
         for one in dataclasses.fields(self):
             if bool(one.metadata.get(_LOCAL)) == local:
                 yield one.name, getattr(self, one.name)
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Plain]:
         """What the fingerprint is taken of."""
         return {
             "kind": type(self).__name__,
@@ -183,11 +186,11 @@ class Stage(ABC, Generic[Made]):
         return self.given if self.given is not None else runs / "stages" / self.folder_name
 
 
-AnyStage: TypeAlias = Stage[Any]
-"""A stage, whatever it makes."""
+Node: TypeAlias = Stage[Artifact]
+"""A stage in the tree, whatever it makes."""
 
 
-def _stages_in(name: str, value: Any) -> dict[str, AnyStage] | None:
+def _stages_in(name: str, value: object) -> dict[str, Node] | None:
     """The stages that a field holds; None where it holds none."""
     if isinstance(value, Stage):
         return {name: value}
@@ -197,7 +200,7 @@ def _stages_in(name: str, value: Any) -> dict[str, AnyStage] | None:
     return None
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Plain:
     """A value as JSON has it: dataclasses and mappings as dicts, tuples as lists.
 
     What has a method `identity` is known by what that returns.
@@ -210,15 +213,15 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return value
+    return value  # type: ignore[return-value]  # what JSON does not hold, the fingerprint refuses
 
 
-def in_order(targets: Iterable[AnyStage]) -> list[AnyStage]:
+def in_order(targets: Iterable[Node]) -> list[Node]:
     """The targets and all stages behind them, each once, inputs before what uses them."""
     return _walk(targets, lambda stage: True)
 
 
-def needed(targets: Iterable[AnyStage], runs: Path) -> list[AnyStage]:
+def needed(targets: Iterable[Node], runs: Path) -> list[Node]:
     """The stages that have still to run for the targets, inputs before what uses them.
 
     Inputs of a finished stage are not needed: they may have been removed or, for an adopted stage, never existed.
@@ -227,10 +230,10 @@ def needed(targets: Iterable[AnyStage], runs: Path) -> list[AnyStage]:
     return [stage for stage in ordered if status(stage, runs) != "done"]
 
 
-def _walk(targets: Iterable[AnyStage], descends: Callable[[AnyStage], bool]) -> list[AnyStage]:
-    ordered: dict[str, AnyStage] = {}
+def _walk(targets: Iterable[Node], descends: Callable[[Node], bool]) -> list[Node]:
+    ordered: dict[str, Node] = {}
 
-    def visit(stage: AnyStage) -> None:
+    def visit(stage: Node) -> None:
         if stage.fingerprint not in ordered:
             for inner in stage.inputs.values() if descends(stage) else ():
                 visit(inner)
@@ -241,7 +244,7 @@ def _walk(targets: Iterable[AnyStage], descends: Callable[[AnyStage], bool]) -> 
     return list(ordered.values())
 
 
-def status(stage: AnyStage, runs: Path) -> Status:
+def status(stage: Node, runs: Path) -> Status:
     """Whether the stage is done, was interrupted, or has still to run. Reads names only."""
     folder = stage.folder(runs)
     if stage.given is not None or (folder / RECORD).is_file():

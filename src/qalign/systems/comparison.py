@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
-from ..pipeline import AnyStage, in_order, needed
+from ..pipeline import Node, in_order, needed
 from ..redaction import redacted_command
 from ..reporting.findings import findings
 from ..reporting.results import results
@@ -87,12 +87,12 @@ def titles_taken() -> list[str]:
     return [text for row in SYSTEMS.values() for text in (row.name, row.title)]
 
 
-def targets(comparison: Sequence[Evaluated], runs: Path) -> list[AnyStage]:
+def targets(comparison: Sequence[Evaluated], runs: Path) -> list[Node]:
     """The same with bases and data in front, so that a fault in them shows before days of training."""
     return [*before_training(comparison, runs), *scores_of(comparison)]
 
 
-def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[AnyStage]:
+def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[Node]:
     """The bases and data that have still to be made: first a base that is fetched, for it may be refused; then data, and
     what is made of them."""
     front = [stage for stage in needed(scores_of(comparison), runs) if _stands_before_training(stage)]
@@ -101,7 +101,7 @@ def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[AnyStag
     )
 
 
-def _stands_before_training(stage: AnyStage) -> bool:
+def _stands_before_training(stage: Node) -> bool:
     return not stage.on_device and all(_stands_before_training(inner) for inner in stage.inputs.values())
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import ModelError, QAlignError
 from ..models.opening import parameters
-from ..pipeline import AnyStage, Stage, status
+from ..pipeline import Node, Stage, status
 from ..placement import Placement
 from ..training import checkpoints
 from ..training.config import Adapter, TrainingConfig
@@ -73,7 +73,7 @@ class Fit:
 class Cost:
     """What a stage costs; None where it is not known. `left` and `most` are bytes of the disk, `seconds` without waiting."""
 
-    stage: AnyStage
+    stage: Node
     left: float
     most: float
     tokens: float | None = None
@@ -207,7 +207,7 @@ def generation_seconds(base: Base, tokens: float, machine: Machine) -> float | N
 
 
 def cost_of(
-    stage: AnyStage, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
+    stage: Node, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
 ) -> Cost:
     """What one stage costs that has still to run."""
     if isinstance(stage, Train):
@@ -317,7 +317,7 @@ def _generation(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
 
 
 def costs(
-    waiting: Sequence[AnyStage], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
+    waiting: Sequence[Node], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
 ) -> list[Cost]:
     """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
     return [cost_of(stage, runs, machine, launch, placement, reads) for stage in waiting]

@@ -21,7 +21,7 @@ from ..models.opening import (
     load_config,
     load_tokenizer_as_saved,
 )
-from ..pipeline import AnyStage, Artifact, Stage, in_order, status
+from ..pipeline import Artifact, Node, Stage, in_order, status
 from ..records import write_json
 from ..training.lengths import Lengths, settings
 from ..untrusted import parse_json
@@ -139,7 +139,7 @@ def lengths_of(folder: Path, examples: Stage[Examples], runs: Path) -> Lengths:
     return _count(folder, examples, runs).lengths
 
 
-def _count(folder: Path, texts: AnyStage, runs: Path) -> _Counted:
+def _count(folder: Path, texts: Node, runs: Path) -> _Counted:
     """The tokens of finished examples, or of the prompts of a finished test set, as the model of a folder reads them."""
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
     try:

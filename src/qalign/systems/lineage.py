@@ -6,24 +6,24 @@ from pathlib import Path
 
 from ..huggingface import Repository, cached_folder
 from ..models.opening import POINTER
-from ..pipeline import AnyStage, Stage, status
+from ..pipeline import Node, Stage, status
 from ..stage_record import read_record
 from ..untrusted import parse_json
 from .artifacts import Model
 from .kinds import Train
 
 
-def is_adopted(stage: AnyStage, runs: Path) -> bool:
+def is_adopted(stage: Node, runs: Path) -> bool:
     """Whether the stage is done and its result was made elsewhere."""
     done = stage.given is None and status(stage, runs) == "done"
     return done and read_record(stage.folder(runs)).adopted_from is not None
 
 
-def training_stages(model: AnyStage, runs: Path | None = None) -> list[Train]:
+def training_stages(model: Node, runs: Path | None = None) -> list[Train]:
     """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
     found: dict[str, Train] = {}
 
-    def visit(stage: AnyStage) -> None:
+    def visit(stage: Node) -> None:
         for inner in () if runs and is_adopted(stage, runs) else stage.inputs.values():
             visit(inner)
         if isinstance(stage, Train):

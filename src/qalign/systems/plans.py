@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import QAlignError, StageError
 from ..huggingface import Repository, cached_folder
-from ..pipeline import AnyStage, is_running, needed, of_earlier_versions, status
+from ..pipeline import Node, is_running, needed, of_earlier_versions, status
 from ..placement import Placement
 from ..reporting.tables import Table
 from ..wording import UNKNOWN, counted, duration, in_bytes
@@ -31,7 +31,7 @@ def draw(comparison: Sequence[Evaluated], runs: Path) -> Any:
     from rich.text import Text
     from rich.tree import Tree
 
-    seen: dict[str, AnyStage] = {}
+    seen: dict[str, Node] = {}
     trees = []
     for system in comparison:
         tree = Tree(Text(system.name, style="bold underline"))
@@ -205,7 +205,7 @@ def _rate(machine: Machine, launch: Launch) -> str:
     return f"The time is {machine.kind.source}, for {machine.kind.name}.{several}"
 
 
-def _fetched(waiting: Sequence[AnyStage], elsewhere: bool) -> Iterator[tuple[str, int | None]]:
+def _fetched(waiting: Sequence[Node], elsewhere: bool) -> Iterator[tuple[str, int | None]]:
     """What comes from the hub, with its bytes; None where they are not known. The cache here is of no use elsewhere."""
     for stage in waiting:
         if isinstance(stage, FetchModel):
@@ -226,7 +226,7 @@ def _millions(count: float | None) -> str:
     return f"~{count:,.0f}" if count < 1e6 else f"~{count / 1e6:,.1f}M"
 
 
-def _grow(tree: Any, stage: AnyStage, runs: Path, seen: dict[str, AnyStage]) -> None:
+def _grow(tree: Any, stage: Node, runs: Path, seen: dict[str, Node]) -> None:
     from rich.text import Text
 
     state: str = status(stage, runs)

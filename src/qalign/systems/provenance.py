@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..pipeline import AnyStage, in_order, status
+from ..pipeline import Node, in_order, status
 from ..redaction import redacted_command
 from ..stage_record import Record, read_record
 from ..untrusted import printable
@@ -20,7 +20,7 @@ SHOWN = ("qalign", "torch", "transformers", "python")
 """The versions that results name first."""
 
 
-def made(targets: Sequence[AnyStage], runs: Path) -> dict[str, Any]:
+def made(targets: Sequence[Node], runs: Path) -> dict[str, Any]:
     """Date (UTC), command and versions of a finished comparison.
 
     Date and versions are those of the stage that was finished last. The same command without work keeps them.
@@ -32,7 +32,7 @@ def made(targets: Sequence[AnyStage], runs: Path) -> dict[str, Any]:
     return {"date": date, "command": redacted_command(sys.argv), "versions": versions}
 
 
-def _records(targets: Sequence[AnyStage], runs: Path) -> list[Record]:
+def _records(targets: Sequence[Node], runs: Path) -> list[Record]:
     stages = [stage for stage in in_order(targets) if stage.given is None and status(stage, runs) == "done"]
     return [read_record(stage.folder(runs)) for stage in stages]
 

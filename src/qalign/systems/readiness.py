@@ -12,7 +12,7 @@ from ..corpora import CORPORA
 from ..corpora.local import parts
 from ..errors import QAlignError, SettingError, StageError
 from ..huggingface import Repository, refusal
-from ..pipeline import AnyStage, needed
+from ..pipeline import Node, needed
 from ..placement import Placement
 from ..revisions import UNKNOWN
 from ..wording import in_bytes
@@ -96,7 +96,7 @@ def problems(
     return list({str(error): error for error in found}.values())
 
 
-def unreadable(waiting: Sequence[AnyStage]) -> Iterator[QAlignError]:
+def unreadable(waiting: Sequence[Node]) -> Iterator[QAlignError]:
     """What is wrong with the user's own files, as errors that are not raised. All of them are read."""
     for stage in waiting:
         if isinstance(stage, ReadCorpus):
@@ -110,7 +110,7 @@ def unreadable(waiting: Sequence[AnyStage]) -> Iterator[QAlignError]:
 
 
 def _missing_packages(
-    comparison: Sequence[Evaluated], waiting: Sequence[AnyStage], placement: Placement
+    comparison: Sequence[Evaluated], waiting: Sequence[Node], placement: Placement
 ) -> Iterator[QAlignError]:
     reasons: dict[str, str] = {}
     for stage in waiting:
@@ -132,7 +132,7 @@ def _is_there(package: str) -> bool:
         return True
 
 
-def _packages(stage: AnyStage, placement: Placement) -> Iterator[str]:
+def _packages(stage: Node, placement: Placement) -> Iterator[str]:
     """The packages that a stage imports."""
     if isinstance(stage, Train):
         config = stage.training
@@ -163,7 +163,7 @@ def _packages(stage: AnyStage, placement: Placement) -> Iterator[str]:
 # --- the hub ----------------------------------------------------------------------------------------------------------
 
 
-def _not_to_be_had(waiting: Sequence[AnyStage]) -> Iterator[QAlignError]:
+def _not_to_be_had(waiting: Sequence[Node]) -> Iterator[QAlignError]:
     """Models and corpora that are neither in the cache nor to be had from the hub."""
     for stage in waiting:
         if isinstance(stage, FetchModel):
@@ -179,7 +179,7 @@ def _not_to_be_had(waiting: Sequence[AnyStage]) -> Iterator[QAlignError]:
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-def disk(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Disk | None:
+def disk(waiting: Sequence[Node], runs: Path, placement: Placement) -> Disk | None:
     """What the stages need of the disk; None where no size is known, or nothing is trained.
 
     This counts data and checkpoints as far as they are known.

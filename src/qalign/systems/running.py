@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import pipeline
 from ..errors import SettingError
 from ..fingerprints import first_look
-from ..pipeline import AnyStage
+from ..pipeline import Node
 from ..placement import Placement
 from ..reporting.run_results import Results
 from ..terminal import say
@@ -221,7 +221,7 @@ def _name_of(recipe: Recipe) -> str:
     return f"{name}={recipe.__module__}:{name}"
 
 
-def folder_name(kind: str, seeds: Sequence[str], stages: Sequence[AnyStage]) -> str:
+def folder_name(kind: str, seeds: Sequence[str], stages: Sequence[Node]) -> str:
     """The name of the folder of results: `run` and `reproduce` under one seed have other results of the same stages."""
     told = "".join([kind, ",".join(seeds), *(stage.fingerprint for stage in stages)])
     return f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ..errors import SettingError, nearest
-from ..pipeline import AnyStage
+from ..pipeline import Node
 
 Config = TypeVar("Config")
-StageOf = TypeVar("StageOf", bound=AnyStage)
+StageOf = TypeVar("StageOf", bound=Node)
 
 
 OPTION = "--set "
@@ -77,9 +77,9 @@ class Settings:
 
     def tuned(self, system: str | None, stage: StageOf) -> StageOf:
         """A stage and all behind it with the settings that are meant for them."""
-        made: dict[str, AnyStage] = {}
+        made: dict[str, Node] = {}
 
-        def change(before: AnyStage) -> AnyStage:
+        def change(before: Node) -> Node:
             if before.fingerprint not in made:
                 made[before.fingerprint] = self.tune(system, before.with_inputs(change))
             return made[before.fingerprint]

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..pipeline import AnyStage, in_order, resume_point
+from ..pipeline import Node, in_order, resume_point
 from ..placement import Placement
 from ..terminal import log, say
 from ..wording import counted, duration
@@ -24,7 +24,7 @@ class StageLines:
     """What a run says of its stages. `report` is called from several threads."""
 
     def __init__(
-        self, comparison: Sequence[Evaluated], runs: Path, placement: Placement, stages: Sequence[AnyStage]
+        self, comparison: Sequence[Evaluated], runs: Path, placement: Placement, stages: Sequence[Node]
     ) -> None:
         """Says nothing yet.
 
@@ -39,7 +39,7 @@ class StageLines:
                 users = self._users.setdefault(stage.fingerprint, [])
                 if (title := system.title or system.name) not in users:
                     users.append(title)
-        self._running: dict[str, tuple[AnyStage, float]] = {}
+        self._running: dict[str, tuple[Node, float]] = {}
         self._started, self._begun = time.monotonic(), 0
         self._lock = threading.Lock()
 
@@ -54,7 +54,7 @@ class StageLines:
         if self._total:
             self._log(f"all stages are done, after {duration(round(time.monotonic() - self._started))}")
 
-    def report(self, event: str, stage: AnyStage) -> None:
+    def report(self, event: str, stage: Node) -> None:
         """Says that a stage begins, goes on, waits or is done, as `pipeline.run` tells it."""
         with self._lock:
             name = stage.folder_name
@@ -71,7 +71,7 @@ class StageLines:
             elif event == "waiting":
                 self._log(f"wait for another run of: {name}{_about(stage)}")
 
-    def _for(self, stage: AnyStage) -> str:
+    def _for(self, stage: Node) -> str:
         users = self._users.get(stage.fingerprint, [])
         return "for all systems" if len(users) == len(self._titles) > 1 else f"for {', '.join(users)}" if users else ""
 
@@ -98,7 +98,7 @@ class StageLines:
             say(f"qalign: {stage.folder_name} {f'goes on {state}' if state else f'begins again{why}'}")
 
 
-def _about(stage: AnyStage, *texts: str) -> str:
+def _about(stage: Node, *texts: str) -> str:
     """What stands behind the name of a stage: what people call it, if the name does not say so, and further texts."""
     label = getattr(stage, "label", "")
     there = [text for text in (label if label not in stage.name else "", *texts) if text]

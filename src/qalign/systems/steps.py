@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..pipeline import AnyStage
+from ..pipeline import Node
 from ..training.config import FEW_STEPS, TrainingConfig
 from ..wording import counted
 from .kinds import Train
@@ -52,7 +52,7 @@ def few_steps(trainings: Iterable[tuple[Train, int]]) -> Iterator[str]:
             yield line
 
 
-def with_examples(waiting: Iterable[AnyStage], runs: Path) -> Iterator[tuple[Train, int]]:
+def with_examples(waiting: Iterable[Node], runs: Path) -> Iterator[tuple[Train, int]]:
     """The training stages whose examples are made, with how many these are."""
     for stage in waiting:
         if isinstance(stage, Train) and (examples := stage.examples.result(runs)) is not None:

@@ -21,7 +21,7 @@ from ..generation import DecodingConfig
 from ..languages import LANGUAGES, STUDY, Language, as_rows, names_of
 from ..models.tiny import TinyConfig
 from ..paths import instead
-from ..pipeline import Stage
+from ..pipeline import Node, Stage
 from ..training.config import TrainingConfig
 from .artifacts import Answers, Examples, Model, Records
 from .ask import Ask
@@ -229,7 +229,7 @@ class Study:
         )
 
 
-def _languages_of(records: Stage[Records]) -> Mapping[str, Any]:
+def _languages_of(records: Node) -> Mapping[str, Any]:
     """The languages of a stage that makes records, by code; those of its inputs where it names none."""
     own: Mapping[str, Any] | None = getattr(records, "languages", None)
     if own is not None:

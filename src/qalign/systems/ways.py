@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, SettingError
-from ..pipeline import AnyStage
+from ..pipeline import Node
 from ..placement import Placement
 from ..training.config import Adapter
 from ..training.memory import SHARE
@@ -55,12 +55,12 @@ def ways_on(cost: Cost, runs: Path, machine: Machine, placement: Placement) -> I
             yield f"{words} ({in_bytes(found.bytes)})"
 
 
-def refusals(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Iterator[ModelError]:
+def refusals(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[ModelError]:
     """The trainings that are sure not to fit this machine's device, as errors that are not raised."""
     yield from (ModelError(line) for line, sure in _unfit(waiting, runs, placement) if sure)
 
 
-def warnings(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Iterator[str]:
+def warnings(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[str]:
     """The trainings that may not fit: memory of a CPU is an estimate, and a launcher may start them elsewhere."""
     try:
         yield from (line for line, sure in _unfit(waiting, runs, placement) if not sure)
@@ -68,7 +68,7 @@ def warnings(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> I
         yield f"whether training fits is unknown: {error}"
 
 
-def _unfit(waiting: Sequence[AnyStage], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
+def _unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
     """What is wrong with each training that does not fit, in a line with the ways on, and whether that is sure.
 
     It is where training itself would refuse: on devices of this machine, with as few tokens at once as there may be.
