@@ -5,8 +5,8 @@ The kinds of stages, for recipes of your own, are in `qalign.stages`.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in `typing`, for which a file in the current folder may stand at this point of `python -m`
 if TYPE_CHECKING:
     from .errors import QAlignError
     from .placement import Placement
@@ -44,7 +44,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
