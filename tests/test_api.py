@@ -100,9 +100,8 @@ def test_results_hold_what_results_json_holds(results: qalign.Results, tmp_path:
     written = json.loads(next(path for path in results.write(tmp_path / "out") if path.suffix == ".json").read_text())
     for system in results.systems:
         for code, score in results.scores[system][name].items():
-            assert (score.n, score.strict) == tuple(
-                written["systems"][system][name][code][key] for key in ("n", "strict")
-            )
+            row = written["systems"][system][name][code]
+            assert (score.n, score.accuracy, score.in_language) == (row["n"], row["accuracy"], row["in_language"])
         assert results.consistency[system][name].languages == written["consistency"][system][name]["languages"]
     assert [one.difference for one in results.differences] == [row["difference"] for row in written["comparisons"]]
     assert [model.folder for model in results.models] == [row["folder"] for row in written["models"]]
@@ -184,8 +183,8 @@ def test_answers_are_scored(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     file.write_text("id,language,gold,response\n1,sw,7,Jibu ni 7.\n2,sw,12,Jibu ni 11.\n", encoding="utf-8")
     scored = qalign.score(file, judgements=tmp_path / "kept" / "read.jsonl")
-    assert (scored.scores["sw"].strict, scored.scores["sw"].n) == (50.0, 2)
-    assert [one.strict.value for one in scored.judgements] == ["7", "11"]
+    assert (scored.scores["sw"].accuracy["strict"], scored.scores["sw"].n) == (50.0, 2)
+    assert [one.readings["strict"].value for one in scored.judgements] == ["7", "11"]
     assert len((tmp_path / "kept" / "read.jsonl").read_text().splitlines()) == 2
     assert "| sw | 2 | 50.0" in scored._repr_markdown_() and repr(scored) == f"<ScoredFile {file}, 2 answers>"
 

@@ -748,7 +748,11 @@ def test_known_answers_give_known_accuracies(own_data: OwnData, tmp_path: Path) 
     (path,) = (tmp_path / "runs" / "results").rglob("results.json")
     ((scores,),) = [list(system.values()) for system in json.loads(path.read_text())["systems"].values()]
     counts = {
-        code: [row[name] for name in ("n", "strict", "correct", "wrong", "unanswered", "cut_off")]
+        code: [
+            row["n"],
+            row["accuracy"]["strict"],
+            *(row[name] for name in ("correct", "wrong", "unanswered", "cut_off")),
+        ]
         for code, row in scores.items()
     }
     assert counts == {

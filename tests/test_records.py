@@ -30,7 +30,9 @@ READING = Reading("18", "18", 3, 5, "last", True)
 RECORDS = [
     PROBLEM,
     Prediction("7", "th", "18 👩\u200d👧", "ab", 12, "length"),
-    Judgement("7", "th", "18", "stop", "correct", READING, Reading(None, "", 0, 0, "none", False)),
+    Judgement(
+        "7", "th", "18", "stop", "correct", {"strict": READING, "paper": Reading(None, "", 0, 0, "none", False)}, "th"
+    ),
 ]
 
 

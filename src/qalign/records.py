@@ -111,16 +111,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A prediction judged under both rules."""
+    """A prediction judged under all answer rules."""
 
     id: str
     language: str
     gold: str
     finish: Finish
     outcome: Outcome
-    """That of the strict rule. The four outcomes partition the problems."""
-    paper: Reading
-    strict: Reading
+    """By the main rule. The four outcomes partition the problems."""
+    readings: dict[str, Reading]
+    """What each rule read, by its name."""
+    answered_in: str | None = None
+    """The language of the answer; `none` where it cannot be told, None where nobody asked."""
 
 
 Record = TypeVar("Record", Problem, Pair, Document, Example, Prediction, Judgement)

@@ -68,7 +68,7 @@ def test_models_stand_in_one_table_with_tests_of_their_differences(place: Path) 
     answer = evaluate("a/final", "b/final", "c", "--output", "three")
     assert answer.status == 0, answer.err
     found = results(place / "three")
-    averages = {name: rows["own"]["average"]["strict"] for name, rows in found["systems"].items()}
+    averages = {name: rows["own"]["average"]["accuracy"]["strict"] for name, rows in found["systems"].items()}
     assert averages == {"a/final": 100.0, "b/final": pytest.approx(33.3333), "c": pytest.approx(66.6667)}
     pairs = {(row["a"], row["b"]): row for row in found["comparisons"] if row["group"] == "average"}
     assert list(pairs) == [("a/final", "b/final"), ("a/final", "c"), ("b/final", "c")]

@@ -25,7 +25,7 @@ def judgement(key: str, language: str, value: str | None, gold: int = GOLD) -> J
     right = value == str(gold)
     reading = Reading(value, value or "", 0, len(value or ""), "last-number" if value else "none", right)
     outcome = "correct" if right else "wrong" if value else "unanswered"
-    return Judgement(key, language, str(gold), "stop", outcome, reading, reading)  # type: ignore[arg-type]
+    return Judgement(key, language, str(gold), "stop", outcome, {"strict": reading})  # type: ignore[arg-type]
 
 
 def judgements(answers: Mapping[str, Sequence[str | None]]) -> list[Judgement]:

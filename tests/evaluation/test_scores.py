@@ -130,7 +130,7 @@ def test_the_outcomes_partition_the_problems() -> None:
             found = score(judged(chosen))["en"]
             assert sum(counts(found)) == found.n == size
             assert counts(found) == tuple(chosen.count(name) for name in TEXTS)
-            assert found.strict == pytest.approx(100 * chosen.count("correct") / size)
+            assert found.accuracy["strict"] == pytest.approx(100 * chosen.count("correct") / size)
 
 
 def test_an_answer_at_the_limit_counts_when_it_announced_the_right_number_before() -> None:
@@ -144,7 +144,7 @@ def test_an_answer_at_the_limit_counts_when_it_announced_the_right_number_before
     assert outcome("3 + 4 = 7 and so") == "cut_off", "the last number is a step on the way"
     assert outcome("") == "cut_off"
     read = judge_one(Prediction("1", "en", "3 + 4 = 7 and so", "", 5, "length"), "7", row)
-    assert read.paper.right, "the published rule takes the last number all the same"
+    assert read.readings["paper"].right, "the published rule takes the last number all the same"
 
 
 def test_averages_are_means_over_languages_not_over_answers() -> None:
@@ -156,17 +156,18 @@ def test_averages_are_means_over_languages_not_over_answers() -> None:
     ]
     found = score(judgements)
     assert list(found) == ["de", "en", "sw", AVERAGE, NON_ENGLISH]
-    assert [found[code].strict for code in ("de", "en", "sw")] == [75.0, 50.0, 0.0]
-    assert found[AVERAGE].strict == pytest.approx(125 / 3)
-    assert found[NON_ENGLISH].strict == pytest.approx(37.5)
+    assert [found[code].accuracy["strict"] for code in ("de", "en", "sw")] == [75.0, 50.0, 0.0]
+    assert found[AVERAGE].accuracy["strict"] == pytest.approx(125 / 3)
+    assert found[NON_ENGLISH].accuracy["strict"] == pytest.approx(37.5)
     assert found[AVERAGE].n == 8
     assert counts(found[AVERAGE]) == (4, 2, 1, 1)
     assert found[NON_ENGLISH].n == 6
     assert counts(found[NON_ENGLISH]) == (3, 1, 1, 1)
     groups: list[Group] = [
-        [(j.id, float(j.strict.right)) for j in judgements if j.language == code] for code in ("de", "en", "sw")
+        [(j.id, float(j.readings["strict"].right)) for j in judgements if j.language == code]
+        for code in ("de", "en", "sw")
     ]
-    assert found[AVERAGE].standard_error == pytest.approx(100 * brute_force(groups))
+    assert found[AVERAGE].standard_error["strict"] == pytest.approx(100 * brute_force(groups))
 
 
 def test_the_two_rules_are_scored_apart() -> None:
@@ -176,9 +177,13 @@ def test_the_two_rules_are_scored_apart() -> None:
         judge_one(Prediction(str(i), "de", text, "", 1, "stop"), gold, german) for i, (text, gold) in enumerate(rows)
     ]
     found = score(judgements)["de"]
-    assert found.strict == pytest.approx(200 / 3), "native separators are read, silence is no answer"
-    assert found.paper == pytest.approx(200 / 3), "1.500 is read as 1.5, silence as 0"
-    assert [(j.strict.right, j.paper.right) for j in judgements] == [(True, False), (True, True), (False, True)]
+    assert found.accuracy["strict"] == pytest.approx(200 / 3), "native separators are read, silence is no answer"
+    assert found.accuracy["paper"] == pytest.approx(200 / 3), "1.500 is read as 1.5, silence as 0"
+    assert [tuple(read.right for read in j.readings.values()) for j in judgements] == [
+        (True, False),
+        (True, True),
+        (False, True),
+    ]
 
 
 def test_without_another_language_there_is_no_average_over_others() -> None:
@@ -188,7 +193,7 @@ def test_without_another_language_there_is_no_average_over_others() -> None:
 
 def test_figures_are_rounded_for_readers() -> None:
     row = score(judged(["correct", "wrong", "wrong"]))["en"].as_dict()
-    assert row["strict"] == 33.3333
+    assert row["accuracy"]["strict"] == 33.3333
     assert row["n"] == 3
 
 
@@ -231,7 +236,7 @@ def test_the_interval_of_a_mean_over_languages_counts_problems_and_not_answers()
     widths = []
     for judgements in (alike, apart):
         average = score(judgements)["average"]
-        low, high = interval(average.strict, average.standard_error, 20)
+        low, high = interval(average.accuracy["strict"], average.standard_error["strict"], 20)
         widths.append(high - low)
     assert widths[0] == pytest.approx(widths[1] * 3**0.5, rel=0.1)
-    assert wilson(0.25, 19) == pytest.approx(interval(25.0, score(alike)["average"].standard_error, 20))
+    assert wilson(0.25, 19) == pytest.approx(interval(25.0, score(alike)["average"].standard_error["strict"], 20))

@@ -28,8 +28,9 @@ Array = np.ndarray[Any, Any]
 
 @cache
 def judgement(key: str, language: str, right: bool, paper: bool) -> Judgement:
-    readings = [Reading("7" if one else "8", "", 0, 0, "last-number", one) for one in (paper, right)]
-    return Judgement(key, language, "7", "stop", "correct" if right else "wrong", *readings)
+    by_rule = {"strict": right, "paper": paper}
+    readings = {rule: Reading("7" if one else "8", "", 0, 0, "last-number", one) for rule, one in by_rule.items()}
+    return Judgement(key, language, "7", "stop", "correct" if right else "wrong", readings)
 
 
 def judgements(right: Array, codes: tuple[str, ...] = CODES, paper: Array | None = None) -> list[Judgement]:
@@ -276,8 +277,8 @@ def test_the_paper_rule() -> None:
     other, _ = answers(draw, 40, 3, 0.5)
     a, b = judgements(right, paper=published), judgements(other)
     for rule in ("strict", "paper"):
-        expected = getattr(score(a)[AVERAGE], rule) - getattr(score(b)[AVERAGE], rule)
-        assert difference(a, b, rule=rule).estimate.difference == pytest.approx(expected, abs=1e-9)  # type: ignore[arg-type]
+        expected = score(a)[AVERAGE].accuracy[rule] - score(b)[AVERAGE].accuracy[rule]
+        assert difference(a, b, rule=rule).estimate.difference == pytest.approx(expected, abs=1e-9)
     assert difference(a, b).estimate != difference(a, b, rule="paper").estimate
     assert compare_systems({"a": a, "b": b}, rule="paper")[0].p == difference(a, b, rule="paper").estimate.p
 
@@ -313,7 +314,7 @@ def test_every_pair_in_every_group() -> None:
     assert [(row.group, row.a, row.b) for row in found] == [(group, *pair) for group in groups for pair in pairs]
     scores = {name: score(rows) for name, rows in given.items()}
     for row in found:
-        expected = scores[row.a][row.group].strict - scores[row.b][row.group].strict
+        expected = scores[row.a][row.group].accuracy["strict"] - scores[row.b][row.group].accuracy["strict"]
         assert row.difference == pytest.approx(expected, abs=1e-9)
         single = row.group not in (AVERAGE, NON_ENGLISH)
         alone = difference(

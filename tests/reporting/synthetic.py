@@ -100,13 +100,14 @@ def _answer(draw: random.Random, name: str, code: str, numbers: tuple[int, int, 
     text = ANSWERS[spoken].format(a=a, b=b, c=c, bc=b * c, abc=result)
     if outcome == "unanswered":
         return {"text": text.split("\n")[0].split(str(b))[0].strip(), "value": None, "start": 0, "end": 0,
-                "outcome": outcome, "paper_right": False}  # fmt: skip
+                "outcome": outcome, "right": {"strict": False, "paper": False}, "answered_in": spoken}  # fmt: skip
     if outcome == "cut_off":
         return {"text": " ".join([text.split("\n")[0]] * 4)[:-3], "value": None, "start": 0, "end": 0,
-                "outcome": outcome, "paper_right": draw.random() < 0.1}  # fmt: skip
+                "outcome": outcome, "right": {"strict": False, "paper": draw.random() < 0.1}, "answered_in": spoken}  # fmt: skip
     start = text.rindex(str(result))
     return {"text": text, "value": str(result), "start": start, "end": start + len(str(result)),
-            "outcome": outcome, "paper_right": right if draw.random() < 0.97 else not right}  # fmt: skip
+            "outcome": outcome, "answered_in": spoken,
+            "right": {"strict": right, "paper": right if draw.random() < 0.97 else not right}}  # fmt: skip
 
 
 def curves(seed: int = 1) -> dict[str, list[dict[str, Any]]]:
@@ -136,7 +137,8 @@ def found(given: list[dict[str, Any]] | None = None, seed: int = 1) -> dict[str,
     scores: dict[str, Any] = {name: {} for name in SYSTEMS}
     for name in SYSTEMS:
         for benchmark in ("mgsm", "msvamp"):
-            rows = [(entry["language"], entry["answers"][name]) for entry in given if entry["benchmark"] == benchmark]
+            here = [(e["language"], e["answers"][name]) for e in given if e["benchmark"] == benchmark]
+            rows = [(code, {"language": code, **answer}) for code, answer in here]
             by = {code: [answer for language, answer in rows if language == code] for code in STUDY}
             everything = [answer for _, answer in rows]
             scores[name][benchmark] = {
@@ -174,10 +176,12 @@ CLAIMS = [
 
 def _score(rows: list[dict[str, Any]]) -> dict[str, Any]:
     counts = {name: sum(row["outcome"] == name for row in rows) for name in OUTCOMES}
-    share, paper = counts["correct"] / len(rows), sum(row["paper_right"] for row in rows) / len(rows)
+    share, paper = counts["correct"] / len(rows), sum(row["right"]["paper"] for row in rows) / len(rows)
     error = math.sqrt(max(share * (1 - share), 0.001) / min(len(rows), 60))
-    return {"n": len(rows), "paper": 100 * paper, "strict": 100 * share, **counts,
-            "standard_error": 100 * error, "standard_error_paper": 100 * error}  # fmt: skip
+    spoken = sum(row["answered_in"] == row["language"] for row in rows)
+    return {"n": len(rows), "accuracy": {"strict": 100 * share, "paper": 100 * paper}, **counts,
+            "standard_error": {"strict": 100 * error, "paper": 100 * error},
+            "in_language": 100 * spoken / len(rows), "in_another": len(rows) - spoken, "no_language": 0}  # fmt: skip
 
 
 def _consistency(given: list[dict[str, Any]]) -> dict[str, Any]:
@@ -221,8 +225,8 @@ def _comparisons(scores: dict[str, Any]) -> list[dict[str, Any]]:
         for group in ("average", "non_english", "bn", "en"):
             for a, b in combinations(SYSTEMS[:5], 2):
                 one, two = scores[a][benchmark][group], scores[b][benchmark][group]
-                difference = two["strict"] - one["strict"]
-                error = 0.6 * math.hypot(one["standard_error"], two["standard_error"])
+                difference = two["accuracy"]["strict"] - one["accuracy"]["strict"]
+                error = 0.6 * math.hypot(one["standard_error"]["strict"], two["standard_error"]["strict"])
                 p = math.erfc(abs(difference) / error / math.sqrt(2))
                 row = {
                     "benchmark": benchmark, "group": group, "a": b, "b": a, "difference": difference,

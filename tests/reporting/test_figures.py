@@ -93,7 +93,7 @@ def test_bars_have_the_height_of_the_accuracies(found: dict[str, object]) -> Non
     axes = bars(found, "mgsm", synthetic.TITLES).axes[0]
     heights = [bar.get_height() for container in axes.containers if hasattr(container, "patches") for bar in container]  # type: ignore[union-attr]
     rows = found["systems"]["sft"]["mgsm"]  # type: ignore[index]
-    assert heights[:11] == [rows[code]["strict"] for code in (*synthetic.STUDY, "average")]
+    assert heights[:11] == [rows[code]["accuracy"]["strict"] for code in (*synthetic.STUDY, "average")]
     assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == [*synthetic.STUDY, "all"]
 
 

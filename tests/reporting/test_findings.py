@@ -15,7 +15,7 @@ STRICT = {"qalign-mono": (60.0, 71.0), "monoreason": (40.0, 70.0), "multireason"
 
 def scores(others: float, english: float) -> dict[str, dict[str, float]]:
     by_group = {"de": others, "sw": others, "en": english, "average": (2 * others + english) / 3, "non_english": others}
-    return {group: {"strict": value} for group, value in by_group.items()}
+    return {group: {"accuracy": {"strict": value}} for group, value in by_group.items()}
 
 
 def row(a: str, b: str, group: str, difference: float, low: float, high: float, p: float) -> dict[str, Any]:

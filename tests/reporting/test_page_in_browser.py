@@ -23,7 +23,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = given[synthetic.STUDY.index("en")]
     first["answers"]["sft"] = {
         "text": HOSTILE, "value": "42", "start": HOSTILE.index("42"), "end": HOSTILE.index("42") + 2, "outcome": "wrong",
-        "paper_right": True,
+        "right": {"strict": False, "paper": True}, "answered_in": "en",
     }  # fmt: skip
     path = tmp_path_factory.mktemp("page") / "index.html"
     write_page(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given, path)

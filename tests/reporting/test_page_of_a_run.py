@@ -97,16 +97,16 @@ def test_the_page_holds_every_answer_as_it_was_given(run: Run, page_path: Path) 
             text,
             value,
             OUTCOMES[outcome],
-            paper,
+            others,
         )
         for benchmark, key, rows in data["problems"]
         for language, gold, question, answers in rows
-        for system, (text, value, _, _, outcome, paper) in zip(systems, answers, strict=True)
+        for system, (text, value, _, _, outcome, others, _) in zip(systems, answers, strict=True)
     }
     assert len(data["problems"]) == 2 * PROBLEMS
     assert held == {
         (name, one.id, one.language, system): (
-            problem.question, one.gold, told.text, one.strict.value, one.outcome, int(one.paper.right)
+            problem.question, one.gold, told.text, one.readings["strict"].value, one.outcome, [int(one.readings["paper"].right)]
         )
         for name, system, problem, told, one in run.answers
     }  # fmt: skip
@@ -147,7 +147,9 @@ def test_the_tables_show_the_figures_of_the_results(visit: Any, run: Run) -> Non
         shown = page.locator("#results table.results").nth(place)
         assert shown.locator("tbody th").all_inner_texts() == NAMES
         assert figures(shown.locator("tbody tr")) == [
-            [f"{row[group]['strict']:.1f}" for group in groups] + [f"{row['average']['paper']:.1f}"] for row in scores
+            [f"{row[group]['accuracy']['strict']:.1f}" for group in groups]
+            + [f"{row['average']['accuracy']['paper']:.1f}"]
+            for row in scores
         ]
         outcomes = page.locator("#results table.outcomes").nth(place).locator("tbody tr")
         assert [row.locator("td").all_inner_texts()[0] for row in outcomes.all()] == ["120"] * 3
@@ -246,10 +248,11 @@ def test_what_a_model_wrote_is_text(visit: Any, run: Run) -> None:
         shown = card.locator(".text-of").text_content()
         assert shown == (told.text or "The answer is empty.")
         assert f"gold {problem.gold}" in card.locator(".read").inner_text()
-        if one.strict.value is None:
+        read = one.readings["strict"]
+        if read.value is None:
             assert card.locator("mark").count() == 0
         else:
-            assert card.locator("mark").text_content() == told.text[one.strict.start : one.strict.end] == problem.gold
+            assert card.locator("mark").text_content() == told.text[read.start : read.end] == problem.gold
         assert page.locator("#detail").locator("script, img, a, table table, b b").count() == 0
     assert page.title() == title != "hacked"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,24 +78,36 @@ def test_every_value_of_another_type_is_refused_or_printed() -> None:
     assert lines == {0}
 
 
-@pytest.mark.parametrize("name", ["format", "version", "run", "systems", "trained_on", "published"])
+@pytest.mark.parametrize("name", ["format", "version", "run", "rules", "systems", "trained_on", "published"])
 def test_a_part_that_is_missing_is_named(name: str) -> None:
     with pytest.raises(DataError, match=f"`{name}`"):
         check(without((name,)), "results.json")
 
 
-@pytest.mark.parametrize("field", ["n", "paper", "strict", "correct", "standard_error"])
+@pytest.mark.parametrize("field", ["n", "accuracy", "correct", "standard_error"])
 def test_a_field_of_a_score_that_is_missing_is_named(field: str) -> None:
     with pytest.raises(DataError, match=f"`{field}`.*systems"):
         check(without(("systems", "sft", "mgsm", "bn", field)), "results.json")
 
 
 SCORE = ("systems", "sft", "mgsm", "bn")
+STRICT = ("accuracy", "strict")
+
+
+def good(*path: str) -> Any:
+    """A value of the score that is changed."""
+    return functools.reduce(operator.getitem, (*SCORE, *path), GOOD)
+
+
 CONTRADICTIONS: dict[str, Callable[[], Any]] = {
     "do not add up": lambda: changed((*SCORE, "wrong"), GOOD["systems"]["sft"]["mgsm"]["bn"]["wrong"] + 1),
-    "share of correct": lambda: changed((*SCORE, "strict"), (GOOD["systems"]["sft"]["mgsm"]["bn"]["strict"] + 50) % 100),
-    "'average' of systems.sft.mgsm is not the mean": lambda: changed(("systems", "sft", "mgsm", "average", "strict"), 99.0),
-    "'non_english' of .* is not the mean": lambda: changed(("systems", "sft", "mgsm", "non_english", "paper"), 99.0),
+    "share of correct": lambda: changed((*SCORE, *STRICT), (good(*STRICT) + 50) % 100),
+    "'average' of systems.sft.mgsm is not the mean": lambda: changed(("systems", "sft", "mgsm", "average", *STRICT), 99.0),
+    "'non_english' of .* is not the mean": lambda: changed(("systems", "sft", "mgsm", "non_english", "accuracy", "paper"), 99.0),
+    "'accuracy' of .*bn and 'rules' do not both have 'paper'": lambda: without((*SCORE, "accuracy", "paper")),
+    "'standard_error' of .*bn and 'rules' do not both have 'mine'": lambda: changed((*SCORE, "standard_error", "mine"), 1.0),
+    "'rules' has no 'strict'": lambda: without(("rules", "strict")),
+    "more answers in another language": lambda: changed((*SCORE, "in_another"), 99),
     "no 'average'": lambda: without(("systems", "sft", "mgsm", "average")),
     "'systems' does not have": lambda: changed(("comparisons", 0, "a"), "sftt"),
     "not measured in": lambda: changed(("comparisons", 0, "group"), "xx"),

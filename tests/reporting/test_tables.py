@@ -26,7 +26,12 @@ def score(strict: float, **changes: int) -> dict[str, float]:
     n = changes.get("n", 40)
     correct = round(strict * n / 100)
     counts = {"correct": correct, "wrong": n - correct - 1, "unanswered": 1, "cut_off": 0}
-    return {"n": n, "paper": 25.0, "strict": strict, **counts, "standard_error": 1.25, "standard_error_paper": 2.0}
+    return {
+        "n": n,
+        "accuracy": {"strict": strict, "paper": 25.0},
+        **counts,
+        "standard_error": {"strict": 1.25, "paper": 2.0},
+    }
 
 
 @pytest.fixture
@@ -244,7 +249,7 @@ def test_the_terminal_gets_no_control_characters() -> None:
 
 
 def test_nothing_is_0_plus_or_minus_0(found: dict[str, Any]) -> None:
-    nothing = {**score(0.0, n=10), "correct": 0, "wrong": 9, "standard_error": 0.0, "standard_error_paper": 0.0}
+    nothing = {**score(0.0, n=10), "correct": 0, "wrong": 9, "standard_error": {"strict": 0.0, "paper": 0.0}}
     bare = {"bn": nothing, "average": nothing, "non_english": nothing}
     made = tables({**found, "systems": {"mine": {"own": bare}}}, Titles())[0]
     row = dict(zip(made.columns, made.rows[0], strict=True))

@@ -16,8 +16,9 @@ from qalign.systems import bases
 from qalign.systems.artifacts import Examples, Judgements, Model, Records
 
 SCORE = {
-    "n": 250, "paper": 43.2, "strict": 43.6, "correct": 109, "wrong": 139, "unanswered": 2, "cut_off": 0,
-    "standard_error": 3.1, "standard_error_paper": 3.1,
+    "n": 250, "accuracy": {"strict": 43.6, "paper": 43.2}, "correct": 109, "wrong": 139, "unanswered": 2, "cut_off": 0,
+    "in_language": None, "in_another": None, "no_language": None,
+    "standard_error": {"strict": 3.1, "paper": 3.1},
 }  # fmt: skip
 WHOLE: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "counts.json": (
@@ -31,7 +32,7 @@ WHOLE: dict[str, tuple[Callable[[Path], Any], Any]] = {
         lambda folder: Examples(folder).mixture(),
         [{"source": "gsm8k", "language": "de", "examples": 3, "repeated": 0, "characters": 40, "utf8_bytes": 41}],
     ),
-    "scores.json": (lambda folder: Judgements(folder).scores(), {"de": SCORE, "average": {**SCORE, "strict": 100}}),
+    "scores.json": (lambda folder: Judgements(folder).scores(), {"de": SCORE, "average": {**SCORE, "correct": 0}}),
     "training.json": (
         lambda folder: Model(folder).summary(),
         {

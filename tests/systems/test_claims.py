@@ -22,7 +22,7 @@ Judged = list[Judgement]
 def judgement(key: int, language: str, value: str) -> Judgement:
     """A judgement of a problem whose answer is 7."""
     reading = Reading(value, value, 0, len(value), "last-number", value == "7")
-    return Judgement(f"{key:04}", language, "7", "stop", "correct" if reading.right else "wrong", reading, reading)
+    return Judgement(f"{key:04}", language, "7", "stop", "correct" if reading.right else "wrong", {"strict": reading})
 
 
 def answers(n: int = 100, **right: int | Iterable[int]) -> Judged:
@@ -179,7 +179,7 @@ def test_no_answer_agrees_with_no_answer() -> None:
     nothing = Reading(None, "", 0, 0, "none", False)
 
     def silent(code: str) -> Judged:
-        return [Judgement(f"{i:04}", code, "7", "stop", "unanswered", nothing, nothing) for i in range(100)]
+        return [Judgement(f"{i:04}", code, "7", "stop", "unanswered", {"strict": nothing}) for i in range(100)]
 
     mute = [one for code in ("en", "de", "sw") for one in silent(code)]
     row = told({"qalign-mono": agreeing(80), "monoreason": mute, "multireason": mute})[AGREEMENT]

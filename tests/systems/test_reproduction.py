@@ -160,7 +160,7 @@ def test_an_unknown_system_is_one_line(own_data: OwnData, tmp_path: Path) -> Non
 def judgement(key: int, language: str, value: str | None) -> Judgement:
     reading = Reading(value, value or "", 0, 0, "last-number" if value else "none", value == "7")
     outcome = "correct" if reading.right else "wrong" if value else "unanswered"
-    return Judgement(str(key), language, "7", "stop", outcome, reading, reading)  # type: ignore[arg-type]
+    return Judgement(str(key), language, "7", "stop", outcome, {"strict": reading, "paper": reading})  # type: ignore[arg-type]
 
 
 def judgements(rows: Mapping[str, Sequence[str | None]]) -> list[Judgement]:
@@ -216,14 +216,14 @@ def test_scores_are_means_over_the_seeds(collected: dict[str, Any]) -> None:
         by_seed = {seed: score(run[name]) for seed, run in MADE_UP.items()}
         for group, row in collected["systems"][name]["test"].items():
             for rule in ("strict", "paper"):
-                values = [getattr(found[group], rule) for found in by_seed.values()]
-                assert row[rule] == pytest.approx(sum(values) / 2, abs=1e-4)
+                values = [found[group].accuracy[rule] for found in by_seed.values()]
+                assert row["accuracy"][rule] == pytest.approx(sum(values) / 2, abs=1e-4)
             assert row["correct"] == sum(found[group].correct for found in by_seed.values())
         for seed, found in by_seed.items():
             told = collected["seeds"][seed][name]["test"]
-            assert told == {code: round(found[code].strict, 4) for code in (AVERAGE, "en", NON_ENGLISH)}
+            assert told == {code: round(found[code].accuracy["strict"], 4) for code in (AVERAGE, "en", NON_ENGLISH)}
     german = collected["systems"]["qalign-mono"]["test"]["de"]
-    assert (german["n"], german["strict"], german["unanswered"]) == (8, 75.0, 0)
+    assert (german["n"], german["accuracy"]["strict"], german["unanswered"]) == (8, 75.0, 0)
 
 
 def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[str, Any]) -> None:
@@ -269,7 +269,7 @@ def test_problems_that_are_not_parallel_leave_a_note_and_their_scores(
     assert len(found["notes"]) == 1
     assert found["notes"][0].startswith("test: no consistency and no differences, for its problems are not parallel: ")
     assert (found["comparisons"], found["claims"], found["findings"]) == ([], [], [])
-    assert found["systems"]["qalign-mono"]["test"]["de"]["strict"] == 75.0
+    assert found["systems"]["qalign-mono"]["test"]["de"]["accuracy"]["strict"] == 75.0
 
 
 def test_the_results_can_be_written_down(collected: dict[str, Any]) -> None:

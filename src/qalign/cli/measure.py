@@ -68,7 +68,7 @@ def score_command(
     judgements: Annotated[Path | None, option(OUTPUT, "Write the number that was read from each answer to this JSONL file.", metavar="FILE")] = None,
     runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
-    """Score answers that you have already, under both rules."""
+    """Score answers that you have already, under all answer rules."""
     from ..systems.scoring import score
 
     scored = score(

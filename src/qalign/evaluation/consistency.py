@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import DataError
 from ..records import Judgement
 from ..wording import counted
+from .rules import MAIN
 from .scores import clustered_standard_error
 
 
@@ -67,7 +68,7 @@ def consistency(judgements: Iterable[Judgement]) -> Consistency:
     languages = tuple(table)
     ids = list(table[languages[0]])
     numbers = {code: [_number(rows[key]) for key in ids] for code, rows in table.items()}
-    right = {code: [rows[key].strict.right for key in ids] for code, rows in table.items()}
+    right = {code: [rows[key].readings[MAIN].right for key in ids] for code, rows in table.items()}
 
     def same(one: str, other: str) -> list[float]:
         """By problem, whether two languages agree."""
@@ -152,7 +153,8 @@ def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]
 
 
 def _number(judgement: Judgement) -> Fraction | None:
-    return None if judgement.strict.value is None else Fraction(judgement.strict.value)
+    value = judgement.readings[MAIN].value
+    return None if value is None else Fraction(value)
 
 
 def _mean(rows: list[Agreement], standard_error: float) -> Agreement:

@@ -65,12 +65,13 @@ def score_file(
         judged = _own_gold([(where, row, prediction) for where, row, prediction, _ in read], table, path)
         return Scored(judged, list(unused), notes)
     joined = join([answered for _, _, _, answered in read], problems, by, str(path))
+    at_hand = {problem.language: table[problem.language] for problem in problems}
     judgements = []
     for (_, _, prediction, _), problem in zip(read, joined, strict=True):
         if problem is not None:
             assert problem.gold is not None, "a test set has gold answers"
             prediction = replace(prediction, id=problem.id, language=problem.language)
-            judgements.append(judge_one(prediction, problem.gold, table[problem.language]))
+            judgements.append(judge_one(prediction, problem.gold, table[problem.language], at_hand))
     unmatched = [answered for (_, _, _, answered), problem in zip(read, joined, strict=True) if problem is None]
     if (by or "id") == "id":
         notes += _other_questions([answered for _, _, _, answered in read], joined)
@@ -87,6 +88,7 @@ def _own_gold(
     )
     judgements: list[Judgement] = []
     places: dict[tuple[str, str], str] = {}
+    at_hand = {one.language: table[one.language] for _, _, one in read if one.language}
     # Ids join languages, and are not needed in one.
     by_place = not any("id" in row for _, row, _ in read) and len({one.language for _, _, one in read}) == 1
     for place, (where, row, prediction) in enumerate(read):
@@ -102,7 +104,7 @@ def _own_gold(
         if key in places:
             raise DataError(f"{where}: the id {key[1]} ({key[0]}) stands twice, in {places[key]} already; keep one")
         places[key] = where
-        judgements.append(judge_one(prediction, number(row, "gold", where), table[prediction.language]))
+        judgements.append(judge_one(prediction, number(row, "gold", where), table[prediction.language], at_hand))
     return judgements
 
 

@@ -23,8 +23,8 @@ from .conventions import text_numbers
 from .equations import equations, holds_an_unknown
 from .passages import answer_span, own_questions, run_on
 
-RULES_VERSION = 2
-"""The version of the two rules: raised with every change that may change a reading, so that old scores are not reused."""
+RULES_VERSION = 3
+"""The version of judging: raised with every change that may change a judgement, so that old scores are not reused."""
 
 TOLERANCE = Fraction(1, 1000)
 """How far from the gold number a right answer may be, as published."""
@@ -81,13 +81,13 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     return Reading(plain_number(number.value), text[number.start : number.end], number.start, number.end, by, right)
 
 
-def outcome(strict: Reading, finish: Finish) -> Outcome:
-    """The one of four outcomes that an answer has under the strict rule."""
-    if strict.right:
+def outcome(reading: Reading, finish: Finish) -> Outcome:
+    """The one of four outcomes that an answer has, by what the main rule read."""
+    if reading.right:
         return "correct"
     if finish == "length":
         return "cut_off"
-    return "unanswered" if strict.value is None else "wrong"
+    return "unanswered" if reading.value is None else "wrong"
 
 
 _MOST_ANNOUNCEMENTS = 500  # are looked at, the last of a text: a model that repeats itself makes thousands

@@ -1,4 +1,4 @@
-"""From answers to scores: judgements under both rules, accuracies by language and on average, standard errors.
+"""From answers to scores: judgements under all rules, accuracies by language and on average, standard errors.
 
 Problems are parallel across languages, so the answers to one problem in ten languages are not ten independent draws.
 Standard errors are clustered by problem (Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640, section 2.2).
@@ -10,53 +10,76 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import DataError
 from ..languages import Language, language
-from ..records import Judgement, Prediction, Problem
+from ..records import Judgement, Outcome, Prediction, Problem
 from ..wording import counted
-from .extraction import outcome, paper, strict
+from .answer_language import NONE, language_of_answer
+from .extraction import outcome
+from .rules import MAIN, RULES
 
 AVERAGE = "average"
 NON_ENGLISH = "non_english"
 NORMAL_975 = 1.959963984540054
 """The 97.5% quantile of the standard normal distribution."""
-_OUTCOMES = ("correct", "wrong", "unanswered", "cut_off")
+_OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "unanswered", "cut_off")
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """The result of a model in one language, or on average over several.
 
-    `paper` and `strict` are accuracies in percent; on average, the mean over the languages. `correct`, `wrong`,
-    `unanswered` and `cut_off` are counts under the strict rule and add up to `n`. The standard errors are in percent points, of
-    `strict` and of `paper`.
+    The four outcomes are counts under the main rule and add up to `n`. Percentages are means over the languages, on average.
     """
 
     n: int
-    paper: float
-    strict: float
+    accuracy: dict[str, float]
+    """Rule -> accuracy in percent."""
+    standard_error: dict[str, float]
+    """Rule -> its standard error in percent points."""
     correct: int
     wrong: int
     unanswered: int
     cut_off: int
-    standard_error: float
-    standard_error_paper: float
+    in_language: float | None = None
+    """Percent in the language of the question, of the answers whose language is told; None where there are none."""
+    in_another: int | None = None
+    """Answers in another language than the question. None where languages were not told."""
+    no_language: int | None = None
+    """Answers whose language cannot be told, such as those without words."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, rounded to what a reader can use."""
-        return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        return {key: _rounded(value) for key, value in asdict(self).items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def judge(
-    problems: Iterable[Problem], predictions: Iterable[Prediction], table: Mapping[str, Language]
+    problems: Iterable[Problem],
+    predictions: Iterable[Prediction],
+    table: Mapping[str, Language],
+    rules: Iterable[str] = tuple(RULES),
 ) -> list[Judgement]:
-    """Judges each prediction against its problem's gold answer, under both rules.
+    """Judges each prediction against its problem's gold answer.
+
+    Args:
+        problems: with their gold answers.
+        predictions: one for each problem.
+        table: the languages of the problems and whatever else answers may be in.
+        rules: the names of the rules.
 
     Raises:
         DataError: a problem has no prediction, a prediction no problem, or a problem no gold answer.
     """
+    rules = list(rules)
     by_key = {(p.language, p.id): p for p in predictions}
     judgements = []
     for problem in problems:
@@ -65,24 +88,39 @@ def judge(
             raise DataError(f"problem {problem.id} ({problem.language}) has no prediction; generate it before scoring")
         if problem.gold is None:
             raise DataError(f"problem {problem.id} ({problem.language}) has no gold answer; it cannot be scored")
-        judgements.append(judge_one(prediction, problem.gold, language(problem.language, table)))
+        judgements.append(judge_one(prediction, problem.gold, language(problem.language, table), table, rules))
     if by_key:
         (code, key), *_ = by_key
         raise DataError(f"{counted(len(by_key), 'prediction')} without a problem, the first of them {key} ({code})")
     return judgements
 
 
-def judge_one(prediction: Prediction, gold: str, row: Language) -> Judgement:
-    """One prediction under both rules."""
-    read = strict(prediction.text, gold, row, prediction.finish)
+def judge_one(
+    prediction: Prediction,
+    gold: str,
+    row: Language,
+    at_hand: Mapping[str, Language] = MappingProxyType({}),
+    rules: Iterable[str] | None = None,
+) -> Judgement:
+    """One prediction under all rules.
+
+    Args:
+        prediction: the answer.
+        gold: the right one.
+        row: the language of the question.
+        at_hand: further languages that the answer may be in.
+        rules: the names of the rules; by default all.
+    """
+    names = RULES if rules is None else rules
+    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in names}
     return Judgement(
-        prediction.id,
-        prediction.language,
-        gold,
-        prediction.finish,
-        outcome(read, prediction.finish),
-        paper(prediction.text, gold),
-        read,
+        id=prediction.id,
+        language=prediction.language,
+        gold=gold,
+        finish=prediction.finish,
+        outcome=outcome(readings[MAIN], prediction.finish),
+        readings=readings,
+        answered_in=language_of_answer(prediction.text, row, at_hand),
     )
 
 
@@ -103,16 +141,30 @@ def score(judgements: Sequence[Judgement]) -> dict[str, Score]:
 
 def _score(groups: Sequence[Sequence[Judgement]]) -> Score:
     counts = Counter(judgement.outcome for group in groups for judgement in group)
-    paper_groups = [[(j.id, float(j.paper.right)) for j in group] for group in groups]
-    strict_groups = [[(j.id, float(j.strict.right)) for j in group] for group in groups]
+    rules = {
+        rule: [[(j.id, float(j.readings[rule].right)) for j in group] for group in groups]
+        for rule in groups[0][0].readings
+    }
     return Score(
         n=sum(len(group) for group in groups),
-        paper=100 * mean_of_means(paper_groups),
-        strict=100 * mean_of_means(strict_groups),
-        **{name: counts[name] for name in _OUTCOMES},  # type: ignore[index]
-        standard_error=100 * clustered_standard_error(strict_groups),
-        standard_error_paper=100 * clustered_standard_error(paper_groups),
+        accuracy={rule: 100 * mean_of_means(right) for rule, right in rules.items()},
+        standard_error={rule: 100 * clustered_standard_error(right) for rule, right in rules.items()},
+        **{name: counts[name] for name in _OUTCOMES},
+        **_languages(groups),  # type: ignore[arg-type]
     )
+
+
+def _languages(groups: Sequence[Sequence[Judgement]]) -> dict[str, float | int | None]:
+    """How many answers are in the language of their question."""
+    if any(j.answered_in is None for group in groups for j in group):
+        return {}
+    told = [[(j.id, float(j.answered_in == j.language)) for j in group if j.answered_in != NONE] for group in groups]
+    with_words = [group for group in told if group]
+    return {
+        "in_language": 100 * mean_of_means(with_words) if with_words else None,
+        "in_another": sum(value == 0 for group in told for _, value in group),
+        "no_language": sum(map(len, groups)) - sum(map(len, told)),
+    }
 
 
 def mean_of_means(groups: Sequence[Sequence[tuple[str, float]]]) -> float:

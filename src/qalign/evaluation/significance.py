@@ -20,12 +20,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..records import Judgement
 from ..wording import counted
 from .consistency import parallel
+from .rules import MAIN
 from .scores import AVERAGE, NON_ENGLISH, clustered_standard_error
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-Rule = Literal["strict", "paper"]
 RESAMPLES = 2000
 SEED = 20240114
 
@@ -120,7 +120,7 @@ def difference(
     b: Iterable[Judgement],
     languages: Sequence[str] | None = None,
     *,
-    rule: Rule = "strict",
+    rule: str = MAIN,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Difference:
@@ -141,7 +141,7 @@ def pooled(
     b: Mapping[str, Iterable[Judgement]],
     languages: Sequence[str] | None = None,
     *,
-    rule: Rule = "strict",
+    rule: str = MAIN,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Pooled:
@@ -170,7 +170,7 @@ def pooled(
 
 def compare_systems(
     *runs: Mapping[str, Iterable[Judgement]],
-    rule: Rule = "strict",
+    rule: str = MAIN,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> list[Comparison]:
@@ -260,9 +260,7 @@ class _Answers:
     right: Array
 
 
-def _answers(
-    systems: Mapping[str, Iterable[Judgement]], rule: Rule, languages: Sequence[str] | None = None
-) -> _Answers:
+def _answers(systems: Mapping[str, Iterable[Judgement]], rule: str, languages: Sequence[str] | None = None) -> _Answers:
     import numpy as np
 
     tables = {name: parallel(judgements) for name, judgements in systems.items()}
@@ -286,7 +284,7 @@ def _answers(
         raise DataError(
             f"judgements in {', '.join(missing) or 'no language'} are asked for; choose among {', '.join(there)}"
         )
-    right = [[[getattr(table[code][key], rule).right for key in ids] for code in chosen] for table in tables.values()]
+    right = [[[table[code][key].readings[rule].right for key in ids] for code in chosen] for table in tables.values()]
     return _Answers(chosen, ids, np.array(right, dtype=np.int64))
 
 

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..evaluation.answer_language import UNTOLD
+from ..evaluation.rules import MAIN, RULES, described
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, interval, wilson
 from ..languages import STUDY
 from ..training.config import FEW_STEPS
 from .tables import Table
 from .titles import Titles
+from .view import accuracy, other_rules, rules_in_words
 
 RESULTS = "Results"
 """The title of the table of results."""
@@ -19,12 +22,10 @@ SIZES = ("7B", "13B")
 """Of the published models."""
 FEW = 100
 """Problems below which the uncertainty of one language is said."""
-
-RULES = (
-    "Strict rule: numbers as the language writes them, a marked answer first. Paper rule: the last number, as the published "
-    "evaluation reads it."
-)
-"""What the two rules are. docs/results.md says it at length."""
+IN_QUESTIONS_LANGUAGE = "Answers in the language of the question"
+IN_LANGUAGE = "in language"
+_SHARE = "percent of the answers with words that are in the language of the question"
+_OUTCOMES = {"wrong": "wrong", "unanswered": "no answer", "cut_off": "truncated"}
 
 Scores = Mapping[str, Mapping[str, Any]]
 
@@ -37,16 +38,16 @@ def accuracy_table(found: Mapping[str, Any], titles: Titles) -> Table:
     published = _with_published(found)
     means = _means(languages)
     columns = [
-        "system", "benchmark", *(languages if len(languages) != 1 else []), *means.values(), "paper rule", "wrong", "no answer",
-        "truncated", *published,
+        "system", "benchmark", *(languages if len(languages) != 1 else []), *means.values(), *other_rules(found).values(),
+        *_OUTCOMES.values(), *published,
     ]  # fmt: skip
     body = [
         [
             titles.system(name),
             titles.benchmark(benchmark),
-            *(f"{row[code]['strict']:.1f}" if code in row else "-" for code in languages if len(languages) != 1),
+            *(f"{accuracy(row[code]):.1f}" if code in row else "-" for code in languages if len(languages) != 1),
             *(_mean(row, code, seeds) for code in means),
-            *_answers(row),
+            *_answers(row, other_rules(found)),
             *_published(found, name, benchmark, published),
         ]
         for benchmark, name, row in rows
@@ -86,19 +87,18 @@ def _mean(row: Scores, code: str, seeds: int) -> str:
     """A cell of the table: the average with its error, another score alone."""
     if code not in row:
         return "-"
-    return with_error(row[AVERAGE], problems(row, seeds)) if code == AVERAGE else f"{row[code]['strict']:.1f}"
+    return with_error(row[AVERAGE], problems(row, seeds)) if code == AVERAGE else f"{accuracy(row[code]):.1f}"
 
 
-def with_error(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
+def with_error(score: Mapping[str, Any], count: int, rule: str = MAIN) -> str:
     """`45.0 ± 2.1`; where all answers are alike, and the standard error 0, `0.0 (0.0 to 27.8)`, an interval by Wilson."""
     text = _plus_minus(score, rule)
     return text if "±" in text else f"{text} ({interval_text(score, count, rule)})"
 
 
-def interval_text(score: Mapping[str, Any], count: int, rule: str = "strict") -> str:
+def interval_text(score: Mapping[str, Any], count: int, rule: str = MAIN) -> str:
     """`0.0 to 27.8`: the 95% interval of an accuracy on `count` problems."""
-    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
-    low, high = interval(score[rule], error, count)
+    low, high = interval(accuracy(score, rule), score["standard_error"][rule], count)
     return f"{low:.1f} to {high:.1f}"
 
 
@@ -111,6 +111,8 @@ def problems(scores: Scores, seeds: int = 1) -> int:
 def score_table(title: str, scores: Scores, note: Sequence[str] = ()) -> Table:
     """The scores of one set of predictions, a row a language; `note` are sentences that stand below first."""
     accuracies, answers = [], []
+    rules = [name for name in next(iter(scores.values()))["accuracy"] if name != MAIN]
+    told = any(score.get("in_another") is not None for score in scores.values())
     languages = [code for code in scores if code not in (AVERAGE, NON_ENGLISH)]
     means = (
         [] if len(languages) < 2 else [AVERAGE, *([NON_ENGLISH] if "en" in languages and len(languages) > 2 else [])]
@@ -120,22 +122,65 @@ def score_table(title: str, scores: Scores, note: Sequence[str] = ()) -> Table:
             continue  # a mean that is that of another row
         count = problems(scores) if code in (AVERAGE, NON_ENGLISH) else score["n"]
         name = code.replace("_", "-")
-        figures = [_plus_minus(score, "strict"), interval_text(score, count), _plus_minus(score, "paper")]
+        figures = [_plus_minus(score, MAIN), interval_text(score, count), *(_plus_minus(score, rule) for rule in rules)]
         accuracies.append([name, f"{score['n']:,}", *figures])
-        answers.append([name, *(f"{score[outcome]:,}" for outcome in ("correct", "wrong", "unanswered", "cut_off"))])
-    columns = ["language", "n", "strict ± s.e.", "95% interval", "paper ± s.e."]
-    outcomes = ["correct", "wrong", "no answer", "truncated"]
+        counts = [f"{score[outcome]:,}" for outcome in ("correct", *_OUTCOMES)]
+        answers.append([name, *counts, *([in_language(score)] if told else [])])
+    columns = ["language", "n", f"{MAIN} ± s.e.", "95% interval", *(f"{rule} ± s.e." for rule in rules)]
+    outcomes = ["correct", *_OUTCOMES.values(), *([IN_LANGUAGE] if told else [])]
+    said = [*note, rules_in_words(described(RULES)), f"Interval: of the {RULES[MAIN].title}, by Wilson."]
+    if told:
+        said.append(f"{IN_LANGUAGE.capitalize()}: {_SHARE}.")
+    else:
+        said.append(f"{UNTOLD}.")
     narrow = (Table(title, columns, accuracies), Table("Answers", ["language", *outcomes], answers))
     rows = [[*left, *right[1:]] for left, right in zip(accuracies, answers, strict=True)]
-    return Table(
-        title, [*columns, *outcomes], rows, " ".join([*note, RULES, "Interval: of the strict rule, by Wilson."]), narrow
-    )
+    return Table(title, [*columns, *outcomes], rows, " ".join(said), narrow)
 
 
 def _plus_minus(score: Mapping[str, Any], rule: str) -> str:
     """`45.0 ± 2.1`, without an error where all answers are alike."""
-    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
-    return f"{score[rule]:.1f} ± {error:.1f}" if error else f"{score[rule]:.1f}"
+    error, value = score["standard_error"][rule], f"{accuracy(score, rule):.1f}"
+    return f"{value} ± {error:.1f}" if error else value
+
+
+def in_language(score: Mapping[str, Any] | None) -> str:
+    """`98.4`: the percent of answers in the language of the question, or a dash."""
+    share = score and score.get("in_language")
+    return "-" if share is None else f"{share:.1f}"
+
+
+def language_table(found: Mapping[str, Any], titles: Titles) -> Table:
+    """How many answers are in the language of their question, by system and language."""
+    rows = [row for row in _rows(found) if row[2][AVERAGE].get("in_another") is not None]
+    languages = _languages(row for _, _, row in rows)
+    groups = {**{code: code for code in languages}, **_mean_heads(languages)}
+    body = [
+        [titles.system(name), titles.benchmark(benchmark), *(in_language(row.get(code)) for code in groups)]
+        for benchmark, name, row in rows
+    ]
+    narrow = [
+        Table(
+            f"{IN_QUESTIONS_LANGUAGE}: {titles.benchmark(benchmark)}",
+            ["language", *(titles.system(name) for name in by_system)],
+            [
+                [titles.group(code), *(in_language(row.get(code)) for row in by_system.values())]
+                for code in groups
+                if any(code in row for row in by_system.values())
+            ],
+        )
+        for benchmark, by_system in _by_benchmark(rows).items()
+    ]
+    return Table(
+        IN_QUESTIONS_LANGUAGE, ["system", "benchmark", *groups.values()], body, f"{_SHARE.capitalize()}.", narrow
+    )
+
+
+def _mean_heads(languages: Sequence[str]) -> dict[str, str]:
+    """The heads of the columns of means, where there is more than one language."""
+    if len(languages) < 2:
+        return {}
+    return {AVERAGE: "average", **({NON_ENGLISH: "non-English"} if "en" in languages else {})}
 
 
 def agreement_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -220,7 +265,7 @@ def _language_tables(rows: Sequence[tuple[str, str, Scores]], languages: Sequenc
             [
                 [
                     titles.language(code),
-                    *(f"{row[code]['strict']:.1f}" if code in row else "-" for row in by_system.values()),
+                    *(f"{accuracy(row[code]):.1f}" if code in row else "-" for row in by_system.values()),
                 ]
                 for code in languages
                 if any(code in row for row in by_system.values())
@@ -234,16 +279,22 @@ def _answer_table(found: Mapping[str, Any], titles: Titles) -> Table:
     """What became of the answers, and what was published."""
     published = _with_published(found)
     body = [
-        [titles.system(name), titles.benchmark(b), *_answers(row), *_published(found, name, b, published)]
+        [
+            titles.system(name),
+            titles.benchmark(b),
+            *_answers(row, other_rules(found)),
+            *_published(found, name, b, published),
+        ]
         for b, name, row in _rows(found)
     ]
-    columns = ["system", "benchmark", "paper rule", "wrong", "no answer", "truncated", *published]
+    columns = ["system", "benchmark", *other_rules(found).values(), *_OUTCOMES.values(), *published]
     return Table("Answers", columns, body)
 
 
-def _answers(row: Scores) -> list[str]:
+def _answers(row: Scores, rules: Iterable[str]) -> list[str]:
     average = row[AVERAGE]
-    return [f"{average['paper']:.1f}", *(f"{average[outcome]:,}" for outcome in ("wrong", "unanswered", "cut_off"))]
+    measured = [f"{accuracy(average, rule):.1f}" if rule in average["accuracy"] else "-" for rule in rules]
+    return [*measured, *(f"{average[outcome]:,}" for outcome in _OUTCOMES)]
 
 
 def _with_published(found: Mapping[str, Any]) -> list[str]:
@@ -264,13 +315,19 @@ def _note(found: Mapping[str, Any], titles: Titles, seeds: int) -> str:
     counts = sorted({row[code]["n"] // seeds for row in rows for code in languages if code in row})
     asked = " to ".join(dict.fromkeys(f"{count:,}" for count in (*counts[:1], *counts[-1:]))) or "no"
     word = "problem" if asked == "1" else "problems"
-    notes = [f"Accuracy in percent under the strict rule; {asked} {word} a language; {_run_line(found['run'])}.", RULES]
+    main = found["rules"][MAIN]["title"]
+    notes = [
+        f"Accuracy in percent under the {main}; {asked} {word} a language; {_run_line(found['run'])}.",
+        rules_in_words(found["rules"]),
+    ]
+    if UNTOLD in found.get("notes", ()):
+        notes.append(f"{UNTOLD}.")
     if subsets := _subsets(found):
         notes.append(f"Only the first problems of a test set were asked: {subsets}.")
     if counts and counts[0] < FEW:
         low, high = wilson(0.5, counts[0])
         notes.append(f"So few problems say little: 50% in one language has the 95% interval {low:.0f} to {high:.0f}.")
-    if any(not row[AVERAGE]["standard_error"] for row in rows):
+    if any(not row[AVERAGE]["standard_error"][MAIN] for row in rows):
         notes.append("Where all problems come out alike, brackets hold a 95% interval (Wilson).")
     notes += [f"{titles.short[name]} is {name}." for name in found["systems"] if name in titles.short]
     stages = {stage["folder"]: stage for chain in found["trained_on"].values() for stage in chain}

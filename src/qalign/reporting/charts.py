@@ -16,6 +16,7 @@ from .findings import bounds
 from .titles import Titles
 from .view import (
     Curve,
+    accuracy,
     interval,
     languages_of,
     nice_ticks,
@@ -100,7 +101,7 @@ def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> BarCh
         there = [name for name in systems if code in rows[name]]
         for place, name in enumerate(there):
             low, high = interval(rows[name][code], problems(rows[name]))
-            value = rows[name][code]["strict"]
+            value = accuracy(rows[name][code])
             title = f"{titles.system(name)}, {titles.group(code)}: {value:.1f}% ({low:.1f} to {high:.1f})"
             bars.append(
                 Bar(slots[name], round(x + place * bar, 1), round(bar - 1, 1), y(value), y(high), y(low), title)
@@ -149,17 +150,17 @@ def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> GapCh
     left, right, step, top = 216.0, 700.0, 32.0, 30.0
     shown = {name: row.get(NON_ENGLISH) or row[AVERAGE] for name, row in rows.items()}
     ends = [interval(score, problems(rows[name]))[1] for name, score in shown.items()] + [
-        row["en"]["strict"] for row in rows.values() if "en" in row
+        accuracy(row["en"]) for row in rows.values() if "en" in row
     ]
     ticks = nice_ticks(0, max([1.0, *ends]))
     x = Scale(ticks[0], ticks[-1], left, right)
     slots = slots_of(found)
     made = []
     for place, (name, row) in enumerate(rows.items()):
-        others, english = shown[name]["strict"], row.get("en")
+        others, english = accuracy(shown[name]), row.get("en")
         low, high = interval(shown[name], problems(row))
-        difference = f"{english['strict'] - others:.1f}" if english and NON_ENGLISH in row else "–"
-        figures = [f"{others:.1f}", f"{english['strict']:.1f}" if english else "–", difference]
+        difference = f"{accuracy(english) - others:.1f}" if english and NON_ENGLISH in row else "–"
+        figures = [f"{others:.1f}", f"{accuracy(english):.1f}" if english else "–", difference]
         title = titles.system(name)
         made.append(
             Gap(
@@ -169,7 +170,7 @@ def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> GapCh
                 others=x(others),
                 low=x(low),
                 high=x(high),
-                english=x(english["strict"]) if english else None,
+                english=x(accuracy(english)) if english else None,
                 figures=figures,
                 title=f"{title}: others {figures[0]} ({low:.1f} to {high:.1f}), English {figures[1]}, gap {figures[2]}",
             )

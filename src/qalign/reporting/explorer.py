@@ -9,22 +9,23 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
+from ..evaluation.answer_language import NONE
 from ..languages import LANGUAGES
 from .titles import Titles
-from .view import in_order, slots_of
+from .view import in_order, other_rules, slots_of
 
 OUTCOMES = ("correct", "wrong", "unanswered", "cut_off")
 
 Answers = Iterable[Mapping[str, Any]]
 """One entry a problem and language: `benchmark`, `id`, `language`, `gold`, `question`, and `answers`: system -> `text`,
-`value` (what was read), `start` and `end` (where, in characters), `outcome`, `paper_right`."""
+`value` (what was read), `start` and `end` (where, in characters), `outcome`, `right` by rule, `answered_in`."""
 
 
 def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) -> dict[str, Any]:
     """The answers by problem, as arrays: names are said once, and thirty-six thousand answers stay small.
 
     A problem is [benchmark, id, languages]; a language is [language, gold, question, answers]; an answer, one a system
-    (null where it has none), is [text, value, start, end, outcome, right under the paper rule].
+    (null where it has none), is [text, value, start, end, outcome, right under each further rule, the language if another].
     """
     problems: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for entry in answers:
@@ -36,7 +37,10 @@ def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) ->
     systems = [*(s for s in found["systems"] if s in answering), *(s for s in answering if s not in found["systems"])]
     slots = slots_of(found)
     places = {code: place for place, code in enumerate(languages)}
+    rules = other_rules(found)
     return {
+        "rules": list(rules.values()),
+        "spoken": {code: titles.language(code) for code in sorted({*LANGUAGES, *languages})},
         "benchmarks": [[name, titles.benchmark(name)] for name in benchmarks],
         "languages": [_language_row(code, titles) for code in languages],
         "systems": [[name, titles.system(name), slots.get(name, 0)] for name in systems],
@@ -49,7 +53,7 @@ def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) ->
                         places[e["language"]],
                         str(e["gold"]),
                         e["question"],
-                        [_answer(e["answers"].get(s)) for s in systems],
+                        [_answer(e["answers"].get(s), e["language"], rules) for s in systems],
                     ]
                     for e in sorted(group, key=lambda e: places[e["language"]])
                 ],
@@ -66,13 +70,16 @@ def _language_row(code: str, titles: Titles) -> list[Any]:
     return [code, name, row.native_name if row else "", language_tag(code), row is None or row.script == "Latn"]
 
 
-def _answer(answer: Mapping[str, Any] | None) -> list[Any] | None:
+def _answer(answer: Mapping[str, Any] | None, language: str, rules: Iterable[str]) -> list[Any] | None:
     if answer is None:
         return None
     text, value = answer["text"], answer.get("value")
     start, end = (_utf16(text, answer.get(key) or 0) for key in ("start", "end"))
     outcome = OUTCOMES.index(answer["outcome"])
-    return [text, None if value is None else str(value), start, end, outcome, int(bool(answer.get("paper_right")))]
+    right = [int(bool(answer["right"].get(rule))) for rule in rules]
+    spoken = answer.get("answered_in")
+    another = None if spoken in (None, NONE, language) else spoken
+    return [text, None if value is None else str(value), start, end, outcome, right, another]
 
 
 def _utf16(text: str, at: int) -> int:

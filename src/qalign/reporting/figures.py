@@ -22,6 +22,7 @@ from .titles import Titles
 from .view import (
     PALETTE,
     Curves,
+    accuracy,
     benchmarks_of,
     curves_by_stage,
     in_order,
@@ -91,11 +92,11 @@ def bars(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
         scores = found["systems"][name][benchmark]
         there = [(at, scores[code]) for at, code in enumerate(groups) if code in scores]
         ends = [interval(score, problems(scores)) for _, score in there]
-        below = [score["strict"] - low for (_, score), (low, _) in zip(there, ends, strict=True)]
-        above = [high - score["strict"] for (_, score), (_, high) in zip(there, ends, strict=True)]
+        below = [accuracy(score) - low for (_, score), (low, _) in zip(there, ends, strict=True)]
+        above = [high - accuracy(score) for (_, score), (_, high) in zip(there, ends, strict=True)]
         axes.bar(
             [at + (place - (len(systems) - 1) / 2) * width for at, _ in there],
-            [score["strict"] for _, score in there],
+            [accuracy(score) for _, score in there],
             width * 0.94,
             yerr=[below, above],
             error_kw={"elinewidth": 0.8, "ecolor": INK, "capsize": 1.5, "capthick": 0.8},

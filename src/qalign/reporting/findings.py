@@ -8,6 +8,7 @@ from typing import Any
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, wilson
 from ..wording import counted
 from .titles import Titles
+from .view import accuracy
 
 METHOD = "qalign-mono"
 """The system of the study, which is compared with each other one."""
@@ -48,7 +49,7 @@ def headline(found: Mapping[str, Any], titles: Titles) -> str:
     for name, benchmarks in found["systems"].items():
         for benchmark, scores in benchmarks.items():
             languages = counted(sum(code not in (AVERAGE, NON_ENGLISH) for code in scores), "language")
-            return f"{titles.benchmark(benchmark)}, {languages}: {titles.system(name)} solves {scores[AVERAGE]['strict']:.1f}%."
+            return f"{titles.benchmark(benchmark)}, {languages}: {titles.system(name)} solves {accuracy(scores[AVERAGE]):.1f}%."
     return ""
 
 
@@ -60,7 +61,7 @@ def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, others: M
     languages = counted(sum(code not in ("en", AVERAGE, NON_ENGLISH) for code in scores[0]), "language")
     text = (
         f"{titles.benchmark(benchmark)}, {languages} other than English: {titles.system(a)} solves "
-        f"{scores[0][NON_ENGLISH]['strict']:.1f}% and {titles.system(b)} {scores[1][NON_ENGLISH]['strict']:.1f}%, "
+        f"{accuracy(scores[0][NON_ENGLISH]):.1f}% and {titles.system(b)} {accuracy(scores[1][NON_ENGLISH]):.1f}%, "
         f"{difference_text(others)}"
     )
     return f"{text}; in English {difference_text(english)}." if english else f"{text}."

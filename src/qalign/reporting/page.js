@@ -191,19 +191,20 @@ function startExplorer() {
   }
 
   function answerOf(row, place, want) {
-    const [text, value, start, end, outcomeAt, paperRight] = row.answers[place];
+    const [text, value, start, end, outcomeAt, right, spoken] = row.answers[place];
     const outcome = OUTCOMES[outcomeAt], language = languages[row.language];
     // An answer in plain ASCII to a question in another script is, most likely, in English.
-    const tag = !language.latin && /^[\x00-\x7f]*$/.test(text) ? "en" : language.tag;
+    const tag = spoken in raw.spoken ? spoken : !language.latin && /^[\x00-\x7f]*$/.test(text) ? "en" : language.tag;
     const body = text === "" ? make("p", { class: "text-of empty" }, "The answer is empty.")
       : make("p", { class: "text-of", lang: tag || null, dir: "auto" }, text.slice(0, start), end > start ? make("mark", {}, text.slice(start, end)) : null, text.slice(Math.max(start, end)));
-    const differs = Boolean(paperRight) !== (outcomeAt === 0);
+    const others = right.map((one, at) => (Boolean(one) === (outcomeAt === 0) ? "" : `; ${one ? "right" : "wrong"} under the ${raw.rules[at]}`)).join("");
+    const inAnother = spoken ? `; answered in ${raw.spoken[spoken] ?? "another language"}` : "";
     const match = (want.system >= 0 || want.outcome >= 0) && fits(row.answers[place], place, want);
     return make("section", { class: `answer${match ? " match" : ""}`, tabindex: "-1", "data-place": place, "aria-label": labelOf(row, place) },
       make("header", {},
         make("h4", {}, make("span", { class: `key s${systems[place].slot % 9}${systems[place].slot >= 9 ? " again" : ""}`, "aria-hidden": "true" }), systems[place].title),
         make("span", { class: `badge ${outcome.key}` }, `${outcome.symbol} ${outcome.word}`),
-        make("span", { class: "read" }, "read ", value === null ? "nothing" : make("b", {}, value), ", gold ", make("b", {}, row.gold), differs ? `; ${paperRight ? "right" : "wrong"} under the paper rule` : "")),
+        make("span", { class: "read" }, "read ", value === null ? "nothing" : make("b", {}, value), ", gold ", make("b", {}, row.gold), others + inAnother)),
       body);
   }
 

@@ -16,7 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..evaluation import scores
 from ..evaluation.benchmarks import about_world
+from ..evaluation.rules import MAIN
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..records import atomic_file
 from . import provenance
@@ -27,13 +29,16 @@ from .findings import bounds, headline, is_same, p_value
 from .titles import Titles
 from .view import (
     Curves,
+    accuracy,
     benchmarks_of,
     curves_by_stage,
     examples_text,
     in_order,
     interval,
     languages_of,
+    other_rules,
     published_of,
+    rules_in_words,
     slots_of,
     stage_name,
     systems_of,
@@ -121,6 +126,8 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "language_name": titles.language_and_code,
         "language_tag": language_tag,
         "outcomes": OUTCOMES,
+        "main_rule": found["rules"][MAIN]["title"],
+        "rules": rules_in_words(found["rules"]),
         "whisker_width": WHISKER_WIDTH,
     }
 
@@ -156,10 +163,10 @@ def _results(
     others = any(NON_ENGLISH in row for row in rows.values())
     groups = [AVERAGE, *([NON_ENGLISH] if others else []), *languages]
     best = {
-        group: max((row[group]["strict"] for row in rows.values() if group in row), default=None) for group in groups
+        group: max((accuracy(row[group]) for row in rows.values() if group in row), default=None) for group in groups
     }
     published = [size for size in SIZES if any(size in published_of(found, name, benchmark) for name in names)]
-    slots = slots_of(found)
+    slots, rules = slots_of(found), other_rules(found)
     made = []
     for name, row in rows.items():
         average = row[AVERAGE]
@@ -169,12 +176,18 @@ def _results(
                 "title": titles.system(name),
                 "slot": slots[name],
                 "cells": [
-                    (row[g]["strict"], *interval(row[g], problems(row)), len(rows) > 1 and row[g]["strict"] == best[g])
+                    (accuracy(row[g]), *interval(row[g], problems(row)), len(rows) > 1 and accuracy(row[g]) == best[g])
                     if g in row
                     else None
                     for g in groups
                 ],
-                "paper": (average["paper"], *interval(average, problems(row), "paper")),
+                "others": [
+                    (accuracy(average, rule), *interval(average, problems(row), rule))
+                    if rule in average["accuracy"]
+                    else None
+                    for rule in rules
+                ],
+                "in_language": {g: row[g].get("in_language") for g in groups if g in row},
                 "published": [published_of(found, name, benchmark).get(size) for size in published],
                 "counts": [
                     (o, count, 100 * count / (sum(counts) or 1)) for o, count in zip(OUTCOMES, counts, strict=True)
@@ -182,7 +195,14 @@ def _results(
                 "n": average["n"],
             }
         )
-    return {"columns": [(g, titles.group(g)) for g in groups], "published": published, "rows": made}
+    told = any(row[AVERAGE].get("in_another") is not None for row in rows.values())
+    return {
+        "columns": [(g, titles.group(g)) for g in groups],
+        "rules": list(rules.values()),
+        "published": published,
+        "in_language": told,
+        "rows": made,
+    }
 
 
 def _consistency(
@@ -216,7 +236,7 @@ def _consistency(
 
 
 def _agreement(row: Mapping[str, Any]) -> tuple[float, float, float]:
-    return row["agree"], *interval({"strict": row["agree"], "standard_error": row["standard_error"], "n": row["n"]})
+    return row["agree"], *scores.interval(row["agree"], row["standard_error"], row["n"])
 
 
 def _heat(value: float | None) -> tuple[float, int] | None:

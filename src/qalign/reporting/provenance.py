@@ -14,6 +14,7 @@ from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..wording import counted
 from .tables import Table, as_markdown
 from .titles import Titles
+from .view import accuracy
 
 SHOWN_IN_TERMINAL = 12
 """Models that a run names when it ends; `results.md` has all."""
@@ -63,7 +64,7 @@ def best_model(found: Mapping[str, Any]) -> Mapping[str, str] | None:
 def _accuracy(found: Mapping[str, Any], system: str) -> float:
     """The mean over benchmarks of the average over languages other than English, or over all where there is none."""
     rows = [scores.get(NON_ENGLISH) or scores[AVERAGE] for scores in found.get("systems", {}).get(system, {}).values()]
-    return sum(row["strict"] for row in rows) / len(rows) if rows else 0.0
+    return sum(accuracy(row) for row in rows) / len(rows) if rows else 0.0
 
 
 def snippet(found: Mapping[str, Any]) -> str:

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..evaluation.answer_language import UNTOLD
+from ..evaluation.rules import RULES, described
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..paths import instead
 from ..records import atomic_file, write_json
 from ..untrusted import parse_json
 from ..wording import counted
 from . import provenance
-from .accuracies import RESULTS, accuracy_table, agreement_table, summary_table, too_long
+from .accuracies import RESULTS, accuracy_table, agreement_table, language_table, summary_table, too_long
 from .accuracies import score_table as score_table
 from .findings import bounds, is_same, p_value
 from .schema import check
 from .tables import Table, without_formula
 from .titles import Titles
+from .versions import of_today
 from .view import examples_text
 
 FORMAT = "qalign-results"
-VERSION = 1
+VERSION = 2
 DIFFERENCES = "Differences"
 """What the titles of tables of differences begin with."""
 
@@ -41,15 +44,18 @@ def results(
     `published` is `system -> benchmark -> model size -> average accuracy` of the study; `corpora` are the counts of what
     was read; `statistics` are `consistency`, `comparisons` and `notes`, as docs/results.md has them.
     """
+    told = any(row.get("in_another") is not None for b in scores.values() for by in b.values() for row in by.values())
     return {
         "format": FORMAT,
         "version": VERSION,
         "run": dict(run),
+        "rules": described(RULES),
         "systems": {name: {b: dict(by_language) for b, by_language in rows.items()} for name, rows in scores.items()},
         "trained_on": {name: list(stages) for name, stages in trained_on.items()},
         "published": {name: dict(rows) for name, rows in published.items()},
         "corpora": [dict(row) for row in corpora],
         **(statistics or {}),
+        "notes": [*(statistics or {}).get("notes", ()), *([] if told or not scores else [UNTOLD])],
     }
 
 
@@ -63,6 +69,7 @@ def tables(found: Mapping[str, Any], titles: Titles) -> list[Table]:
         made.append(_comparisons_table(found, titles))
     if found.get("consistency"):
         made.append(agreement_table(found, titles))
+    made.append(language_table(found, titles))
     if found.get("claims"):
         made.append(_claims_table(found))
     if any(found["trained_on"].values()):
@@ -234,10 +241,11 @@ def load(path: Path) -> dict[str, Any]:
     except OSError as error:
         advice = instead(path, "give the results.json of a run")
         raise DataError(f"cannot read {path} ({error.strerror}); {advice}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") != VERSION:
-        raise DataError(f"{path} is not a {FORMAT} file of version {VERSION}; give the results.json of a run")
-    check(found, str(path))
-    return found
+    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") not in (1, VERSION):
+        raise DataError(f"{path} is not a {FORMAT} file of version {VERSION} or 1; give the results.json of a run")
+    content = of_today(found) if found["version"] == 1 else found
+    check(content, str(path))
+    return content
 
 
 def write(found: Mapping[str, Any], made: Sequence[Table], folder: Path, titles: Titles | None = None) -> list[Path]:

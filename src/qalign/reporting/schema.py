@@ -1,6 +1,6 @@
-"""The shape of `results.json`, version 1, as docs/results.md states it: every field with its type and its bounds.
+"""The shape of `results.json`, version 2, as docs/results.md states it: every field with its type and its bounds.
 
-Fields may be added within version 1, so an unknown field is no error; a field that is named here and has another type is.
+Fields may be added within version 2, so an unknown field is no error; a field that is named here and has another type is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..errors import DataError
+from ..evaluation.rules import MAIN
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..untrusted import printable
 
@@ -27,14 +28,22 @@ class Score(msgspec.Struct):
     """The result of a system in one language, or on average."""
 
     n: Annotated[int, msgspec.Meta(ge=1)]
-    paper: Percent
-    strict: Percent
+    accuracy: dict[str, Percent]
+    standard_error: dict[str, Error]
     correct: Count
     wrong: Count
     unanswered: Count
     cut_off: Count
-    standard_error: Error
-    standard_error_paper: Error
+    in_language: Percent | None = None
+    in_another: Count | None = None
+    no_language: Count | None = None
+
+
+class Rule(msgspec.Struct):
+    """An answer rule, for people."""
+
+    title: str
+    description: str
 
 
 class Mixed(msgspec.Struct):
@@ -187,8 +196,9 @@ class Results(msgspec.Struct):
     """A whole `results.json`."""
 
     format: Literal["qalign-results"]
-    version: Literal[1]
+    version: Literal[2]
     run: dict[str, str | int | list[str]]
+    rules: dict[str, Rule]
     systems: Annotated[dict[str, dict[str, dict[str, Score]]], msgspec.Meta(min_length=1)]
     trained_on: dict[str, list[dict[str, Any]]]
     published: dict[str, dict[str, dict[str, Percent]]]
@@ -234,24 +244,31 @@ def _check_stage(stage: Mapping[str, Any], where: str) -> None:
 def _is_mean(score: Score, members: Sequence[Score]) -> bool:
     """Whether a score is that of some languages together: their problems, and the mean of their accuracies."""
     return score.n == sum(one.n for one in members) and all(
-        abs(getattr(score, rule) - sum(getattr(one, rule) for one in members) / len(members)) <= ROUNDING
-        for rule in ("strict", "paper")
+        abs(accuracy - sum(one.accuracy[rule] for one in members) / len(members)) <= ROUNDING
+        for rule, accuracy in score.accuracy.items()
     )
 
 
 def _contradictions(results: Results) -> Iterator[str]:
     """What the types cannot say: sums, names that refer to others, the sides of matrices."""
+    if MAIN not in results.rules:
+        yield f"'rules' has no '{MAIN}'"
     for system, benchmarks in results.systems.items():
         for benchmark, scores in benchmarks.items():
             at = f"systems.{system}.{benchmark}"
             if AVERAGE not in scores or len(scores) < 2:
                 yield f"{at} has no '{AVERAGE}', or no language next to it"
             for code, score in scores.items():
+                for field in ("accuracy", "standard_error"):
+                    if odd := set(getattr(score, field)) ^ set(results.rules):
+                        yield f"'{field}' of {at}.{code} and 'rules' do not both have '{min(odd)}'"
                 if score.correct + score.wrong + score.unanswered + score.cut_off != score.n:
                     yield f"the counts of {at}.{code} do not add up to n"
                 single = code not in (AVERAGE, NON_ENGLISH)
-                if single and abs(score.strict - 100 * score.correct / score.n) > ROUNDING:
-                    yield f"'strict' of {at}.{code} is not its share of correct answers"
+                if single and abs(score.accuracy[MAIN] - 100 * score.correct / score.n) > ROUNDING:
+                    yield f"'{MAIN}' of {at}.{code} is not its share of correct answers"
+                if (score.in_another or 0) + (score.no_language or 0) > score.n:
+                    yield f"{at}.{code} has more answers in another language, or in none, than answers"
             languages = {code: score for code, score in scores.items() if code not in (AVERAGE, NON_ENGLISH)}
             others = [score for code, score in languages.items() if code != "en"]
             for group, members in ((AVERAGE, [*languages.values()]), (NON_ENGLISH, others)):

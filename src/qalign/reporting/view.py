@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation import scores
+from ..evaluation.rules import MAIN
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import STUDY
 
@@ -55,18 +56,32 @@ def examples_text(stage: Mapping[str, Any]) -> str:
     return f"{examples:,}" if seen is None or seen >= examples else f"{seen:,} of {examples:,}"
 
 
-def interval(score: Mapping[str, Any], problems: int | None = None, rule: str = "strict") -> tuple[float, float]:
-    """The 95% interval of an accuracy: `low` and `high` where the score has them, else Wilson's.
+def accuracy(score: Mapping[str, Any], rule: str = MAIN) -> float:
+    """The accuracy of a score of `results.json`, in percent."""
+    return float(score["accuracy"][rule])
+
+
+def other_rules(found: Mapping[str, Any]) -> dict[str, str]:
+    """The rules beside the main one, with their titles."""
+    return {name: row["title"] for name, row in found["rules"].items() if name != MAIN}
+
+
+def rules_in_words(rules: Mapping[str, Mapping[str, str]]) -> str:
+    """`Strict rule: numbers as the language writes them.`, for each rule."""
+    said = [(row["title"], row["description"]) for row in rules.values()]
+    return " ".join(f"{title[:1].upper()}{title[1:]}: {text[:1].lower()}{text[1:]}" for title, text in said)
+
+
+def interval(score: Mapping[str, Any], problems: int | None = None, rule: str = MAIN) -> tuple[float, float]:
+    """The 95% interval of an accuracy, by Wilson.
 
     Args:
         score: a score of `results.json`.
         problems: what counts as independent where the standard error is 0; the number of answers by default.
-        rule: `strict` or `paper`.
+        rule: the name of an answer rule.
     """
-    if score.get("low") is not None and score.get("high") is not None:
-        return float(score["low"]), float(score["high"])
-    error = score["standard_error" if rule == "strict" else "standard_error_paper"]
-    return scores.interval(score[rule], error, score["n"] if problems is None else problems)
+    count = score["n"] if problems is None else problems
+    return scores.interval(accuracy(score, rule), score["standard_error"][rule], count)
 
 
 def published_of(found: Mapping[str, Any], system: str, benchmark: str) -> Mapping[str, float]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..evaluation.rules import MAIN
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Pooled, holm, pooled
-from ..records import Judgement
+from ..records import Judgement, Reading
 from ..reporting.findings import bounds, p_text
 from ..reporting.titles import Titles
 
@@ -122,11 +123,12 @@ def _of(runs: Runs, system: str, agreement: bool) -> dict[str, Sequence[Judgemen
 
 def _agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
     """The same judgements, right where the number read is that of the English answer: agreement is then tested as accuracy is."""
-    english = {one.id: one.strict.value for one in judgements if one.language == "en"}
-    return [
-        replace(one, strict=replace(one.strict, right=one.strict.value is not None and one.strict.value == english[one.id]))
-        for one in judgements
-    ]  # fmt: skip
+    english = {one.id: one.readings[MAIN].value for one in judgements if one.language == "en"}
+
+    def agrees(read: Reading, key: str) -> Reading:
+        return replace(read, right=read.value is not None and read.value == english[key])
+
+    return [replace(one, readings={MAIN: agrees(one.readings[MAIN], one.id)}) for one in judgements]
 
 
 def _p(test: _Test, bound: float) -> float:

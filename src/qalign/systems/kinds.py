@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from ..alignment.translation import VARIANTS, translation_examples
 from ..corpora import CORPORA, Source, read
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
+from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, score
 from ..language_file import language_from
 from ..languages import Language
@@ -342,12 +343,14 @@ class Judge(Stage[Judgements]):
     answers: Stage[Answers]
     problems: Stage[Records]
     languages: Rows
+    rules: tuple[str, ...] = field(default_factory=lambda: tuple(RULES))
+    """The names of the rules."""
     label: str = local(default="")
     """What people call the test set."""
 
     def run(self, work: Work) -> None:
         """Writes judgements and scores."""
         problems, answers = work.read(self.problems).problems(), work.read(self.answers).predictions()
-        judgements = judge(problems, answers, languages_of(self.languages))
+        judgements = judge(problems, answers, languages_of(self.languages), self.rules)
         write_jsonl(work.output / JUDGEMENTS, judgements)
         write_json(work.output / SCORES, {code: found.as_dict() for code, found in score(judgements).items()})

@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import DataError
 from ..evaluation.consistency import consistency, mean_consistency
+from ..evaluation.rules import MAIN
 from ..evaluation.significance import compare_systems
 from ..pipeline import status
 from ..records import Judgement
@@ -124,7 +125,8 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, A
             texts = {(prediction.language, prediction.id): prediction.text for prediction in asked.predictions()}
             for one in score.open(score.folder(runs)).judgements():
                 problems[one.language, one.id]["answers"][system.name] = {
-                    "text": texts[one.language, one.id], "value": one.strict.value, "start": one.strict.start,
-                    "end": one.strict.end, "outcome": one.outcome, "paper_right": one.paper.right,
+                    "text": texts[one.language, one.id], "outcome": one.outcome, "answered_in": one.answered_in,
+                    "value": one.readings[MAIN].value, "start": one.readings[MAIN].start, "end": one.readings[MAIN].end,
+                    "right": {rule: read.right for rule, read in one.readings.items()},
                 }  # fmt: skip
         yield from problems.values()

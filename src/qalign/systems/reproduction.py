@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..evaluation.rules import MAIN
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..reporting.findings import findings
 from ..reporting.results import results
@@ -77,13 +78,13 @@ def collect_all(made: Reproduction) -> dict[str, Any]:
 
 
 def _averages(run: Judged) -> dict[str, dict[str, dict[str, float]]]:
-    """System -> benchmark -> accuracy under the strict rule: on average, in English, over the others."""
+    """System -> benchmark -> accuracy under the main rule: on average, in English, over the others."""
     averages: dict[str, dict[str, dict[str, float]]] = {}
     for benchmark, systems in run.items():
         for name, judgements in systems.items():
             scored = score(judgements)
             averages.setdefault(name, {})[benchmark] = {
-                code: round(scored[code].strict, 4) for code in (AVERAGE, "en", NON_ENGLISH) if code in scored
+                code: round(scored[code].accuracy[MAIN], 4) for code in (AVERAGE, "en", NON_ENGLISH) if code in scored
             }
     return averages
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from ..errors import QAlignError, SettingError
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
-from ..records import Judgement, read_jsonl
+from ..records import Judgement
 from ..reporting.results import DIFFERENCES, load
 from ..reporting.run_results import Results
 from ..reporting.tables import Table
 from ..reporting.titles import Titles
+from ..reporting.versions import read_judgements
+from ..reporting.view import accuracy
 from ..untrusted import printable
 from . import measured
 from .artifacts import JUDGEMENTS
@@ -137,6 +139,7 @@ def _merged(loaded: Sequence[Mapping[str, Any]], keys: Sequence[Mapping[str, str
     """All results in the shape of one; those over several seeds count each problem once."""
     merged: dict[str, Any] = {
         "run": {},
+        "rules": {},
         "systems": {},
         "trained_on": {},
         "published": {},
@@ -145,6 +148,7 @@ def _merged(loaded: Sequence[Mapping[str, Any]], keys: Sequence[Mapping[str, str
     }
     for found, renamed in zip(loaded, keys, strict=True):
         seeds = len(found.get("seeds", ())) or 1
+        merged["rules"] |= found["rules"]
         for name, benchmarks in found["systems"].items():
             merged["systems"][renamed[name]] = {
                 benchmark: {code: {**row, "n": row["n"] // seeds} for code, row in scores.items()}
@@ -204,7 +208,7 @@ def _judgements(
     if folder is None:
         return f"the answers of {place} are not at {printable(recorded)} any more"
     try:
-        judgements = list(read_jsonl(folder / JUDGEMENTS, Judgement))
+        judgements = list(read_judgements(folder / JUDGEMENTS))
         now = {code: one.as_dict() for code, one in score(judgements).items()}
     except QAlignError as error:
         return str(error)
@@ -233,7 +237,7 @@ def _untested(
                     f"{titles.system(a)} - {titles.system(b)}",
                     titles.benchmark(benchmark),
                     {NON_ENGLISH: "non-English", "en": "English"}[group],
-                    f"{first[group]['strict'] - second[group]['strict']:+.1f}",
+                    f"{accuracy(first[group]) - accuracy(second[group]):+.1f}",
                 ]
                 for group in (NON_ENGLISH, "en")
                 if group in first and group in second and _same_languages(first, second, group)
