@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 import time
@@ -197,12 +198,40 @@ def test_answers_are_scored(tmp_path: Path) -> None:
         ({"languages": ["xx"]}, "unknown language 'xx'"),
         ({"limit": 2, "settings": ["data.problems_per_language=3"]}, "give one of the two"),
         ({"settings": ["epochs"]}, "is not stage.field=value"),
+        ({"seed": -1}, "seed is -1; give a whole number"),
+        ({"seed": "x"}, "seed is 'x'; give a whole number"),
     ],
 )
 def test_a_wrong_option_is_told_in_one_line(options: StudyOptions, words: str) -> None:
     with pytest.raises(qalign.QAlignError) as error:
         qalign.study(**options)
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"device": "gpu"}, "unknown device 'gpu': did you mean 'cpu'?"),
+        ({"trackers": ("wandbb",)}, "unknown tracker 'wandbb': did you mean 'wandb'?"),
+        ({"jobs": 0}, "jobs is 0; give 1 or more"),
+    ],
+)
+def test_a_wrong_placement_is_told_in_one_line(values: dict[str, object], words: str) -> None:
+    with pytest.raises(qalign.QAlignError, match=re.escape(words)):
+        qalign.Placement(**values)
+
+
+def test_nothing_to_run_is_told() -> None:
+    for call in (lambda: qalign.run(qalign.study(), []), lambda: qalign.plan(qalign.study(), [])):
+        with pytest.raises(qalign.QAlignError, match="no systems are named"):
+            call()
+    with pytest.raises(qalign.QAlignError, match="no models are named"):
+        qalign.evaluate([], qalign.study())
+
+
+def test_options_take_several_forms() -> None:
+    study = qalign.study(languages="de, sw,de", test="mgsm", base=Path("x"), settings={"training.epochs": 2})
+    assert study == qalign.study(languages=["de", "sw"], test=["mgsm"], base="x", settings=["training.epochs=2"])
 
 
 def test_a_scale_of_ones_own_is_taken() -> None:

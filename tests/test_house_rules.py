@@ -44,7 +44,7 @@ LEAVES = {
     "resources": set(),
     "wording": set(),
     "schedule": set(),
-    "placement": set(),
+    "placement": {"errors"},
     "progress": {"terminal", "untrusted", "wording"},
     "terminal": {"errors", "redaction", "untrusted"},
 }

@@ -8,6 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import SettingError, nearest
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+"""What accelerate can report the progress of training to (its `LoggerType`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
@@ -45,3 +51,14 @@ class Placement:
     """Time to wait for an answer of the server."""
     launcher: str = ""
     """A command that starts training processes, such as `accelerate launch --config_file FILE`."""
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise SettingError(f"unknown device '{self.device}': {nearest(self.device, DEVICES)}")
+        for name in self.trackers:
+            if name not in TRACKERS:
+                raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
+        for name in ("processes", "jobs", "tokens_per_micro_batch", "batch_size", "requests_in_flight"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise SettingError(f"{name} is {count}; give 1 or more")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ..errors import SettingError, nearest
-from ..placement import Placement
+from ..errors import SettingError
+from ..placement import DEVICES, TRACKERS, Placement
 from ..resources import cores
 from . import completion, study_files
 from .guard import check_text, errors
@@ -20,9 +20,6 @@ from .help import DATA, EXECUTION, OUTPUT, TRAINING
 if TYPE_CHECKING:
     from ..systems.study_options import StudyOptions
 
-TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
-"""What accelerate can report the progress of training to (its `LoggerType`)."""
-DEVICES = ("auto", "cpu", "cuda", "mps")
 JOBS = min(cores(), 4)
 """Stages at once where models are small and the device is a CPU: one a core, within reason."""
 JOBS_IN_WORDS = "one per core, at most 4"
@@ -186,11 +183,6 @@ def _placement(
     tracker: Annotated[list[str] | None, option(EXECUTION, "A tracker that accelerate knows, or none; may be repeated. By default tensorboard.", metavar="NAME", autocompletion=completion.words(*TRACKERS, "none"))] = None,
     quiet: Quiet = False,
 ) -> Placement:  # fmt: skip
-    if device not in DEVICES:
-        raise SettingError(f"unknown device '{device}': {nearest(device, DEVICES)}")
-    for name in tracker or ():
-        if name not in (*TRACKERS, "none"):
-            raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
     trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
     return Placement(
         runs=runs, device=device, processes=processes, jobs=jobs, tokens_per_micro_batch=tokens_per_micro_batch, batch_size=batch_size, activation_checkpointing=activation_checkpointing, compile=compile,

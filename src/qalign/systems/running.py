@@ -26,7 +26,7 @@ from .settings import Settings, parse_settings
 from .stage_lines import StageLines
 from .steps import few_steps, with_examples
 from .study import Study
-from .table import Recipe
+from .table import SYSTEMS, Recipe
 from .workers import gpu_groups, open_workers
 
 
@@ -79,6 +79,8 @@ def evaluate(
 
     given = [models] if isinstance(models, str | os.PathLike) else models
     paths = list(dict.fromkeys(str(model) for model in given))
+    if not paths:
+        raise SettingError("no models are named; give folders or hub names")
     placement, study = placement or Placement(), unused(study)
     if endpoint:
         address(endpoint)  # a wrong URL is an error before anything begins
@@ -210,7 +212,9 @@ def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:
     Raises:
         SettingError: a function is defined in another one, or is nameless.
     """
-    given = [systems] if isinstance(systems, str) or callable(systems) else systems
+    given = [systems] if isinstance(systems, str) or callable(systems) else list(systems)
+    if not given:
+        raise SettingError(f"no systems are named; known: {', '.join(SYSTEMS)}")
     return [system if isinstance(system, str) else _name_of(system) for system in given]
 
 

@@ -21,7 +21,7 @@ LIMIT = "data.problems_per_language"
 class StudyOptions(TypedDict, total=False):
     """What a study is, by the names of options. All may be left out."""
 
-    base: str
+    base: str | Path
     """The model to start from: a folder, a hub name, `world` or `tiny`."""
     scale: str | Scale
     """`paper`, `sample` or `toy`, or a scale of your own."""
@@ -37,11 +37,11 @@ class StudyOptions(TypedDict, total=False):
     """Questions with worked answers in many languages."""
     general: str | None
     """General-domain parallel sentences."""
-    languages: Sequence[str] | None
-    """The languages of stage 1. By default the study's nine."""
+    languages: Sequence[str] | str | None
+    """The languages of stage 1, as a list or with commas. By default the study's nine."""
     test: Sequence[str] | str | None
     """Benchmarks by name, or paths of your own test sets."""
-    test_languages: Sequence[str] | None
+    test_languages: Sequence[str] | str | None
     """The languages to measure in. By default all of the test set."""
     limit: int | None
     """Measure on the first N problems of each test set."""
@@ -68,16 +68,19 @@ def study(**options: Unpack[StudyOptions]) -> Study:
     scale = options.get("scale", "paper")
     if isinstance(scale, str) and scale not in SCALES:
         raise SettingError(f"unknown scale '{scale}': {nearest(scale, SCALES)}")
+    seed = options.get("seed", 1234)
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise SettingError(f"seed is {seed!r}; give a whole number from 0 to 2^32 - 1")
     table = load_languages(_path(options.get("language_file")))
-    chosen = _names(options.get("languages")) or tuple(code for code in STUDY if code != "en")
-    measured = _names(options.get("test_languages"))
+    chosen = _codes(options.get("languages")) or tuple(code for code in STUDY if code != "en")
+    measured = _codes(options.get("test_languages"))
     for code in (*chosen, *(measured or ())):
         language(code, table)
     return Study(
-        base_name=options.get("base", "tiny"),
+        base_name=str(options.get("base", "tiny")),
         scale=SCALES[scale] if isinstance(scale, str) else scale,
         runs=Path(options.get("runs", "runs")),
-        seed=options.get("seed", 1234),
+        seed=seed,
         languages=chosen,
         test_languages=measured,
         questions=options.get("questions"),
@@ -113,6 +116,12 @@ def _with_limit(options: StudyOptions) -> list[Setting]:
 def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
     """The names; a single text is one name."""
     return None if given is None else (given,) if isinstance(given, str) else tuple(map(str, given))
+
+
+def _codes(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    """Codes of languages, each once."""
+    parts = given.split(",") if isinstance(given, str) else given or ()
+    return tuple(dict.fromkeys(code.strip() for code in parts if code.strip())) or None
 
 
 def _path(given: Path | str | None) -> Path | None:
