@@ -25,7 +25,7 @@ SEAL = "sha256"
 
 _FIRST_LOOK = ContextVar("first look", default=False)
 NO_HASH = "0" * 64
-"""In the place of a hash, within a first look."""
+"""Stands for a hash within a first look."""
 
 
 @contextmanager

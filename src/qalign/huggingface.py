@@ -205,7 +205,7 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool
             return call()
         except Exception as error:
             tried += time.monotonic() - begun
-            if (more := _bytes_fetched(repository)) > fetched:  # it went on: the tries begin anew
+            if (more := _bytes_fetched(repository)) > fetched:  # progress resets the tries
                 waits, fetched, tried = list(WAITS), more, 0.0
             asked = _asked_to_wait(error) or 0.0
             stop = (
@@ -267,7 +267,7 @@ def _seconds_to_wait(headers: Any) -> float | None:
             date = parsedate_to_datetime(text)
             return max(0.0, (date - datetime.now(UTC if date.tzinfo else None)).total_seconds())
     except (ValueError, TypeError, OverflowError):
-        pass  # neither a number nor a date: as if it said nothing
+        pass  # neither a number nor a date: ignored
     limit = re.search(r"\br=0;\s*t=(\d{1,9})\b", headers.get("RateLimit", ""))
     return float(limit[1]) if limit else None
 
@@ -325,7 +325,7 @@ def _remember_reference(repository: Repository, reference: str, commit: str) -> 
 
         note(str(folder), reference, commit)
     except (ImportError, OSError):
-        pass  # the cache cannot be written, or the library does it otherwise: only the note is lacking
+        pass  # read-only cache or another library version: only this note is lost
 
 
 def _bytes_fetched(repository: Repository) -> int:

@@ -18,10 +18,10 @@ from .toml_file import read_toml
 from .untrusted import printable
 
 RESERVED = ("all", "average", "non_english")
-"""Names that stand in tables where codes of languages do."""
+"""Names in tables in place of codes of languages."""
 
 CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-"""The code of a language: the name of its file, too."""
+"""The code of a language, and the name of its file."""
 _NUMBER_MARKS = frozenset(".,' \u00a0\u202f")
 
 

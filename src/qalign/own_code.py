@@ -33,12 +33,12 @@ def own_function(name: str) -> Callable[..., Any]:
     while folder in sys.path:
         sys.path.remove(folder)
     sys.path.append(folder)
-    importlib.invalidate_caches()  # the file may be younger than what was seen of the folder
+    importlib.invalidate_caches()  # the file may be newer than the cached folder listing
     with own_faults(what):
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
-            if f"{module_name}.".startswith(f"{error.name}."):  # not one that the module itself lacks
+            if f"{module_name}.".startswith(f"{error.name}."):  # not an import inside the module
                 raise SettingError(
                     f"'{name}' cannot be imported (there is no module '{error.name}'); give module:function, the module in "
                     "this folder"
@@ -104,7 +104,7 @@ def own_faults(what: str) -> Iterator[None]:
         reason = " ".join(_words(error).split())[:200]
         raise SettingError(f"{what}: {_place(error)}{type(error).__name__}: {reason or 'no word'}; fix it") from error
     finally:
-        sys.stdin, sys.stdout, sys.stderr = streams  # where code of a user's own put others in their place
+        sys.stdin, sys.stdout, sys.stderr = streams  # user code may have replaced them
 
 
 def _words(error: BaseException) -> str:

@@ -17,9 +17,9 @@ from .wording import duration
 
 SECONDS_PER_LINE = 20.0
 TRUSTED_SECONDS, TRUSTED_SHARE = 30.0, 0.2
-"""The time that is left is said once the rate was seen for so many seconds, or over so much of the work."""
+"""The time left is shown after this many seconds, or after this share of the work."""
 LINES = "QALIGN_PROGRESS_LINES"
-"""Set in the environment of processes that share a terminal: they write lines, for two bars would overwrite each other."""
+"""Set for processes that share a terminal. They write lines: two bars would overwrite each other."""
 
 
 class Bar:

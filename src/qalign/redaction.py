@@ -17,14 +17,14 @@ from .untrusted import printable
 
 HIDDEN = "***"
 SHORTEST = 4
-"""Characters of the shortest secret that is looked for in a message."""
+"""The least characters of a secret in a message."""
 SHORTEST_IN_TEXT = 8
-"""The same in a model's answer, which may hold a short word or a number by chance."""
+"""The same for a model's answer, which may hold a short word or a number by chance."""
 
 _OF_THE_HUB_AND_SERVERS = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _NAME_OF_A_SECRET = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD)$")
 _PLACEHOLDERS = ("none", "null", "true", "false", "empty", "dummy", "test", "token", "key")
-"""What people set in place of a key where none is needed."""
+"""Common values of a key that is not needed."""
 
 # A part of a URL is looked for within a thousand characters, so that a hostile text of many beginnings takes linear time.
 _BEFORE_A_HOST = re.compile(
@@ -32,11 +32,11 @@ _BEFORE_A_HOST = re.compile(
 )
 _QUERY = re.compile(r"(\w://[^\s?'\"]{0,1000}\?)([^\s'\"]+)")
 _VALUE = re.compile(r"(?<==)[^&;#]*|(?:(?<=^)|(?<=[&;]))[^=&;#]+(?=[&;#]|$)")
-"""What stands behind a name in a query; a part without a name is a value too."""
+"""A value in a query, with or without a name."""
 _OF_PATH = re.compile(r"(\w://[^\s?#'\"]{0,1000};[\w.-]+=)[^\s/;?#'\"]+")
 """A parameter in a URL's path."""
 _BETWEEN = r"(?:\s|\\{1,4}[nrt]|[\u200b-\u200d\u2060\ufeff]|\\{1,4}u(?:200[b-d]|2060|feff))*"
-"""What may stand between the characters of a secret that a server breaks in two."""
+"""White space that a server may put into a secret."""
 _FORM = re.compile(
     r"(?<![A-Za-z0-9])(?:sk-[\w-]{6,}|hf_(?!transfer|hub_)[A-Za-z0-9]{8,}|gh[pousr]_\w{16,}|AKIA[0-9A-Z]{12,}|AIza[\w-]{16,}|eyJ[\w-]{8,}\.[\w.-]+)"
 )

@@ -12,9 +12,9 @@ from pathlib import Path
 
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SMALL_MEMORY = 2**33
-"""Bytes that are assumed where the system does not tell."""
+"""Bytes assumed where the system does not say."""
 GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""Present where a GPU's driver is: NVIDIA's, that of WSL, AMD's."""
+"""Files of a GPU driver: of NVIDIA, WSL, AMD."""
 
 
 def cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:

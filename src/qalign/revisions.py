@@ -19,7 +19,7 @@ from .untrusted import parse_json, printable
 
 FILE = "revisions.json"
 UNKNOWN = "unknown"
-"""The commit of what is out of reach, where a plan goes on without it."""
+"""The commit of an unreachable repository in a plan."""
 _TOLERATED: ContextVar[dict[str, QAlignError] | None] = ContextVar("tolerated", default=None)
 
 

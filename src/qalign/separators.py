@@ -10,7 +10,7 @@ from itertools import pairwise
 from .languages import Language
 
 Value = Fraction | None
-"""None: too long to be read."""
+"""None: too long to read."""
 
 GROUP_SPACE = "\u00a0"
 """The one space that stands for every narrow or no-break space between groups of digits."""

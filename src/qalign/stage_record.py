@@ -27,12 +27,12 @@ from .untrusted import parse_json, printable
 RECORD = "stage.json"
 SCRATCH = "scratch"
 RETURNED = "returned.json"
-"""The file in `scratch` that says that the stage's function has returned: what is left is to record its output."""
+"""The file in `scratch` of a stage whose function has returned: only its record is missing."""
 SMALL = 64 * 2**20
-"""Files up to this size (bytes) are hashed at each check; larger ones only where size or time changed."""
+"""Bytes of a file that is hashed at each check. A larger one is hashed where size or time changed."""
 PACKAGES = ("qalign", "torch", "transformers", "tokenizers", "accelerate", "peft", "datasets")
 LARGEST = 64 * 2**20
-"""Bytes that a record or another JSON file of a stage may have."""
+"""The most bytes of a record or another JSON file of a stage."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]

@@ -28,12 +28,12 @@ from .untrusted import printable
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 BROKEN_PIPE = 141
-"""The exit status when a reader such as `head` has gone: what a shell reports of a program that SIGPIPE ended."""
+"""The exit status after a reader such as `head` has gone, as a shell reports SIGPIPE."""
 WIDTH = 200
-"""Characters in a line of a table where there is no terminal, and COLUMNS does not say."""
+"""Characters in a line of a table without a terminal and without COLUMNS."""
 
 LARGE = 2**27
-"""Bytes from which a line says that they are read or hashed."""
+"""Bytes of work that is announced."""
 
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -43,7 +43,7 @@ def prepare() -> None:
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
-        except OSError:  # the next file that is opened would take the number, and get what is printed
+        except OSError:  # else the next opened file gets this number and the output
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
@@ -71,17 +71,17 @@ def faults_in_words() -> Iterator[None]:
     except KeyboardInterrupt:  # before a command began, or after it ended
         _say_interrupted()
     except Exception as error:
-        if type(error).__name__ == "Abort" and isinstance(error.__context__, KeyboardInterrupt):  # click's word for it
+        if type(error).__name__ == "Abort" and isinstance(error.__context__, KeyboardInterrupt):  # as click calls it
             _say_interrupted()
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
-            # Help, say, for which there is no room; a fault in a command has been told of.
+            # For example help on a full disk. A fault in a command is already reported.
             _discard(sys.stdout)
             say(f"qalign: error: cannot write to standard output ({error.strerror}); send it elsewhere")
             raise SystemExit(2) from error
-        if not hasattr(error, "format_message"):  # what the library of the command line finds wrong with one has it
+        if not hasattr(error, "format_message"):  # errors of the command-line library have it
             _say_lines(traceback.format_exc())
             raise SystemExit(1) from None
-        if type(error).__name__ == "NoArgsIsHelpError":  # no error: the help, as asked for by giving nothing
+        if type(error).__name__ == "NoArgsIsHelpError":  # no error: no arguments ask for the help
             _say_lines(error.format_message())
         else:
             context = getattr(error, "ctx", None)

@@ -11,7 +11,7 @@ from .paths import instead
 from .untrusted import printable
 
 LARGEST_FILE = 2**20
-"""Bytes that a file may have."""
+"""The most bytes of a file."""
 
 
 def read_toml(path: Path, kind: str, see: str) -> dict[str, Any]:
@@ -36,5 +36,5 @@ def read_toml(path: Path, kind: str, see: str) -> dict[str, Any]:
         raise SettingError(f"cannot read the {kind} {path}: {error.strerror}; {advice}") from error
     except RecursionError as error:
         raise SettingError(f"{path} is nested too deeply; {see}") from error
-    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise SettingError(f"{path} is not TOML: {printable(str(error))[:200]}; {see}") from error

@@ -13,7 +13,7 @@ from typing import Any
 from .errors import DataError
 
 DEEPEST = 100
-"""Levels of nesting that a JSON text may have; no file of this package has more than ten."""
+"""The most levels of nesting in a JSON text. No file of this package has more than ten."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     """Token ids (tokens,) int32."""
 
 FEWEST = 256
-"""Texts at once from which on gigatoken is asked: for a few, opening it takes longer than it saves."""
+"""The least texts of a call for gigatoken. For fewer, opening it takes longer than it saves."""
 CHECKED = 8
-"""Texts of each call that both encode."""
+"""Texts of each call that both libraries encode."""
 SPACE = "▁"
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
@@ -43,7 +43,7 @@ class Quick:
         from gigatoken import Tokenizer
 
         described, vocabulary, added = backend.to_str(), '"vocab":', '"added_tokens":'
-        head = json.loads(described[: described.index(vocabulary)] + vocabulary + "{}}}")  # what follows is large
+        head = json.loads(described[: described.index(vocabulary)] + vocabulary + "{}}}")  # the rest is large
         if not _merges_alone_decide(head) or None in map(backend.token_to_id, BYTES):
             raise ValueError("texts are cut or changed before they are merged")
         begin = described.index(added) + len(added)
@@ -75,7 +75,7 @@ def _merges_alone_decide(described: dict[str, Any]) -> bool:
         and model.get("byte_fallback")
         and not any(model.get(option) for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
         and not model.get("ignore_merges")
-        and all(token["special"] for token in described["added_tokens"])  # others are looked for in texts
+        and all(token["special"] for token in described["added_tokens"])  # other added tokens are matched in texts
         and all(map(_writes_spaces, steps))
     )
 
@@ -96,7 +96,7 @@ def _writes_spaces(step: dict[str, Any]) -> bool:
 
 
 _quick: WeakKeyDictionary[Any, tuple[object, Quick | None]] = WeakKeyDictionary()
-"""By tokenizer: what it looked for when it was opened, and what was opened; None is not trusted."""
+"""By tokenizer: its special tokens when opened, and the gigatoken tokenizer. None: not trusted."""
 
 
 def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
@@ -147,7 +147,7 @@ def _by_gigatoken(tokenizer: Any, texts: list[str], add_special_tokens: bool) ->
     quick = _opened(tokenizer)
     try:
         encoded = quick.encode(texts, add_special_tokens) if quick else []
-    except Exception:  # of any kind: the other library then gives the ids, or says what is wrong with the texts
+    except Exception:  # of any kind: the other library then encodes, or reports the fault
         encoded = []
     if len(encoded) == len(texts):
         return encoded

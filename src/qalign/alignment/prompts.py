@@ -129,6 +129,7 @@ def end_of_sequence(tokenizer: Any) -> int:
 
 BEGINNINGS = ("''", "bos_token", "bos_token + ' '")
 """What a template may have to write before the prompt, for tokenizers without and with a beginning-of-sequence token.
+
 A SentencePiece tokenizer (LLaMA 2) puts a space before a text, but not before what follows a special token."""
 
 

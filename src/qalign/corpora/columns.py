@@ -50,13 +50,13 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "language": ("lang", "language_code", "lang_code", "locale"),
     "gold": ("target", "reference", "label", "answer", "final_answer", "ground_truth", "expected", "solution"),
 }
-"""What other tools call our columns. An error advises to rename such a column where ours is missing."""
+"""Names of our columns in other tools. An error advises to rename such a column where ours is missing."""
 
 SHOWN = 20
-"""Columns of a file that an error names."""
+"""The most columns of a file that an error names."""
 
 LONGEST_ID = 200
-"""Characters that an id may have."""
+"""The most characters of an id."""
 
 
 class InvalidRow(DataError):
@@ -70,7 +70,7 @@ class InvalidRow(DataError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[InvalidRow], tuple[str, str]]:
-        return type(self), (self.where, self.reason)  # so that it crosses from a worker process
+        return type(self), (self.where, self.reason)  # so that a worker process can send it
 
 
 def record(
@@ -202,7 +202,7 @@ def is_blank(text: str) -> bool:
 
 
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and signs without ink: fillers of Hangul, the empty pattern of Braille. (Marks alone, Mn, have nothing to stand on.)"""
+"""Invisible letters and signs: fillers of Hangul, the empty pattern of Braille."""
 
 
 def text_of(row: Mapping[str, Any], name: str, where: str) -> str:

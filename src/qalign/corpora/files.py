@@ -22,7 +22,7 @@ from ..wording import counted
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 
 LONGEST_LINE = 64 * 2**20
-"""Bytes that one line may have, and characters of one CSV cell; a thinking trace of 100,000 words has one hundredth of it."""
+"""The most bytes of a line, and characters of a CSV cell: a hundred thinking traces of 100,000 words."""
 
 _OTHER_KINDS = (
     (b"\xff\xfe\x00\x00", "UTF-32: save the file as UTF-8"),
@@ -33,7 +33,7 @@ _OTHER_KINDS = (
     (b"PAR1", "Parquet: let its name end in .parquet"),
     (b"PK\x03\x04", "a zip archive or an Excel file: unpack it, or save it as CSV"),
 )
-"""The first bytes of files that are no UTF-8 text, and what to do with them."""
+"""The first bytes of files that are not UTF-8 text, and the advice about them."""
 
 _OTHER_ENDINGS = {
     ".tsv": "save it with commas in place of tabs, as .csv",
@@ -42,12 +42,12 @@ _OTHER_ENDINGS = {
     ".xlsx": "save the sheet as CSV in UTF-8",
     ".ods": "save the sheet as CSV in UTF-8",
 }
-"""Endings of files that are not read, and what to do with such a file."""
+"""File endings that are not supported, and the advice about them."""
 
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 PARQUET_ROWS = 4096
-"""Rows of a Parquet file that are held at once."""
+"""Rows of a Parquet file in memory at once."""
 
 INSTALL = "install what reads it: pip install 'qalign[data]'"
 

@@ -26,8 +26,8 @@ from .local import Found
 from .table import Role
 
 MOST_DISAGREEING = 0.2
-"""The share of a language's rows whose final number may differ from the English one. Translations made by a model do
-differ in some; a grouping that is off by one differs in nearly all."""
+"""The largest share of a language's rows whose final number differs from the English one. Machine translations differ in
+some rows. A grouping that is off by one differs in nearly all."""
 
 ADVICE = "give the pairs as local files: a folder with bn-en/train.bn and bn-en/train.en (see docs/data.md)"
 

@@ -26,7 +26,7 @@ DATA_FILES = (
     "*.parquet", "*.json", "*.jsonl", "*.csv", "*.tsv", "*.txt", "*.arrow", "*.gz", "*.bz2", "*.xz", "*.zst", "*.zip", "*.yaml",
     "README.md",
 )  # fmt: skip
-"""What is fetched of a dataset: data, and the card that says which files make up a config. No scripts."""
+"""The files downloaded from a dataset: data, and the card that lists the files of a config. No scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:
         import datasets
 
         loaded = datasets.load_dataset(str(folder), config, split=hub.split)
-    except Exception as error:  # whatever the library raises, the user is to know what to do
+    except Exception as error:  # the library raises many kinds; the user needs advice for all
         raise DataError(f"{place}{of_config}: {_why(error)}") from error
     for theirs in hub.columns.values():
         if theirs not in loaded.column_names:

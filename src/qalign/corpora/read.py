@@ -16,7 +16,7 @@ from .source import Source, check_languages
 from .table import CORPORA
 
 LEAST_OF_PUBLISHED = 0.98
-"""The share of the published number of rows that each language must reach; below it, a file is taken for cut off."""
+"""The least share of the published rows in each language. Below it, a file counts as truncated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,25 +16,29 @@ from ..records import PairKind
 from .world.sets import SIZES
 
 Role = Literal["questions", "answers", "multilingual", "english", "general", "test", "text"]
-"""What a corpus is used for:
+"""The use of a corpus:
 
-questions       pairs: a question in language X beside the same question in English
-answers         pairs: a worked answer in language X beside the same worked answer in English
+questions       pairs: a question in language X and the same question in English
+answers         pairs: a worked answer in language X and the same worked answer in English
 multilingual    problems: question and worked answer, in many languages
 english         problems: question and worked answer, in English
-general         pairs: a sentence of general text beside the same sentence in English
-test            problems: a question and its final number, to measure with
+general         pairs: a sentence of general text and the same sentence in English
+test            problems: a question and its final number, for evaluation
 text            documents: plain text in many languages, to train a base on
 """
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
 PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answer", "general": "sentence"}
-"""The roles whose records are pairs, and the kind of pair; the records of the others are problems, of `text` documents."""
+"""The roles with pairs, and the kind of pair. Role `text` has documents, all others have problems."""
 
 Layout = Literal["table", "framed", "tsv"]
-"""How a hub dataset holds its rows: a table with named columns; prompts whose frame names the language, grouped by
-problem; or files `question TAB answer` without a header."""
+"""The layout of a hub dataset.
+
+table       a table with named columns
+framed      prompts that name their language, grouped by problem
+tsv         files `question TAB answer` without a header
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 ATTENTION = "qalign_rows"
-"""The name that transformers knows this attention by."""
+"""The name of this attention in transformers."""
 
 
 def attention(
@@ -209,9 +209,7 @@ def _answers_the_same(model: Any) -> bool:
                 rows.answers = [[token] for token in following]
                 rows.advance(torch.tensor(following))
                 found.append(rows.read(model))
-        except (
-            Exception
-        ):  # whatever a model of another kind stumbles over: it answers as it is, and what is wrong shows there
+        except Exception:  # of any kind in a model of another kind: it then runs unchanged, and reports its own faults
             return False
     places = [[length - 1 + more for length in lengths] for more in range(2)]
     expected = torch.stack([whole[[0, 1], place] for place in places])

@@ -19,14 +19,14 @@ from ..redaction import redacted, secrets_of_url
 from ..untrusted import printable
 
 MOST_BYTES = 32 * 2**20
-"""The largest body of a reply; an answer of 2,048 tokens takes a thousandth of it."""
+"""The most bytes of a reply. An answer of 2,048 tokens takes a thousandth of it."""
 MOST_BYTES_OF_AN_ERROR = 2**16
 SECONDS_TO_CONNECT = 8.0
 EXAMPLE = "http://localhost:8000/v1"
 
 _PASSING = (408, 409, 429)
 _KEPT_HEADERS = ("content-type", "location", "retry-after")
-"""Headers of a reply that are listened to; a server does not decide by others how often it is asked."""
+"""Headers of a reply that are read. No other header decides how often a server is asked."""
 
 
 class SilenceError(Exception):
@@ -93,7 +93,7 @@ def _checked(given: str) -> Any:
         raise _wrong(given, "it does not begin with http:// or https://")
     labels = host.removesuffix(".").split(".")
     if not host.isascii():
-        import idna  # what the client library checks a host's name by
+        import idna  # the client library checks host names with it
 
         try:
             idna.encode(host)
@@ -110,7 +110,7 @@ def _checked(given: str) -> Any:
 
 
 def _wrong(given: str, reason: str) -> SettingError:
-    shown = "" if set("@?#") & set(given) else f" '{redacted(given)}'"  # what may hold a password is not repeated
+    shown = "" if set("@?#") & set(given) else f" '{redacted(given)}'"  # it may hold a password
     return SettingError(f"--endpoint{shown} is not the URL of a server: {reason}; give one such as {EXAMPLE}")
 
 
@@ -147,7 +147,7 @@ def open_client(server: Address, seconds: float, retries: int, tell: Callable[[s
 
     return AsyncOpenAI(
         base_url=server.url,
-        api_key="none",  # the header below says who asks
+        api_key="none",  # the header below has the key
         default_headers={**server.headers, "Accept-Encoding": "identity"},
         default_query=server.query,
         max_retries=retries,

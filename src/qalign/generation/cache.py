@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import torch
 
 ROOM = 64
-"""Tokens that a layer makes room for at once."""
+"""Tokens of new room in a layer."""
 
 NARROW = 64
-"""Numbers of a head, up to which the keys of two are read faster together, though half of the products are then with zeros."""
+"""Dimensions of a head up to which the keys of two are faster together, though half of the products have zeros."""
 
 
 @functools.cache

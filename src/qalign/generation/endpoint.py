@@ -28,10 +28,10 @@ from .protocol import Completion, DecodingConfig, Request, seed_of
 from .replies import EXCERPT, NoAnswerError, WithheldError, read_reply
 
 RETRIES = 12
-"""How often a request is sent again. The pauses, half a second at first and then up to eight, add up to a minute or more:
-time for a server to be started again."""
+"""How often a request is sent again. Pauses grow from half a second to eight. They add up to a minute or more, enough for a
+server to restart."""
 TIMES_IN_SILENCE = 3
-"""How often a request is sent whose reply is not there in time: an answer that takes so long will mostly take it again."""
+"""How often a request is sent that gets no reply in time. A slow answer is mostly slow again."""
 SECONDS_BETWEEN_NOTICES = 30.0
 
 
@@ -71,7 +71,7 @@ class Endpoint:
             except ModelError as error:
                 await arrived.put(error)
             finally:
-                waiting.clear()  # after a failure what is under way ends, and nothing more begins
+                waiting.clear()  # after a failure running requests finish, and no more start
                 await arrived.put(None)
 
         async with open_client(self.server, self.seconds, RETRIES, self._notice) as client:

@@ -38,25 +38,25 @@ if TYPE_CHECKING:
     import torch
 
 Answer = tuple[int, list[int], Finish]
-"""The place of a prompt among those that were given, the generated ids, and why they end."""
+"""The index of a prompt, the generated ids, and why generation ended."""
 Answers = Generator[Answer, None, None]
 FREE_TO_REFILL = 0.1
-"""The share of a batch that has ended when others take its place, or is left out: either costs some copying. Where this
-package's attention is used, what nobody waits for is left out at once, which costs little."""
+"""The share of free slots in a batch before they are refilled or dropped, which costs some copying. With this package's
+attention, and without waiting prompts, slots are dropped at once, which costs little."""
 PREFIX = 8
-"""Tokens that all prompts must begin with for them to be read once."""
+"""The least tokens of a common prefix that is encoded once."""
 ROWS = (8, 512)
-"""The fewest and the most prompts that are answered at once where nobody says how many."""
+"""The default batch size: at least, at most."""
 BATCHES_PER_CHUNK = 4
-"""What is answered together is at least so many times as much: the last answers of a chunk leave rows without work."""
+"""The least batches in a chunk: the last answers of a chunk leave slots without work."""
 CACHE_SHARE = 0.25
-"""Of the memory of a device, for the cache, where nobody says how many are answered at once."""
+"""The share of device memory for the cache, for the default batch size."""
 LONG_PROMPT = 256
-"""Tokens of a prompt that the cache is reckoned with there."""
+"""Tokens of a prompt in that calculation."""
 RUN = 128
-"""Tokens of the vocabulary in which the likeliest is searched for at once."""
+"""Tokens of the vocabulary in a block of the search for the likeliest."""
 LOOPS, SMALL = 2, 2**28
-"""Loops side by side on a CPU, for models of fewer bytes: larger ones are bound by reading their weights, once a loop."""
+"""Parallel loops on a CPU, for models of fewer bytes. Larger ones are limited by reading their weights, once per loop."""
 
 
 class Local:
@@ -134,7 +134,7 @@ class Local:
                     answering.drop_free()
             else:
                 if not answering:
-                    answering = None  # its cache makes room
+                    answering = None  # frees its cache
                 free = len(answering.free) if answering else self.batch_size
                 taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
                 fresh = begun(taken)

@@ -107,7 +107,7 @@ def seed_of(seed: int, key: str) -> int:
 
 
 REQUESTS_PER_CHUNK = 512
-"""Where nothing speaks for more."""
+"""The default chunk size."""
 
 
 class Backend(Protocol):
@@ -131,7 +131,7 @@ BACKENDS: Mapping[str, str] = {
     "vllm": "qalign.generation.vllm_engine:open_vllm",
     "scripted": "qalign.generation.scripted:open_scripted",
 }
-"""The kinds of backend, each by the function that opens one from a model folder: (folder, decoding, placement)."""
+"""The function that opens each kind of backend, with the arguments folder, decoding, placement."""
 
 
 def open_backend(folder: Path, decoding: DecodingConfig, placement: Placement) -> Backend:

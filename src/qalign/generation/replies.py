@@ -13,7 +13,7 @@ from ..redaction import redacted
 from ..untrusted import parse_json, printable
 
 EXCERPT = 200
-"""Characters of a body that an error shows."""
+"""The most characters of a body in an error."""
 
 
 class NoAnswerError(QAlignError):

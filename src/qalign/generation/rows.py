@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import torch
 
 PROMPT_TOKENS_AT_ONCE = 2048
-"""With this package's attention, about so many tokens of prompts are read at once: what a layer makes of them stays near the
-cores, and short prompts are not padded to the longest."""
+"""With this package's attention, about this many prompt tokens are encoded at once. The activations of a layer then fit the
+CPU caches, and short prompts are not padded to the longest."""
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class Rows:
 
         self.ids, self.positions = chosen[:, None], self.positions[:, -1:] + 1
         if self.free:
-            self.positions[self.free] = 0  # theirs would leave the positions that the model knows
+            self.positions[self.free] = 0  # their own would exceed the model's positions
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(chosen), 1)], dim=1)
         if self.can_be_replaced:
             self._leave_out_what_is_past()

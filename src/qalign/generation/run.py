@@ -34,7 +34,7 @@ _Answer = tuple[str, str, _Count, Finish]
 _Row = tuple[str, str, _Count, str, str, _Count, Finish]
 """Language, id, sample, and the answer."""
 VERSION = 2
-"""Of the kept file. Another version is asked anew."""
+"""The version of the saved file. Answers of another version are not reused."""
 
 
 def generate(
@@ -202,7 +202,7 @@ def _chunk_of(header: bytes) -> int | None:
     try:
         size = parse_json(header, "the header")["chunk"]
     except (DataError, KeyError, TypeError):
-        return None  # torn, or of an earlier version: no header that is asked for now
+        return None  # torn, or of an earlier version
     return size if isinstance(size, int) and size > 0 else None
 
 

@@ -38,7 +38,7 @@ def side_by_side(iterators: Sequence[Iterator[T | None]]) -> Iterator[T]:
                 if item is not None:
                     made.put((item,))
             made.put(None)
-        except BaseException as error:  # raised again where the items are taken
+        except BaseException as error:  # raised again in the consumer
             made.put(error)
 
     try:

@@ -20,7 +20,7 @@ from .local import ends_of
 from .protocol import Completion, DecodingConfig, Request, seed_of
 
 REQUESTS_AT_ONCE = 1024
-"""How many the engine gets before answers are handed on and kept: enough to fill it, few enough to lose."""
+"""Requests per chunk: enough to fill the engine, few enough to lose."""
 
 
 class Engine:
@@ -89,7 +89,7 @@ def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> E
     tokenizer = load_tokenizer(folder)
     try:
         configured = GenerationConfig.from_pretrained(folder).eos_token_id
-    except OSError:  # a model without one ends where its tokenizer says
+    except OSError:  # without one, the tokenizer's token ends an answer
         configured = None
     engine = LLM(
         model=str(folder),

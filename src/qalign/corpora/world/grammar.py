@@ -20,7 +20,7 @@ from .plots import GENERAL, QUESTIONS, STATEMENTS, Event, Step, Story
 
 KINDS = (*STATEMENTS, *QUESTIONS, *GENERAL)
 PHRASINGS = 2
-"""Ways of saying an event: the first is the plain one, which worked answers use."""
+"""Phrasings of an event. The first is the plain one, which worked answers use."""
 
 
 @dataclass(frozen=True, slots=True)

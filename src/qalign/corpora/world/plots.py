@@ -72,7 +72,7 @@ GENERAL = (
     "both_have",
     "is_at",
 )
-"""Sentences of general text: no numbers, nothing to work out."""
+"""Sentences of general text, without numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ PLOTS: tuple[Plot, ...] = _plots(
 )
 
 TOLD: Mapping[str, str] = {plot.name: " ".join(plot.events[:-1]) for plot in PLOTS}
-"""What a plot tells before its question: some plots differ in the question alone."""
+"""The events of a plot before its question. Some plots differ only in the question."""
 
 LARGEST = 99
 _STUFF = frozenset({"have_stuff", "buy_stuff", "use_stuff", "ask_stuff"})
@@ -256,7 +256,7 @@ _OPERATIONS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": operator.add, "-": operator.sub, "×": operator.mul, "÷": operator.truediv,
 }  # fmt: skip
 _exact = functools.cache(Fraction)
-"""The fraction of two small whole numbers: a world is made of a hundred or so, drawn millions of times."""
+"""The fraction of two small whole numbers. The world has about a hundred, used millions of times."""
 
 
 @dataclass(slots=True)

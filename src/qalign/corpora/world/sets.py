@@ -33,7 +33,7 @@ from .plots import PLOTS, SETTINGS, Domain, Event, Plot, Split, Story, fill, gen
 from .text import documents
 
 VERSION = 3
-"""Part of the identity of every corpus of the world: it counts up whenever a byte of any of them changes."""
+"""Part of the identity of every corpus of the world. It is incremented when a byte of any of them changes."""
 
 SIZES: Mapping[str, int] = {
     "gsm8k": 400,
@@ -45,10 +45,10 @@ SIZES: Mapping[str, int] = {
     "development": 200,
     "text": 320_000,
 }
-"""Rows a language; of `text`, documents in all languages."""
+"""Rows per language. For `text`, documents in all languages."""
 
 AUGMENTED = 0.1
-"""The share of the large English set that is made from its other problems, in three equal parts."""
+"""The share of the large English set derived from its other problems, in three equal parts."""
 
 Row = dict[str, str]
 

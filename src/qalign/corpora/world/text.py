@@ -28,13 +28,13 @@ SHARES = {
 }  # fmt: skip
 """The share of each language's documents."""
 SCARCE = 0.038
-"""The share of a language that the table lacks, beside the share of 1 of all others."""
+"""The share of a language that is not in the table, relative to 1 for all others."""
 REPEATED = 0.7
-"""The share of documents that say everything twice, lists (which always do) and sums (which never do) left out."""
+"""The share of documents that say everything twice. Lists always do, sums never."""
 PREFACED = 0.6
-"""The share, of what is said twice, before which something else is said."""
+"""The share of twice-said documents with a preface."""
 ASKED = 0.3
-"""The share of remarks that are questions about nothing that was told."""
+"""The share of remarks that are questions unrelated to the text."""
 ENGLISH_KINDS: Mapping[Kind, float] = {"sums": 0.1, "worked": 0.14, "story": 0.3, "sentences": 0.22, "list": 0.24}
 OTHER_KINDS: Mapping[Kind, float] = {
     "story": 0.2,
