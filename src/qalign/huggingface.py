@@ -72,14 +72,14 @@ def commit_of(repository: Repository, revision: str | None) -> str:
     try:
         from huggingface_hub import HfApi
 
-        asked = functools.partial(
+        request = functools.partial(
             HfApi().repo_info,
             repository.name,
             repo_type=repository.kind,
             revision=revision,
             timeout=SECONDS_PER_ANSWER,
         )
-        commit = str(_patiently(repository, lambda: asked().sha, once=True))
+        commit = str(_patiently(repository, lambda: request().sha, once=True))
     except Exception as error:  # the hub's client raises many kinds; all mean that the commit cannot be had
         if cached is not None and is_unreachable(error):
             reason = why(error, repository).partition(":")[0]
@@ -144,21 +144,21 @@ def refusal(repository: Repository, commit: str) -> str | None:
         _set_client()
         HfApi().auth_check(repository.name, repo_type=repository.kind)
     except Exception as error:  # the hub's client raises many kinds
-        said = _kinds(error) & {"ImportError", "GatedRepoError", "RepositoryNotFoundError"} or is_unreachable(error)
-        return why(error, repository) if said and _status(error) not in PASSING else None
+        lasting = _kinds(error) & {"ImportError", "GatedRepoError", "RepositoryNotFoundError"} or is_unreachable(error)
+        return why(error, repository) if lasting and _status(error) not in PASSING else None
     return None
 
 
 def why(error: BaseException, repository: Repository) -> str:
     """The fault and what to do, in a sentence, from the error and its causes."""
-    kinds, said = _kinds(error), printable(_one_line(error))
+    kinds, message = _kinds(error), printable(_one_line(error))
     status = _status(error)
     login = "log in with `hf auth login` (or set HF_TOKEN)"
     if "ImportError" in kinds:
         return "it needs huggingface-hub: install what reads it: pip install 'qalign[data]'"
     if "GatedRepoError" in kinds:
         return f"its conditions must be accepted at {repository.page}; then {login}, or {repository.instead}"
-    if status == 401 and any("Invalid credentials" in str(one) for one in _chain(error)):
+    if status == 401 and any("Invalid credentials" in str(cause) for cause in _chain(error)):
         return "the hub does not know the token that was sent: log in anew with `hf auth login`, or set HF_TOKEN anew"
     if "RevisionNotFoundError" in kinds:
         return f"the hub has no such revision; ask for one that {repository.name} has (NAME@REVISION)"
@@ -175,10 +175,10 @@ def why(error: BaseException, repository: Repository) -> str:
     if "OfflineModeIsEnabled" in kinds:
         return f"the hub cannot be reached (HF_HUB_OFFLINE is set) and the cache lacks it: go online, or {repository.instead}"
     if is_unreachable(error):
-        return f"the hub cannot be reached ({said}): go online, or {repository.instead}"
+        return f"the hub cannot be reached ({message}): go online, or {repository.instead}"
     if kinds & {"RepositoryNotFoundError", "DatasetNotFoundError", "EntryNotFoundError"} or status in (401, 403, 404):
         return f"the hub does not have it, or not for you: check the name, {login}, or {repository.instead}"
-    return f"it cannot be fetched ({said}): check the name, or {repository.instead}"
+    return f"it cannot be fetched ({message}): check the name, or {repository.instead}"
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -200,22 +200,22 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool
     _set_client()
     waits, fetched, tried = list(WAITS), _bytes_fetched(repository), 0.0
     while True:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             return call()
         except Exception as error:
-            tried += time.monotonic() - begun
+            tried += time.monotonic() - started
             if (more := _bytes_fetched(repository)) > fetched:  # progress resets the tries
                 waits, fetched, tried = list(WAITS), more, 0.0
-            asked = _asked_to_wait(error) or 0.0
+            requested = _asked_to_wait(error) or 0.0
             stop = (
                 tried > LIBRARY_TRIES
-                or asked > LONGEST_WAIT
+                or requested > LONGEST_WAIT
                 or (once and bool({"ConnectError", "ConnectTimeout"} & _kinds(error)))
             )
             if stop or not waits or not _passes(error):
                 raise
-            seconds = max(waits.pop(0), asked)
+            seconds = max(waits.pop(0), requested)
             log(f"qalign: {repository.name}: {_fault(error)}; trying again in {seconds:g} seconds")
             time.sleep(seconds)
 
@@ -250,7 +250,7 @@ def _asked_to_wait(error: BaseException) -> float | None:
 
 def _responses(error: BaseException) -> Iterator[Any]:
     """The HTTP responses of an error and its causes."""
-    responses = (getattr(one, "response", None) for one in _chain(error))
+    responses = (getattr(cause, "response", None) for cause in _chain(error))
     return (response for response in responses if response is not None)
 
 
@@ -339,14 +339,14 @@ def _bytes_fetched(repository: Repository) -> int:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error and its causes."""
-    one: BaseException | None = error
-    while one is not None:
-        yield one
-        one = one.__cause__ or one.__context__
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
 
 
 def _kinds(error: BaseException) -> set[str]:
-    return {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
+    return {kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__}
 
 
 def _one_line(error: BaseException) -> str:

@@ -146,34 +146,34 @@ def find_numbers(text: str, language: Language) -> list[Number]:
     """
     plain = text.translate(_PLAIN)
     starts = _starts(language.groups, language.myriads, spoken_expression(language))
-    found: list[Number] = []
+    numbers: list[Number] = []
     position = 0
     while match := starts.search(plain, position):
         start, position = match.span()
         if match["run"] is not None:
-            position = _read_run(plain, match["run"], start, language, found)
+            position = _read_run(plain, match["run"], start, language, numbers)
         elif match["vulgar"] is not None:
-            _add(found, plain, Number(_VULGAR[match["vulgar"]], start, position, False))
+            _add(numbers, plain, Number(_VULGAR[match["vulgar"]], start, position, False))
         elif match["latex"] is not None:
             over, under = (_only(part, language) for part in match.groups()[2:6] if part is not None)
             if over is not None and under:
-                _add(found, plain, Number(over / under, start, position, False))
+                _add(numbers, plain, Number(over / under, start, position, False))
         elif match.lastgroup == "spoken":
-            _add(found, plain, Number(spoken_value(match["spoken"], language), start, position, False))
+            _add(numbers, plain, Number(spoken_value(match["spoken"], language), start, position, False))
         else:
             value = numeral_value(plain, start, position, language)
             if value is not None:
-                _add(found, plain, Number(value, start, position, percent=False, numeral=True))
-    return _joined(found, plain)
+                _add(numbers, plain, Number(value, start, position, percent=False, numeral=True))
+    return _joined(numbers, plain)
 
 
-def _joined(found: list[Number], plain: str) -> list[Number]:
+def _joined(numbers: list[Number], plain: str) -> list[Number]:
     """The numbers, with the parts of one quantity joined.
 
     Examples are `2 and 2/3` and `2 hours 20 minutes`.
     """
     joined: list[Number] = []
-    for number in found:
+    for number in numbers:
         if joined and number.start < joined[-1].end:
             continue  # the minutes of 2h30
         last = joined[-1] if joined else None
@@ -202,11 +202,11 @@ def _pair(last: Number, number: Number, plain: str) -> Number | None:
             return replace(last, value=_further(last.value, number.value), end=number.end, numeral=numeral)
         return None
     before = plain[max(0, last.start - _WINDOW) : last.start]
-    found = parts_of_a_unit(before, between, plain[number.end : number.end + LONGEST_BETWEEN])
-    if found is None or number.value >= found[0]:
+    unit = parts_of_a_unit(before, between, plain[number.end : number.end + LONGEST_BETWEEN])
+    if unit is None or number.value >= unit[0]:
         return None
-    value = _further(last.value, number.value / found[0])
-    return replace(last, value=value, end=number.end + found[1], parts=found[0])
+    value = _further(last.value, number.value / unit[0])
+    return replace(last, value=value, end=number.end + unit[1], parts=unit[0])
 
 
 def _further(whole: Fraction, rest: Fraction) -> Fraction:
@@ -214,7 +214,7 @@ def _further(whole: Fraction, rest: Fraction) -> Fraction:
     return whole + (rest if whole >= 0 else -rest)
 
 
-def _read_run(plain: str, run: str, offset: int, language: Language, found: list[Number]) -> int:
+def _read_run(plain: str, run: str, offset: int, language: Language, numbers: list[Number]) -> int:
     """Adds the numbers of a run of digits and separators.
 
     Returns the end of the last of them, with its tail.
@@ -234,7 +234,7 @@ def _read_run(plain: str, run: str, offset: int, language: Language, found: list
         if index == len(pieces) - 1:
             value, end, percent = _read_tail(plain, value, start, end, language)
         if value is not None and not named:
-            _add(found, plain, Number(value, start, end, percent))
+            _add(numbers, plain, Number(value, start, end, percent))
     return end
 
 
@@ -265,7 +265,7 @@ def _read_tail(plain: str, value: Value, start: int, end: int, language: Languag
     return value, percent.end() if percent else end, percent is not None
 
 
-def _add(found: list[Number], plain: str, number: Number) -> None:
+def _add(numbers: list[Number], plain: str, number: Number) -> None:
     """Adds a number with its sign, or joins it to the one before.
 
     Examples of the second are `1 1/2`, `3½`, 三分之二 and 百分之五十.
@@ -275,19 +275,19 @@ def _add(found: list[Number], plain: str, number: Number) -> None:
     percent = number.percent or (before.endswith(("%", "a ", "A ")) and bool(_PERCENT_BEFORE.search(before)))
     if sign := _sign_length(before):
         value, start = -value, start - sign
-    elif found and start - found[-1].end <= 4:
-        last, between = found[-1], plain[found[-1].end : start]
+    elif numbers and start - numbers[-1].end <= 4:
+        last, between = numbers[-1], plain[numbers[-1].end : start]
         if _FRACTION_OF.fullmatch(between) and last.value:
             hundredth = last.value == 100
             value = value if hundredth else value / last.value
-            found[-1] = Number(value, last.start, end, hundredth, last.numeral and number.numeral)
+            numbers[-1] = Number(value, last.start, end, hundredth, last.numeral and number.numeral)
             return
         whole_before = last.value.denominator == 1 and not last.percent and plain[last.end - 1].isdigit()
         written_over = "/" in plain[start:end] or not plain[start].isdigit()  # and not as a decimal such as 0.5
         if 0 < value < 1 and written_over and whole_before and between in ("", " ", GROUP_SPACE) and not percent:
-            found[-1] = replace(last, value=_further(last.value, value), end=end)
+            numbers[-1] = replace(last, value=_further(last.value, value), end=end)
             return
-    found.append(Number(value, start, end, percent, number.numeral))
+    numbers.append(Number(value, start, end, percent, number.numeral))
 
 
 def _sign_length(before: str) -> int:
@@ -302,12 +302,12 @@ def _sign_length(before: str) -> int:
     minus = _MINUS.search(body)
     if minus is None:
         return 0
-    left = body[: minus.start()].rstrip(f" {GROUP_SPACE}")
+    leading = body[: minus.start()].rstrip(f" {GROUP_SPACE}")
     # Scripts below U+0E00 put spaces between words: there a minus that touches a word is a hyphen (Covid-19).
-    touching = minus["tight"] and len(left) == minus.start() > 0
-    hyphen = touching and left[-1].isalpha() and left[-1] < "\u0e00"
-    amount = re.search(r"(?:^|[^0-9 ]) *[A-Z]{0,3}\\?[$€£¥₹৳฿₽]\Z", left)  # $-5, and not 10$-5
-    operand = _OPERAND.search(left) and not minus["spaced"]
+    touching = minus["tight"] and len(leading) == minus.start() > 0
+    hyphen = touching and leading[-1].isalpha() and leading[-1] < "\u0e00"
+    amount = re.search(r"(?:^|[^0-9 ]) *[A-Z]{0,3}\\?[$€£¥₹৳฿₽]\Z", leading)  # $-5, and not 10$-5
+    operand = _OPERAND.search(leading) and not minus["spaced"]
     return 0 if (hyphen or operand) and not amount else len(before) - minus.start()
 
 

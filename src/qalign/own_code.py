@@ -44,21 +44,23 @@ def own_function(name: str) -> Callable[..., Any]:
                     "this folder"
                 ) from error
             raise
-        found, there = getattr(module, "__file__", None), hasattr(module, function)
-    own, found = _file_of(module_name), found if isinstance(found, str) and "\0" not in found else None
-    if own is not None and (found is None or Path(found).resolve() != own.resolve()):
+        module_file, exists = getattr(module, "__file__", None), hasattr(module, function)
+    own = _file_of(module_name)
+    if not isinstance(module_file, str) or "\0" in module_file:
+        module_file = None
+    if own is not None and (module_file is None or Path(module_file).resolve() != own.resolve()):
         raise SettingError(
-            f"'{name}' cannot be imported: '{module_name}' is a library ({found or 'built in'}); rename {own}"
+            f"'{name}' cannot be imported: '{module_name}' is a library ({module_file or 'built in'}); rename {own}"
         )
-    if not there:
+    if not exists:
         raise SettingError(
-            f"'{name}' cannot be imported: {found or module_name} has no '{function}'; give module:function"
+            f"'{name}' cannot be imported: {module_file or module_name} has no '{function}'; give module:function"
         )
     with own_faults(what):
-        made = getattr(module, function)
-    if not callable(made):
+        value = getattr(module, function)
+    if not callable(value):
         raise SettingError(f"'{name}' is not a function; a recipe takes a Study and returns its last training stage")
-    return made  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]
 
 
 def _file_of(module: str) -> Path | None:
@@ -122,7 +124,7 @@ def _place(error: BaseException) -> str:
     libraries = (PACKAGE, Path(sys.prefix), Path(sys.base_prefix), Path(traceback.__file__).parent)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith("<") and not any(
-            Path(frame.filename).is_relative_to(one) for one in libraries
+            Path(frame.filename).is_relative_to(library) for library in libraries
         ):
             return f"{frame.filename} line {frame.lineno}: "
     return ""

@@ -133,10 +133,10 @@ def check_files(folder: Path, record: Record) -> None:
         StageError: a file was changed, added or removed.
     """
     remove = f"remove the folder to make it again: rm -r {folder}"
-    found = {_name(folder, path) for path in files_of(folder)} - {RECORD}
+    present = {_name(folder, path) for path in files_of(folder)} - {RECORD}
     for name, (size, nanoseconds, digest) in record.files.items():
         path = folder / name
-        if name not in found:
+        if name not in present:
             raise StageError(f"{path} is missing from a finished stage; put it back, or {remove}")
         status = path.stat()
         same_time = status.st_mtime_ns == nanoseconds and size > SMALL
@@ -144,7 +144,7 @@ def check_files(folder: Path, record: Record) -> None:
             announce_hashing(path, [path])
         if status.st_size != size or (not same_time and file_sha256(path) != digest):
             raise StageError(f"{path} was edited after the stage was finished; put it back, or {remove}")
-    if added := sorted(found - record.files.keys()):
+    if added := sorted(present - record.files.keys()):
         raise StageError(f"{folder / added[0]} was added to a finished stage; move it away, or {remove}")
 
 
@@ -205,11 +205,11 @@ def read_object(path: Path) -> Any:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that decide the output of a stage."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def hardware() -> dict[str, Any]:

@@ -57,9 +57,9 @@ def check_surrogates(text: str, where: str) -> None:
     Raises:
         DataError: it has one.
     """
-    if found := _SURROGATE.search(text):
+    if half := _SURROGATE.search(text):
         raise DataError(
-            f"{where} holds half of a surrogate pair (U+{ord(found[0]):04X}), which cannot be written as UTF-8; "
+            f"{where} holds half of a surrogate pair (U+{ord(half[0]):04X}), which cannot be written as UTF-8; "
             "replace that character"
         )
 

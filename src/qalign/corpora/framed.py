@@ -115,8 +115,8 @@ def disagreements(
                 f"{corpus}: in {count} of {compared[code]} {code} answers the final number is not that of the "
                 f"English answer in the same group, so the rows are not grouped by problem: {ADVICE}"
             )
-    told = ", ".join(f"{code} {differing[code]} of {compared[code]}" for code in differing)
-    return [f"{corpus}: final numbers that differ from the English answer's: {told}"] if told else []
+    counts = ", ".join(f"{code} {differing[code]} of {compared[code]}" for code in differing)
+    return [f"{corpus}: final numbers that differ from the English answer's: {counts}"] if counts else []
 
 
 def final_values(answer: str, language: Language) -> set[Fraction]:
@@ -137,10 +137,10 @@ def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iter
     for ordinal, group in enumerate(groups):
         english = group["en"]
         for language in languages:
-            if (one := group.get(language)) is None:
+            if (rendition := group.get(language)) is None:
                 continue
             row = {
-                "questions": {"question": one.question, "question_en": english.question},
-                "answers": {"answer": one.answer, "answer_en": english.answer},
-            }.get(role, {"question": one.question, "answer": one.answer})
-            yield Found(one.where, language, ordinal, row)
+                "questions": {"question": rendition.question, "question_en": english.question},
+                "answers": {"answer": rendition.answer, "answer_en": english.answer},
+            }.get(role, {"question": rendition.question, "answer": rendition.answer})
+            yield Found(rendition.where, language, ordinal, row)

@@ -124,9 +124,9 @@ def _folder(place: Place, patterns: Sequence[str]) -> Path:
 
 def _why(error: Exception) -> str:
     """Why a dataset could not be read, and what to do."""
-    said = printable(one_line(error))
+    reason = printable(one_line(error))
     if isinstance(error, ImportError):
         return INSTALL
-    if "BuilderConfig" in said:
-        return f"it has no such language ({said}): leave it out, or {LOCAL}"
-    return f"it cannot be read ({said}): fetch it again, or {LOCAL}"
+    if "BuilderConfig" in reason:
+        return f"it has no such language ({reason}): leave it out, or {LOCAL}"
+    return f"it cannot be read ({reason}): fetch it again, or {LOCAL}"

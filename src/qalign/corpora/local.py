@@ -68,31 +68,31 @@ def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
         )
     if not path.is_dir():
         raise DataError(f"there is no file or folder {path}: {instead(path, 'check the path')}")
-    there = files_by_language(path, role)
-    asked = re.compile(rf"(?:{'|'.join(map(re.escape, languages))})(?![A-Za-z])", re.IGNORECASE)
-    if skipped := [name for name in unread(path, role) if asked.match(name)]:
+    by_language = files_by_language(path, role)
+    pattern = re.compile(rf"(?:{'|'.join(map(re.escape, languages))})(?![A-Za-z])", re.IGNORECASE)
+    if skipped := [name for name in unread(path, role) if pattern.match(name)]:
         raise DataError(_skipped(path, skipped))
-    missing = [language for language in languages if language not in there]
+    missing = [language for language in languages if language not in by_language]
     if missing:
-        raise DataError(_missing(path, missing, there))
-    return [_one(path, language, there[language]) for language in languages]
+        raise DataError(_missing(path, missing, by_language))
+    return [_one(path, language, by_language[language]) for language in languages]
 
 
 def files_by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
     """The parts of a folder by language. A duplicated language has two entries."""
-    there: dict[str, list[Part]] = {}
+    by_language: dict[str, list[Part]] = {}
     for path in sorted(folder.iterdir()):
         ending = suffix(path)
         if path.is_file() and ending:
             language = path.name.removesuffix(ending)
             if CODE.fullmatch(language):
-                there.setdefault(language, []).append(Part(language, (path,)))
+                by_language.setdefault(language, []).append(Part(language, (path,)))
         elif path.is_dir() and path.name.endswith("-en") and role in PAIR_KINDS:
             language = path.name.removesuffix("-en")
             sides = (path / f"train.{language}", path / "train.en")
             if sides[0].is_file():
-                there.setdefault(language, []).append(Part(language, sides))
-    return there
+                by_language.setdefault(language, []).append(Part(language, sides))
+    return by_language
 
 
 def unread(folder: Path, role: Role) -> list[str]:
@@ -103,8 +103,8 @@ def unread(folder: Path, role: Role) -> list[str]:
     """
     read = {
         file.relative_to(folder).parts[0]
-        for found in files_by_language(folder, role).values()
-        for part in found
+        for parts_of_language in files_by_language(folder, role).values()
+        for part in parts_of_language
         for file in part.files
     }
     half = {path.parent.name for path in folder.glob("*-en/train.en")}
@@ -138,12 +138,12 @@ def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple
         DataError: there is no data, or a file does not tell its language.
     """
     if path.is_dir():
-        there = tuple(files_by_language(path, role))
+        folder_languages = tuple(files_by_language(path, role))
         if skipped := unread(path, role):
             raise DataError(_skipped(path, skipped))
-        if not there:
+        if not folder_languages:
             raise DataError(f"{path} holds no data; name its files by language: en{'|'.join(SUFFIXES)}")
-        return there
+        return folder_languages
     codes = dict.fromkeys(language_of(row.get("language"), where) for where, row in rows(path))
     if stated := tuple(code for code in codes if code is not None):
         return stated
@@ -163,8 +163,8 @@ def read_part(part: Part, role: Role) -> Iterator[Found]:
         DataError: as `files.rows`. Also where a column `language` is missing in a row or contradicts the file's name, or
             parallel files differ in length.
     """
-    found = _parallel(part, role) if len(part.files) == 2 else rows(part.files[0])
-    for ordinal, (where, row) in enumerate(found):
+    placed_rows = _parallel(part, role) if len(part.files) == 2 else rows(part.files[0])
+    for ordinal, (where, row) in enumerate(placed_rows):
         language = language_of(row.get("language"), where) or part.language
         if language is None:
             raise DataError(f"{where}: 'language' is missing; it must be a code, such as bn")
@@ -184,20 +184,20 @@ def _parallel(part: Part, role: Role) -> Iterator[tuple[str, Row]]:
         yield (left[0] if right[1].strip() or not left[1].strip() else right[0]), {text: left[1], text_en: right[1]}
 
 
-def _one(folder: Path, language: str, found: list[Part]) -> Part:
-    if len(found) > 1:
-        names = ", ".join(part.files[0].relative_to(folder).as_posix() for part in found)
+def _one(folder: Path, language: str, candidates: list[Part]) -> Part:
+    if len(candidates) > 1:
+        names = ", ".join(part.files[0].relative_to(folder).as_posix() for part in candidates)
         raise DataError(f"{folder} holds '{language}' more than once: {names}; keep one")
-    return found[0]
+    return candidates[0]
 
 
-def _missing(folder: Path, missing: Sequence[str], there: Iterable[str]) -> str:
+def _missing(folder: Path, missing: Sequence[str], available: Iterable[str]) -> str:
     half = [path.name for language in missing for path in sorted(folder.glob(f"{language}.en_only.*"))]
     half += [f"{code}-en" for code in missing if (folder / f"{code}-en" / "train.en").is_file()]
     only = f" ({', '.join(half)}: only the English side is there)" if half else ""
-    if not list(there):
+    if not list(available):
         return f"{folder} holds no file for {', '.join(missing)}{only}: name files {missing[0]}{'|'.join(SUFFIXES)}"
     return (
-        f"{folder} has no {', '.join(missing)}{only}; it has {', '.join(there)}: ask for these languages, or give the "
+        f"{folder} has no {', '.join(missing)}{only}; it has {', '.join(available)}: ask for these languages, or give the "
         f"missing ones as your own data (a folder with {missing[0]}.jsonl)"
     )

@@ -37,12 +37,12 @@ class Text:
     @property
     def pairs(self) -> list[Pair]:
         """The records of the roles questions, answers and general."""
-        return [one for one in self.records if isinstance(one, Pair)]
+        return [entry for entry in self.records if isinstance(entry, Pair)]
 
     @property
     def problems(self) -> list[Problem]:
         """The records of the roles multilingual, english and test."""
-        return [one for one in self.records if isinstance(one, Problem)]
+        return [entry for entry in self.records if isinstance(entry, Problem)]
 
 
 def read(
@@ -64,8 +64,8 @@ def read(
     for code in languages:
         language(code, table)
     # The hub's layouts need English too, and name languages that were not asked for.
-    found, notes = _found(source, languages, {**LANGUAGES, **table})
-    by_language, others, dropped = _records(source, found, languages, drop_invalid)
+    raw_rows, notes = _found(source, languages, {**LANGUAGES, **table})
+    by_language, others, dropped = _records(source, raw_rows, languages, drop_invalid)
     counts = {code: len(records) for code, records in by_language.items()}
     _check_present(source, counts, others)
     published = None
@@ -74,11 +74,11 @@ def read(
         published = {code: known[code] for code in languages if code in known}
         notes = [*notes, *against_published(source.name, counts, published)]
     if others:
-        told = ", ".join(f"{code} {count}" for code, count in sorted(others.items()))
-        notes = [*notes, f"{_label(source)}: rows of languages that were not asked for: {told}"]
+        other_counts = ", ".join(f"{code} {count}" for code, count in sorted(others.items()))
+        notes = [*notes, f"{_label(source)}: rows of languages that were not asked for: {other_counts}"]
     if dropped:
         notes = [*notes, f"{_label(source)}: {counted(len(dropped), 'invalid row')} dropped on request"]
-    records = [one for records in by_language.values() for one in records]
+    records = [entry for records in by_language.values() for entry in records]
     return Text(records, counts, published, dropped, notes)
 
 
@@ -90,8 +90,8 @@ def _found(
         assert source.path is not None
         parts = local.parts(source.path, source.role, languages)
         return (row for part in parts for row in local.read_part(part, source.role)), []
-    if (made := CORPORA[source.name].world) is not None:
-        return _made(made, source, languages), []
+    if (set_name := CORPORA[source.name].world) is not None:
+        return _made(set_name, source, languages), []
     layout = CORPORA[source.name].hub
     assert layout is not None
     place = hub.Place(layout, source.path if source.kind == "clone" else None, source.revision)
@@ -105,38 +105,38 @@ def _made(name: str, source: Source, languages: Sequence[str]) -> Iterable[Found
 
 
 def _records(
-    source: Source, found: Iterable[Found], languages: Sequence[str], drop_invalid: bool
+    source: Source, raw_rows: Iterable[Found], languages: Sequence[str], drop_invalid: bool
 ) -> tuple[dict[str, list[Pair | Problem | Document]], dict[str, int], list[dict[str, str]]]:
     """The records by language, row counts of other languages, and the dropped rows."""
     by_language: dict[str, list[Pair | Problem | Document]] = {code: [] for code in languages}
     seen: dict[tuple[str, str], str] = {}
     others: dict[str, int] = {}
     dropped: list[dict[str, str]] = []
-    for at in found:
-        if at.language not in by_language:
-            others[at.language] = others.get(at.language, 0) + 1
+    for raw in raw_rows:
+        if raw.language not in by_language:
+            others[raw.language] = others.get(raw.language, 0) + 1
             continue
         try:
-            one = record(
-                source.role, at.row, where=at.where, language=at.language, ordinal=at.ordinal, source=source.name
+            entry = record(
+                source.role, raw.row, where=raw.where, language=raw.language, ordinal=raw.ordinal, source=source.name
             )
-            earlier = seen.setdefault((at.language, one.id), at.where)
-            if earlier != at.where:
-                raise InvalidRow(at.where, f"the id '{one.id}' is that of {earlier} already")
+            earlier = seen.setdefault((raw.language, entry.id), raw.where)
+            if earlier != raw.where:
+                raise InvalidRow(raw.where, f"the id '{entry.id}' is that of {earlier} already")
         except InvalidRow as fault:
             if not drop_invalid:
                 raise
             dropped.append({"where": fault.where, "reason": fault.reason})
         else:
-            by_language[at.language].append(one)
+            by_language[raw.language].append(entry)
     return by_language, others, dropped
 
 
 def _check_present(source: Source, counts: Mapping[str, int], others: Mapping[str, int]) -> None:
     empty = [code for code, count in counts.items() if count == 0]
     if empty:
-        there = sorted([*(code for code in counts if counts[code]), *others])
-        has = f"it has {', '.join(there)}" if there else "it has no usable row at all"
+        present = sorted([*(code for code in counts if counts[code]), *others])
+        has = f"it has {', '.join(present)}" if present else "it has no usable row at all"
         raise DataError(
             f"{_label(source)} has no row in {', '.join(empty)}, {has}: leave these languages out, or give them as "
             f"your own data"
@@ -149,14 +149,14 @@ def against_published(name: str, counts: Mapping[str, int], published: Mapping[s
     Raises:
         DataError: some language has less than `LEAST_OF_PUBLISHED` of its published rows.
     """
-    told = {code: f"{code} {counts[code]:,} of {number:,}" for code, number in published.items()}
-    short = [told[code] for code, number in published.items() if counts[code] < LEAST_OF_PUBLISHED * number]
+    ratios = {code: f"{code} {counts[code]:,} of {number:,}" for code, number in published.items()}
+    short = [ratios[code] for code, number in published.items() if counts[code] < LEAST_OF_PUBLISHED * number]
     if short:
         raise DataError(
             f"{name} holds fewer rows than published: {', '.join(short)}; truncated? Fetch it again, or give it as "
             f"your own data, by path, if that is what you mean to use"
         )
-    other = [told[code] for code, number in published.items() if counts[code] != number]
+    other = [ratios[code] for code, number in published.items() if counts[code] != number]
     return [f"{name}: rows that differ from the published count: {', '.join(other)}"] if other else []
 
 

@@ -81,12 +81,12 @@ def locate(
     check_languages(role, languages)
     if data is not None and not data.is_dir():
         raise DataError(f"there is no data folder {data}: {instead(data, 'check the path')}")
-    name, named, at = name_or_path.partition("@")
+    name, separator, reference = name_or_path.partition("@")
     if name not in CORPORA and not Path(name_or_path).exists():
         name = next((row.name for row in CORPORA.values() if row.hub and row.hub.name == name), name)
     if name not in CORPORA:
         return _own(name_or_path, role, languages, revision)
-    if named and not at:
+    if separator and not reference:
         raise SettingError(
             f"'{name_or_path}' names no revision: give a branch, a tag or a commit behind the @, or {name} alone"
         )
@@ -94,14 +94,14 @@ def locate(
     if role not in corpus.roles:
         offering = ", ".join(row.name for row in CORPORA.values() if role in row.roles)
         raise SettingError(f"{name} holds no {role}, only {', '.join(corpus.roles)}: use {offering}, or a path")
-    if at and revision and at != revision:
-        raise SettingError(f"two revisions of {name} are asked for, {at} and {revision}: give one")
-    asked = at or revision
+    if reference and revision and reference != revision:
+        raise SettingError(f"two revisions of {name} are asked for, {reference} and {revision}: give one")
+    requested = reference or revision
     if corpus.world is not None:
-        if asked:
+        if requested:
             raise SettingError(f"{name} is made by the embedded world and has no revisions: ask for {name}")
         return Source(name=name, role=role, kind="world", revision=f"world-{world.VERSION}")
-    if data is not None and not asked:
+    if data is not None and not requested:
         place, clone = _in_data_folder(corpus, role, data)
         if place is not None:
             kind: Kind = "clone" if clone else "files"
@@ -112,7 +112,7 @@ def locate(
         raise SettingError(
             f"{name} is not on the hub: give the folder that holds {corpus.local.get(role)} (--data), or its path"
         )
-    commit = resolve(Repository("dataset", corpus.hub.name), asked, revisions)
+    commit = resolve(Repository("dataset", corpus.hub.name), requested, revisions)
     return Source(name=name, role=role, kind="hub", hub=corpus.hub.name, revision=commit)
 
 

@@ -60,8 +60,8 @@ def attention(
         return _of_one_token(query, key, value, attention_mask, before, scaling), None
     if before is not None:
         if attention_mask is None:
-            looks = torch.ones(new, key.shape[2], dtype=torch.bool).tril(key.shape[2] - new)
-            attention_mask = _added(looks[None, None], query.dtype)
+            visible = torch.ones(new, key.shape[2], dtype=torch.bool).tril(key.shape[2] - new)
+            attention_mask = _added(visible[None, None], query.dtype)
         attention_mask = pad(attention_mask, (before.keys.shape[2], 0))
         key, value = (
             torch.cat([held.expand(len(query), -1, -1, -1), states], 2)
@@ -88,26 +88,26 @@ def _of_one_token(
 
     (rows, heads, _, width), (_, key_heads, tokens, _) = query.shape, value.shape
     group, beside = heads // key_heads, key_heads // key.shape[1]
-    asked = (query * (width**-0.5 if scaling is None else scaling)).reshape(rows * key_heads, group, width)
-    of_own = torch.bmm(key.flatten(0, 1), _apart(asked, beside).transpose(1, 2)).transpose(1, 2)
+    queries = (query * (width**-0.5 if scaling is None else scaling)).reshape(rows * key_heads, group, width)
+    of_own = torch.bmm(key.flatten(0, 1), _apart(queries, beside).transpose(1, 2)).transpose(1, 2)
     parts = [of_own.view(rows, -1, beside * group, tokens)]
     if before is not None:
-        asked = asked.view(rows, key_heads, group, width).transpose(0, 1).flatten(1, 2)
-        of_all = torch.bmm(asked, before.keys[0].transpose(1, 2)).view(key_heads, rows, group, -1)
+        queries = queries.view(rows, key_heads, group, width).transpose(0, 1).flatten(1, 2)
+        of_all = torch.bmm(queries, before.keys[0].transpose(1, 2)).view(key_heads, rows, group, -1)
         parts.insert(0, of_all.transpose(0, 1).reshape(rows, -1, beside * group, of_all.shape[-1]))
     scores = torch.cat(parts, -1)
     if added is not None:
         scores[..., -tokens:] += added
     weights = scores.softmax(-1).view(rows, key_heads, group, -1)
     own = weights[..., -tokens:].flatten(0, 1).transpose(1, 2)
-    found = torch.bmm(value.transpose(2, 3).flatten(0, 1), own).transpose(1, 2).reshape(rows, key_heads, group, -1)
+    output = torch.bmm(value.transpose(2, 3).flatten(0, 1), own).transpose(1, 2).reshape(rows, key_heads, group, -1)
     if before is not None:
         of_all = torch.bmm(weights[..., :-tokens].transpose(0, 1).flatten(1, 2), before.values[0])
-        found += of_all.view(key_heads, rows, group, -1).transpose(0, 1)
-    return found.reshape(rows, 1, heads, -1)
+        output += of_all.view(key_heads, rows, group, -1).transpose(0, 1)
+    return output.reshape(rows, 1, heads, -1)
 
 
-def _apart(asked: torch.Tensor, beside: int) -> torch.Tensor:
+def _apart(queries: torch.Tensor, beside: int) -> torch.Tensor:
     """Queries for keys of `beside` adjacent heads, with zeros for the other heads.
 
     From (sequences * key heads, group, width) to (sequences * key heads / beside, beside * group, beside * width).
@@ -115,25 +115,25 @@ def _apart(asked: torch.Tensor, beside: int) -> torch.Tensor:
     import torch
 
     if beside == 1:
-        return asked
-    _, group, width = asked.shape
+        return queries
+    _, group, width = queries.shape
     own = torch.eye(beside)[:, None, :, None]
-    return (asked.view(-1, beside, group, 1, width) * own).view(-1, beside * group, beside * width)
+    return (queries.view(-1, beside, group, 1, width) * own).view(-1, beside * group, beside * width)
 
 
 def mask(**options: Any) -> torch.Tensor | None:
     """The mask of a step, built once for all layers. None where nothing is masked."""
     from transformers.masking_utils import sdpa_mask
 
-    looks = sdpa_mask(**options)
-    return None if looks is None else _added(looks, options["dtype"])
+    visible = sdpa_mask(**options)
+    return None if visible is None else _added(visible, options["dtype"])
 
 
-def _added(looks: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _added(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A boolean mask, true where a token is visible, as one to add to scores."""
     import torch
 
-    return torch.zeros(looks.shape, dtype=dtype).masked_fill_(~looks, torch.finfo(dtype).min)
+    return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
 
 
 def suits(model: Any) -> bool:
@@ -202,15 +202,15 @@ def _answers_the_same(model: Any) -> bool:
             prefix = model(input_ids=ids[:1, :shared], use_cache=True).past_key_values
             with used(model, 0):
                 rows = begin([0, 1], prompts, 0, model.device, True, prefix)
-                found = [rows.read(model)]
+                logits = [rows.read(model)]
                 rows.make_room(model)
                 if not has_room(rows.cache):
                     return False
                 rows.answers = [[token] for token in following]
                 rows.advance(torch.tensor(following))
-                found.append(rows.read(model))
+                logits.append(rows.read(model))
         except Exception:  # of any kind in a model of another kind: it then runs unchanged, and reports its own faults
             return False
     places = [[length - 1 + more for length in lengths] for more in range(2)]
     expected = torch.stack([whole[[0, 1], place] for place in places])
-    return bool(torch.allclose(torch.stack(found), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())))
+    return bool(torch.allclose(torch.stack(logits), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())))

@@ -130,11 +130,11 @@ def repeated(cache: Any, rows: int) -> Any:
     """A cache with `rows` copies of the one sequence of a cache with room."""
     from transformers import DynamicCache
 
-    made = DynamicCache()
+    copies = DynamicCache()
     for place, layer in enumerate(cache.layers):
-        made.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), place)
-    give_room(made)
-    return made
+        copies.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), place)
+    give_room(copies)
+    return copies
 
 
 def spread(cache: Any, rows: torch.Tensor) -> Any:
@@ -144,11 +144,11 @@ def spread(cache: Any, rows: torch.Tensor) -> Any:
     if not any(isinstance(layer, roomy_layer()) for layer in cache.layers):
         cache.batch_select_indices(rows)
         return cache
-    made = DynamicCache()
+    copies = DynamicCache()
     for place, layer in enumerate(cache.layers):
-        made.update(layer.keys[rows], layer.values[rows], place)
-    give_room(made)
-    return made
+        copies.update(layer.keys[rows], layer.values[rows], place)
+    give_room(copies)
+    return copies
 
 
 def joined(caches: Sequence[Any]) -> Any:
@@ -162,15 +162,15 @@ def joined(caches: Sequence[Any]) -> Any:
 
     if len(caches) == 1:
         return caches[0]
-    made = DynamicCache()
+    whole = DynamicCache()
     length = max(cache.get_seq_length() for cache in caches)
     for place, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
         states = [
             torch.cat([pad(held, (0, 0, length - held.shape[2], 0)) for held in parts])
             for parts in ([layer.keys for layer in layers], [layer.values for layer in layers])
         ]
-        made.update(*states, place)
-    return made
+        whole.update(*states, place)
+    return whole
 
 
 def _beside(keys: torch.Tensor, read_by: int) -> int:
@@ -184,9 +184,9 @@ def _copied(states: torch.Tensor, zeros: int, room: int, across: bool) -> torch.
     rows, heads, tokens, width = states.shape
     length = zeros + tokens + room
     if across:
-        made = states.new_empty(rows, heads, width, length).transpose(2, 3)
+        buffer = states.new_empty(rows, heads, width, length).transpose(2, 3)
     else:
-        made = states.new_empty(rows, heads, length, width)
-    made[..., :zeros, :] = 0
-    made[..., zeros : zeros + tokens, :] = states
-    return made
+        buffer = states.new_empty(rows, heads, length, width)
+    buffer[..., :zeros, :] = 0
+    buffer[..., zeros : zeros + tokens, :] = states
+    return buffer

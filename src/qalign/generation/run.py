@@ -63,12 +63,12 @@ def generate(
     # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script. Samples of
     # one prompt stand together, so that it is read once.
     ordered = sorted(by_key, key=lambda key: _order(by_key[key]))
-    kept = scratch / KEPT
-    done, chunk_size = _taken_over(kept, {"settings": settings, "requests": ordered}, backend.chunk, by_key)
-    mended = 0
+    saved = scratch / KEPT
+    done, chunk_size = _taken_over(saved, {"settings": settings, "requests": ordered}, backend.chunk, by_key)
+    repaired = 0
     with (
         Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar,
-        kept.open("a", encoding="utf-8") as file,
+        saved.open("a", encoding="utf-8") as file,
     ):
 
         def keep(answers: Sequence[Completion]) -> None:
@@ -84,7 +84,7 @@ def generate(
                     if completion.key in answered:
                         raise StageError(f"the backend answered {completion.key} twice")
                     answered[completion.key] = answer = _checked(completion, by_key)
-                    mended += answer is not completion
+                    repaired += answer is not completion
                     if chunk_size is None:
                         keep([answer])
                     bar.advance(1)
@@ -95,8 +95,8 @@ def generate(
                 if chunk_size is not None:
                     keep([answered[key] for key in chunk])
         finally:
-            if mended:
-                log(f"{title}: {counted(mended, 'answer')} held half of a surrogate pair; U+FFFD stands in its place")
+            if repaired:
+                log(f"{title}: {counted(repaired, 'answer')} held half of a surrogate pair; U+FFFD stands in its place")
     return [done[key] for key in by_key]
 
 
@@ -122,8 +122,8 @@ def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | 
     All remaining questions are one chunk where chunks make no difference.
     """
     if size is None:
-        if left := [key for key in ordered if key not in done]:
-            yield left
+        if remaining := [key for key in ordered if key not in done]:
+            yield remaining
         return
     for start in range(0, len(ordered), size):
         chunk = ordered[start : start + size]
@@ -132,17 +132,17 @@ def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | 
 
 
 def _taken_over(
-    kept: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Question]
+    saved: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Question]
 ) -> tuple[dict[str, Prediction], int | None]:
     """The saved answers of complete chunks, and the size of these chunks.
 
     The size may come from a machine with other memory. If the settings differ, the file is started again with size `chunk`. A
     line that is torn, damaged or not one chunk is ignored, and its chunk is asked again.
     """
-    lines = kept.read_bytes().splitlines(keepends=True) if kept.is_file() else []
+    lines = saved.read_bytes().splitlines(keepends=True) if saved.is_file() else []
     size = _chunk_of(lines[0]) if lines else None
     if not lines or lines[0] != _header(asked, size) or (size is None) != (chunk is None):
-        with atomic_file(kept) as temporary:
+        with atomic_file(saved) as temporary:
             temporary.write_bytes(_header(asked, chunk))
         return {}, chunk
     done: dict[str, Prediction] = {}
@@ -160,8 +160,8 @@ def _taken_over(
             }
     if len(good) < len(lines):
         if damaged := sum(line.endswith(b"\n") for line in lines) - len(good):  # a torn last line is an interruption
-            log(f"{kept}: {counted(damaged, 'line')} of kept answers cannot be read; what they held is asked again")
-        with atomic_file(kept) as temporary:
+            log(f"{saved}: {counted(damaged, 'line')} of kept answers cannot be read; what they held is asked again")
+        with atomic_file(saved) as temporary:
             temporary.write_bytes(b"".join(good))
     return done, size
 

@@ -53,7 +53,7 @@ def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) 
         script = parse_json((folder / SCRIPT).read_bytes(), SCRIPT, half_pairs=True)
         for instruction in script["answers"]:
             check_surrogates(instruction, "an instruction")
-        found = msgspec.convert(script, _Script)
+        content = msgspec.convert(script, _Script)
     except (OSError, DataError, LookupError, TypeError, msgspec.ValidationError) as error:
         raise ModelError(f"{folder}/{SCRIPT} is not a script ({error}); see qalign/generation/scripted.py") from error
-    return Scripted(found.answers, found.otherwise)
+    return Scripted(content.answers, content.otherwise)

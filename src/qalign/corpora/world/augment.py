@@ -34,8 +34,8 @@ def backward(story: Story) -> Pair | None:
     """
     if not _runs_on(story):
         return None
-    asked = f"{_with_unknown(story, len(story.events))} {BACKWARD.format(n=story.answer)}"
-    return asked, _worked_backward(story)
+    question = f"{_with_unknown(story, len(story.events))} {BACKWARD.format(n=story.answer)}"
+    return question, _worked_backward(story)
 
 
 def self_verification(story: Story) -> Pair | None:
@@ -45,8 +45,8 @@ def self_verification(story: Story) -> Pair | None:
     """
     if not _runs_on(story):
         return None
-    asked = f"{_with_unknown(story, len(story.events) - 1)} {_end(story)} {UNKNOWN}"
-    return asked, _worked_backward(story)
+    question = f"{_with_unknown(story, len(story.events) - 1)} {_end(story)} {UNKNOWN}"
+    return question, _worked_backward(story)
 
 
 def _runs_on(story: Story) -> bool:

@@ -143,8 +143,10 @@ def large_english_set() -> tuple[tuple[str, str, str], ...]:
     draw, english = Draw("world large"), grammar("en")
     plots = [plot for plot in PLOTS if plot.domain == "in"]
     kinds = (rephrased, self_verification, backward)
-    made = {english.question(story): (story.signature, "new", english.solution(story)) for story in stories("gsm8k")}
-    while len(made) < SIZES["metamathqa"]:
+    rows_by_question = {
+        english.question(story): (story.signature, "new", english.solution(story)) for story in stories("gsm8k")
+    }
+    while len(rows_by_question) < SIZES["metamathqa"]:
         story = _of_split(draw.one(plots), "train", draw)
         if story is None:
             continue
@@ -152,8 +154,8 @@ def large_english_set() -> tuple[tuple[str, str, str], ...]:
         change = draw.one(kinds) if draw.chance(AUGMENTED) else None
         pair = change(story) if change else (english.question(story), english.solution(story))
         if pair is not None:
-            made.setdefault(pair[0], (story.signature, change.__name__ if change else "new", pair[1]))
-    chosen = draw.shuffled(list(made.items()))
+            rows_by_question.setdefault(pair[0], (story.signature, change.__name__ if change else "new", pair[1]))
+    chosen = draw.shuffled(list(rows_by_question.items()))
     return tuple((f"{signed}/{kind}/{n}", q, a) for n, (q, (signed, kind, a)) in enumerate(chosen))
 
 

@@ -71,22 +71,22 @@ def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
     for _ in range(count):
         code = _by_share(shares, draw)
         kind: Kind = _by_share(ENGLISH_KINDS if code == "en" else OTHER_KINDS, draw)
-        said = grammar(code)
-        text, before, signature = _telling(said, kind, draw)
+        speaker = grammar(code)
+        text, before, signature = _telling(speaker, kind, draw)
         preface = ""
         if kind == "list" or (kind != "sums" and draw.chance(REPEATED)):
-            preface = _preface(said, draw) if draw.chance(PREFACED) else ""
+            preface = _preface(speaker, draw) if draw.chance(PREFACED) else ""
             text = f"{preface}{before}\n{text}"
         yield Document(code, kind, text, signature, preface)
 
 
-def _preface(said: Grammar, draw: Draw) -> str:
+def _preface(speaker: Grammar, draw: Draw) -> str:
     """One or two remarks, with the space or line break after them."""
-    remarks = said.join.join(said.say(_remark(draw)) for _ in range(draw.number(1, 2)))
-    return f"{remarks}{draw.one((said.join or ' ', chr(10)))}"
+    remarks = speaker.join.join(speaker.say(_remark(draw)) for _ in range(draw.number(1, 2)))
+    return f"{remarks}{draw.one((speaker.join or ' ', chr(10)))}"
 
 
-def _telling(said: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | None]:
+def _telling(speaker: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | None]:
     """A text, its first telling, and the signature of its story.
 
     The first telling stands before the text in a document that says everything twice. It equals the text, but for a story
@@ -94,29 +94,29 @@ def _telling(said: Grammar, kind: Kind, draw: Draw) -> tuple[str, str, str | Non
     """
     match kind:
         case "sums":
-            text = " ".join(said.compute(_sum(draw)) for _ in range(draw.number(3, 7)))
+            text = " ".join(speaker.compute(_sum(draw)) for _ in range(draw.number(3, 7)))
         case "sentences":
             events = [_remark(draw) for _ in range(draw.number(2, 4))]
-            text = said.join.join(said.say(event) for event in events)
+            text = speaker.join.join(speaker.say(event) for event in events)
         case "list":
-            text = ", ".join(_word_or_number(said, draw) for _ in range(draw.number(5, 12)))
+            text = ", ".join(_word_or_number(speaker, draw) for _ in range(draw.number(5, 12)))
         case "dictionary":
-            text = "\n".join(_entry(said, draw) for _ in range(draw.number(2, 4)))
+            text = "\n".join(_entry(speaker, draw) for _ in range(draw.number(2, 4)))
         case "switching":
             story = _story(draw)
-            text = " ".join(_told(story, draw.shuffled((said, grammar("en")))))
+            text = " ".join(_told(story, draw.shuffled((speaker, grammar("en")))))
             return text, text, story.signature
         case _:
             story = _story(draw)
-            text = said.join.join(_told(story, [said]))
+            text = speaker.join.join(_told(story, [speaker]))
             if kind == "worked":
                 untold = replace(story, events=story.events[:-1])  # without the question
                 total = [
-                    TOTAL.format(n=said.number(last.result))
+                    TOTAL.format(n=speaker.number(last.result))
                     for last in story.steps[-1:]
                     if last.event < len(untold.events)  # unless the question asks for one operation more
                 ]
-                return said.join.join([*said.worked(untold), *total]), text, story.signature
+                return speaker.join.join([*speaker.worked(untold), *total]), text, story.signature
             return text, text, story.signature
     return text, text, None
 
@@ -157,19 +157,19 @@ def _sum(draw: Draw) -> Step:
     return Step(0, Fraction(left), sign, Fraction(right), Fraction(result))
 
 
-def _entry(said: Grammar, draw: Draw) -> str:
+def _entry(speaker: Grammar, draw: Draw) -> str:
     """A word next to its English."""
     part = draw.one(("people", "things", "things", "stuff", "places"))
-    words, english = getattr(said, part), getattr(grammar("en"), part)
+    words, english = getattr(speaker, part), getattr(grammar("en"), part)
     key = draw.one(sorted(words))
-    return f"{said.word(words[key])}: {grammar('en').word(english[key])}"
+    return f"{speaker.word(words[key])}: {grammar('en').word(english[key])}"
 
 
-def _word_or_number(said: Grammar, draw: Draw) -> str:
+def _word_or_number(speaker: Grammar, draw: Draw) -> str:
     part = draw.one(("people", "things", "stuff", "places", ""))
     if not part:
-        return said.number(Fraction(draw.number(1, LARGEST)), native=draw.chance(0.25))
-    return said.word(draw.one(list(getattr(said, part).values())))
+        return speaker.number(Fraction(draw.number(1, LARGEST)), native=draw.chance(0.25))
+    return speaker.word(draw.one(list(getattr(speaker, part).values())))
 
 
 def _domain(draw: Draw) -> Domain:
