@@ -117,7 +117,7 @@ def show(*things: Any) -> None:
 
 
 def text_of(things: Iterable[Any]) -> str:
-    """Texts, and tables and trees of rich, as plain text at the width of the terminal."""
+    """Texts, tables and trees of rich as plain text, at the width of the terminal."""
     from rich.console import Console
 
     rendered = io.StringIO()

@@ -106,7 +106,9 @@ class Local:
             rows = begin(
                 places, [prompts[place] for place in places], self.ends[0], self.model.device, own_attention, prefix
             )
-            rows.draws = [self._generator(keys[place]) for place in places] if self.decoding.temperature > 0 else []
+            rows.random_states = (
+                [self._generator(keys[place]) for place in places] if self.decoding.temperature > 0 else []
+            )
             return rows
 
         ordered = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
@@ -169,7 +171,7 @@ class Local:
         import torch
 
         with torch.inference_mode():
-            chosen = self._choose(rows.read(self.model).float(), rows.draws)
+            chosen = self._choose(rows.read(self.model).float(), rows.random_states)
             ended = self._take(rows, chosen.tolist())
             if rows:
                 rows.advance(chosen)
@@ -214,21 +216,23 @@ class Local:
             stopped = bool(out) and out[-1] in self.ends
             yield (place, out[:-1], "stop") if stopped else (place, out, "length")
 
-    def _choose(self, logits: torch.Tensor, draws: Sequence[torch.Generator]) -> torch.Tensor:
+    def _choose(self, logits: torch.Tensor, random_states: Sequence[torch.Generator]) -> torch.Tensor:
         """The next token per sequence, (sequences,).
 
         Logits are float32 of (sequences, vocabulary).
         """
         import torch
 
-        if not draws:
+        if not random_states:
             return likeliest(logits) if logits.device.type == "cpu" else logits.argmax(-1)
         probabilities = (logits / self.decoding.temperature).softmax(-1).cpu()
         if self.decoding.top_p < 1:
             ordered, places = probabilities.sort(-1, descending=True)
             ordered[ordered.cumsum(-1) - ordered > self.decoding.top_p] = 0.0
             probabilities = torch.zeros_like(probabilities).scatter(-1, places, ordered)
-        drawn = [torch.multinomial(row, 1, generator=draw) for row, draw in zip(probabilities, draws, strict=True)]
+        drawn = [
+            torch.multinomial(row, 1, generator=draw) for row, draw in zip(probabilities, random_states, strict=True)
+        ]
         return torch.cat(drawn).to(logits.device)
 
     def _generator(self, key: str) -> torch.Generator:

@@ -75,7 +75,7 @@ def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Fini
 def _text(message: _Message, finish: Finish) -> str:
     if message.content is not None:
         return message.content
-    # A model that was cut off while it reasoned, or said nothing behind its reasoning, has given an empty answer.
+    # A model truncated within its reasoning, or silent after it, has given an empty answer.
     if finish == "length" or message.reasoning or message.reasoning_content:
         return ""
     raise NoAnswerError(f"no text, but a refusal: {message.refusal[:EXCERPT]}" if message.refusal else "no text")

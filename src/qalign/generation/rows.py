@@ -38,7 +38,7 @@ class Rows:
     """The cache of the prefix, one sequence."""
     cache: Any = None
     """The keys and values of all earlier tokens."""
-    draws: list[torch.Generator] = field(default_factory=list)
+    random_states: list[torch.Generator] = field(default_factory=list)
     """The random state of each sequence. Empty for greedy decoding."""
     free: list[int] = field(default_factory=list)
     """Slots whose sequence has finished. They are computed, and ignored, until refilled or dropped."""
@@ -139,7 +139,7 @@ class Rows:
         self.free = []
         self.places, self.answers = [self.places[row] for row in rows], [self.answers[row] for row in rows]
         self.prompt_tokens = [self.prompt_tokens[row] for row in rows]
-        self.draws = [self.draws[row] for row in rows] if self.draws else []
+        self.random_states = [self.random_states[row] for row in rows] if self.random_states else []
         kept = torch.tensor(rows, dtype=torch.long, device=self.ids.device)
         self.ids, self.positions, self.mask = self.ids[kept], self.positions[kept], self.mask[kept]
         if rows:
@@ -164,8 +164,8 @@ class Rows:
         for number, row in enumerate(slots):
             self.places[row], self.answers[row] = fresh.places[number], fresh.answers[number]
             self.prompt_tokens[row] = fresh.prompt_tokens[number]
-            if self.draws:
-                self.draws[row] = fresh.draws[number]
+            if self.random_states:
+                self.random_states[row] = fresh.random_states[number]
         self._leave_out_what_is_past()
 
     def _leave_out_what_is_past(self) -> None:
