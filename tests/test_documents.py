@@ -100,6 +100,7 @@ NOT_HERE = {
     "qalign doctor": "tests/systems/test_doctor.py runs it",
     "pip install 'qalign[8bit]'": "the network",
     "pip install 'qalign[report]'": "the network",
+    "pip install 'qalign[languages]'": "the network",
     "pip install -e '.[bench]' -c constraints.txt": "the network",
     "python bench/generation.py --data FOLDER": "measures for hours",
     "python bench/growth.py": "measures for hours",

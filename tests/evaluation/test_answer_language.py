@@ -68,6 +68,11 @@ def test_a_language_that_the_library_lacks() -> None:
     own = Language("tlh", "Klingon")
     assert language_of_answer(WORKED["de"], own, {}) == NONE, "it may be anything in Latin letters"
     assert language_of_answer(WORKED["zh"], own, {}) == "zh", "its script is not that of Klingon"
+    korean = Language("ko", "Korean")
+    assert language_of_answer("안나는 사과를 모두 일곱 개 가지고 있습니다.", korean, {}) == NONE, (
+        "its script is not said"
+    )
+    assert language_of_answer("안나는 사과를 모두 일곱 개 가지고 있습니다.", replace(korean, script="Kore"), {}) == "ko"
     traditional = replace(LANGUAGES["zh"], code="zh-Hant", script="Hant")
     assert language_of_answer(WORKED["zh"], traditional, {}) == "zh-Hant"
 

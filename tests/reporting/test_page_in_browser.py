@@ -127,6 +127,18 @@ def test_what_a_model_wrote_is_text(visit: Any) -> None:
     assert page.title().startswith("QAlign report")
 
 
+def test_an_answer_in_another_language_is_said(visit: Any) -> None:
+    page = visit("#in=mgsm&problem=1&language=bn&system=qalign-mono").page
+    cards = page.locator("#detail details[open] .answer").all()
+    said = ["answered in English" in card.inner_text() for card in cards]
+    assert said == [name == "qalign-mono" for name in synthetic.SYSTEMS]
+    table = page.locator("#results table.in-language").first
+    assert table.locator("tbody tr").count() == len(synthetic.SYSTEMS)
+    shown = table.locator("tbody tr").nth(synthetic.SYSTEMS.index("qalign-mono")).locator("td").first.inner_text()
+    row = synthetic.found(list(synthetic.answers(PROBLEMS)))["systems"]["qalign-mono"]["mgsm"]["average"]
+    assert shown == f"{row['in_language']:.1f}" and float(shown) < 70
+
+
 def test_an_answer_shows_what_was_read_and_its_outcome_in_words(visit: Any) -> None:
     page = visit("#in=mgsm&problem=2&language=th").page
     entry = next(

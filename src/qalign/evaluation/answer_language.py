@@ -66,7 +66,8 @@ def language_of_answer(text: str, asked: Language, at_hand: Mapping[str, Languag
         there = [code for code in there if not _SCRIPTS[languages[code].script] & _KANA]
     spoken = {_base(code): code for code in [*there, *([asked.code] if asked.code in there else [])]}
     if len(spoken) < 2:
-        return next(iter(spoken.values()), OTHER)
+        # A language of a user's own may not say what its script is.
+        return next(iter(spoken.values()), OTHER if asked.code in LANGUAGES else NONE)
     known = tuple(sorted(spoken.keys() & _known()))
     if not known or (asked.code in there and _base(asked.code) not in known):
         return NONE

@@ -37,6 +37,7 @@ EXTRAS = {
     "8bit": "8-bit optimizer states",
     "endpoint": "answers from a server",
     "track": "curves in TensorBoard",
+    "languages": "the languages of answers",
 }
 """Each extra of this package and what it is for."""
 NEEDED = ("train", "data", "report")
