@@ -64,7 +64,8 @@ def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, 
         if problem is None:
             raise DataError(
                 f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the test set; {found.count(None)} of "
-                f"{len(rows)} rows have none: correct the ids, or leave such rows out with --join id"
+                f"{len(rows)} rows have none: correct the ids, "
+                "join by the text with --join question, or leave such rows out with --join id"
             )
     return found
 

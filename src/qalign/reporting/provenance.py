@@ -91,8 +91,10 @@ def best_in_words(found: Mapping[str, Any], titles: Titles) -> str:
     model = best_model(found)
     if model is None:
         return ""
-    title = titles.system(model["system"])
-    return f"{title}, the best outside of English" if len({row["system"] for row in found["models"]}) > 1 else title
+    title, systems = titles.system(model["system"]), {row["system"] for row in found["models"]}
+    others = [_accuracy(found, system) for system in systems if system != model["system"]]
+    is_best = bool(others) and _accuracy(found, model["system"]) > max(others)
+    return f"{title}, the best outside of English" if is_best else title
 
 
 def serve_command(folder: str) -> str:

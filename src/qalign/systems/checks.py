@@ -186,7 +186,10 @@ def _settings() -> list[Table]:
         for stage, (_, title) in STAGES.items()
     ]
     note = f"In the place of `training`, {', '.join(TRAINING_STAGES)} sets one stage."
-    return [replace(tables[0], note=note), *tables[1:]]
+    samples = ", ".join(f"{scale.samples} at scale {scale.name}" for scale in SCALES.values())
+    drawn = f"`sampling` in the place of `generation` sets what rejection sampling draws: {samples}, temperature 0.7."
+    notes = {"training": note, "generation": drawn}
+    return [replace(table, note=notes.get(stage, "")) for stage, table in zip(STAGES, tables, strict=True)]
 
 
 SECTIONS: Mapping[str, Callable[[], list[Table]]] = {

@@ -7,6 +7,7 @@ Shapes are those in the bases' `config.json` on the hub. Lengths were counted wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -134,7 +135,8 @@ DEVICES: tuple[Device, ...] = (
 
 def device_named(name: str) -> Device | None:
     """The row whose name stands in `name`, such as "NVIDIA H100 80GB HBM3"."""
-    return next((row for row in DEVICES if row.name.lower() in name.lower()), None)
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    return next((row for row in DEVICES if row.name.lower() in words), None)
 
 
 def device_with(gigabytes: float) -> Device | None:

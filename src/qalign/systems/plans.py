@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .costs import Cost
 from .evaluated import Evaluated, scores_of
 from .kinds import FetchModel, ReadCorpus, Train
 from .known import BASES, CORPUS_BYTES
+from .lineage import first_model
 from .machines import Launch, Machine
 from .steps import few_steps
 from .ways import ways_on
@@ -138,8 +140,9 @@ def _whole(found: Sequence[Cost], runs: Path, machine: Machine, placement: Place
     if answers:
         yield "answering time", duration(_total(answers))
     left, most = costs.disk(found, runs, placement.jobs)
-    yield "disk at the peak", in_bytes(most)
-    yield "disk that stays", in_bytes(left)
+    known = all(cost.left for cost in _trainings(found))  # what a base of unknown shape leaves is not
+    yield "disk at the peak", in_bytes(most) if known else UNKNOWN
+    yield "disk that stays", in_bytes(left) if known else UNKNOWN
     for name, size in _fetched([cost.stage for cost in found], machine.elsewhere):
         yield f"fetch {name}", in_bytes(size) if size else UNKNOWN
 
@@ -160,8 +163,10 @@ def remarks(
             ways = list(ways_on(worst, runs, machine, placement))
             yield "Ways on:" if ways else "Nothing that is known here makes it fit: take more or larger devices."
             yield from (f"- {way}" for way in ways)
-    if found:
-        yield "The time was measured here, by a few steps on random tokens." if measured else _rate(machine, launch)
+    if measured and found:
+        yield "The time was measured here, by a few steps on random tokens."
+    elif found and (machine.kind is None or any(cost.seconds is not None for cost in found)):
+        yield _rate(machine, launch)
     amounts = [(cost.stage, cost.amount.examples) for cost in found if isinstance(cost.stage, Train) and cost.amount]
     yield from dict.fromkeys(f"Few steps: {line}" for line in few_steps(amounts))
     if earlier := of_earlier_versions([cost.stage for cost in found], runs):
@@ -186,12 +191,21 @@ def _machine(machine: Machine, launch: Launch) -> str:
     return f"{devices}; {processes}{how if launch.processes > 1 else ''}"
 
 
+def _meant(trainings: Sequence[Cost]) -> str:
+    """A question after the known base whose name is near that of one which is not known; empty where none is."""
+    for cost in trainings:
+        base = first_model(cost.stage) if isinstance(cost.stage, Train) else None
+        if isinstance(base, FetchModel) and (near := get_close_matches(base.hub, BASES, 1, 0.85)):
+            return f"; did you mean '{near[0]}'?" if near[0] != base.hub else ""
+    return ""
+
+
 def _verdict(trainings: Sequence[Cost], machine: Machine) -> str:
     fits = [cost.fit for cost in trainings if cost.fit]
     if fault := next((fit.fault for fit in fits if fit.fault), None):
         return f"{fault[0].upper()}{fault[1:]}."
     if len(fits) < len(trainings):
-        return "Whether it fits is unknown: the shape of the base is not known here."
+        return f"Whether it fits is unknown: the shape of the base is not known here{_meant(trainings)}."
     most = max(fits, key=lambda fit: fit.bytes)
     room = f"{in_bytes(most.bytes)} of {machine.memory / 2**30:.0f} GiB"
     return f"It fits: {room}, with {most.tokens:,} tokens at once on a device."
