@@ -38,7 +38,7 @@ def test_a_run_ends_with_the_folder_of_each_model_and_the_command_that_serves_on
     assert provenance.model_lines(found(MINE, SFT), TITLES) == [
         "Model of Mine: /my models/base",
         "Model of SFT: /runs/stages/train-x-12345678",
-        "To serve SFT, the best outside of English: vllm serve /runs/stages/train-x-12345678",
+        "To serve SFT: vllm serve /runs/stages/train-x-12345678",  # neither is better
         "To ask it in Python: the code at the end of results.md",
     ]
     assert provenance.model_lines(found(), TITLES) == []

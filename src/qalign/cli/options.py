@@ -162,7 +162,7 @@ def study_options(
 ) -> StudyOptions:  # fmt: skip
     """The options that make a study, by the names that a study has for them."""
     return {
-        "base": base, "scale": scale, "seed": seed, "settings": set_ or (), "questions": questions, "english": english,
+        "base": base, "scale": scale, "seed": 1234 if seed is None else seed, "settings": set_ or (), "questions": questions, "english": english,
         "multilingual": multilingual, "general": general, "languages": codes(languages), "test": test,
         "test_languages": codes(test_languages), "limit": limit, "data": data, "language_file": language_file, "runs": runs,
     }  # fmt: skip
