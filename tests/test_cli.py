@@ -421,7 +421,7 @@ def test_a_small_disk(own_data: OwnData, tmp_path: Path) -> None:
 
 def test_a_folder_of_runs_that_cannot_be_written_to(own_data: OwnData, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    answer = run(tmp_path / "file", "monoreason", *options(own_data))
+    answer = run(tmp_path / "file", "monoreason", *options(own_data), "--quiet")
     assert_refused(answer, tmp_path / "nothing", "cannot write to the folder of runs", "give another with --runs")
 
 
@@ -432,7 +432,7 @@ def test_a_stage_folder_edited_by_hand(own_data: OwnData, runs: Path) -> None:
     answer = run(runs, "qalign-mono", *options(own_data), "--set", "response-alignment.learning_rate=1e-4")
     assert answer.status == 2
     *remarks, error = answer.err.splitlines()
-    assert all("few to learn from" in remark for remark in remarks)
+    assert all("few to learn from" in remark or "to run for" in remark for remark in remarks)
     assert f"{edited} was edited after the stage was finished" in error
     assert f"rm -r {edited.parent}" in answer.err
     assert len(list(runs.glob("stages/train-response-alignment-*"))) == 1
@@ -831,7 +831,7 @@ def test_score_a_file_with_gold_answers(tmp_path: Path) -> None:
     columns = {"de": "n 2 100.0 50.0 2 0 0 0", "en": "n 4 25.0 50.0 1 1 1 1", "average": "n 6 62.5 50.0 3 1 1 1"}
     for name, expected in columns.items():
         _, n, strict, _, paper, *counts = table_row(answer.out, name)
-        assert ["n", n, strict.split()[0], paper.split()[0], *counts] == expected.split(), name
+        assert ["n", n, strict.split()[0], paper.split()[0], *counts[:4]] == expected.split(), name
     assert "Columns not used: model." in answer.out
     outcomes = [json.loads(line)["outcome"] for line in judged.read_text().splitlines()]
     assert outcomes == ["correct", "correct", "correct", "wrong", "unanswered", "cut_off"]
@@ -871,7 +871,7 @@ def test_score_a_file_against_the_real_mgsm(tmp_path: Path) -> None:
     assert answer.status == 0, answer.err
     assert table_row(answer.out, "sw")[1] == "250"
     assert table_row(answer.out, "sw")[2].startswith("50.0 ")
-    assert table_row(answer.out, "sw")[5:] == ["125", "0", "125", "0"]
+    assert table_row(answer.out, "sw")[5:9] == ["125", "0", "125", "0"]
 
 
 def test_report_in_all_formats(trained: Path) -> None:
@@ -883,7 +883,7 @@ def test_report_in_all_formats(trained: Path) -> None:
     assert f"| {average} |" in markdown
     assert re.search(r"^\|---\|(---:\|)+$", markdown, re.MULTILINE)
     latex = qalign("report", path, "--format", "latex").out
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
     assert rf"& {average} &" in latex
     rows = list(csv.reader(io.StringIO(qalign("report", path, "--format", "csv").out)))
     assert rows[0][:5] == ["system", "benchmark", "de", "en", "average ± s.e."]
