@@ -160,7 +160,8 @@ def test_an_unknown_system_is_one_line(own_data: OwnData, tmp_path: Path) -> Non
 def judgement(key: int, language: str, value: str | None) -> Judgement:
     reading = Reading(value, value or "", 0, 0, "last-number" if value else "none", value == "7")
     outcome = "correct" if reading.right else "wrong" if value else "unanswered"
-    return Judgement(str(key), language, "7", "stop", outcome, {"strict": reading, "paper": reading})  # type: ignore[arg-type]
+    readings = {"strict": reading, "paper": reading}
+    return Judgement(str(key), language, "7", "stop", outcome, readings, answered_in=language)  # type: ignore[arg-type]
 
 
 def judgements(rows: Mapping[str, Sequence[str | None]]) -> list[Judgement]:
