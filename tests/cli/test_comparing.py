@@ -215,3 +215,21 @@ def test_one_reason_stands_once(place: Path) -> None:
         assert said.count(f"{folder}/results.json does not say where the answers are") == 1
     assert "old-1: a/final - old-1: b/final own English +66.7" in said, "what was tested within a result stays"
     assert "old-1: a/final - old-2: b/final own English +66.7" in said
+
+
+def test_other_test_sets_of_one_name_stand_apart(place: Path) -> None:
+    """A part of a test set is the same one; a set with other problems is not, whatever its folder is called."""
+    for code in ("de", "en"):
+        rows = [
+            {"id": f"p{n}", "question": f"What is {n} + {n} + 100? ({code})", "answer": 2 * n + 100} for n in range(9)
+        ]
+        write(place / "elsewhere" / "own" / f"{code}.jsonl", rows)
+    assert evaluate("a/final", "--output", "here").status == 0
+    words = ("--set", "generation.backend=scripted", "--test", "elsewhere/own", "--device", "cpu", "--quiet")
+    assert Answer("eval", "b/final", *words, "--output", "there").status == 0
+    said = squeezed(Answer("report", "here", "there"))
+    assert "own of there" in said and "not tested" not in said, said
+    rows = Answer("report", "here", "there", "--format", "csv").out.splitlines()
+    assert [row.split(",")[1] for row in rows[1:3]] == ["own", "own of there"], rows
+    assert evaluate("b/final", "--limit", "5", "--output", "part").status == 0
+    assert "own of" not in squeezed(Answer("report", "here", "part"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import QAlignError, SettingError
+from ..evaluation.benchmarks import BENCHMARKS
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..records import Judgement
 from ..reporting.results import DIFFERENCES, load
@@ -78,6 +79,7 @@ def side_by_side(
         _keys(found, label, loaded, place < len(given))
         for place, (found, label) in enumerate(zip(loaded, labels, strict=True))
     ]
+    loaded = _with_test_sets_apart(loaded, labels, places)
     merged = _merged(loaded, keys)
     names_shown = {
         key: _title(
@@ -190,6 +192,51 @@ def _judged(
                 sets.setdefault((benchmark, problems), {})[renamed[name]] = judgements
     numbered = {f"{benchmark}\0{place}": systems for place, ((benchmark, _), systems) in enumerate(sets.items())}
     return {name: systems for name, systems in numbered.items() if len(systems) > 1}, faults
+
+
+def _with_test_sets_apart(
+    loaded: Sequence[Mapping[str, Any]], labels: Sequence[str], places: Sequence[Path]
+) -> list[dict[str, Any]]:
+    """The results, an own test set called `test of RESULT` where an earlier result has another one of the same name."""
+    seen: dict[str, list[set[tuple[str, str, str]]]] = {}
+    renamed = []
+    for found, label, place in zip(loaded, labels, places, strict=True):
+        names = {}
+        for benchmark in dict.fromkeys(name for benchmarks in found["systems"].values() for name in benchmarks):
+            problems = _problems(found, benchmark, place)
+            others = [other for other in seen.get(benchmark, ()) if problems and not _are_one(problems, other)]
+            names[benchmark] = f"{benchmark} of {label}" if others and benchmark not in BENCHMARKS else benchmark
+            seen.setdefault(benchmark, []).append(problems)
+        renamed.append(_with_benchmarks(found, names))
+    return renamed
+
+
+def _problems(found: Mapping[str, Any], benchmark: str, place: Path) -> set[tuple[str, str, str]]:
+    """Language, id and gold answer of the problems of a test set, as far as the answers of one system are there."""
+    for system, benchmarks in found["systems"].items():
+        if benchmark in benchmarks:
+            judgements = _judgements(found, system, benchmark, benchmarks[benchmark], place)
+            if not isinstance(judgements, str):
+                return {(one.language, one.id, one.gold) for one in judgements}
+    return set()
+
+
+def _are_one(problems: set[tuple[str, str, str]], others: set[tuple[str, str, str]]) -> bool:
+    """Whether two sets of problems are of one test set: in the languages of both, most of the smaller are in the larger."""
+    languages = {code for code, *_ in problems} & {code for code, *_ in others}
+    here, there = ({row for row in rows if row[0] in languages} for rows in (problems, others))
+    return not languages or 2 * len(here & there) >= min(len(here), len(there))
+
+
+def _with_benchmarks(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Results with other names of test sets."""
+    by_system = {
+        field: {system: {names.get(b, b): value for b, value in row.items()} for system, row in found[field].items()}
+        for field in ("systems", "consistency", "judgements", "published")
+        if field in found
+    }
+    rows = [{**row, "benchmark": names.get(row["benchmark"], row["benchmark"])} for row in found.get("comparisons", ())]
+    return {**found, **by_system, "comparisons": rows}
 
 
 def _judgements(
