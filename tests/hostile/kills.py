@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .fixtures import COMMON, SMALL, eval_words, own
-from .trial import Call, Outcome, Result, Run, Trial, mishap
+from .trial import Call, Outcome, Result, Run, Trial, mishap, without_time
 
 CHECKPOINT = re.compile(r"(train-[a-z-]+-[0-9a-f]{8}).*step-\d+$")
 KEPT = "predictions.partial.jsonl"
@@ -291,7 +291,8 @@ def lost_between(folder: Path, result: Result, answered: set[str]) -> Outcome | 
     had = folder / "had-before"
     before = set(had.read_text().split()) if had.exists() else set()
     for line in result.stderr.splitlines():
-        word, _, stage = line.partition(": ")
+        word, _, rest = without_time(line).partition(": ")
+        stage = rest.partition(" ")[0]  # what stands behind it says which of how many it is
         if word == "start" and stage in before:
             return Outcome("answers lost", f"{stage} had a whole checkpoint, and began anew")
         if word == "start" and stage.startswith("generate-") and answered:

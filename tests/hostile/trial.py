@@ -156,8 +156,19 @@ def said(result: Result) -> str | None:
 
 def _is_progress(line: str) -> bool:
     """Whether a line tells how a run gets on: stages, bars, and requests that are sent again."""
-    line = re.sub(r"^\d\d:\d\d:\d\d ", "", line)
-    return line.startswith(("start: ", "go on: ", "done: ", "  ")) or line.endswith("it is asked again")
+    told = without_time(line)
+    return told.startswith(
+        ("start: ", "go on: ", "done: ", "  ", "wait for another run of: ", "all stages are done")
+    ) or bool(
+        re.search(
+            r"^\d+ stages? to run for |it is asked again$|few to learn from|qalign: \S+ (?:goes on|begins again)", told
+        )
+    )
+
+
+def without_time(line: str) -> str:
+    """A line of the log without the time that it begins with."""
+    return re.sub(r"^\d\d:\d\d:\d\d ", "", line)
 
 
 def last_line(text: str) -> str:
