@@ -21,16 +21,20 @@ def is_adopted(stage: Node, runs: Path) -> bool:
 
 def training_stages(model: Node, runs: Path | None = None) -> list[Train]:
     """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
-    found: dict[str, Train] = {}
+    trainings: list[Train] = []
+    seen: set[str] = set()
 
     def visit(stage: Node) -> None:
+        if stage.fingerprint in seen:
+            return
+        seen.add(stage.fingerprint)
         for inner in () if runs and is_adopted(stage, runs) else stage.inputs.values():
             visit(inner)
         if isinstance(stage, Train):
-            found.setdefault(stage.fingerprint, stage)
+            trainings.append(stage)
 
     visit(model)
-    return list(found.values())
+    return trainings
 
 
 def first_model(model: Stage[Model]) -> Stage[Model]:
