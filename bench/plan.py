@@ -21,8 +21,8 @@ from pathlib import Path
 import common
 
 from qalign.pipeline import needed
+from qalign.pipeline.stage_record import read_record
 from qalign.placement import Placement
-from qalign.stage_record import read_record
 from qalign.systems import SCALES, SYSTEMS, Study, costs, trial
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of

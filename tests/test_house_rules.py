@@ -19,7 +19,18 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 # Data flows one way: a folder imports from those before it.
-FOLDERS = ("pipeline", "corpora", "alignment", "models", "training", "generation", "evaluation", "reporting", "systems")
+FOLDERS = (
+    "pipeline",
+    "world",
+    "corpora",
+    "alignment",
+    "models",
+    "training",
+    "generation",
+    "evaluation",
+    "results",
+    "systems",
+)
 # What all of them may import; each of these, only what is named beside it.
 LEAVES = {
     "iso639": set(),
@@ -37,13 +48,10 @@ LEAVES = {
     "redaction": {"untrusted"},
     "own_code": {"errors"},
     "fingerprints": {"errors", "resources", "terminal"},
-    "differences": {"fingerprints"},
-    "stage_record": {"errors", "fingerprints", "resources", "untrusted"},
     "huggingface": {"errors", "terminal", "untrusted"},
     "revisions": {"errors", "fingerprints", "huggingface", "records", "untrusted"},
     "resources": set(),
     "wording": set(),
-    "schedule": set(),
     "placement": {"errors"},
     "progress": {"terminal", "untrusted", "wording"},
     "terminal": {"errors", "redaction", "untrusted"},
@@ -107,7 +115,7 @@ def test_a_module_imports_from_what_stands_before_it(path: Path) -> None:
 def test_the_command_line_runs_nothing_itself() -> None:
     """What it does can be done from Python: it knows studies, tables and names, and nothing of stages and models."""
     imported = set().union(*(imported_parts(path) for path in (SOURCE / "cli").glob("*.py")))
-    assert imported & set(FOLDERS) <= {"systems", "reporting", "corpora", "evaluation"}
+    assert imported & set(FOLDERS) <= {"systems", "results", "corpora", "evaluation", "world"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -312,7 +320,7 @@ GLOSSARY = {
     r"\bIt is said\b|\bits like\b|\bso many as\b": "say it plainly",
     r"\b1 (languages|problems|systems|rows|examples)\b": "a singular",
 }
-WORLD_LANGUAGES = SOURCE / "corpora" / "world" / "languages"
+WORLD_LANGUAGES = SOURCE / "world" / "languages"
 
 
 def shown_texts(path: Path) -> Iterator[str]:
@@ -350,7 +358,7 @@ def test_messages_use_the_words_of_the_field(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["page.html.jinja", "page.js"])
 def test_the_page_uses_the_words_of_the_field(name: str) -> None:
-    text = (SOURCE / "reporting" / name).read_text(encoding="utf-8")
+    text = (SOURCE / "results" / name).read_text(encoding="utf-8")
     shown = re.sub(r"^\s*//.*$|\{#.*?#\}", "", text, flags=re.MULTILINE | re.DOTALL)
     assert [word for pattern, word in GLOSSARY.items() if re.search(pattern, shown)] == []
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from qalign.reporting.results import results
+from qalign.results.results import results
 from qalign.systems import SYSTEMS
 
 WIDTHS = (80, 120)

@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # as in `typing`, for which a file in the current folder 
 if TYPE_CHECKING:
     from .errors import QAlignError
     from .placement import Placement
-    from .reporting.run_results import Results
+    from .results.run_results import Results
     from .systems.asking import ask
     from .systems.planning import plan
     from .systems.running import evaluate, reproduce, run
@@ -29,7 +29,7 @@ __all__ = [
 _MODULES = {
     "QAlignError": "errors",
     "Placement": "placement",
-    "Results": "reporting.run_results",
+    "Results": "results.run_results",
     "ask": "systems.asking",
     "evaluate": "systems.running",
     "plan": "systems.planning",

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from qalign.corpora.world.sets import rows
 from qalign.evaluation import answer_language
 from qalign.evaluation.answer_language import NONE, OTHER, UNTOLD, language_of_answer
 from qalign.evaluation.scores import AVERAGE, judge_one, score
 from qalign.languages import LANGUAGES, STUDY, Language
 from qalign.records import Judgement, Prediction
-from qalign.reporting.results import results, tables
-from qalign.reporting.titles import Titles
+from qalign.results.results import results, tables
+from qalign.results.titles import Titles
+from qalign.world.sets import rows
 
 WORKED = {
     "de": "Anna hat 3 Äpfel und kauft 4 dazu. Zusammen hat sie 3 + 4 = 7 Äpfel. Die Antwort ist 7.",

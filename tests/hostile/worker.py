@@ -43,8 +43,8 @@ def warm_up() -> None:
     import qalign.cli
     import qalign.generation.endpoint
     import qalign.generation.local
-    import qalign.reporting.figures
-    import qalign.reporting.page
+    import qalign.results.figures
+    import qalign.results.page
     import qalign.systems.comparison
     import qalign.training.loop
 

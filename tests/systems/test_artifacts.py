@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from qalign import stage_record
 from qalign.errors import StageError
+from qalign.pipeline import stage_record
 from qalign.systems import bases
 from qalign.systems.artifacts import Examples, Judgements, Model, Records
 

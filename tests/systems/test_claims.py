@@ -11,7 +11,7 @@ from scipy import stats
 
 from qalign.evaluation.significance import holm, pooled
 from qalign.records import Judgement, Reading
-from qalign.reporting.titles import Titles
+from qalign.results.titles import Titles
 from qalign.systems.claims import CLAIMS, verdicts
 
 TITLES = Titles({"monoreason": "MonoReason", "multireason": "MultiReason", "sft": "SFT"}, {"mgsm": "mGSM"})

@@ -13,7 +13,7 @@ from own_data import OwnData
 from qalign.cli import app
 from qalign.errors import SettingError
 from qalign.evaluation.benchmarks import BENCHMARKS
-from qalign.reporting.titles import Titles
+from qalign.results.titles import Titles
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.checks import titles
 from qalign.systems.comparison import compare

@@ -17,8 +17,8 @@ from qalign.cli import app
 from qalign.evaluation.consistency import consistency
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH, score
 from qalign.records import Judgement, Reading
-from qalign.reporting.results import load, tables
-from qalign.reporting.titles import Titles
+from qalign.results.results import load, tables
+from qalign.results.titles import Titles
 from qalign.systems import SCALES, Study, reproduction
 from qalign.systems.measured import statistics
 from qalign.systems.reproduction import collect_all

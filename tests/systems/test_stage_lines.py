@@ -13,8 +13,8 @@ import pytest
 
 from qalign import pipeline
 from qalign.generation.run import KEPT
+from qalign.pipeline.stage_record import SCRATCH
 from qalign.placement import Placement
-from qalign.stage_record import SCRATCH
 from qalign.systems import SCALES, Study
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import Evaluated

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..terminal import show
 
 if TYPE_CHECKING:
-    from ..reporting.run_results import Results
+    from ..results.run_results import Results
 
 
 def finish(results: Results, differences: bool = False) -> None:

@@ -40,9 +40,9 @@ def show_command(
     count: Annotated[int, option(OUTPUT, "The number of problems.", metavar="N", min=1)] = 3,
 ) -> None:
     """Print problems of the world with their worked answers."""
-    from ..corpora.world.grammar import grammar
-    from ..corpora.world.sets import stories
     from ..languages import STUDY
+    from ..world.grammar import grammar
+    from ..world.sets import stories
 
     name = corpus.removeprefix("world-")
     if f"world-{name}" not in SETS:
@@ -67,9 +67,9 @@ def write_command(
     from collections.abc import Iterator
 
     from ..corpora import CORPORA
-    from ..corpora.world import rows
     from ..languages import STUDY
     from ..records import atomic_file
+    from ..world import rows
 
     for code in codes(languages) or ():
         if code not in STUDY:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .. import world
 from ..errors import DataError
 from ..languages import LANGUAGES, Language, language
 from ..records import Document, Pair, Problem
 from ..wording import counted
-from . import hub, local, world
+from . import hub, local
 from .columns import InvalidRow, record
 from .local import Found
 from .source import Source, check_languages

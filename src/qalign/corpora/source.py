@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .. import world
 from ..errors import DataError, SettingError, nearest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
 from ..huggingface import Repository
 from ..paths import instead
 from ..revisions import resolve
-from . import local, world
+from . import local
 from .table import CORPORA, PAIR_KINDS, Corpus, Role
 
 Kind = Literal["files", "clone", "hub", "world"]

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from ..errors import SettingError
 from ..languages import STUDY, Language
 from ..records import PairKind
-from .world.sets import SIZES
+from ..world.sets import SIZES
 
 Role = Literal["questions", "answers", "multilingual", "english", "general", "test", "text"]
 """The use of a corpus:

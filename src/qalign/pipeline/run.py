@@ -12,14 +12,16 @@ from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from ..differences import differences
 from ..errors import QAlignError, StageError
 from ..fingerprints import canonical
 from ..own_code import own_faults
 from ..placement import Placement
 from ..redaction import redacted_command
-from ..schedule import run_together
-from ..stage_record import (
+from ..untrusted import printable
+from .differences import differences
+from .schedule import run_together
+from .stage import Node, Work, in_order, needed, status, working_folder
+from .stage_record import (
     RECORD,
     RETURNED,
     SCRATCH,
@@ -32,8 +34,6 @@ from ..stage_record import (
     write_record,
     write_returned,
 )
-from ..untrusted import printable
-from .stage import Node, Work, in_order, needed, status, working_folder
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 from ..fingerprints import canonical
 from ..own_code import is_own
 from ..placement import Placement
-from ..stage_record import RECORD
+from .stage_record import RECORD
 
 Status = Literal["done", "interrupted", "to run"]
 _LOCAL = "local"

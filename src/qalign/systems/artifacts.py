@@ -16,8 +16,8 @@ from ..alignment.mixture import Row, table
 from ..errors import StageError
 from ..evaluation.scores import Score
 from ..pipeline import Artifact
+from ..pipeline.stage_record import read_output
 from ..records import Document, Example, Judgement, Pair, Prediction, Problem, read_jsonl, read_rows
-from ..stage_record import read_output
 from ..training.config import METRICS, SUMMARY
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from .. import world
 from ..alignment.prompts import prompt
-from ..corpora import world
 from ..errors import QAlignError, SettingError
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
@@ -20,9 +20,9 @@ from ..models.opening import download
 from ..models.tiny import TinyConfig
 from ..paths import instead, nearest_path
 from ..pipeline import Stage
+from ..pipeline.stage_record import RECORD, Sha256, read_object
 from ..records import write_json
 from ..revisions import FILE, resolve
-from ..stage_record import RECORD, Sha256, read_object
 from ..training.config import SUMMARY
 from .artifacts import Model, Records
 from .kinds import FetchModel, MakeTinyModel, ModelOnDisk, ServedModel

@@ -11,15 +11,15 @@ from ..alignment.translation import VARIANTS
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
 from ..corpora.table import Corpus
-from ..corpora.world.sets import SIZES
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES, STUDY, Language
 from ..models.tiny import TinyConfig
 from ..paths import instead
 from ..records import Problem
-from ..reporting.tables import Table
-from ..reporting.titles import Titles
+from ..results.tables import Table
+from ..results.titles import Titles
+from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
 from .reference import STAGES, TRAINING_STAGES, settings_of

@@ -15,8 +15,8 @@ from ..evaluation.rules import MAIN
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Pooled, holm, pooled
 from ..records import Judgement, Reading
-from ..reporting.findings import bounds, p_text
-from ..reporting.titles import Titles
+from ..results.findings import bounds, p_text
+from ..results.titles import Titles
 
 LEVEL = 0.05
 ENGLISH_LOSS = 3.0

@@ -15,9 +15,9 @@ from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
 from ..pipeline import Node, in_order, needed
 from ..redaction import redacted_command
-from ..reporting.findings import findings
-from ..reporting.results import results
-from ..reporting.titles import Titles
+from ..results.findings import findings
+from ..results.results import results
+from ..results.titles import Titles
 from . import measured, provenance
 from .evaluated import Evaluated, scores_of
 from .keep import Keep

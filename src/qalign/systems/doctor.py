@@ -21,8 +21,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from .. import __version__
-from ..reporting.tables import Table
 from ..resources import GPU_DRIVERS, cores, memory
+from ..results.tables import Table
 from ..wording import in_bytes
 
 SECONDS_FOR_HUB = 3

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..errors import QAlignError, SettingError
 from ..paths import instead
-from ..reporting.results import load
-from ..reporting.tables import Table
-from ..stage_record import RECORD, read_record
+from ..pipeline.stage_record import RECORD, read_record
+from ..results.results import load
+from ..results.tables import Table
 from ..untrusted import printable
 from ..wording import counted, in_bytes
 from .run_records import RunRecord, is_running, read_records

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..huggingface import Repository, cached_folder
 from ..models.opening import POINTER
 from ..pipeline import Node, Stage, status
-from ..stage_record import read_record
+from ..pipeline.stage_record import read_record
 from ..untrusted import parse_json
 from .artifacts import Model
 from .kinds import Train

@@ -14,8 +14,8 @@ from ..evaluation.consistency import consistency, mean_consistency
 from ..evaluation.rules import MAIN
 from ..evaluation.significance import compare_systems
 from ..pipeline import status
+from ..pipeline.stage_record import read_record
 from ..records import Judgement
-from ..stage_record import read_record
 from .evaluated import Evaluated
 from .kinds import Train
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..languages import LANGUAGES
-from ..stage_record import RECORD, read_record
+from ..pipeline.stage_record import RECORD, read_record
 from ..untrusted import printable
 from ..wording import counted
 

@@ -11,7 +11,7 @@ from .. import pipeline
 from ..errors import SettingError, nearest
 from ..models.opening import check_model
 from ..placement import Placement
-from ..reporting.tables import Table
+from ..results.tables import Table
 from ..revisions import hub_out_of_reach_allowed
 from ..terminal import text_of
 from . import plans

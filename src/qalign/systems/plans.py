@@ -11,7 +11,7 @@ from ..errors import QAlignError, StageError
 from ..huggingface import Repository, cached_folder
 from ..pipeline import Node, is_running, needed, of_earlier_versions, status
 from ..placement import Placement
-from ..reporting.tables import Table
+from ..results.tables import Table
 from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness
 from .ask import Ask

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pipeline import Node, in_order, status
+from ..pipeline.stage_record import Record, read_record
 from ..redaction import redacted_command
-from ..stage_record import Record, read_record
 from ..untrusted import printable
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..evaluation.rules import MAIN
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
-from ..reporting.findings import findings
-from ..reporting.results import results
+from ..results.findings import findings
+from ..results.results import results
 from ..wording import counted
 from . import provenance
 from .claims import verdicts

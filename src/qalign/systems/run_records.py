@@ -19,9 +19,9 @@ import msgspec
 
 from ..errors import QAlignError, StageError
 from ..pipeline import in_order
+from ..pipeline.stage_record import read_object
 from ..records import write_json
 from ..redaction import redacted_command
-from ..stage_record import read_object
 from ..untrusted import printable
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from .. import pipeline
 from ..errors import SettingError
 from ..fingerprints import first_look
 from ..pipeline import Node
+from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
-from ..reporting.run_results import Results
+from ..results.run_results import Results
 from ..terminal import say
 from . import readiness, reproduction, ways
 from .bases import base_on_server, untaught
@@ -27,7 +28,6 @@ from .stage_lines import StageLines
 from .steps import few_steps, with_examples
 from .study import Study
 from .table import SYSTEMS, Recipe
-from .workers import gpu_groups, open_workers
 
 
 def run(

@@ -13,8 +13,8 @@ from ..evaluation.scores import Score
 from ..evaluation.scores import score as scores_of
 from ..language_file import load_languages
 from ..records import Judgement, write_jsonl
-from ..reporting.results import score_table
-from ..reporting.tables import Table
+from ..results.results import score_table
+from ..results.tables import Table
 from .checks import problems_of
 
 

@@ -14,12 +14,12 @@ from ..errors import QAlignError, SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
 from ..records import Judgement
-from ..reporting.results import DIFFERENCES, load
-from ..reporting.run_results import Results
-from ..reporting.tables import Table
-from ..reporting.titles import Titles
-from ..reporting.versions import read_judgements
-from ..reporting.view import accuracy
+from ..results.results import DIFFERENCES, load
+from ..results.run_results import Results
+from ..results.tables import Table
+from ..results.titles import Titles
+from ..results.versions import read_judgements
+from ..results.view import accuracy
 from ..untrusted import printable
 from . import measured
 from .artifacts import JUDGEMENTS

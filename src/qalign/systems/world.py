@@ -14,8 +14,8 @@ from .. import pipeline
 from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
 from ..models.tiny import TinyConfig
+from ..pipeline.stage_record import RECORD, read_record
 from ..placement import Placement
-from ..stage_record import RECORD, read_record
 from ..training.config import METRICS, SUMMARY, TrainingConfig
 from .artifacts import Model
 from .bases import tiny_base

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import QAlignError
 from ..fingerprints import block_sha256, sealed, unsealed
-from ..stage_record import read_object, sync
+from ..pipeline.stage_record import read_object, sync
 
 MANIFEST = "manifest.json"
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from ..errors import ModelError
+from ..pipeline.stage_record import read_object
 from ..records import write_json
-from ..stage_record import read_object
 from ..untrusted import printable
 from .accelerator import is_sharded
 from .manifest import names

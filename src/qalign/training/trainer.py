@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import DataError, ModelError, SettingError
 from ..models.opening import check_length
 from ..models.saving import save
+from ..pipeline.stage_record import sync
 from ..placement import Placement
 from ..records import usual_permissions
-from ..stage_record import sync
 from ..untrusted import printable
 from . import manifest, prefix, state
 from .accelerator import compile_blocks, is_sharded, reset

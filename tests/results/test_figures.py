@@ -1,0 +1,129 @@
+"""Figures: each is written, the same results give the same bytes, and names are taken as they are."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="figures need matplotlib: pip install 'qalign[report]'")
+
+import synthetic
+
+from qalign.results import figures
+from qalign.results.figures import bars, heat_map, losses, printable, write_figures
+from qalign.results.titles import Titles
+
+HOSTILE = "_$x_1$ \\frac{a}{b} <b>&amp;\n\x1b[31m"
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, object]:
+    made = synthetic.found(list(synthetic.answers(3)))
+    made["systems"] = {name: made["systems"][name] for name in ("sft", "qalign-mono")}
+    return made
+
+
+def short_curves() -> dict[str, list[dict[str, object]]]:
+    made = synthetic.curves()
+    return {
+        name: [{**stage, "points": stage["points"][:40]} for stage in made[name]] for name in ("sft", "qalign-mono")
+    }
+
+
+def test_every_figure_is_written_and_the_same_twice(found: dict[str, object], tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = write_figures(found, short_curves(), tmp_path / "one", synthetic.TITLES)
+        two = write_figures(found, short_curves(), tmp_path / "two", synthetic.TITLES)
+    names = ["accuracy-mgsm", "consistency-mgsm", "accuracy-msvamp", "consistency-msvamp", "losses"]
+    assert [path.name for path in one] == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    assert sorted(one) == sorted((tmp_path / "one").iterdir()), "and nothing else"
+    for first, second in zip(one, two, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+        if first.suffix == ".svg":
+            ElementTree.parse(first)
+            assert "<dc:date>" not in first.read_text()
+        else:
+            assert first.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_not_measured_makes_no_figure(tmp_path: Path) -> None:
+    found = synthetic.found(list(synthetic.answers(1)))
+    bare = {
+        **{key: found[key] for key in ("run", "trained_on", "published")},
+        "systems": {"sft": found["systems"]["sft"]},
+    }
+    files = write_figures(bare, {}, tmp_path)
+    assert [path.name for path in files] == [
+        f"accuracy-{b}.{kind}" for b in ("mgsm", "msvamp") for kind in ("png", "svg")
+    ]
+
+
+def test_names_are_no_formulas_and_no_paths(tmp_path: Path) -> None:
+    scores = synthetic.found(list(synthetic.answers(1)))["systems"]["sft"]["mgsm"]
+    name = "../" + HOSTILE
+    other = "..-" + HOSTILE
+    found = {"run": {}, "trained_on": {}, "published": {}, "systems": {HOSTILE: {name: scores, other: scores}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        files = write_figures(found, {HOSTILE: [{"stage": HOSTILE, "folder": "f", "points": [[1, 2.0]]}]}, tmp_path)
+    assert len({path.name for path in files}) == 6, "two benchmarks and the losses"
+    assert {path.parent for path in files} == {tmp_path}
+    figure = bars(found, name, Titles())
+    texts = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert texts == {"_$x_1$ \\frac{a}{b} <b>&amp; [31m"}
+    assert not any(text.get_parse_math() for text in figure.legends[0].get_texts())
+    assert not figure.axes[0]._left_title.get_parse_math()
+
+
+def test_a_character_that_no_font_has_is_written_as_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_installed", list)
+    figures._font_with.cache_clear()
+    try:
+        assert printable("mGSM \U0001f9ff Žluťoučký") == "mGSM <U+1F9FF> Žluťoučký"
+        assert printable("x" * 99) == "x" * 59 + "…"
+    finally:
+        figures._font_with.cache_clear()
+
+
+def test_bars_have_the_height_of_the_accuracies(found: dict[str, object]) -> None:
+    axes = bars(found, "mgsm", synthetic.TITLES).axes[0]
+    heights = [bar.get_height() for container in axes.containers if hasattr(container, "patches") for bar in container]  # type: ignore[union-attr]
+    rows = found["systems"]["sft"]["mgsm"]  # type: ignore[index]
+    assert heights[:11] == [rows[code]["accuracy"]["strict"] for code in (*synthetic.STUDY, "average")]
+    assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == [*synthetic.STUDY, "all"]
+
+
+def test_the_matrix_is_in_the_order_of_the_study(found: dict[str, object]) -> None:
+    row = found["consistency"]["sft"]["mgsm"]  # type: ignore[index]
+    order = [9, *range(9)]
+    turned = {
+        "languages": [row["languages"][i] for i in order], "matrix": [[row["matrix"][i][j] for j in order] for i in order],
+    }  # fmt: skip
+    codes, values = figures._ordered(turned)
+    assert (codes, values) == (row["languages"], row["matrix"])
+    assert len(heat_map(found, "mgsm", Titles()).axes) == 3, "two systems and the scale"
+
+
+def test_losses_have_a_panel_a_stage_and_two_lines_a_curve(found: dict[str, object]) -> None:
+    panels = losses(short_curves(), found, Titles()).axes
+    assert [len(axes.lines) for axes in panels] == [2, 4]
+
+
+def test_the_global_state_of_matplotlib_is_left_alone(found: dict[str, object], tmp_path: Path) -> None:
+    import sys
+
+    import matplotlib
+
+    def settings() -> dict[str, object]:
+        return {
+            name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"
+        }  # to ask is to choose
+
+    before = settings()
+    write_figures({**found, "systems": {}}, short_curves(), tmp_path)
+    assert settings() == before
+    assert "matplotlib.pyplot" not in sys.modules

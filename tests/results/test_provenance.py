@@ -1,0 +1,126 @@
+"""Results say when and how they were made, and where the models are."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import synthetic
+from reader import Reader
+
+from qalign.results import provenance
+from qalign.results.page import render_page
+from qalign.results.titles import Titles
+
+MADE = {
+    "date": "2026-01-02T03:04:05Z",
+    "command": ["/usr/bin/qalign", "run", "sft", "--questions", "my folder"],
+    "versions": {"qalign": "0.1.0", "torch": "2.9.0", "transformers": "5.0.0", "python": "3.12.1"},
+}
+TITLES = Titles({"sft": "SFT", "mine": "Mine"})
+
+
+def found(*models: dict[str, str]) -> dict[str, Any]:
+    return {"trained_on": {"sft": [{"stage": "x"}], "mine": []}, "made": MADE, "models": list(models)}
+
+
+SFT = {"system": "sft", "folder": "/runs/stages/train-x-12345678"}
+MINE = {"system": "mine", "folder": "/my models/base"}
+
+
+def test_the_command_can_be_pasted_into_a_shell() -> None:
+    assert provenance.command_text(MADE["command"]) == "qalign run sft --questions 'my folder'"
+    assert provenance.command_text(["/x/qalign/__main__.py", "demo"]) == "qalign demo"
+    assert provenance.serve_command("/my models/base") == "vllm serve '/my models/base'"
+
+
+def test_a_run_ends_with_the_folder_of_each_model_and_the_command_that_serves_one() -> None:
+    assert provenance.model_lines(found(MINE, SFT), TITLES) == [
+        "Model of Mine: /my models/base",
+        "Model of SFT: /runs/stages/train-x-12345678",
+        "To serve SFT: vllm serve /runs/stages/train-x-12345678",  # neither is better
+        "To ask it in Python: the code at the end of results.md",
+    ]
+    assert provenance.model_lines(found(), TITLES) == []
+
+
+def test_many_models_are_counted_in_the_terminal_and_listed_in_the_file() -> None:
+    many = found(*({**SFT, "seed": str(seed)} for seed in range(20)))
+    lines = provenance.model_lines(many, TITLES)
+    assert "Model of SFT, seed 0: /runs/stages/train-x-12345678" in lines
+    assert "... and 8 more models, listed in results.md" in lines
+    assert len(provenance.models_table(many, TITLES).rows) == 20
+
+
+def test_the_snippet_is_for_a_model_that_was_trained_here() -> None:
+    assert SFT["folder"] in provenance.snippet(found(MINE, SFT))
+    assert provenance.snippet(found(MINE)) == "", "another model may have no chat template"
+
+
+def test_the_model_to_use_is_the_best_outside_of_english() -> None:
+    def score(others: float, english: float) -> dict[str, Any]:
+        return {
+            key: {"accuracy": {"strict": value}}
+            for key, value in (("non_english", others), ("en", english), ("average", english))
+        }
+
+    other = {"system": "other", "folder": "/runs/stages/other"}
+    given = found(SFT, other)
+    given["trained_on"]["other"] = [{"stage": "x"}]
+    given["systems"] = {
+        "sft": {"near": score(9.0, 99.0), "far": score(9.0, 99.0)},
+        "other": {"near": score(30.0, 10.0), "far": score(8.0, 10.0)},
+    }
+    assert provenance.model_lines(given, TITLES)[2].endswith("vllm serve /runs/stages/other")
+    assert "/runs/stages/other" in provenance.snippet(given)
+
+
+def test_the_snippet_asks_a_question_of_the_test_set_and_says_what_was_answered() -> None:
+    question, answer = 'It\'s "2 \\ 3"\nHow many\u2028\u202e?', "Two.\n#### 2"
+    given = {**found(SFT), "example": {"language": "en", "question": question, "answers": {"sft": answer}}}
+    code = provenance.snippet(given)
+    lines = code.splitlines()
+    assert ast.literal_eval(next(one for one in lines if one.startswith("question = "))[11:]) == question
+    assert lines[-1] == "# In this run it answered: " + repr(answer)
+    compile(code, "snippet", "exec")
+    longer = {**given, "example": {**given["example"], "answers": {"sft": "x" * 500}}}
+    assert provenance.snippet(longer).endswith(f"'{'x' * 400}', and more\n")
+
+
+def test_results_md_holds_models_snippet_command_and_versions() -> None:
+    text = provenance.markdown(found(SFT), TITLES)
+    for said in (
+        SFT["folder"],
+        "from transformers import",
+        "vllm serve",
+        "2026-01-02T03:04:05Z",
+        "torch 2.9.0",
+        "qalign run sft",
+    ):
+        assert said in text
+    assert provenance.markdown({"trained_on": {}}, TITLES) == "", "results of earlier versions say nothing"
+    fenced = provenance.markdown(found({**SFT, "folder": "/a```b"}), TITLES)
+    assert "````python" in fenced
+
+
+def test_the_page_shows_them_as_text() -> None:
+    hostile = "/x/<img src=x onerror=alert(1)>"
+    given = {**synthetic.found(list(synthetic.answers(1))), "made": {**MADE, "command": ["qalign", hostile]}}
+    given["models"] = [{"system": "sft", "folder": hostile}]
+    read = Reader(render_page(given, synthetic.TITLES))
+    assert read.text().count(hostile) >= 4, "table, snippet, command to serve, command line"
+    assert not any(tag == "img" for tag, _ in read.tags)
+    assert "2026-01-02T03:04:05Z" in read.text() and "transformers 5.0.0" in read.text()
+    without = Reader(render_page(synthetic.found(list(synthetic.answers(1))), synthetic.TITLES))
+    assert not any(attributes.get("id") == "models" for _, attributes in without.tags)
+
+
+def test_the_page_says_what_the_world_is_and_what_a_training_saw() -> None:
+    given = synthetic.found(list(synthetic.answers(1)))
+    assert "World is the embedded world" not in Reader(render_page(given, synthetic.TITLES)).text()
+    stage = next(stage for stages in given["trained_on"].values() for stage in stages if "steps" in stage)
+    stage |= {"examples": 24_000, "examples_seen": 14_400}
+    for benchmarks in given["systems"].values():
+        benchmarks["world-mgsm"] = next(iter(benchmarks.values()))
+    text = Reader(render_page(given, synthetic.TITLES)).text()
+    assert "World is the embedded world, a miniature" in text and "14,400 of 24,000" in text
