@@ -59,7 +59,7 @@ class Hardware(msgspec.Struct, frozen=True):
     cores: int | None
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of `stage.json`."""
 
     fingerprint: Sha256
