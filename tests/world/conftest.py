@@ -1,21 +1,15 @@
-"""What the tests of the world share: its languages and one more, and the whole of the base's text, made once."""
+"""What the tests of the world share: its languages and one more."""
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from qalign.languages import STUDY
-from qalign.records import atomic_file
 from qalign.world import languages
 from qalign.world.grammar import Grammar, grammar
-from qalign.world.sets import SIZES
-from qalign.world.text import Document, documents
 
 SPOKEN = sorted(path.stem for path in Path(languages.__path__[0]).glob("*.py") if path.stem != "__init__")
 ADDED = "it"
@@ -38,16 +32,3 @@ def spoken(request: pytest.FixtureRequest) -> Grammar:
     if request.param == ADDED:
         request.getfixturevalue("italian")
     return grammar(request.param)
-
-
-@pytest.fixture(scope="session")
-def text_documents(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> list[Document]:
-    """The whole of the base's text (some minutes, so one of several processes makes it for all). Not to be changed."""
-    folder = tmp_path_factory.getbasetemp()
-    made = (folder if worker_id == "master" else folder.parent) / "text_documents.pickle"
-    with FileLock(made.with_suffix(".lock")):
-        if not made.is_file():
-            with atomic_file(made) as temporary:
-                temporary.write_bytes(pickle.dumps(list(documents(SIZES["text"], STUDY))))
-    found: list[Document] = pickle.loads(made.read_bytes())
-    return found
