@@ -153,7 +153,7 @@ def found(given: list[dict[str, Any]] | None = None, seed: int = 1) -> dict[str,
     }  # fmt: skip
     made = results(run, scores, {name: _chain(name) for name in SYSTEMS}, published, [_corpus()])
     return {**made, "consistency": _consistency(given), "comparisons": _comparisons(scores), "claims": CLAIMS,
-            "findings": FINDINGS}  # fmt: skip
+            "findings": FINDINGS, "rejections": REJECTIONS}  # fmt: skip
 
 
 FINDINGS = [
@@ -161,6 +161,12 @@ FINDINGS = [
     "95% interval 6.1 to 15.0), and most where the base is weakest: Bengali, Thai, Swahili.",
     "The gap between English and the other languages shrinks from 25 to 13 points; English itself stays where it was.",
 ]
+REJECTIONS = [
+    {"folder": "keep-published-1", "systems": ["sft"], "languages": [
+        {"language": "en", "answers": 90, "kept": 80, "left_out": {"another number": 10}},
+        {"language": "bn", "answers": 40, "kept": 25, "left_out": {"another number": 9, "like another": 6}},
+    ]},
+]  # fmt: skip
 CLAIMS = [
     {"benchmark": "mgsm", "tests": [],
      "claim": "Question alignment beats fine-tuning on English answers alone.", "verdict": "holds",

@@ -92,12 +92,13 @@ def _selected(table: Table, keys: int, start: int, end: int) -> Table:
 
 def _keys(table: Table) -> int:
     """How many columns at the left say what a row is about."""
-    words = [not _of_figures(table, number) for number in range(len(table.columns))]
+    words = [not of_figures(table, number) for number in range(len(table.columns))]
     leading = words.index(False) if False in words else 1
     return max(1, leading) if leading < len(table.columns) else 1
 
 
-def _of_figures(table: Table, number: int) -> bool:
+def of_figures(table: Table, number: int) -> bool:
+    """Whether a column of a table holds figures, and dashes where there is none."""
     cells = [row[number] for row in table.rows]
     return number > 0 and all(cell in UNKNOWN or is_figure(cell) for cell in cells) and any(map(is_figure, cells))
 
@@ -109,7 +110,7 @@ def _widths(table: Table, width: int) -> list[int] | None:
         texts = [one_line(row[number]) for row in table.rows]
         words = [piece for text in (one_line(column), *texts) for word in text.split() for piece in _BREAK.split(word)]
         longest = min(max(map(cell_len, words), default=0), WORD)
-        least.append(max([longest, *map(cell_len, texts)]) if _of_figures(table, number) else longest)
+        least.append(max([longest, *map(cell_len, texts)]) if of_figures(table, number) else longest)
         most.append(max(map(cell_len, (one_line(column), *texts))))
     spare = width - GAP * (len(least) - 1) - sum(least)
     if spare < 0:
@@ -136,7 +137,7 @@ def _drawn(table: Table, width: int) -> Iterator[Any]:
         return
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, (column, wide) in enumerate(zip(table.columns, widths, strict=True)):
-        drawn.add_column(_wrapped(column, wide), justify="right" if _of_figures(table, number) else "left", width=wide)
+        drawn.add_column(_wrapped(column, wide), justify="right" if of_figures(table, number) else "left", width=wide)
     for row in table.rows:
         drawn.add_row(*(_wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)))
     yield drawn

@@ -26,13 +26,15 @@ from .accuracies import SIZES, problems
 from .charts import WHISKER_WIDTH, bar_chart, gap_chart, loss_chart, whiskers
 from .explorer import OUTCOMES, Answers, explorer_data, language_tag, safe_json
 from .findings import bounds, headline, is_same, p_value
+from .fitted import of_figures
+from .results import tables
+from .tables import Table
 from .titles import Titles
 from .view import (
     Curves,
     accuracy,
     benchmarks_of,
     curves_by_stage,
-    examples_text,
     in_order,
     interval,
     languages_of,
@@ -40,7 +42,6 @@ from .view import (
     published_of,
     rules_in_words,
     slots_of,
-    stage_name,
     systems_of,
 )
 
@@ -115,9 +116,7 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "systems": [(name, titles.system(name), slot) for name, slot in slots.items()],
         "benchmarks": [_benchmark(found, benchmark, titles) for benchmark in benchmarks_of(found)],
         "losses": [loss_chart(stage, lines, slots, titles) for stage, lines in curves_by_stage(curves).items()],
-        "training": _training(found, titles),
-        "mixtures": _mixtures(found, titles),
-        "corpora": found.get("corpora", ()),
+        "training": [_shown(table) for table in tables(found, titles) if table.section == "training"],
         "facts": provenance.facts(found),
         "models": provenance.models_table(found, titles),
         "snippet": provenance.snippet(found),
@@ -129,6 +128,21 @@ def view_of(found: Mapping[str, Any], titles: Titles, curves: Curves) -> dict[st
         "main_rule": found["rules"][MAIN]["title"],
         "rules": rules_in_words(found["rules"]),
         "whisker_width": WHISKER_WIDTH,
+    }
+
+
+LONG = 20
+"""Rows above which a table is folded."""
+
+
+def _shown(table: Table) -> dict[str, Any]:
+    """A table as the template writes it: which columns hold figures, and whether it is folded."""
+    return {
+        "title": table.title,
+        "columns": [(column, of_figures(table, number)) for number, column in enumerate(table.columns)],
+        "rows": table.rows,
+        "note": table.note,
+        "folded": len(table.rows) > LONG,
     }
 
 
@@ -278,52 +292,3 @@ def _verdict(row: Mapping[str, Any]) -> str:
     if not row["p_adjusted"] < SIGNIFICANT:
         return "undecided"
     return "a" if row["difference"] > 0 else "b"
-
-
-def _training(found: Mapping[str, Any], titles: Titles) -> list[dict[str, Any]]:
-    """The training stages of each system; of a stage that stood before, with whom it is shared."""
-    first: dict[str, str] = {}
-    made = []
-    for name, stages in found.get("trained_on", {}).items():
-        title = titles.system(name)
-        rows = []
-        for stage in stages:
-            shared = first.setdefault(stage["folder"], title)
-            limits = {"drop": "dropped", "cut": "truncated"}
-            too_long = ", ".join(
-                f"{sum(counts.values()):,} {limits.get(what, what)}"
-                for what, counts in stage.get("too_long", {}).items()
-            )
-            rows.append(
-                {
-                    **stage,
-                    "title": stage_name(stage["stage"]),
-                    "shared": shared if shared != title else "",
-                    "too_long": too_long,
-                    "known": "steps" in stage,
-                    "seen": examples_text(stage) if "steps" in stage else "",
-                }
-            )
-        if rows:
-            made.append({"title": title, "slot": slots_of(found).get(name, 0), "stages": rows})
-    return made
-
-
-def _mixtures(found: Mapping[str, Any], titles: Titles) -> list[dict[str, Any]]:
-    """What one epoch of each stage holds; a stage that systems share stands once."""
-    stages: dict[str, Mapping[str, Any]] = {}
-    users: dict[str, list[str]] = {}
-    for name, chained in found.get("trained_on", {}).items():
-        for stage in chained:
-            stages.setdefault(stage["folder"], stage)
-            users.setdefault(stage["folder"], []).append(titles.system(name))
-    return [
-        {
-            "stage": stage_name(stage["stage"]),
-            "folder": folder,
-            "systems": users[folder],
-            "rows": stage["mixture"],
-        }
-        for folder, stage in stages.items()
-        if stage.get("mixture")
-    ]

@@ -20,7 +20,7 @@ from .accuracies import RESULTS, accuracy_table, agreement_table, language_table
 from .accuracies import score_table as score_table
 from .findings import bounds, is_same, p_value
 from .schema import check
-from .tables import Table, without_formula
+from .tables import Cell, Table, without_formula
 from .titles import Titles
 from .versions import of_today
 from .view import examples_text
@@ -141,26 +141,32 @@ def _claims_table(found: Mapping[str, Any]) -> Table:
 
 
 def _training_table(found: Mapping[str, Any], titles: Titles) -> Table:
-    body = [
-        [
-            f"{titles.system(name)}: {stage['stage']}",
-            examples_text(stage),
-            f"{stage['tokens']:,}",
-            f"{stage['supervised_tokens']:,}",
-            f"{stage['steps']:,}",
-            f"{stage['first_loss']:.3f} -> {stage['last_loss']:.3f}",
-            too_long([stage["too_long"]]) or "-",
-        ]
-        if "steps" in stage
-        else [
-            f"{titles.system(name)}: {stage['stage']} ({_elsewhere(stage)})",
-            *["-"] * 6,
-        ]
-        for name, stages in found["trained_on"].items()
-        for stage in stages
-    ]
+    """A row for each training stage of each system."""
+    first: dict[str, str] = {}
+    rows = []
+    for name, stages in found["trained_on"].items():
+        for stage in stages:
+            title = titles.system(name)
+            shared = first.setdefault(stage["folder"], title)
+            below = f"shared with {shared}" if shared != title else ""
+            if "steps" not in stage:
+                below = below or f"adopted from {stage['adopted_from']}" * ("adopted_from" in stage)
+                rows.append([Cell(f"{title}: {stage['stage']} ({_elsewhere(stage)})", below), *["-"] * 6])
+                continue
+            rows.append(
+                [
+                    Cell(f"{title}: {stage['stage']}", below),
+                    examples_text(stage),
+                    f"{stage['tokens']:,}",
+                    f"{stage['supervised_tokens']:,}",
+                    f"{stage['steps']:,}",
+                    f"{stage['first_loss']:.3f} -> {stage['last_loss']:.3f}",
+                    too_long([stage["too_long"]]) or "-",
+                ]
+            )
     columns = ["training", "examples", "tokens seen", "supervised", "steps", "loss", "too long"]
-    return Table("What the systems were trained on", columns, body, "Loss: mean of the first and of the last steps.")
+    note = "Loss: mean of the first and of the last steps."
+    return Table("What the systems were trained on", columns, rows, note, section="training")
 
 
 def _elsewhere(stage: Mapping[str, Any]) -> str:
@@ -184,9 +190,8 @@ def _mixture_table(found: Mapping[str, Any]) -> Table:
         for folder, stage in shared.items()
         for row in stage.get("mixture", ())
     ]
-    return Table(
-        "One epoch by source and language", ["stage: source", "language", "examples", "tokens", "supervised"], body
-    )
+    columns = ["stage: source", "language", "examples", "tokens", "supervised"]
+    return Table("One epoch by source and language", columns, body, section="training")
 
 
 def _rejections_table(found: Mapping[str, Any], titles: Titles) -> Table:
@@ -199,7 +204,8 @@ def _rejections_table(found: Mapping[str, Any], titles: Titles) -> Table:
         for stage, row in parts
     ]  # fmt: skip
     note = "Answers that a model sampled to train on, and how many were left out for each reason."
-    return Table("Sampled answers", ["system", "language", "answers", "kept", *reasons], rows, note)
+    columns = ["system", "language", "answers", "kept", *reasons]
+    return Table("Sampled answers", columns, rows, note, section="training")
 
 
 def _corpora_table(corpora: Sequence[Mapping[str, Any]]) -> Table:
@@ -227,6 +233,7 @@ def _corpora_table(corpora: Sequence[Mapping[str, Any]]) -> Table:
         ["corpus", "language", "rows", "published", "kept"],
         body,
         " ".join(f"{t}." for t in [*notes, *listed]),
+        section="training",
     )
 
 

@@ -23,6 +23,18 @@ _FORMULA = re.compile(r"(?:^|(?<=[;|]))(?=[\s'\"\u2018-\u201f]*[=+@\uff1d\uff0b\
 """The places before what may be a formula: a sign behind spaces and quotes."""
 
 
+class Cell(str):
+    """The text of a cell, with what the page alone shows of it."""
+
+    below: str
+    """A second line."""
+
+    def __new__(cls, text: str, below: str = "") -> Cell:
+        cell = super().__new__(cls, text)
+        cell.below = below
+        return cell
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows of text under column heads; the first column is set left, the others right."""
@@ -34,6 +46,8 @@ class Table:
     """Text that stands below."""
     narrow: Sequence[Table] = ()
     """The tables that show the same on a terminal that is too narrow for this one."""
+    section: str = ""
+    """The part of the page where it stands."""
 
     def markdown(self) -> str:
         """GitHub's Markdown."""
