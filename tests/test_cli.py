@@ -292,6 +292,8 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
         ("--set data.english_examples=0", "english_examples is 0; give 1 or more, or none for all"),
         ("--set data.problems_per_language=-1", "problems_per_language is -1; give 1 or more"),
         ("--set response-alignment.learning_rate=nan", "'nan' is not a number"),
+        ("--set response-alignment.learning_rate=2", "learning_rate is 2; give one below 1, such as 2e-5"),
+        ("--base wrold", "'wrold' is neither a folder nor a hub name (owner/name); did you mean 'world'?"),
         ("--scale smple", "unknown scale 'smple': did you mean 'sample'?"),
         ("--tracker tensorbord", "unknown tracker 'tensorbord': did you mean 'tensorboard'?"),
         ("--languages de,xx", "unknown language 'xx'"),

@@ -51,8 +51,8 @@ def test_defaults_are_those_of_the_scales() -> None:
     assert rows["data.problems_per_language"].default == f"none (sample: {SCALES['sample'].data.problems_per_language})"
     assert rows["tiny.layers"].default == str(TinyConfig().layers)
     assert "300 (msvamp)" in rows["generation.max_new_tokens"].default
-    assert rows["training.too_long"].values == "error, drop, cut"
-    assert rows["training.max_steps"].values == "whole number or none"
+    assert rows["training.too_long"].values == "one of error, drop, cut"
+    assert rows["training.max_steps"].values == "a whole number or none"
 
 
 def test_the_meaning_of_backend_names_every_backend() -> None:

@@ -420,6 +420,9 @@ def test_an_adapter_through_a_study(own_data: OwnData, tmp_path: Path) -> None:
         (["sft"], "qalign-mono.response-alignment.epochs=1", "this run has no system 'qalign-mono': known: sft"),
         (["sft"], "respons-alignment.epochs=1", "did you mean 'response-alignment'?"),
         (["sft"], "qalign-mno.response-alignment.epochs=1", "no stage 'qalign-mno'"),
+        (["rft"], "rtf.response-alignment.epochs=1", "no stage 'rtf': did you mean 'rft'?"),
+        (["rft"], "rtf.epochs=1", "no stage 'rtf': did you mean 'rft'?"),
+        (["rft"], "rejection.samples=2", "no stage 'rejection': 'samples' is a setting of generation, sampling"),
     ],
 )
 def test_a_setting_without_effect_is_an_error(

@@ -11,7 +11,7 @@ import msgspec
 
 from .. import world
 from ..alignment.prompts import prompt
-from ..errors import QAlignError, SettingError
+from ..errors import QAlignError, SettingError, closest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
 from ..huggingface import Repository, cached_commit
@@ -130,7 +130,8 @@ def base(name: str, runs: Path) -> Stage[Model]:
         return base_on_disk(path, runs)
     if is_hub_name(name):
         return base_on_hub(name, runs)
-    advice = instead(path, f"give one of these, or '{WORLD}', or '{TINY}'")
+    named = closest(name, (WORLD, TINY))
+    advice = f"did you mean '{named}'?" if named else instead(path, f"give one of these, or '{WORLD}', or '{TINY}'")
     raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); {advice}")
 
 

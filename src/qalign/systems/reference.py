@@ -9,10 +9,9 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import get_type_hints
 
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
@@ -20,8 +19,9 @@ from ..models.tiny import TinyConfig
 from ..training.config import Adapter, TrainingConfig
 from .recipes import MULTILINGUAL, QUESTION, RESPONSE
 from .scales import SCALES, DataConfig
+from .settings import values_in_words
 
-STAGES: Mapping[str, tuple[type[Any], str]] = {
+STAGES: Mapping[str, tuple[type, str]] = {
     "training": (TrainingConfig, "Training"),
     "training.adapter": (Adapter, "The low-rank adapter"),
     "generation": (DecodingConfig, "Generation"),
@@ -62,7 +62,7 @@ def settings_of(stage: str) -> list[FieldReference]:
     ]
 
 
-def meanings(config: type[Any]) -> dict[str, str]:
+def meanings(config: type) -> dict[str, str]:
     """The text under each field of a dataclass, on one line."""
     body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -74,27 +74,7 @@ def meanings(config: type[Any]) -> dict[str, str]:
     return texts
 
 
-def values_in_words(hint: Any) -> str:
-    """What a field of a type takes."""
-    return " or ".join(dict.fromkeys(_values(hint)))
-
-
-def _values(hint: Any) -> Iterator[str]:
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        for option in get_args(hint):
-            yield from _values(option)
-    elif origin is Literal:
-        yield ", ".join(map(str, get_args(hint)))
-    elif origin is tuple:
-        yield "names with commas"
-    elif dataclasses.is_dataclass(hint):
-        yield "on"
-    else:
-        yield {int: "whole number", float: "number", bool: "true, false", str: "name", type(None): "none"}[hint]
-
-
-def default_in_words(stage: str, field: dataclasses.Field[Any]) -> str:
+def default_in_words(stage: str, field: dataclasses.Field[object]) -> str:
     """The default of a field: the one at scale `paper`, then in brackets those of other scales where they differ."""
     if field.name == "seed":
         return "that of --seed"
@@ -116,7 +96,7 @@ def default_in_words(stage: str, field: dataclasses.Field[Any]) -> str:
     return f"{first} ({', '.join(shown)})" if shown else first
 
 
-def _default(stage: str, field: dataclasses.Field[Any], scale: str) -> Any:
+def _default(stage: str, field: dataclasses.Field[object], scale: str) -> object:
     row = SCALES[scale]
     if stage in ("training", "data"):
         return getattr(getattr(row, stage), field.name)
@@ -134,7 +114,7 @@ def _limits() -> str:
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -203,7 +203,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
 
 def unused(study: Study) -> Study:
     """The study with settings that remember no earlier run."""
-    return replace(study, settings=Settings(list(study.settings.given)))
+    return replace(study, settings=Settings(list(study.settings.given), study.settings.known))
 
 
 def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:

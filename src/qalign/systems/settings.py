@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Literal, TypeGuard, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from ..errors import SettingError, nearest
+import msgspec
+
+from ..errors import SettingError, closest, nearest
 from ..pipeline import Node
 
 Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=Node)
-
-
 OPTION = "--set "
 """What stands before a setting that was given as an option."""
+NONE, ON = ("none", "null", "off"), ("on", "lora", "true")
+BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,6 @@ class Setting:
 
     text: str
     """As it was given: `[system.]stage.field=value`."""
-    system: str | None
-    """None: it holds for the stage in every system."""
-    stage: str
-    path: tuple[str, ...]
-    """The field, or the fields in each other."""
-    value: str
     origin: str = OPTION
     """What stands before the text in messages: where it was given."""
     required: bool = True
@@ -42,8 +39,30 @@ class Setting:
         return self.text.partition("=")[0].strip()
 
     @property
+    def value(self) -> str:
+        return self.text.partition("=")[2].strip()
+
+    @property
     def said(self) -> str:
         return self.origin + self.text
+
+    def place(self, systems: Collection[str]) -> tuple[str | None, str, tuple[str, ...]]:
+        """The system, the stage, and the field or the fields in each other. System None: the stage in every system.
+
+        Args:
+            systems: the names that may stand in front. They may hold dots: the longest that fits is meant.
+
+        Raises:
+            SettingError: the text is not of the form.
+        """
+        fitting = [one for one in systems if self.name.startswith(f"{one}.") and "." in self.name[len(one) + 1 :]]
+        system = max(fitting, key=len, default=None)
+        stage, *path = (self.name if system is None else self.name[len(system) + 1 :]).split(".")
+        if "=" not in self.text or not path or not all([stage, *path]):
+            raise SettingError(
+                f"{self.said} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
+            )
+        return system, stage, tuple(path)
 
 
 @dataclass(slots=True)
@@ -51,28 +70,30 @@ class Settings:
     """All settings of a run; remembers which stages there were, so that one without effect is an error."""
 
     given: list[Setting] = field(default_factory=list)
-    stages: set[str] = field(default_factory=set)
+    known: Collection[str] = ()
+    """The names of systems that may stand in front."""
+    stages: dict[str, object] = field(default_factory=dict)
+    """Each stage that there was, with its config."""
     used: set[str] = field(default_factory=set)
     systems: set[str] = field(default_factory=set)
     """The names of the systems that were built."""
 
     def read_again(self, systems: Iterable[str]) -> None:
         """Reads what was given once more, now that the names of all systems are known."""
-        known = list(systems)
-        self.given[:] = [
-            dataclasses.replace(parse_setting(setting.text, known, setting.origin), required=setting.required)
-            for setting in self.given
-        ]
+        self.known = list(systems)
+        for setting in self.given:
+            setting.place(self.known)
 
     def apply(self, system: str | None, stage: str, config: Config) -> Config:
         """The config of a stage with the settings that are meant for it, the last one winning."""
-        self.stages.add(stage)
+        self.stages[stage] = config
         if system is not None:
             self.systems.add(system)
         for setting in self.given:
-            if setting.stage == stage and setting.system in (None, system):
+            of_system, of_stage, path = setting.place(self.known)
+            if of_stage == stage and of_system in (None, system):
                 self.used.add(setting.text)
-                config = set_field(config, setting.path, setting.value, setting.said)
+                config = set_field(config, path, setting.value, setting.said)
         return config
 
     def tuned(self, system: str | None, stage: StageOf) -> StageOf:
@@ -88,28 +109,32 @@ class Settings:
 
     def tune(self, system: str | None, stage: StageOf) -> StageOf:
         """A stage with the settings that are meant for it; those behind it stay as they are."""
-        target = getattr(stage, stage.tuned) if stage.tuned else stage
+        target: object = getattr(stage, stage.tuned) if stage.tuned else stage
         changed = target
         for name in (*stage.groups, stage.title):
             changed = self.apply(system, name, changed)
         if changed is target:
             return stage
-        changes: dict[str, Any] = {stage.tuned: changed}
-        return dataclasses.replace(stage, **changes) if stage.tuned else cast(StageOf, changed)
+        return cast(StageOf, _replaced(stage, stage.tuned, changed) if stage.tuned else changed)
 
     def check_all_used(self) -> None:
         """Raises SettingError for a setting whose stage there is not."""
         for setting in self.given:
             if setting.required and setting.text not in self.used:
-                if setting.system is not None and setting.system not in self.systems:
-                    raise SettingError(
-                        f"{setting.said}: this run has no system '{setting.system}': "
-                        f"{nearest(setting.system, self.systems)}"
-                    )
-                what = f"{setting.system}.{setting.stage}" if setting.system else setting.stage
-                raise SettingError(
-                    f"{setting.said}: this run has no stage '{what}': {nearest(setting.stage, self.stages)}"
-                )
+                system, stage, path = setting.place(self.known)
+                if system is not None and system not in self.systems:
+                    advice = nearest(system, self.systems)
+                    raise SettingError(f"{setting.said}: this run has no system '{system}': {advice}")
+                what = f"{system}.{stage}" if system else stage
+                raise SettingError(f"{setting.said}: this run has no stage '{what}': {self._instead(stage, path[0])}")
+
+    def _instead(self, stage: str, name: str) -> str:
+        """The end of a message on an unknown stage: the nearest stage or system, else the stages with the field."""
+        with_field = sorted(title for title, config in self.stages.items() if hasattr(config, name))
+        close = closest(stage, [*self.stages, *self.systems], cutoff=0.65)
+        if with_field and close is None:
+            return f"'{name}' is a setting of {', '.join(with_field)}"
+        return nearest(stage, [*self.stages, *self.systems])
 
 
 def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = OPTION) -> Settings:
@@ -123,22 +148,9 @@ def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = O
     Raises:
         SettingError: a text is not of this form.
     """
-    known = list(systems)
-    return Settings([parse_setting(text, known, origin) for text in texts])
-
-
-def parse_setting(text: str, systems: Iterable[str], origin: str = OPTION) -> Setting:
-    """One setting; its arguments are those of `parse_settings`."""
-    name, equals, value = text.partition("=")
-    name = name.strip()
-    known = sorted(systems, key=len, reverse=True)  # names may hold dots: the longest that fits is meant
-    system = next((one for one in known if name.startswith(f"{one}.") and "." in name[len(one) + 1 :]), None)
-    parts = (name if system is None else name[len(system) + 1 :]).split(".")
-    if not equals or len(parts) < 2 or not all(parts):
-        raise SettingError(
-            f"{origin}{text} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
-        )
-    return Setting(text=text, system=system, stage=parts[0], path=tuple(parts[1:]), value=value.strip(), origin=origin)
+    settings = Settings([Setting(text=text, origin=origin) for text in texts])
+    settings.read_again(systems)
+    return settings
 
 
 def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> Config:
@@ -147,74 +159,67 @@ def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> C
     Raises:
         SettingError: there is no such field, or the value is not of its type.
     """
-    assert dataclasses.is_dataclass(config) and not isinstance(config, type)
     hints = get_type_hints(type(config))
     name, *rest = path
     if name not in hints:
         raise SettingError(f"{said}: there is no '{name}' here: {nearest(name, hints)}")
     if rest:
         inner = getattr(config, name)
-        inner = inner if inner is not None else _default(hints[name])
+        if inner is None:
+            inner = next((kind() for kind in _options(hints[name]) if _is_config(kind)), None)
         if not dataclasses.is_dataclass(inner):
             raise SettingError(f"{said}: '{name}' has no fields of its own")
-        return dataclasses.replace(config, **{name: set_field(inner, tuple(rest), value, said)})
+        return _replaced(config, name, set_field(inner, tuple(rest), value, said))
     try:
-        parsed = _parse(hints[name], value)
+        parsed = _parsed(hints[name], value)
     except ValueError as error:
-        raise SettingError(f"{said}: {value!r} is not {error}") from error
-    return dataclasses.replace(config, **{name: parsed})
+        raise SettingError(f"{said}: {value!r} is not {values_in_words(hints[name])}") from error
+    return _replaced(config, name, parsed)
 
 
-def _parse(hint: Any, text: str) -> Any:
-    """The value that `text` stands for. A ValueError's message says what was expected."""
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        options = get_args(hint)
-        if type(None) in options and text.lower() in ("none", "null", "off"):
-            return None
-        expected = []
-        # Fixed words first: as text, or as one of several, any word would pass.
-        for option in sorted(options, key=_takes_any_word):
-            if option is not type(None):
-                try:
-                    return _parse(option, text)
-                except ValueError as error:
-                    expected.append(str(error))
-        raise ValueError(" or ".join([*expected, *(["none"] if type(None) in options else [])]))
-    if origin is Literal:
-        if text in get_args(hint):
-            return text
-        raise ValueError("one of " + ", ".join(map(str, get_args(hint))))
-    if origin is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        if text.lower() in ("on", "lora", "true"):
-            return hint()
-        raise ValueError("on (or set its fields one by one)")
-    if hint is bool:
-        if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
-            return text.lower() in ("true", "yes", "on", "1")
-        raise ValueError("true or false")
-    for kind, words in ((int, "a whole number"), (float, "a number")):
-        if hint is kind:
-            try:
-                value = kind(text)
-            except ValueError:
-                raise ValueError(words) from None
-            if not math.isfinite(value):
-                raise ValueError(words)
-            return value
-    assert hint is str, f"a config field of type {hint} cannot be set from text"
-    return text
+def _replaced(config: Config, name: str, value: object) -> Config:
+    assert dataclasses.is_dataclass(config) and not isinstance(config, type)
+    return dataclasses.replace(config, **{name: value})
 
 
-def _takes_any_word(hint: Any) -> bool:
-    origin = get_origin(hint)
-    return origin is not Literal
-
-
-def _default(hint: Any) -> Any:
-    for option in get_args(hint) or (hint,):
-        if dataclasses.is_dataclass(option) and isinstance(option, type):
+def _parsed(hint: object, text: str) -> object:
+    """The value of a type that a text stands for; ValueError where there is none."""
+    options, word = _options(hint), text.lower()
+    if types.NoneType in options and word in NONE:
+        return None
+    value: object = BOOLEANS.get(word, text) if bool in options else text
+    for option in options:
+        if _is_config(option) and word in ON:
             return option()
-    return None
+        if get_origin(option) is tuple and not any(text in get_args(other) for other in options if other != option):
+            value = [part.strip() for part in text.split(",") if part.strip()]
+    parsed: object = msgspec.convert(value, hint, strict=False)
+    if isinstance(parsed, float) and not math.isfinite(parsed):
+        raise ValueError(text)
+    return parsed
+
+
+def values_in_words(hint: object) -> str:
+    """What a field of a type takes."""
+    return " or ".join(dict.fromkeys(_in_words(option) for option in sorted(_options(hint), key=_is_none)))
+
+
+def _in_words(option: object) -> str:
+    if get_origin(option) is Literal:
+        return "one of " * (len(get_args(option)) > 1) + ", ".join(map(str, get_args(option)))
+    if get_origin(option) is tuple:
+        return "names with commas"
+    return "on (or set its fields one by one)" if _is_config(option) else WORDS[cast(type, option)]
+
+
+def _is_config(option: object) -> TypeGuard[type]:
+    return isinstance(option, type) and dataclasses.is_dataclass(option)
+
+
+def _is_none(option: object) -> bool:
+    return option is types.NoneType
+
+
+def _options(hint: object) -> tuple[object, ...]:
+    """The types of a union, or the type alone."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

@@ -88,6 +88,8 @@ class TrainingConfig:
         for name in ("epochs", "global_batch_size", "max_length", "learning_rate", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.learning_rate >= 1:
+            raise SettingError(f"learning_rate is {self.learning_rate:g}; give one below 1, such as 2e-5")
         if not 0 <= self.seed < SEEDS:
             raise SettingError(f"seed is {self.seed}; give 0 or more and below {SEEDS}")
         if self.max_steps is not None and self.max_steps < 1:
