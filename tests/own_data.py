@@ -38,6 +38,13 @@ class OwnData:
         return [word for role in roles for word in (f"--{role}", str(getattr(self, role)))]
 
 
+def with_option(words: Iterable[Any], option: str, value: object) -> list[Any]:
+    """The words of a command with another value of an option."""
+    given = list(words)
+    given[given.index(option) + 1] = value
+    return given
+
+
 def texts(language: str, number: int) -> dict[str, Any]:
     """The question, the worked answer and the final number of a problem in a language."""
     a, b = 3 + number, 2 + 5 * number

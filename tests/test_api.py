@@ -187,7 +187,11 @@ def test_answers_are_scored(tmp_path: Path) -> None:
     assert (scored.scores["sw"].accuracy["strict"], scored.scores["sw"].n) == (50.0, 2)
     assert [one.readings["strict"].value for one in scored.judgements] == ["7", "11"]
     assert len((tmp_path / "kept" / "read.jsonl").read_text().splitlines()) == 2
-    assert "| sw | 2 | 50.0" in scored._repr_markdown_() and repr(scored) == f"<ScoredFile {file}, 2 answers>"
+    assert (
+        "| sw | 2 | 50.0" in scored._repr_markdown_()
+        and "strict ± s.e." in str(scored)
+        and repr(scored) == f"<ScoredFile {file}, 2 answers>"
+    )
 
 
 @pytest.mark.parametrize(

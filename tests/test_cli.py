@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from own_data import OwnData, texts, write, write_own_data
+from own_data import OwnData, texts, with_option, write, write_own_data
 from qalign import __version__
 from qalign.cli import app
 from qalign.cli.options import JOBS
@@ -183,9 +183,9 @@ def test_a_missing_file(own_data: OwnData, tmp_path: Path) -> None:
     answer = command("run", "monoreason", *words, "--runs", tmp_path)
     assert_refused(answer, tmp_path, "'nope.jsonl' is neither a corpus nor an existing path")
     for role in ("questions", "english", "test"):
-        given = [*options(own_data), f"--{role}", str(tmp_path / "nope")]
+        given = with_option(options(own_data), f"--{role}", str(tmp_path / "nope"))
         assert_refused(run(tmp_path / "runs", "qalign-mono", *given), tmp_path / "runs", "nope", "path")
-    given = [*options(own_data), "--data", str(tmp_path / "nowhere"), "--general", "ntrex"]
+    given = [*with_option(options(own_data), "--general", "ntrex"), "--data", str(tmp_path / "nowhere")]
     answer = run(tmp_path / "runs", "qalign-general", *given)
     assert_refused(answer, tmp_path / "runs", "there is no data folder", "nowhere")
     answer = run(tmp_path / "runs", "qalign-mono", *options(own_data), "--language-file", tmp_path / "nope.toml")
@@ -264,7 +264,7 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
     assert_refused(answer, tmp_path / "runs", "de.jsonl is empty", failing="corpus-own-questions")
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "empty").mkdir()
-    answer = run(tmp_path / "runs", "qalign-mono", *options(broken), "--questions", tmp_path / "empty")
+    answer = run(tmp_path / "runs", "qalign-mono", *with_option(options(broken), "--questions", tmp_path / "empty"))
     assert_refused(answer, tmp_path / "runs", "empty holds no file for de, sw: name files de.jsonl")
 
 
@@ -414,8 +414,8 @@ def test_a_small_disk(own_data: OwnData, tmp_path: Path) -> None:
     ):
         pytest.skip("mounting a small disk is not permitted here")
     try:
-        words = ["run", "monoreason", *options(own_data), "--runs", mount / "runs", "--device", "cpu"]
-        answer = command(*words, "--english", english)
+        given = with_option(options(own_data), "--english", english)
+        answer = command("run", "monoreason", *given, "--runs", mount / "runs", "--device", "cpu")
         assert_refused(answer, mount / "runs", "the disk is full", "--runs", failing="corpus-own-english")
     finally:
         subprocess.run(["umount", str(mount)], check=True)
@@ -466,7 +466,7 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
         qalign("check", own_data.english, "--role", "englsh"), nowhere, "unknown role 'englsh': did you mean 'english'?"
     )
     assert_refused(
-        qalign("check", own_data.english, "--role", "general", "--languages", "de"), nowhere, "no column 'text'"
+        qalign("check", own_data.english, "--role", "general", "--languages", "de"), nowhere, "no columns 'text' and"
     )
 
 
@@ -910,6 +910,12 @@ def test_check_counts_what_a_run_would_read(own_data: OwnData, tmp_path: Path) -
     assert table_row(answer.out, "en")[1] == "2"
     assert "Dropped on request" in answer.out
     assert "some.jsonl line 2" in answer.out
+    assert "2 rows are few to train on: `qalign plan` says how many steps they give" in answer.out
+    answer = qalign("check", own_data.test, "--role", "test", "--languages", "de")
+    assert "6 problems in a language are few: a score on them has a standard error of up to 20 points" in answer.out
+    it = write(tmp_path / "it.jsonl", [{"question": "Quanti?", "answer": 5}])
+    answer = qalign("check", it, "--role", "test", "--languages", "de")
+    assert "The file is named as one in Italian would be, and was read as de." in answer.out
 
 
 # --- own data in further languages ------------------------------------------------------------------------------------

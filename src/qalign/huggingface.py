@@ -11,7 +11,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -41,6 +41,8 @@ class Repository:
     kind: Literal["model", "dataset"]
     name: str
     """`owner/name`."""
+    option: str = field(default="", compare=False)
+    """The option of a run that names own data in its place."""
 
     @property
     def page(self) -> str:
@@ -52,6 +54,10 @@ class Repository:
         """The advice where the hub does not have it."""
         if self.kind == "model":
             return "give a folder"
+        if self.option:
+            return (
+                f"give your own data by path ({self.option} PATH in a run), or local copies of the corpora (--data DIR)"
+            )
         return "give it as local files, by path or in a data folder (--data)"
 
     @property

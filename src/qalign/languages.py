@@ -208,6 +208,11 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
     return table[code]
 
 
+def language_codes(texts: Iterable[str]) -> tuple[str, ...]:
+    """The codes in texts, each once. Commas or spaces stand between them."""
+    return tuple(dict.fromkeys(code for text in texts for code in text.replace(",", " ").split()))
+
+
 def likely(text: str, table: Mapping[str, Language]) -> str:
     """The end of a message about an unknown code: the likely one, or how to add it."""
     code = _meant(text, table)

@@ -130,6 +130,12 @@ def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
         ("eval model --base x", "there is no option '--base' here: `qalign run` has it. See `qalign eval --help`."),
         ("list systemz", "nothing is listed under 'systemz': did you mean 'systems'?"),
         ("list zzz", "nothing is listed under 'zzz': known: bases, benchmarks, corpora, "),
+        (
+            "check x --role test --data a --data b",
+            "--data stands 2 times, and takes one value: give it once. See `qalign check",
+        ),
+        ("reproduce --seeds 1 --seeds 2", "--seeds stands 2 times, and takes one value: give it once."),
+        ("run sft --english a --english b", "--english stands 2 times, and takes one value: give it once."),
         ("check x --format csv", "there is no option '--format' here: `qalign report` has it."),
     ],
 )
@@ -137,6 +143,11 @@ def test_a_mistyped_word_is_answered_with_the_nearest_one(words: str, said: str)
     done = qalign(*words.split())
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr and done.stderr.startswith("qalign: error: ")
+
+
+def test_languages_may_be_repeated() -> None:
+    done = qalign("check", "world-mgsm", "--role", "test", "--languages", "de", "--languages", "sw th")
+    assert [code for code in ("de", "fr", "sw", "th") if f"\n{code} " in done.stdout] == ["de", "sw", "th"]
 
 
 def completions(*words: str) -> list[str]:

@@ -243,3 +243,68 @@ def test_a_file_that_cannot_be_used_names_the_way_on(name: str, words: tuple[str
     status, said = of_file(name, text, *words)
     assert status == 2
     assert says in said
+
+
+BATCH = {"status_code": 200, "body": {"choices": [{"message": {"role": "assistant", "content": "Es sind 5."}}]}}
+TRUNCATED = {"body": {"choices": [{"message": {"content": "Es sind 5"}, "finish_reason": "length"}]}}
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"resps": [["Es sind 5."]], "filtered_resps": ["5"], "doc_id": 0, "doc": {"x": 1}, "target": "5"}, "resps"),
+        ({"prompt": "Wie viele?", "predict": "Es sind 5.", "label": "5"}, "predict"),
+        ({"id": 7, "model_output": "Es sind 5."}, "model_output"),
+        ({"generated_text": "Es sind 5."}, "generated_text"),
+        ({"outputs": [{"index": 0, "text": "Es sind 5.", "finish_reason": "stop"}]}, "outputs"),
+        ({"id": "batch_req_1", "custom_id": "a", "response": BATCH, "error": None}, "response"),
+    ],
+)
+def test_answers_are_found_where_other_tools_write_them(row: dict[str, Any], column: str) -> None:
+    status, said = score([{**row, "gold": 5}], "--language", "de")
+    assert status == 0, said
+    assert " de 1 100.0 " in said
+    assert (f"Answers were read from the column {column}." in said) is (column != "response")
+
+
+def test_a_batch_is_joined_by_the_ids_of_its_user_and_may_be_truncated() -> None:
+    rows = [{"id": f"batch_{n}", "custom_id": f"p{n}", "response": TRUNCATED} for n in range(PROBLEMS)]
+    status, said = score(rows, *OWN, "--language", "de")
+    assert status == 0, said
+    assert "Joined by id: 6 of 6 rows." in said
+    assert " de 6 0.0 ± 0.0 0 0 0 6 " in said or " 6 " in said.split("Joined")[0]
+
+
+def test_several_filters_of_one_answer_count_once() -> None:
+    rows = [
+        {"doc_id": n, "resps": [["Es sind 5."]], "filtered_resps": ["5"], "filter": name, "gold": 5}
+        for n in range(2)
+        for name in ("strict-match", "flexible-extract")
+    ]
+    status, said = score(rows, "--language", "de")
+    assert status == 0, said
+    assert " de 2 100.0 " in said
+    assert "The rows of the filter strict-match were read: those of others hold the same answers." in said
+
+
+def test_several_answers_in_one_row_are_no_answer() -> None:
+    status, said = score([{"id": 1, "resps": [["5", "6"]], "gold": 5}], "--language", "de")
+    assert status == 2 and "line 1: 'resps' holds 2 answers; keep one in each row" in said
+
+
+def test_all_that_a_file_lacks_is_named_at_once() -> None:
+    status, said = of_file("p.csv", "index,reply,lang,label\n1,5,de,5\n")
+    assert status == 2
+    assert "no columns 'response', 'language' and 'gold' (found: index, reply, lang, label); rename 'reply' to" in said
+    for words in (
+        "'reply' to 'response'",
+        "'lang' to 'language'",
+        "'label' to 'gold'",
+        "--language",
+        "--test MY-TEST.csv",
+    ):
+        assert words in said
+    status, said = of_file("p.csv", "nummer,antwort\n1,5\n", *OWN)
+    assert status == 2
+    assert "no columns 'response', 'id' and 'language' (found: nummer, antwort); rename 'nummer' and 'antwort'" in said
+    assert "or join by order or question, with --join" in said

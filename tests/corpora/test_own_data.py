@@ -301,3 +301,44 @@ def test_invalid_rows_are_dropped_only_on_request_and_listed(tmp_path: Path, loa
     write(path, rows[1:2])
     with pytest.raises(DataError, match="has no row in de, it has no usable row at all"):
         load(path, "general", ["de"], drop_invalid=True)
+
+
+def test_all_missing_columns_are_named_at_once_with_those_that_may_hold_them(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("domanda,risposta\nQuanti?,5\n")
+    check(load, path, "test", ["de"],
+          f"{path} line 1 (the header): no columns 'question' and 'answer' (found: domanda, risposta); rename 'domanda' and "
+          "'risposta' if they hold these")  # fmt: skip
+    path.write_text("domanda,answer\nQuanti?,5\n")
+    check(load, path, "test", ["de"], f"{path} line 1 (the header): no column 'question' (found: domanda, answer); rename "
+          "'domanda' to 'question' if it holds that")  # fmt: skip
+
+
+def test_a_file_that_is_named_after_another_language_is_refused(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "fr.jsonl"
+    path.write_text(GOOD)
+    check(
+        load,
+        path,
+        "questions",
+        ["de"],
+        f"{path} is named after French ('fr'), and was to be read as 'de': ask for 'fr'",
+    )
+    path.write_text('{"language": "de", "question": "Wie?", "question_en": "How?"}\n')
+    assert load(path, "questions", ["de"]).counts == {"de": 1}, "its rows say what they are"
+    other = tmp_path / "is.jsonl"
+    other.write_text(GOOD)
+    assert load(other, "questions", ["de"]).counts == {"de": 1}, "not every short name is that of a language"
+
+
+def test_multilingual_data_hold_english(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "de.jsonl").write_text('{"question": "Wie?", "answer": "5"}\n')
+    check(
+        load,
+        tmp_path,
+        "multilingual",
+        ["de", "en"],
+        f"{tmp_path} has no en, for multilingual data hold English too; it has",
+    )
+    check(load, tmp_path / "de.jsonl", "multilingual", ["de", "en"], f"{tmp_path}/de.jsonl does not tell which language its "
+          "rows are in, and 2 were asked for (de, en), for multilingual data hold English too: add")  # fmt: skip

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from own_data import OwnData, write
+from own_data import OwnData, with_option, write
 from qalign.cli import app
 from qalign.errors import SettingError
 from qalign.placement import Placement
@@ -215,7 +215,7 @@ def test_own_files_are_read(own_data: OwnData, tmp_path: Path) -> None:
         "tokens are known before anything runs"
     )
     write(tmp_path / "broken.jsonl", [{"question": "How many?"}])
-    broken = plan(tmp_path / "runs", *words, *given, "--english", tmp_path / "broken.jsonl")
+    broken = plan(tmp_path / "runs", *words, *with_option(given, "--english", tmp_path / "broken.jsonl"))
     assert broken.status == 2 and "a run would be refused: " in broken.err and "broken.jsonl" in broken.err
     assert not (tmp_path / "runs").exists()
 

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from fake_hub import fake_hub
-from own_data import ROWS, OwnData, texts, write
+from own_data import ROWS, OwnData, texts, with_option, write
 from qalign.alignment.prompts import prompt
 from qalign.cli import app
 from qalign.errors import DataError
@@ -142,7 +142,12 @@ def test_a_setting_for_one_system_is_advised_where_another_would_train_again(
     )
     (tmp_path / "short_recipe.py").write_text(recipe)
     monkeypatch.syspath_prepend(tmp_path)
-    words = [*options(own_data), "--english", tmp_path / "english.jsonl", *STRICT, "--set", "training.max_length=512"]
+    words = [
+        *with_option(options(own_data), "--english", tmp_path / "english.jsonl"),
+        *STRICT,
+        "--set",
+        "training.max_length=512",
+    ]
     answer = run(tmp_path / "runs", "monoreason", "short_recipe:short", *words)
     assert "--set monoreason.response-alignment.too_long=drop" in answer.refusal
     assert_nothing_trained(answer, tmp_path / "runs")
@@ -271,7 +276,7 @@ def test_parquet_without_its_package(own_data: OwnData, tmp_path: Path, monkeypa
     for code in ("de", "sw"):
         (folder / f"{code}.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    answer = run(tmp_path / "runs", "qalign-mono", *options(own_data), "--questions", folder)
+    answer = run(tmp_path / "runs", "qalign-mono", *with_option(options(own_data), "--questions", folder))
     assert "needs pyarrow" in answer.refusal and "pip install 'qalign[data]'" in answer.refusal
     assert not (tmp_path / "runs" / "stages").exists()
 
@@ -329,7 +334,7 @@ def test_a_gated_model_is_found_before_data_are_read(base: Path, own_data: OwnDa
 
 
 def test_a_gated_corpus_is_found_before_the_base_is_fetched(base: Path, own_data: OwnData, tmp_path: Path) -> None:
-    words = [*options(own_data, "owner/small"), "--english", "gsm8k", "--runs", tmp_path / "runs"]
+    words = [*with_option(options(own_data, "owner/small"), "--english", "gsm8k"), "--runs", tmp_path / "runs"]
     with fake_hub(tmp_path) as hub:
         hub.push_folder("models/owner/small", base)
         hub.push("datasets/openai/gsm8k", {"README.md": ""}, gated=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ class _NearestOption:
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the words of a command line."""
         try:
+            _refuse_repeated(self, ctx, args)
             words: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except Exception as error:
             _say_nearest_option(error, ctx)
@@ -101,6 +103,18 @@ def _say_nearest_option(error: Any, ctx: Any) -> None:
     what = f"`qalign {elsewhere[0]}` has it." if elsewhere else _sentence(nearest(name, own))
     error.message = f"there is no option '{name}' here: {what}"
     error.possibilities = None
+
+
+def _refuse_repeated(command: Any, ctx: Any, args: list[str]) -> None:
+    """Refuses an option that takes one value and names data or seeds twice: the last would silently replace the first.
+
+    Of other options the last counts, so that a line can be changed at its end.
+    """
+    _, _, order = command.make_parser(ctx).parse_args(args=list(args))
+    for parameter, count in Counter(order).items():
+        names_data = getattr(parameter, "rich_help_panel", None) == DATA and parameter.metavar != "N"
+        if count > 1 and (names_data or "--seeds" in parameter.opts) and not (parameter.multiple or parameter.is_flag):
+            ctx.fail(f"{parameter.opts[0]} stands {count} times, and takes one value: give it once.")
 
 
 def _has(command: Any, name: str) -> bool:

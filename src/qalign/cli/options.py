@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from ..errors import SettingError
+from ..languages import language_codes
 from ..placement import DEVICES, TRACKERS, Placement
 from ..resources import cores
 from . import completion, study_files
@@ -46,8 +47,13 @@ Systems = Annotated[
     ),
 ]
 Names = Annotated[
-    str | None,
-    option(DATA, "Language codes with commas, such as bn,th,sw.", metavar="CODES", autocompletion=completion.languages),
+    list[str] | None,
+    option(
+        DATA,
+        "Language codes with commas, such as bn,th,sw; may be repeated.",
+        metavar="CODES",
+        autocompletion=completion.languages,
+    ),
 ]
 Runs = Annotated[Path, option(OUTPUT, "The folder of all stages and results.", metavar="DIR")]
 Output = Annotated[
@@ -150,11 +156,11 @@ def study_options(
     seed: Annotated[int, option(TRAINING, "Decides sampling, order and initial weights.", metavar="N", min=0, max=2**32 - 1)] = 1234,
     questions: Annotated[str | None, option(DATA, "Parallel questions for stage 1: a corpus by name, or a path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
     english: Annotated[str | None, option(DATA, "English questions with worked answers: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
-    multilingual: Annotated[str | None, option(DATA, "Questions with worked answers in many languages: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
+    multilingual: Annotated[str | None, option(DATA, "Questions with worked answers in many languages, English among them: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
     general: Annotated[str | None, option(DATA, "General-domain parallel sentences: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
-    languages: Annotated[str | None, option(DATA, "Languages of stage 1, such as bn,th,sw. All nine by default.", metavar="CODES", autocompletion=completion.languages)] = None,
+    languages: Annotated[list[str] | None, option(DATA, "Languages of stage 1, such as bn,th,sw; may be repeated. All nine by default.", metavar="CODES", autocompletion=completion.languages)] = None,
     test: Annotated[list[str] | None, option(DATA, "A benchmark by name, or the path of your own; may be repeated.", metavar="TEST", autocompletion=completion.benchmarks)] = None,
-    test_languages: Annotated[str | None, option(DATA, "Languages to measure in. All of the test set by default.", metavar="CODES", autocompletion=completion.languages)] = None,
+    test_languages: Annotated[list[str] | None, option(DATA, "Languages to measure in; may be repeated. All of the test set by default.", metavar="CODES", autocompletion=completion.languages)] = None,
     limit: Annotated[int | None, option(DATA, "Measure on the first N problems of each test set, the same in every language. Short for --set data.problems_per_language=N.", metavar="N", min=1)] = None,
     data: Data = None,
     language_file: LanguageFile = None,
@@ -190,13 +196,13 @@ def _placement(
     )  # fmt: skip
 
 
-def codes(text: str | None) -> tuple[str, ...] | None:
-    """The language codes of an option, each once."""
-    if text is None:
+def codes(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The language codes of an option, each once; they stand with commas or spaces between them."""
+    if texts is None:
         return None
-    found = tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
+    found = language_codes(texts)
     if not found:
-        raise SettingError(f"'{text}' names no language; give codes with commas, such as bn,th,sw")
+        raise SettingError(f"'{' '.join(texts)}' names no language; give codes with commas, such as bn,th,sw")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +45,15 @@ COLUMNS: Mapping[Role, Columns] = {
 ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "question": ("problem", "query", "prompt", "instruction", "input"),
     "answer": ("solution", "output", "response", "completion", "target", "label", "final_answer", "reference"),
-    "response": ("model_answer", "generated_text", "generation", "answer", "resps", "filtered_resps"),
+    "response": ("answer", "reply", "result"),
     "id": ("index", "idx", "problem_id", "question_id", "sample_id", "doc_id", "uid", "qid"),
     "language": ("lang", "language_code", "lang_code", "locale"),
     "gold": ("target", "reference", "label", "answer", "final_answer", "ground_truth", "expected", "solution"),
 }
 """Names of our columns in other tools. An error advises to rename such a column where ours is missing."""
+
+MOST_GUESSES = 3
+"""The most columns of unknown names that an error offers to rename."""
 
 SHOWN = 20
 """The most columns of a file that an error names."""
@@ -94,9 +97,9 @@ def record(
     columns = COLUMNS[role]
     known = (*columns.needed, *columns.known, *ANYWHERE)
     has_number = role == "test" and row.get("gold") is not None
-    for name in columns.needed:
-        if name not in row and not (name == "answer" and has_number):
-            raise DataError(missing(name, row, where, known, f"{role} need {' and '.join(columns.needed)}"))
+    lacking = [name for name in columns.needed if name not in row and not (name == "answer" and has_number)]
+    if lacking:
+        raise DataError(missing(lacking, row, where, known, f"{role} need {' and '.join(columns.needed)}"))
     for name in row:
         if name not in known:
             raise DataError(
@@ -118,23 +121,43 @@ def record(
     return Problem(key, language, question, answer, gold, source)
 
 
-def missing(name: str, row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:
-    """The message about a missing column: the columns present, and one to rename.
+def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:
+    """The message about missing columns: the columns present, and those to rename.
 
     Args:
-        name: the missing column.
+        names: the missing columns, all at once.
         row: the columns present.
         where: the place of the row.
         known: columns with another meaning.
         otherwise: the advice where no column is a likely match.
     """
-    others = [other for other in row if other not in known or other in ELSEWHERE.get(name, ())]
-    folded = {other.strip().casefold(): other for other in reversed(others)}
-    called = next((folded[alike] for alike in ELSEWHERE.get(name, ()) if alike in folded), None)
-    meant = closest(name, others, cutoff=0.75) or called or closest(name, others)
-    advice = f"rename '{printable(meant[:80])}' to '{name}'" if meant is not None else otherwise
+    renamed: dict[str, str] = {}
+    for name in names:
+        alike = ELSEWHERE.get(name, ())
+        others = [other for other in row if (other not in known or other in alike) and other not in renamed]
+        folded = {other.strip().casefold(): other for other in reversed(others)}
+        called = next((folded[other] for other in alike if other in folded), None)
+        meant = closest(name, others, cutoff=0.75) or called or closest(name, others)
+        if meant is not None:
+            renamed[meant] = name
+    left = [name for name in names if name not in renamed.values()]
+    free = [f"'{printable(other[:80])}'" for other in row if other not in known and other not in renamed]
+    advice = [f"rename '{printable(old[:80])}' to '{new}'" for old, new in renamed.items()]
+    if len(left) == len(free) == 1:
+        advice.append(f"rename {free[0]} to '{left[0]}' if it holds that")
+    elif left and 0 < len(free) <= MOST_GUESSES:
+        advice.append(
+            f"rename {' and '.join(free)} if they hold these" if free[1:] else f"rename {free[0]} if it is one"
+        )
+    advice += [otherwise] if left else []
     shown = [printable(other[:80]) for other in list(row)[:SHOWN]] + (["..."] if len(row) > SHOWN else [])
-    return f"{place_of_names(where)}: no column '{name}' (found: {', '.join(shown) or 'none'}); {advice}"
+    what = f"column{'s' * (len(names) > 1)} {_quoted(names)}"
+    return f"{place_of_names(where)}: no {what} (found: {', '.join(shown) or 'none'}); {', '.join(advice)}"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    """`'id'`, or `'id' and 'gold'`."""
+    return " and ".join(filter(None, [", ".join(f"'{name}'" for name in names[:-1]), f"'{names[-1]}'"]))
 
 
 def final_number(answer: str) -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..language_file import CODE
-from ..languages import Language
+from ..languages import LANGUAGES, Language
 from ..paths import instead
 from ..untrusted import printable
 from .columns import COLUMNS, language_of
@@ -48,23 +48,30 @@ class Found:
     row: Row
 
 
-def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
+def parts(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, Language] = LANGUAGES) -> list[Part]:
     """The files under `path` that hold the languages, in the order asked.
 
     Opens at most the first row of a file.
 
     Raises:
-        DataError: `path` does not exist, a language is missing or present twice, a single file does not tell its language.
+        DataError: `path` does not exist, a language is missing or present twice, a single file does not tell its language or
+            is named after another one of the table.
     """
     if path.is_file():
         where, first = next(rows(path))
         if language_of(first.get("language"), where) is not None:
             return [Part(None, (path,))]
+        stem = _stem(path)
+        if len(languages) == 1 and stem in table and stem not in languages:
+            raise DataError(
+                f"{path} is named after {table[stem].name} ('{stem}'), and was to be read as '{languages[0]}': ask for "
+                f"'{stem}', give the file another name, or add a column 'language'"
+            )
         if len(languages) == 1:
             return [Part(languages[0], (path,))]
         raise DataError(
             f"{path} does not tell which language its rows are in, and {len(languages)} were asked for "
-            f"({', '.join(languages)}): add a column 'language', or give a folder with one file a language"
+            f"({', '.join(languages)}){_english_too(role)}: add a column 'language', or give a folder with one file a language"
         )
     if not path.is_dir():
         raise DataError(f"there is no file or folder {path}: {instead(path, 'check the path')}")
@@ -74,7 +81,7 @@ def parts(path: Path, role: Role, languages: Sequence[str]) -> list[Part]:
         raise DataError(_skipped(path, skipped))
     missing = [language for language in languages if language not in by_language]
     if missing:
-        raise DataError(_missing(path, missing, by_language))
+        raise DataError(_missing(path, missing, by_language, role))
     return [_one(path, language, by_language[language]) for language in languages]
 
 
@@ -147,13 +154,22 @@ def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple
     codes = dict.fromkeys(language_of(row.get("language"), where) for where, row in rows(path))
     if stated := tuple(code for code in codes if code is not None):
         return stated
-    stem = path.name.removesuffix(suffix(path) or "")
+    stem = _stem(path)
     if stem not in table:
         raise DataError(
             f"{path} does not tell its language: name it so (en{suffix(path)}), add a column 'language', or say which: "
             "--language (score), --test-languages (run, eval) or --languages (check)"
         )
     return (stem,)
+
+
+def _stem(path: Path) -> str:
+    """The name of a file without its ending."""
+    return path.name.removesuffix(suffix(path) or "")
+
+
+def _english_too(role: Role) -> str:
+    return ", for multilingual data hold English too" if role == "multilingual" else ""
 
 
 def read_part(part: Part, role: Role) -> Iterator[Found]:
@@ -191,10 +207,11 @@ def _one(folder: Path, language: str, candidates: list[Part]) -> Part:
     return candidates[0]
 
 
-def _missing(folder: Path, missing: Sequence[str], available: Iterable[str]) -> str:
+def _missing(folder: Path, missing: Sequence[str], available: Iterable[str], role: Role) -> str:
     half = [path.name for language in missing for path in sorted(folder.glob(f"{language}.en_only.*"))]
     half += [f"{code}-en" for code in missing if (folder / f"{code}-en" / "train.en").is_file()]
     only = f" ({', '.join(half)}: only the English side is there)" if half else ""
+    only += _english_too(role) if "en" in missing else ""
     if not list(available):
         return f"{folder} holds no file for {', '.join(missing)}{only}: name files {missing[0]}{'|'.join(SUFFIXES)}"
     return (

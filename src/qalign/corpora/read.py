@@ -89,7 +89,7 @@ def _found(
     """The rows of a source with our column names, and notes about them."""
     if source.kind == "files":
         assert source.path is not None
-        parts = local.parts(source.path, source.role, languages)
+        parts = local.parts(source.path, source.role, languages, table)
         return (row for part in parts for row in local.read_part(part, source.role)), []
     if (set_name := CORPORA[source.name].world) is not None:
         return _made(set_name, source, languages), []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,10 +17,11 @@ from .. import world
 from ..errors import DataError, SettingError, nearest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
 from ..huggingface import Repository
+from ..languages import LANGUAGES, Language
 from ..paths import instead
 from ..revisions import resolve
 from . import local
-from .table import CORPORA, PAIR_KINDS, Corpus, Role
+from .table import CORPORA, OPTIONS, PAIR_KINDS, Corpus, Role
 
 Kind = Literal["files", "clone", "hub", "world"]
 OWN = "own"
@@ -60,6 +61,7 @@ def locate(
     data: Path | None,
     revision: str | None,
     revisions: Path,
+    table: Mapping[str, Language] = LANGUAGES,
 ) -> Source:
     """Finds a corpus by name, as `name@revision`, or by the path of own data.
 
@@ -74,6 +76,7 @@ def locate(
         data: the data folder.
         revision: a branch, tag or commit on the hub.
         revisions: the file that records resolved commits.
+        table: the languages of the run. A file that is named after another one of them is refused.
 
     Raises:
         SettingError: the corpus does not exist or lacks the role, or the languages do not fit the role.
@@ -86,7 +89,7 @@ def locate(
     if name not in CORPORA and not Path(name_or_path).exists():
         name = next((row.name for row in CORPORA.values() if row.hub and row.hub.name == name), name)
     if name not in CORPORA:
-        return _own(name_or_path, role, languages, revision)
+        return _own(name_or_path, role, languages, revision, table)
     if separator and not reference:
         raise SettingError(
             f"'{name_or_path}' names no revision: give a branch, a tag or a commit behind the @, or {name} alone"
@@ -113,7 +116,7 @@ def locate(
         raise SettingError(
             f"{name} is not on the hub: give the folder that holds {corpus.local.get(role)} (--data), or its path"
         )
-    commit = resolve(Repository("dataset", corpus.hub.name), requested, revisions)
+    commit = resolve(Repository("dataset", corpus.hub.name, OPTIONS[role]), requested, revisions)
     return Source(name=name, role=role, kind="hub", hub=corpus.hub.name, revision=commit)
 
 
@@ -150,7 +153,9 @@ def _file_hash(path: Path, _changed: int, _size: int) -> str:
     return file_sha256(path)
 
 
-def _own(given: str, role: Role, languages: Sequence[str], revision: str | None) -> Source:
+def _own(
+    given: str, role: Role, languages: Sequence[str], revision: str | None, table: Mapping[str, Language]
+) -> Source:
     path = Path(given)
     if not path.exists():
         names = [*CORPORA, *(row.hub.name for row in CORPORA.values() if row.hub)]
@@ -159,7 +164,7 @@ def _own(given: str, role: Role, languages: Sequence[str], revision: str | None)
         raise SettingError(f"'{given}' is neither a corpus nor an existing path: {advice}")
     if revision:
         raise SettingError(f"{given} is a path and has no revision: its content is what it is known by")
-    files = _files(path, role, languages)
+    files = _files(path, role, languages, table)
     root = path if path.is_dir() else path.parent
     return Source(name=OWN, role=role, kind="files", sha256=content_hash(root, files), path=path)
 
@@ -173,8 +178,8 @@ def _in_data_folder(corpus: Corpus, role: Role, data: Path) -> tuple[Path | None
     return None, False
 
 
-def _files(path: Path, role: Role, languages: Sequence[str]) -> list[Path]:
-    return [file for part in local.parts(path, role, languages) for file in part.files]
+def _files(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, Language] = LANGUAGES) -> list[Path]:
+    return [file for part in local.parts(path, role, languages, table) for file in part.files]
 
 
 def _clone_files(corpus: Corpus, folder: Path, languages: Sequence[str]) -> list[Path]:

@@ -29,6 +29,12 @@ text            documents: plain text in many languages, to train a base on
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
+OPTIONS: Mapping[Role, str] = {
+    "questions": "--questions", "answers": "--multilingual", "multilingual": "--multilingual", "english": "--english",
+    "general": "--general", "test": "--test", "text": "",
+}  # fmt: skip
+"""The options of a run that name own data in a role."""
+
 PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answer", "general": "sentence"}
 """The roles with pairs, and the kind of pair. Role `text` has documents, all others have problems."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,10 @@ from ..untrusted import check_surrogates, printable
 from ..wording import counted
 from .joining import OTHER_COLUMNS, TEXT_COLUMNS, Answered, Joined, join, lacking, plain
 from .scores import judge_one
+
+WHOLE_FILE = "give --language for the whole file"
+NESTED = ("body", "choices", "message", "content", "text")
+"""Where an answer is in an object: the output of a batch, of a chat, or of vLLM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +57,24 @@ def score_file(
     Raises:
         DataError: a line lacks what is needed, an id stands twice, or rows and problems cannot be joined.
     """
-    read = [(where, row, *_prediction(row, where, default_language, table)) for where, row in rows(path)]
+    found, notes = _of_one_filter([(where, _flat(row)) for where, row in rows(path)])
+    elsewhere = (
+        f"take gold answers from a test set: qalign score {shlex.quote(printable(str(path)))} --test MY-TEST.csv (or "
+        "--benchmark NAME)"
+    )
+    ways = {"gold": elsewhere, "language": WHOLE_FILE, "id": "join by order or question, with --join"}
+    if len(names := _lacking_columns(found[0][1], default_language is not None, problems is not None, by)) > 1:
+        raise lacking(names, found[0][1], found[0][0], ", or ".join(ways[name] for name in names if name in ways))
+    read = [(where, row, *_prediction(row, where, default_language, table)) for where, row in found]
     used = {
-        place: (_text_column(row, where), *OTHER_COLUMNS, *(["question"] if by == "question" else []))
+        place: (_text_column(row, where), "filtered_resps", *OTHER_COLUMNS, *(["question"] if by == "question" else []))
         for place, (where, row, _, _) in enumerate(read)
     }
     unused = dict.fromkeys(name for place, (_, row, _, _) in enumerate(read) for name in row if name not in used[place])
     columns = dict.fromkeys(names[0] for names in used.values())
-    notes = [f"Answers were read from the column {column}." for column in columns if column != "response"]
+    notes += [f"Answers were read from the column {column}." for column in columns if column != "response"]
     if problems is None:
-        judged = _own_gold([(where, row, prediction) for where, row, prediction, _ in read], table, path)
+        judged = _own_gold([(where, row, prediction) for where, row, prediction, _ in read], table, elsewhere)
         return Scored(judged, list(unused), notes)
     joined = join([answered for _, _, _, answered in read], problems, by, str(path))
     at_hand = {problem.language: table[problem.language] for problem in problems}
@@ -78,14 +90,52 @@ def score_file(
     return Scored(judgements, list(unused), [*_notes(judgements, problems, unmatched, by or "id"), *notes])
 
 
+def _flat(row: Row) -> Row:
+    """A row with its answer as a text, which other tools nest in lists and objects, and with its id as `id`."""
+    column = next((name for name in TEXT_COLUMNS if isinstance(row.get(name), list | dict)), None)
+    ids = [row[name] for name in ("custom_id", "id", "doc_id") if name in row]
+    values: Row = {"id": ids[0]} if ids else {}
+    if column is not None:
+        levels = list(_levels(row[column]))
+        reasons = [level["finish_reason"] for level in levels if isinstance(level, dict) and level.get("finish_reason")]
+        values |= {column: levels[-1], **({"finish_reason": reasons[0]} if reasons else {})}
+    return {**row, **values}
+
+
+def _levels(value: object) -> Iterator[object]:
+    """A value and what is nested in it, down to a text."""
+    yield value
+    if isinstance(value, list) and len(value) == 1:
+        yield from _levels(value[0])
+    elif isinstance(value, dict) and (name := next((name for name in NESTED if name in value), None)) is not None:
+        yield from _levels(value[name])
+
+
+def _of_one_filter(found: list[tuple[str, Row]]) -> tuple[list[tuple[str, Row]], list[str]]:
+    """The rows of the first filter, and a note: lm-evaluation-harness writes each answer once for each filter."""
+    filters = list(dict.fromkeys(str(row["filter"]) for _, row in found if "resps" in row and "filter" in row))
+    if len(filters) < 2:
+        return found, []
+    kept = [(where, row) for where, row in found if str(row.get("filter")) == filters[0]]
+    return kept, [f"The rows of the filter {printable(filters[0])} were read: those of others hold the same answers."]
+
+
+def _lacking_columns(row: Row, has_language: bool, has_problems: bool, by: str | None) -> list[str]:
+    """The columns that the first row lacks, all at once: one would be named after the other."""
+    needed = {
+        "response": not any(name in row for name in TEXT_COLUMNS),
+        "question": by == "question",
+        "id": has_problems and by in (None, "id"),
+        "language": by != "question" and not has_language,
+        "gold": not has_problems,
+    }
+    return [name for name, is_needed in needed.items() if is_needed and name not in row]
+
+
 def _own_gold(
-    read: Sequence[tuple[str, Row, Prediction]], table: Mapping[str, Language], path: Path
+    read: Sequence[tuple[str, Row, Prediction]], table: Mapping[str, Language], elsewhere: str
 ) -> list[Judgement]:
     """The judgements of rows that have their gold answers."""
-    elsewhere = (
-        f"take gold answers from a test set: qalign score {shlex.quote(printable(str(path)))} --test MY-TEST.csv (or "
-        "--benchmark NAME)"
-    )
     judgements: list[Judgement] = []
     places: dict[tuple[str, str], str] = {}
     at_hand = {one.language: table[one.language] for _, _, one in read if one.language}
@@ -99,7 +149,7 @@ def _own_gold(
         if not prediction.id:
             raise lacking("id", row, where)
         if not prediction.language:
-            raise lacking("language", row, where, "give --language for the whole file")
+            raise lacking("language", row, where, WHOLE_FILE)
         key = (prediction.language, prediction.id)
         if key in places:
             raise DataError(f"{where}: the id {key[1]} ({key[0]}) stands twice, in {places[key]} already; keep one")
@@ -144,6 +194,8 @@ def _prediction(
     if row and all(value in (None, "") for value in row.values()):
         raise DataError(f"{where} is empty: remove the line")
     column = _text_column(row, where)
+    if isinstance(row[column], list) and len(row[column]) > 1:
+        raise DataError(f"{where}: '{column}' holds {len(row[column])} answers; keep one in each row")
     if not isinstance(row[column], str):
         raise DataError(
             f"{where}: no text in '{column}', which is {_shown(row[column])}; write it as a text, with \"\" for an empty answer"
@@ -170,7 +222,7 @@ def _text_column(row: Row, where: str) -> str:
     """
     if TEXT_COLUMNS[0] in row:
         return TEXT_COLUMNS[0]
-    names = [name for name in TEXT_COLUMNS if name in row]
+    names = [name for name in TEXT_COLUMNS if name in row and (name != "filtered_resps" or "resps" not in row)]
     if not names:
         raise lacking(TEXT_COLUMNS[0], row, where)
     if len(names) > 1:

@@ -15,9 +15,15 @@ from ..untrusted import printable
 
 JOINS = ("id", "order", "question")
 
-TEXT_COLUMNS = ("response", "text", "prediction", "output", "completion")
-"""Columns that hold the answer. The first wins; of the others a file must have one alone."""
-OTHER_COLUMNS = ("id", "gold", "language", "finish", "finish_reason")
+TEXT_COLUMNS = (
+    "response", "text", "prediction", "predict", "output", "outputs", "completion", "generation", "generated_text",
+    "model_output", "model_answer", "model_response", "resps", "filtered_resps",
+)  # fmt: skip
+"""Columns that hold the answer. The first wins; of the others a file must have one alone.
+
+`predict` is LLaMA-Factory's, `resps` and `filtered_resps` are lm-evaluation-harness's, and `outputs` is vLLM's.
+"""
+OTHER_COLUMNS = ("id", "custom_id", "doc_id", "gold", "language", "finish", "finish_reason", "filter")
 """Further columns that are read, next to `question` where it joins."""
 
 
@@ -156,20 +162,21 @@ def _language(row: Answered) -> str:
     return row.language
 
 
-def lacking(name: str, row: Row, where: str, instead: str = "") -> DataError:
-    """The error of a row without a value in a column: the column is missing, or the cell is empty.
+def lacking(names: str | Sequence[str], row: Row, where: str, instead: str = "") -> DataError:
+    """The error of a row without values in columns: a column is missing, or a cell is empty.
 
     Args:
-        name: the column.
+        names: the columns.
         row: the row.
         where: its place.
-        instead: what may be done in place of adding the column.
+        instead: what may be done in place of adding the columns.
     """
+    names = [names] if isinstance(names, str) else names
     known = (*TEXT_COLUMNS, *OTHER_COLUMNS, "question")
     way = f", or {instead}" if instead else ""
-    if name in row:
-        return DataError(f"{where}: no '{name}' in this row; fill it in{way}")
-    return DataError(missing(name, row, where, known, "add it") + way)
+    if names[0] in row:
+        return DataError(f"{where}: no '{names[0]}' in this row; fill it in{way}")
+    return DataError(missing(names, row, where, known, "add it" if len(names) == 1 else "add them") + way)
 
 
 def plain(text: str) -> str:

@@ -10,21 +10,29 @@ from typing import get_args
 from ..alignment.translation import VARIANTS
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
+from ..corpora.source import OWN
 from ..corpora.table import Corpus
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
+from ..iso639 import NAMES
 from ..languages import LANGUAGES, STUDY, Language
 from ..models.tiny import TinyConfig
 from ..paths import instead
 from ..records import Problem
 from ..results.tables import Table
 from ..results.titles import Titles
+from ..wording import counted
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
 from .reference import STAGES, TRAINING_STAGES, settings_of
 from .scales import SCALES
 from .table import SYSTEMS
+
+FEW_PROBLEMS = 100
+"""Below so many problems in a language, `check` says how far a score may be off."""
+FEW_EXAMPLES = 500
+"""Below so many rows, `check` says that a training learns little from them."""
 
 
 def check(
@@ -36,7 +44,9 @@ def check(
     if role not in roles:
         raise SettingError(f"unknown role '{role}': {nearest(role, roles)}")
     codes = languages or _languages(corpus, roles[role], table)
-    source = locate(corpus, roles[role], codes, data=data, revision=None, revisions=runs / "revisions.json")
+    source = locate(
+        corpus, roles[role], codes, data=data, revision=None, revisions=runs / "revisions.json", table=table
+    )
     text = read(source, codes, table, drop_invalid=drop_invalid)
     published = text.published or {}
     rows = [
@@ -44,14 +54,31 @@ def check(
         for code, count in text.counts.items()
     ]
     rows.append(["all", f"{sum(text.counts.values()):,}", f"{sum(published.values()):,}" if published else "-"])
-    made = [
-        Table(
-            f"{corpus} as {role}", ["language", "rows", "published"], rows, " ".join(f"{note}." for note in text.notes)
-        )
-    ]
+    notes = [*text.notes, *(_of_own_data(Path(corpus), roles[role], text.counts) if source.name == OWN else [])]
+    note = " ".join(f"{note}." for note in notes)
+    made = [Table(f"{corpus} as {role}", ["language", "rows", "published"], rows, note)]
     if text.dropped:
         made.append(Table("Dropped on request", ["where", "why"], [[d["where"], d["reason"]] for d in text.dropped]))
     return made
+
+
+def _of_own_data(path: Path, role: Role, counts: Mapping[str, int]) -> list[str]:
+    """What there is to say of own data: of too few rows, and of a file that is named after another language."""
+    notes = []
+    fewest, named = min(counts.values()), NAMES.get(path.name.partition(".")[0])
+    if role == "test" and fewest < FEW_PROBLEMS:
+        points = 50 / fewest**0.5
+        notes.append(
+            f"{fewest} problems in a language are few: a score on them has a standard error of up to {points:.0f} points"
+        )
+    elif role != "test" and sum(counts.values()) < FEW_EXAMPLES:
+        notes.append(
+            f"{counted(sum(counts.values()), 'row')} are few to train on: `qalign plan` says how many steps they give, and "
+            "which settings give more"
+        )
+    if path.is_file() and named is not None and path.name.partition(".")[0] not in counts:
+        notes.append(f"The file is named as one in {named} would be, and was read as {', '.join(counts)}")
+    return notes
 
 
 def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:

@@ -45,6 +45,12 @@ def model_names(models: Sequence[str], given: Sequence[str], systems: Sequence[s
         raise SettingError(
             f"{counted(len(given), 'name')} for {counted(len(models), 'model')}; give --name at most once for each model"
         )
+    for model in models:
+        name, separator, path = model.partition("=")
+        if separator and not Path(model).exists() and (Path(path).exists() or "/" in path):
+            raise SettingError(
+                f"'{printable(model)}' is no model; a name is given with --name: {printable(path)} --name {printable(name)}"
+            )
     own = [model_name(_adopted(model) or model, systems) for model in models[len(given) :]]
     names = [*(checked(name, systems) for name in given), *own]
     return apart(names, [*[""] * len(given), *models[len(given) :]])

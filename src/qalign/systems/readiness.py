@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..corpora import CORPORA
 from ..corpora.local import parts
+from ..corpora.table import OPTIONS
 from ..errors import QAlignError, SettingError, StageError
 from ..huggingface import Repository, refusal
 from ..pipeline import Node, needed
@@ -169,7 +170,7 @@ def _not_to_be_had(waiting: Sequence[Node]) -> Iterator[QAlignError]:
         if isinstance(stage, FetchModel):
             repository, commit = Repository("model", stage.hub), stage.revision
         elif isinstance(stage, ReadCorpus) and (source := stage.source).hub is not None and source.revision is not None:
-            repository, commit = Repository("dataset", source.hub), source.revision
+            repository, commit = Repository("dataset", source.hub, OPTIONS[source.role]), source.revision
         else:
             continue
         if commit != UNKNOWN and (reason := refusal(repository, commit)) is not None:

@@ -15,12 +15,13 @@ from ..language_file import load_languages
 from ..records import Judgement, write_jsonl
 from ..results.results import score_table
 from ..results.tables import Table
+from ..terminal import text_of
 from .checks import problems_of
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ScoredFile:
-    """The scores of a file of answers. A notebook shows its table."""
+    """The scores of a file of answers. Printed, it is their table. A notebook shows the same."""
 
     file: Path
     """What was scored."""
@@ -34,6 +35,9 @@ class ScoredFile:
     def table(self) -> Table:
         """The table of scores."""
         return score_table(str(self.file), {code: score.as_dict() for code, score in self.scores.items()}, self.notes)
+
+    def __str__(self) -> str:
+        return text_of([self.table().rich()])
 
     def __repr__(self) -> str:
         return f"<ScoredFile {self.file}, {len(self.judgements)} answers>"

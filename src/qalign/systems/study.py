@@ -217,7 +217,15 @@ class Study:
     def _read(self, name: str, role: Role, languages: Sequence[str]) -> ReadCorpus:
         # Sorted: the order in which languages were given decides nothing.
         languages = sorted(set(languages))
-        source = locate(name, role, languages, data=self.data, revision=None, revisions=self.runs / "revisions.json")
+        source = locate(
+            name,
+            role,
+            languages,
+            data=self.data,
+            revision=None,
+            revisions=self.runs / "revisions.json",
+            table=self.table,
+        )
         data = self.data_config
         return ReadCorpus(
             name=f"corpus-{source.name}-{role}",

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 
 from ..errors import SettingError, nearest
 from ..language_file import load_languages
-from ..languages import STUDY, language
+from ..languages import STUDY, language, language_codes
 from .scales import SCALES, Scale
 from .settings import Setting, Settings, parse_settings
 from .study import Study
@@ -120,8 +120,7 @@ def _names(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
 
 def _codes(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
     """Codes of languages, each once."""
-    parts = given.split(",") if isinstance(given, str) else given or ()
-    return tuple(dict.fromkeys(code.strip() for code in parts if code.strip())) or None
+    return language_codes([given] if isinstance(given, str) else given or ()) or None
 
 
 def _path(given: Path | str | None) -> Path | None:
