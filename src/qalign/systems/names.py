@@ -49,7 +49,7 @@ def model_names(models: Sequence[str], given: Sequence[str], systems: Sequence[s
         name, separator, path = model.partition("=")
         if separator and not Path(model).exists() and (Path(path).exists() or "/" in path):
             raise SettingError(
-                f"'{printable(model)}' is no model; a name is given with --name: {printable(path)} --name {printable(name)}"
+                f"'{printable(model)}' is not a model; a name is given with --name: {printable(path)} --name {printable(name)}"
             )
     own = [model_name(_adopted(model) or model, systems) for model in models[len(given) :]]
     names = [*(checked(name, systems) for name in given), *own]
