@@ -357,19 +357,3 @@ def plain_number(value: Fraction) -> str:
     if not places:
         return str(value)
     return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
-
-
-def write_number(value: Fraction, language: Language) -> str:
-    """A number in ASCII digits with the language's separators.
-
-    It is a fraction where there is no finite decimal.
-    """
-    plain = plain_number(value)
-    if "/" in plain or not language.groups:
-        return plain.replace(".", language.decimal)
-    whole, point, rest = plain.lstrip("-").partition(".")
-    size = 2 if language.indian_groups else 3
-    head, groups = whole[:-3], [whole[-3:]]
-    while head:
-        head, groups = head[:-size], [head[-size:], *groups]
-    return ("-" if value < 0 else "") + language.groups[0].join(groups) + (language.decimal + rest if point else "")

@@ -9,15 +9,14 @@ the strict rule's word, which also takes 50% where the gold answer is 0.5: two r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from ..errors import DataError
 from ..records import Judgement
 from ..wording import counted
 from .rules import MAIN
-from .scores import clustered_standard_error
+from .scores import clustered_standard_error, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,9 @@ class Consistency:
     matrix: tuple[tuple[float, ...], ...]
     matrix_correct: tuple[tuple[float | None, ...], ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values (dicts, lists, numbers), rounded to what a reader can use."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+    def as_dict(self) -> dict[str, object]:
+        """Plain rounded values."""
+        return plain(self)
 
 
 def consistency(judgements: Iterable[Judgement]) -> Consistency:
@@ -171,11 +170,3 @@ def _mean(rows: list[Agreement], standard_error: float) -> Agreement:
 
 def _percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return round(value, 4) if isinstance(value, float) else value

@@ -36,27 +36,11 @@ _CURRENCY_BEHIND = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # Words of English that no other language of the table has.
-_ENGLISH = frozenset(
-    {
-        "the",
-        "of",
-        "is",
-        "are",
-        "and",
-        "answer",
-        "each",
-        "she",
-        "they",
-        "there",
-        "first",
-        "then",
-        "with",
-        "which",
-        "makes",
-    }
-    | {"have", "from", "that", "this", "together", "earns", "bought", "sold", "costs", "left", "how", "many", "much"}
-    | {"therefore", "thus", "since", "we", "it", "its", "his", "their"}
-)
+_ENGLISH = frozenset({
+    "the", "of", "is", "are", "and", "answer", "each", "she", "they", "there", "first", "then", "with", "which",
+    "makes", "have", "from", "that", "this", "together", "earns", "bought", "sold", "costs", "left", "how",
+    "many", "much", "therefore", "thus", "since", "we", "it", "its", "his", "their",
+})  # fmt: skip
 
 
 def text_numbers(text: str, language: Language) -> list[Number]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..languages import Language, language
@@ -20,6 +20,9 @@ from ..wording import counted
 from .answer_language import NONE, language_of_answer
 from .extraction import outcome
 from .rules import MAIN, RULES
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 AVERAGE = "average"
 NON_ENGLISH = "non_english"
@@ -51,14 +54,27 @@ class Score:
     no_language: int | None = None
     """Answers whose language cannot be told, such as those without words."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, rounded to what a reader can use."""
-        return {key: _rounded(value) for key, value in asdict(self).items()}
+    def as_dict(self) -> dict[str, object]:
+        """Plain rounded values."""
+        return plain(self)
 
 
-def _rounded(value: Any) -> Any:
+def plain(record: DataclassInstance) -> dict[str, object]:
+    """The fields of a record as plain values, rounded to what a reader can use.
+
+    p-values have 4 significant digits, for a small one is not 0. All else has 4 decimal places.
+    """
+    return {
+        name: float(f"{value:.4g}") if name.startswith("p") and isinstance(value, float) else _rounded(value)
+        for name, value in asdict(record).items()
+    }
+
+
+def _rounded(value: object) -> object:
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_rounded(inner) for inner in value]
     return round(value, 4) if isinstance(value, float) else value
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..evaluation.rules import MAIN
 from ..evaluation.scores import NON_ENGLISH
-from ..evaluation.significance import Pooled, holm, pooled
+from ..evaluation.significance import Pooled, holm, pooled, t_test
 from ..records import Judgement, Reading
 from ..results.findings import bounds, p_text
 from ..results.titles import Titles
@@ -133,14 +133,8 @@ def _agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
 
 def _p(test: _Test, bound: float) -> float:
     """Two-sided p of the difference against the bound."""
-    from scipy.stats import t
-
     estimate = test.found.estimate
-    if bound == 0:
-        return estimate.p
-    if estimate.standard_error == 0:  # all problems alike lie on one side of the bound: the p of flipping signs
-        return float(2.0 ** (1 - estimate.n)) if estimate.difference != bound else 1.0
-    return float(2 * t.sf(abs(estimate.difference - bound) / estimate.standard_error, estimate.n - 1))
+    return t_test(estimate.difference - bound, estimate.standard_error, estimate.n) if bound else estimate.p
 
 
 def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> str:
