@@ -450,6 +450,7 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
     assert_refused(
         qalign("score", file, "--benchmark", "mgms"), nowhere, "unknown benchmark 'mgms': did you mean 'mgsm'?"
     )
+    assert_refused(qalign("score", file, "--benchmark", "a" * 300), nowhere, "unknown benchmark 'aaaa")
     for spoiled, says in (
         ({"response": None}, "line 1: no text in 'response'"),
         ({"gold": None}, "line 1: no 'gold'"),

@@ -63,7 +63,7 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
         yield trial(f"report/cut-{number}", text[:place], "terminal", ("JSON",))
     for name, whole in WHOLE.items():
         yield trial(f"report/whole-{name}", whole, "terminal", ("",))
-    for number, version in enumerate(("0", "2", "1.0", '"1"', "true", "-1", "null", "1e400", "[1]")):
+    for number, version in enumerate(("0", "3", "1.0", "2.0", '"2"', "true", "-1", "null", "1e400", "[1]")):
         yield trial(f"report/version-{number}", dumps(valid, ("version",), version), "terminal", ("version", "large"))
     for number, text in enumerate(STEERING):
         for place in (("run", "base"), ("systems", text), ("findings", text), ("notes", text), ("corpora", text)):

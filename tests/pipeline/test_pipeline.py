@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 from qalign import pipeline
 from qalign.errors import DataError, StageError
 from qalign.fingerprints import canonical, sealed, unsealed
-from qalign.pipeline import Stage, stage_record
+from qalign.pipeline import Artifact, Stage, Work, stage_record
 from steps import Step, Task
 
 
@@ -131,6 +132,21 @@ def test_where_things_are_is_not_in_the_fingerprint() -> None:
 def test_what_cannot_be_written_canonically_is_refused_with_advice(value: Any, says: str) -> None:
     with pytest.raises(StageError, match=says):
         _ = stage("s", value).fingerprint
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Next(Stage):
+    before: Stage[Artifact]
+
+    def run(self, work: Work) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("value", [None, "model", Path("model")])
+def test_what_is_no_stage_is_no_input(value: Any) -> None:
+    assert _Next(name="next", before=stage("s")).inputs["before"].name == "s"
+    with pytest.raises(StageError, match=r"'before' of stage 'next' is .*; it has to be a stage"):
+        _ = _Next(name="next", before=value).fingerprint
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -288,7 +304,7 @@ print(json.dumps(events))
 
 def child(runs: Path, what: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CHILD, str(runs), what]
-    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    here = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": here}
     )

@@ -109,6 +109,7 @@ CONTRADICTIONS: dict[str, Callable[[], Any]] = {
     "'rules' has no 'strict'": lambda: without(("rules", "strict")),
     "more answers in another language": lambda: changed((*SCORE, "in_another"), 99),
     "no 'average'": lambda: without(("systems", "sft", "mgsm", "average")),
+    "no 'non_english'": lambda: without(("systems", "sft", "mgsm", "non_english")),
     "'systems' does not have": lambda: changed(("comparisons", 0, "a"), "sftt"),
     "not measured in": lambda: changed(("comparisons", 0, "group"), "xx"),
     "ends below its beginning": lambda: changed(("comparisons", 0, "low"), 99.0),
@@ -127,6 +128,14 @@ def test_a_file_that_contradicts_itself_is_refused(reason: str) -> None:
 def test_fields_may_be_added() -> None:
     check({**GOOD, "later": {"a": 1}}, "results.json")
     check(changed((*SCORE, "median"), 3), "results.json")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0", "true", "3", "0", '"2"'])
+def test_a_version_is_a_whole_number_that_there_is(version: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(GOOD).replace('"version": 2', f'"version": {version}'), encoding="utf-8")
+    with pytest.raises(DataError, match="version 2 or 1"):
+        load(path)
 
 
 @pytest.mark.parametrize(

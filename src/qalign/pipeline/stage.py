@@ -13,10 +13,11 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
+from ..errors import StageError
 from ..fingerprints import canonical
 from ..own_code import is_own
 from ..placement import Placement
@@ -144,7 +145,10 @@ class Stage(ABC, Generic[Made]):
         """The stages that go into this one, by field; of several in a field by position or key behind a dot."""
         found: dict[str, Node] = {}
         for name, value in self._values(local=False):
-            found |= _stages_in(name, value) or {}
+            held = _stages_in(name, value)
+            if held is None and name in _stage_fields(type(self)):
+                raise StageError(f"'{name}' of stage '{self.name}' is {value!r}; it has to be a stage")
+            found |= held or {}
         return found
 
     @cached_property
@@ -188,6 +192,20 @@ class Stage(ABC, Generic[Made]):
 
 Node: TypeAlias = Stage[Artifact]
 """A stage in the tree, whatever it makes."""
+
+
+@cache
+def _stage_fields(kind: type) -> frozenset[str]:
+    """The fields of a kind that hold one stage each, as far as its annotations can be read."""
+    try:
+        hints = get_type_hints(kind)
+    except NameError:  # a name that only type checkers import
+        return frozenset()
+    return frozenset(
+        name
+        for name, hint in hints.items()
+        if isinstance(origin := get_origin(hint), type) and issubclass(origin, Stage)
+    )
 
 
 def _stages_in(name: str, value: object) -> dict[str, Node] | None:

@@ -248,7 +248,12 @@ def load(path: Path) -> dict[str, Any]:
     except OSError as error:
         advice = instead(path, "give the results.json of a run")
         raise DataError(f"cannot read {path} ({error.strerror}); {advice}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("version") not in (1, VERSION):
+    if (
+        not isinstance(found, dict)
+        or found.get("format") != FORMAT
+        or type(found.get("version")) is not int
+        or found["version"] not in (1, VERSION)
+    ):
         raise DataError(f"{path} is not a {FORMAT} file of version {VERSION} or 1; give the results.json of a run")
     content = of_today(found) if found["version"] == 1 else found
     check(content, str(path))

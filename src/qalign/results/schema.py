@@ -272,6 +272,8 @@ def _contradictions(results: Results) -> Iterator[str]:
             languages = {code: score for code, score in scores.items() if code not in (AVERAGE, NON_ENGLISH)}
             others = [score for code, score in languages.items() if code != "en"]
             for group, members in ((AVERAGE, [*languages.values()]), (NON_ENGLISH, others)):
+                if members and group not in scores:
+                    yield f"{at} has no '{group}'"
                 if group in scores and not _is_mean(scores[group], members):
                     yield f"'{group}' of {at} is not the mean of its languages"
     known = {(system, benchmark) for system, benchmarks in results.systems.items() for benchmark in benchmarks}

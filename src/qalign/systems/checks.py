@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def problems_of(
     if own and not Path(test).exists():
         advice = instead(test, "check the path, or name a benchmark with --benchmark")
         raise SettingError(f"there is no test set at '{test}'; {advice}")
-    if not own and test not in BENCHMARKS and Path(test).exists():
+    if not own and test not in BENCHMARKS and os.path.exists(test):  # False for a name too long for a path
         raise SettingError(f"'{test}' is a path and no benchmark; give a test set of your own with --test {test}")
     if not own and test not in BENCHMARKS:
         raise SettingError(f"unknown benchmark '{test}': {nearest(test, BENCHMARKS)}")
