@@ -393,7 +393,9 @@ def test_on_a_terminal_several_workers_write_lines_and_no_bars(tmp_path: Path, j
 
     reader = threading.Thread(target=drain)
     reader.start()
-    here = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    here = os.pathsep.join(
+        [str(Path(__file__).parent), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
     done = subprocess.run(
         [sys.executable, "-c", ON_A_TERMINAL, str(tmp_path), str(jobs)],
         stderr=write_to,
