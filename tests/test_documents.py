@@ -97,6 +97,7 @@ NOT_HERE = {
     "pip install '.[all]' vllm": "the network",
     "qalign eval MODEL --endpoint http://localhost:8000/v1": "tests/generation/test_endpoint.py runs it, with a server",
     "pip install 'qalign[track]'": "the network",
+    "qalign run my_samplers:union --base meta-llama/Llama-2-7b-hf": "tests/systems/test_keep.py plans it with small bases",
     "qalign doctor": "tests/systems/test_doctor.py runs it",
     "pip install 'qalign[8bit]'": "the network",
     "pip install 'qalign[report]'": "the network",

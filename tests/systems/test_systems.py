@@ -18,13 +18,14 @@ from qalign.generation import DecodingConfig, Request
 from qalign.pipeline import Stage
 from qalign.records import Example, read_jsonl
 from qalign.systems import SCALES, SYSTEMS, Study
-from qalign.systems.artifacts import EXAMPLES
+from qalign.systems.artifacts import EXAMPLES, Model
 from qalign.systems.ask import Ask
 from qalign.systems.bases import base
 from qalign.systems.comparison import compare, targets
 from qalign.systems.keep import Keep
 from qalign.systems.kinds import MakeExamples, MakeTinyModel, ReadCorpus
 from qalign.systems.lineage import training_stages
+from qalign.systems.recipes import Recipe, multireason, rft, sft
 from qalign.systems.settings import Settings, parse_settings, set_field
 from qalign.systems.table import build
 from qalign.training.config import Adapter, TrainingConfig
@@ -99,6 +100,28 @@ def test_rejection_sampling_asks_the_model_of_sft(own_data: OwnData, tmp_path: P
     changed = build(study(own_data, tmp_path, "sampling.samples=7", "sampling.backend=vllm"), "rft")
     (again,) = (stage for stage in pipeline.in_order([changed]) if isinstance(stage, Ask))
     assert (again.decoding.samples, again.decoding.backend) == (7, "vllm")
+
+
+def test_several_samplers_answer_the_same_problems(own_data: OwnData, tmp_path: Path) -> None:
+    """Also one of another base; `sampling` sets what each of them draws."""
+    here = study(own_data, tmp_path, "sampling.samples=3")
+
+    def sft_of_world(study: Study) -> Stage[Model]:
+        return sft(replace(study, base_name="world"))
+
+    def kept_of(*samplers: Recipe) -> Keep:
+        model = here.settings.tuned(None, rft(here, samplers=samplers))
+        (kept,) = (stage for stage in pipeline.in_order([model]) if isinstance(stage, Keep))
+        return kept
+
+    samplers: tuple[Recipe, ...] = (sft, multireason, sft_of_world)
+    kept = kept_of(*samplers)
+    asked = [stage for stage in kept.answers if isinstance(stage, Ask)]
+    assert [stage.model.fingerprint for stage in asked] == [sampler(here).fingerprint for sampler in samplers]
+    assert len({stage.folder_name for stage in asked}) == 3, "each sampler's answers have a folder of their own"
+    assert {stage.decoding.samples for stage in asked} == {3}
+    assert {stage.records.fingerprint for stage in asked} == {kept.problems.fingerprint}
+    assert kept_of(multireason, sft, sft_of_world).fingerprint != kept.fingerprint, "their order decides between equals"
 
 
 def chains(data: OwnData, runs: Path, *settings: str) -> dict[str, list[Stage]]:

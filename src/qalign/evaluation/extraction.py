@@ -81,6 +81,23 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     return Reading(plain_number(number.value), text[number.start : number.end], number.start, number.end, by, right)
 
 
+def hashes(text: str, gold: str) -> Reading:
+    """The number behind the first `#### `, right where it is gold exactly: the rule of GSM8K's own answers."""
+    match = re.search(r"#### (-?[0-9.,]+)", text)
+    value = _decimal(match[1]) if match else None
+    if match is None or value is None:
+        return Reading(None, "", 0, 0, "none", False)
+    return Reading(str(value), match[1], *match.span(1), "marker:####", value == _decimal(gold))
+
+
+def _decimal(digits: str) -> float | None:
+    """The value of digits with commas between them; None for dots and commas alone."""
+    try:
+        return float(digits.replace(",", ""))
+    except ValueError:
+        return None
+
+
 def outcome(reading: Reading, finish: Finish) -> Outcome:
     """The one of four outcomes that an answer has, by what the main rule read."""
     if reading.right:
