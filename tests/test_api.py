@@ -8,17 +8,20 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 import qalign
 from own_data import OwnData
+from qalign import options
 from qalign.cli import app
-from qalign.cli.options import KEYS, study_options
+from qalign.study_options import StudyOptions
 from qalign.systems import SCALES
-from qalign.systems.study_options import StudyOptions
 from test_house_rules import REPOSITORY, code_blocks
 
 NAMES = {
@@ -65,8 +68,12 @@ def test_each_name_is_documented() -> None:
 
 
 def test_the_options_of_a_study_are_those_of_the_command_line() -> None:
-    words = {KEYS.get(name, name) for name in inspect.signature(study_options).parameters}
-    assert set(StudyOptions.__annotations__) == words
+    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    flags = {option for parameter in command.params for option in parameter.opts}
+    for kind in (StudyOptions, qalign.Placement):
+        for name, option in options.options_of(kind).items():
+            assert (option.flag or f"--{name.replace('_', '-')}") in flags
+    assert set(inspect.signature(qalign.study).parameters) == set(options.options_of(StudyOptions))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -78,7 +85,7 @@ SETTINGS = {
 QUIET = qalign.Placement(device="cpu", quiet=True, trackers=())
 
 
-def options_of(data: OwnData, runs: Path) -> StudyOptions:
+def options_of(data: OwnData, runs: Path) -> dict[str, Any]:
     return {
         "base": "tiny", "scale": "sample", "languages": ["de", "sw"], "test_languages": ["de", "en"], "runs": runs,
         "questions": str(data.questions), "english": str(data.english), "test": [str(data.test)], "settings": SETTINGS,
@@ -195,7 +202,7 @@ def test_answers_are_scored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("given", "words"),
     [
         ({"bse": "tiny"}, "unknown option 'bse' of a study: did you mean 'base'?"),
         ({"scale": "tooy"}, "unknown scale 'tooy': did you mean 'toy'?"),
@@ -204,11 +211,17 @@ def test_answers_are_scored(tmp_path: Path) -> None:
         ({"settings": ["epochs"]}, "is not stage.field=value"),
         ({"seed": -1}, "seed is -1; give a whole number"),
         ({"seed": "x"}, "seed is 'x'; give a whole number"),
+        ({"languages": ","}, "',' names no language"),
+        ({"languages": 3}, "languages is 3; give a text or a list or none"),
+        ({"scale": 3}, "scale is 3; give a name or a Scale"),
+        ({"limit": 0}, "limit is 0; give 1 or more"),
+        ({"limit": 2.5}, "limit is 2.5; give 1 or more"),
+        ({"settings": ["training.epocs=2"]}, "training.epocs=2: there is no 'epocs' here"),
     ],
 )
-def test_a_wrong_option_is_told_in_one_line(options: StudyOptions, words: str) -> None:
+def test_a_wrong_option_is_told_in_one_line(given: dict[str, Any], words: str) -> None:
     with pytest.raises(qalign.QAlignError) as error:
-        qalign.study(**options)
+        qalign.plan(qalign.study(**{"base": "world", **given}), "monoreason")
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
@@ -218,11 +231,39 @@ def test_a_wrong_option_is_told_in_one_line(options: StudyOptions, words: str) -
         ({"device": "gpu"}, "unknown device 'gpu': did you mean 'cpu'?"),
         ({"trackers": ("wandbb",)}, "unknown tracker 'wandbb': did you mean 'wandb'?"),
         ({"jobs": 0}, "jobs is 0; give 1 or more"),
+        ({"jobs": "2"}, "jobs is '2'; give 1 or more"),
+        ({"quiet": 1}, "quiet is 1; give true or false"),
+        ({"devise": "cpu"}, "unknown option 'devise' of Placement: did you mean 'device'?"),
     ],
 )
 def test_a_wrong_placement_is_told_in_one_line(values: dict[str, object], words: str) -> None:
     with pytest.raises(qalign.QAlignError, match=re.escape(words)):
         qalign.Placement(**values)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: qalign.score("answers.csv", tests="mine.csv"), "unknown option 'tests' of score: did you mean 'test'?"),
+        (lambda: qalign.run(qalign.study(), "sft", place=QUIET), "unknown option 'place' of run: did you mean 'placement'?"),
+        (lambda: qalign.ask("world", "?", max_tokens=3), "unknown option 'max_tokens' of ask"),
+        (lambda: qalign.load_study("study.toml", sede=3), "unknown option 'sede' of a study: did you mean 'seed'?"),
+        (lambda: qalign.Study(base_name="tiny", scale=SCALES["toy"], runs=Path("runs"), languages="it,tr"),
+         "languages is 'it,tr'; give a list"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_told_in_one_line(
+    call: Callable[[], object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text('systems = ["sft"]\n', encoding="utf-8")
+    with pytest.raises(qalign.QAlignError, match=re.escape(words)):
+        call()
+
+
+def test_one_tracker_is_a_list_of_one() -> None:
+    assert qalign.Placement(trackers="wandb").trackers == ("wandb",)
+    assert qalign.Placement(trackers=["none"]).trackers == ()
 
 
 def test_nothing_to_run_is_told() -> None:

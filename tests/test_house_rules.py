@@ -52,7 +52,9 @@ LEAVES = {
     "revisions": {"errors", "fingerprints", "huggingface", "records", "untrusted"},
     "resources": set(),
     "wording": set(),
-    "placement": {"errors"},
+    "options": {"errors"},
+    "placement": {"errors", "options"},
+    "study_options": {"errors", "languages", "options"},
     "progress": {"terminal", "untrusted", "wording"},
     "terminal": {"errors", "redaction", "untrusted"},
 }
@@ -361,6 +363,32 @@ def test_the_page_uses_the_words_of_the_field(name: str) -> None:
     text = (SOURCE / "results" / name).read_text(encoding="utf-8")
     shown = re.sub(r"^\s*//.*$|\{#.*?#\}", "", text, flags=re.MULTILINE | re.DOTALL)
     assert [word for pattern, word in GLOSSARY.items() if re.search(pattern, shown)] == []
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+PARAMETERS = 10
+"""A function takes fewer."""
+
+
+def parameters_of(path: Path) -> Iterator[tuple[str, int]]:
+    """Each function and method of a module with the number of its parameters."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            arguments = node.args
+            every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+            yield getattr(node, "name", "lambda"), sum(one is not None for one in every)
+
+
+def test_the_reader_of_parameters_reads_them(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("class A:\n    def f(self, a, /, b, *c, d=1, **e): return lambda x: x\n", encoding="utf-8")
+    assert list(parameters_of(module)) == [("f", 6), ("lambda", 1)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_function_takes_few_parameters(path: Path) -> None:
+    assert [name for name, count in parameters_of(path) if count >= PARAMETERS] == []
 
 
 # --- values -----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ These names are the Python API, which docs/api.md shows. A name is imported on f
 The kinds of stages, for recipes of your own, are in `qalign.stages`.
 """
 
+from functools import cache
 from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, for which a file in the current folder may stand at this point of `python -m`
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from .systems.scales import Scale
     from .systems.scoring import score
     from .systems.side_by_side import load_results
-    from .systems.study import Study
+    from .systems.study import Study, study
     from .systems.study_file import load_study
-    from .systems.study_options import study
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,14 +40,23 @@ _MODULES = {
     "load_results": "systems.side_by_side",
     "Study": "systems.study",
     "load_study": "systems.study_file",
-    "study": "systems.study_options",
+    "study": "systems.study",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return _public(name)
+
+
+@cache
+def _public(name: str) -> object:
+    """A name of the API. A function answers an unknown keyword with the nearest one."""
+    from .options import known_names
+
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value if isinstance(value, type) else known_names("a study" if name == "study" else name)(value)
 
 
 def __dir__() -> list[str]:

@@ -5,42 +5,48 @@ None of them is part of a fingerprint or changes a result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import SettingError, nearest
+from .options import EXECUTION, OUTPUT, check_values, known_fields, option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
 
 
+@known_fields("Placement")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """The execution settings of a run."""
 
     runs: Path = Path("runs")
     """The folder of all stages."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda` or `mps`."""
-    processes: int = 1
+    device: str = option("auto", EXECUTION, "NAME", names="devices")
+    """auto, cpu, cuda or mps."""
+    processes: int = option(1, EXECUTION, "N", least=1)
     """Training processes on this machine, one per device."""
-    jobs: int = 1
-    """Stages that run at once."""
-    tokens_per_micro_batch: int | None = None
-    """The most tokens of a training micro-batch, padding included. None: what the device has room for."""
-    batch_size: int | None = None
-    """Prompts that are answered at once. None: what the device has room for."""
-    activation_checkpointing: bool | None = None
-    """Whether activations are recomputed. None: where memory is short."""
-    compile: bool | None = None
-    """Whether the model is compiled with `torch.compile`. None: on CUDA."""
-    seconds_per_checkpoint: float = 300.0
+    launcher: str = option("", EXECUTION, "COMMAND")
+    """Command that starts training processes instead, on one node or several, such as 'accelerate launch --config_file
+    FILE'."""
+    jobs: int = option(1, EXECUTION, "N", least=1)
+    """Stages that run at once. They share the cores; each gets a GPU of its own where there are several."""
+    tokens_per_micro_batch: int | None = option(None, EXECUTION, "N", least=1)
+    """Upper limit on the tokens of a micro-batch. By default what the device has room for."""
+    batch_size: int | None = option(None, EXECUTION, "N", least=1)
+    """Prompts that are answered at once. By default what the device has room for."""
+    activation_checkpointing: bool | None = option(None, EXECUTION)
+    """Recompute activations: less memory, a third more work. By default where memory is short."""
+    compile: bool | None = option(None, EXECUTION)
+    """Compile the model with torch.compile. By default on CUDA."""
+    seconds_per_checkpoint: float = option(300.0, EXECUTION, "SECONDS", least=0.0)
     """Time between checkpoints of training."""
-    trackers: tuple[str, ...] = ("tensorboard",)
-    """Names of trackers that accelerate knows."""
-    quiet: bool = False
-    """Whether no progress is printed."""
+    trackers: Sequence[str] | str = option(("tensorboard",), EXECUTION, "NAME", names="trackers", flag="--tracker")
+    """A tracker that accelerate knows, or none; may be repeated. By default tensorboard."""
+    quiet: bool = option(False, OUTPUT)
+    """Print results only, no progress."""
     endpoint: str = field(default="", repr=False)  # its URL may hold a password
     """The address of the server that answers, for the backend `endpoint`."""
     served_model: str = ""
@@ -49,16 +55,15 @@ class Placement:
     """Requests to the server at once."""
     seconds_per_request: float = 600.0
     """Time to wait for an answer of the server."""
-    launcher: str = ""
-    """A command that starts training processes, such as `accelerate launch --config_file FILE`."""
 
     def __post_init__(self) -> None:
+        check_values(self)
         if self.device not in DEVICES:
             raise SettingError(f"unknown device '{self.device}': {nearest(self.device, DEVICES)}")
+        given = (self.trackers,) if isinstance(self.trackers, str) else self.trackers
+        object.__setattr__(self, "trackers", tuple(name for name in given if name != "none"))
         for name in self.trackers:
             if name not in TRACKERS:
                 raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
-        for name in ("processes", "jobs", "tokens_per_micro_batch", "batch_size", "requests_in_flight"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise SettingError(f"{name} is {count}; give 1 or more")
+        if self.requests_in_flight < 1:
+            raise SettingError(f"requests_in_flight is {self.requests_in_flight}; give 1 or more")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+from ..placement import DEVICES, TRACKERS
 
 
 def systems(incomplete: str) -> list[str]:
@@ -84,3 +86,10 @@ def words(*known: str) -> Callable[[str], list[str]]:
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
+
+
+KNOWN: Mapping[str, Callable[[str], list[str]]] = {
+    "scales": scales, "benchmarks": benchmarks, "corpora": corpora, "languages": languages, "settings": settings,
+    "devices": words(*DEVICES), "trackers": words(*TRACKERS, "none"),
+}  # fmt: skip
+"""The completion of an option, by what its words name."""

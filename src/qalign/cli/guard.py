@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from ..errors import QAlignError, SettingError
 from ..terminal import INTERRUPTED, say
 from ..untrusted import check_surrogates
@@ -49,19 +51,26 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
         with errors():
-            check_text(arguments, inspect.signature(command).parameters)
+            check_text(arguments, inspect.signature(command, eval_str=True).parameters)
             command(**arguments)
 
     return wrapped
 
 
-def check_text(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+def check_text(arguments: Mapping[str, object], parameters: Mapping[str, inspect.Parameter]) -> None:
     """Raises an error for an empty argument, and for one that has no UTF-8: it would stand in files written after days."""
     for name, value in arguments.items():
         for text in value if isinstance(value, list) else [value]:
             if text == "" and parameters[name].default != "":
-                dashes = "" if parameters[name].default is inspect.Parameter.empty else "--"
-                option = dashes + name.strip("_").replace("_", "-")
-                raise SettingError(f"{option} is empty; give it a value, or leave it out")
+                raise SettingError(f"{_typed(parameters[name])} is empty; give it a value, or leave it out")
             if isinstance(text, str | Path):
                 check_surrogates(str(text), f"the argument '{text}'")
+
+
+def _typed(parameter: inspect.Parameter) -> str:
+    """A parameter as it is typed on the command line."""
+    information = parameter.annotation.__metadata__[0]
+    if isinstance(information, typer.models.ArgumentInfo):
+        return parameter.name
+    flags = information.param_decls or [f"--{parameter.name.replace('_', '-')}"]
+    return str(flags[0])

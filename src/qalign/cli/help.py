@@ -9,10 +9,9 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import nearest
+from ..options import DATA, EXECUTION, GENERATION, OUTPUT, TRAINING
 from ..terminal import write
 
-DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation", "Execution", "Output"
-"""The groups of options, in the order in which help shows them."""
 ARGUMENTS, OTHER = "Arguments", "Other"
 
 

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ..options import DATA, OUTPUT
+from ..study_options import codes
 from ..terminal import show
 from . import completion
 from .guard import guarded
-from .help import DATA, OUTPUT
-from .options import Data, LanguageFile, Names, Runs, codes, option
+from .options import Data, LanguageFile, Names, Runs, option
 
 
 @guarded

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SettingError, nearest
+from ..options import DATA, EXECUTION, GENERATION, OUTPUT
 from ..placement import Placement
 from ..terminal import show, write
 from . import completion
 from .finish import finish
 from .guard import guarded
-from .help import DATA, EXECUTION, GENERATION, OUTPUT
 from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Output, option, with_study
 
 if TYPE_CHECKING:

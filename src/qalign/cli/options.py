@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from ..errors import SettingError
-from ..languages import language_codes
-from ..placement import DEVICES, TRACKERS, Placement
+from ..options import DATA, OUTPUT, TRAINING, is_repeated, meanings, options_of, types_of
+from ..placement import Placement
 from ..resources import cores
+from ..study_options import Setting, StudyOptions
 from . import completion, study_files
 from .guard import check_text, errors
-from .help import DATA, EXECUTION, OUTPUT, TRAINING
 
 if TYPE_CHECKING:
-    from ..systems.study_options import StudyOptions
+    from ..systems.study import Study
+    from ..systems.study_file import Values
 
 JOBS = min(cores(), 4)
 """Stages at once where models are small and the device is a CPU: one a core, within reason."""
 JOBS_IN_WORDS = "one per core, at most 4"
-KEYS = {"set_": "settings"}
-"""Options that a study has another name for."""
+KINDS: Mapping[str, type] = {"study": StudyOptions, "placement": Placement}
+"""The parameters of a verb that are made of options, and the classes of these."""
 TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "general")
 """What only training reads."""
-TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "tracker")  # fmt: skip
+TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "trackers")  # fmt: skip
 """How training is executed."""
+POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def option(panel: str, text: str, *names: str, **more: Any) -> Any:
@@ -71,7 +74,10 @@ LanguageFile = Annotated[Path | None, option(DATA, "A TOML file that describes f
 
 
 def with_study(
-    hidden: Collection[str] = (), without: Collection[str] = (), training: str = TRAINING
+    hidden: Collection[str] = (),
+    without: Collection[str] = (),
+    training: str = TRAINING,
+    defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a verb the options of its `study` and `placement`.
 
@@ -79,58 +85,68 @@ def with_study(
         hidden: options that are accepted, so that the line of a run can be pasted, and that help leaves out.
         without: options that the verb refuses.
         training: the title of the group of training options.
+        defaults: of the verb, where they are others than those of the classes.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command).parameters
-        builders = (("study", study_options), ("placement", _placement))
-        shared = {name: function for name, function in builders if name in own}
-        names = {key: [n for n in inspect.signature(f).parameters if n not in without] for key, f in shared.items()}
-        hints: dict[str, Any] = {}
-        parameters = [own[name] for name in own if name not in shared]
-        for function in shared.values():
-            hints |= get_type_hints(function, localns={"Study": object, "StudyOptions": object}, include_extras=True)
-            taken = {*without, *(parameter.name for parameter in parameters)}
-            parameters += [p for p in inspect.signature(function).parameters.values() if p.name not in taken]
-        hints |= get_type_hints(command, localns={"Study": object, "StudyOptions": object}, include_extras=True)
+        hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
+        parameters = [
+            one.replace(annotation=hints[one.name])
+            for one in inspect.signature(command).parameters.values()
+            if one.name not in KINDS
+        ]
+        own = [one.name for one in parameters]
+        fields = {
+            key: [name for name in options_of(kind) if name not in (*own, *without)] for key, kind in KINDS.items()
+        }
+        for key, names in fields.items():
+            parameters += [_parameter(KINDS[key], name, defaults) for name in names]
+        parameters = [
+            one.replace(annotation=_shown(one.annotation, one.name in hidden, training)) for one in parameters
+        ]
 
         def wrapped(context: typer.Context, **arguments: Any) -> None:
             with errors():
                 check_text(arguments, signature.parameters)
-                built = {key: f(**{name: arguments[name] for name in names[key]}) for key, f in shared.items()}
-                if "study" in built:
-                    _build_study(arguments, built, {name for name in names["study"] if _is_given(context, name)})
-                command(**{key: value for key, value in arguments.items() if key in own}, **built)
+                values = {
+                    key: {name: arguments[name] for name in names if arguments[name] is not None}
+                    for key, names in fields.items()
+                }
+                values["study"]["settings"] = [
+                    Setting(text=text, origin="--set ") for text in arguments["settings"] or ()
+                ]
+                given = {name for name in fields["study"] if _is_given(context, name)}
+                study = _study(arguments, values["study"], given)
+                placement = Placement(runs=study.runs, **values["placement"])
+                command(**{name: arguments[name] for name in own}, study=study, placement=placement)
 
-        hints = {p.name: _shown(hints[p.name], p.name in hidden, training) for p in parameters}
-        shown = [p.replace(annotation=hints[p.name]) for p in parameters]
-        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        signature = inspect.Signature([context, *shown])
+        context = inspect.Parameter("context", POSITIONAL, annotation=typer.Context)
+        signature = inspect.Signature([context, *parameters])
         wrapped.__signature__ = signature  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {**hints, "context": typer.Context}
+        wrapped.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
         wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
         return wrapped
 
     return decorated
 
 
-def _build_study(arguments: dict[str, Any], built: dict[str, Any], given: Collection[str]) -> None:
-    """Puts a study in the place of its options, with what a study file among the systems says.
+def _study(arguments: dict[str, Any], values: Values, given: Collection[str]) -> Study:
+    """The study of a verb, with what a study file among the systems says.
 
     Args:
-        arguments: of the verb; gets the systems of the file.
-        built: gets the study.
-        given: the options that stand on the command line.
+        arguments: of the verb. Its systems become those of the file.
+        values: the options of the study.
+        given: those that stand on the command line.
     """
-    from ..systems.study_options import study
+    from ..systems.study import study
 
-    options: StudyOptions = built["study"]
-    if "systems" in arguments:
-        keys = {KEYS.get(name, name) for name in given}
-        arguments["systems"], options = study_files.with_file(arguments["systems"], options, keys)
-    if (path := arguments.get("save")) is not None:
-        study_files.save(path, arguments["systems"], options)
-    built["study"] = study(**options)
+    systems, path = arguments.get("systems"), arguments.get("save")
+    if isinstance(systems, list):
+        systems, values = study_files.with_file(systems, values, given)
+        arguments["systems"] = systems
+        if isinstance(path, Path):
+            study_files.save(path, systems, values)
+    return study(**values)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -138,7 +154,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def _shown(hint: Any, hidden: bool, training: str) -> Any:
+def _shown(hint: Any, hidden: bool, training: str) -> object:
     """The type of an option, as help shows it for one verb."""
     kind, information = hint.__origin__, copy.copy(hint.__metadata__[0])
     if isinstance(information, typer.models.OptionInfo):
@@ -148,62 +164,27 @@ def _shown(hint: Any, hidden: bool, training: str) -> Any:
     return Annotated[kind, information]
 
 
-def study_options(
-    *,
-    base: Annotated[str, option(TRAINING, "The model to start from: a folder, a hub name, 'world' (the embedded world's) or 'tiny' (random weights). `qalign list bases` says when to take which.", metavar="MODEL")] = "tiny",
-    scale: Annotated[str, option(TRAINING, "'paper' is the published data and hyper-parameters. 'sample' takes minutes on a CPU. 'toy' is the embedded world.", metavar="NAME", autocompletion=completion.scales)] = "paper",
-    set_: Annotated[list[str] | None, option(TRAINING, "Change one setting of a stage; may be repeated. `qalign list settings` names them.", "--set", metavar="STAGE.FIELD=VALUE", autocompletion=completion.settings)] = None,
-    seed: Annotated[int, option(TRAINING, "Decides sampling, order and initial weights.", metavar="N", min=0, max=2**32 - 1)] = 1234,
-    questions: Annotated[str | None, option(DATA, "Parallel questions for stage 1: a corpus by name, or a path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
-    english: Annotated[str | None, option(DATA, "English questions with worked answers: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
-    multilingual: Annotated[str | None, option(DATA, "Questions with worked answers in many languages, English among them: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
-    general: Annotated[str | None, option(DATA, "General-domain parallel sentences: name or path.", metavar="CORPUS", autocompletion=completion.corpora)] = None,
-    languages: Annotated[list[str] | None, option(DATA, "Languages of stage 1, such as bn,th,sw; may be repeated. All nine by default.", metavar="CODES", autocompletion=completion.languages)] = None,
-    test: Annotated[list[str] | None, option(DATA, "A benchmark by name, or the path of your own; may be repeated.", metavar="TEST", autocompletion=completion.benchmarks)] = None,
-    test_languages: Annotated[list[str] | None, option(DATA, "Languages to measure in; may be repeated. All of the test set by default.", metavar="CODES", autocompletion=completion.languages)] = None,
-    limit: Annotated[int | None, option(DATA, "Measure on the first N problems of each test set, the same in every language. Short for --set data.problems_per_language=N.", metavar="N", min=1)] = None,
-    data: Data = None,
-    language_file: LanguageFile = None,
-    runs: Runs = Path("runs"),
-) -> StudyOptions:  # fmt: skip
-    """The options that make a study, by the names that a study has for them."""
-    return {
-        "base": base, "scale": scale, "seed": 1234 if seed is None else seed, "settings": set_ or (), "questions": questions, "english": english,
-        "multilingual": multilingual, "general": general, "languages": codes(languages), "test": test,
-        "test_languages": codes(test_languages), "limit": limit, "data": data, "language_file": language_file, "runs": runs,
-    }  # fmt: skip
-
-
-def _placement(
-    *,
-    runs: Runs = Path("runs"),
-    device: Annotated[str, option(EXECUTION, "auto, cpu, cuda or mps.", metavar="NAME", autocompletion=completion.words(*DEVICES))] = "auto",
-    processes: Annotated[int, option(EXECUTION, "Training processes on this machine, one per device.", metavar="N", min=1)] = 1,
-    launcher: Annotated[str, option(EXECUTION, "Command that starts training processes instead, on one node or several, such as 'accelerate launch --config_file FILE'.", metavar="COMMAND")] = "",
-    jobs: Annotated[int, option(EXECUTION, "Stages that run at once. They share the cores; each gets a GPU of its own where there are several.", metavar="N", min=1)] = 1,
-    tokens_per_micro_batch: Annotated[int | None, option(EXECUTION, "Upper limit on the tokens of a micro-batch. By default what the device has room for.", metavar="N", min=1)] = None,
-    batch_size: Annotated[int | None, option(EXECUTION, "Prompts that are answered at once. By default what the device has room for.", metavar="N", min=1)] = None,
-    activation_checkpointing: Annotated[bool | None, option(EXECUTION, "Recompute activations: less memory, a third more work. By default where memory is short.")] = None,
-    compile: Annotated[bool | None, option(EXECUTION, "Compile the model with torch.compile. By default on CUDA.")] = None,
-    seconds_per_checkpoint: Annotated[float, option(EXECUTION, "Time between checkpoints of training.", metavar="SECONDS", min=0.0)] = 300.0,
-    tracker: Annotated[list[str] | None, option(EXECUTION, "A tracker that accelerate knows, or none; may be repeated. By default tensorboard.", metavar="NAME", autocompletion=completion.words(*TRACKERS, "none"))] = None,
-    quiet: Quiet = False,
-) -> Placement:  # fmt: skip
-    trackers = tuple(name for name in tracker if name != "none") if tracker is not None else ("tensorboard",)
-    return Placement(
-        runs=runs, device=device, processes=processes, jobs=jobs, tokens_per_micro_batch=tokens_per_micro_batch, batch_size=batch_size, activation_checkpointing=activation_checkpointing, compile=compile,
-        seconds_per_checkpoint=seconds_per_checkpoint, trackers=trackers, quiet=quiet, launcher=launcher,
-    )  # fmt: skip
-
-
-def codes(texts: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The language codes of an option, each once; they stand with commas or spaces between them."""
-    if texts is None:
-        return None
-    found = language_codes(texts)
-    if not found:
-        raise SettingError(f"'{' '.join(texts)}' names no language; give codes with commas, such as bn,th,sw")
-    return found
+def _parameter(kind: type, name: str, defaults: Mapping[str, object]) -> inspect.Parameter:
+    """The option of a field, as typer reads it. The verb's default takes the place of the field's."""
+    row, types = options_of(kind)[name], types_of(kind)[name]
+    default = defaults.get(name, inspect.signature(kind).parameters[name].default)
+    hint: Any = types[0]
+    if is_repeated(kind, name):
+        hint, default = list[str] | None, None
+    elif NoneType in types:
+        hint = hint | None
+    flag = [row.flag] if row.flag else [f"--{name.replace('_', '-')}"] if hint is bool else []
+    shown = typer.Option(
+        *flag,
+        help=meanings(kind)[name],
+        rich_help_panel=row.group,
+        metavar=row.metavar or None,
+        autocompletion=completion.KNOWN.get(row.names),
+        min=row.least,
+        max=row.most,
+        show_default=JOBS_IN_WORDS if default == JOBS and name in defaults else True,
+    )
+    return inspect.Parameter(name, POSITIONAL, default=default, annotation=Annotated[hint, shown])
 
 
 def whole_numbers(text: str) -> list[int]:

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingError
+from ..options import EXECUTION, OUTPUT
 from ..terminal import say, show
 from .examples import epilog
 from .guard import guarded
-from .help import EXECUTION, OUTPUT, Verb, Verbs
+from .help import Verb, Verbs
 from .options import option
 
 app = typer.Typer(name="runs", rich_markup_mode=None, cls=Verbs, epilog=epilog("runs"), subcommand_metavar="[VERB ...]")

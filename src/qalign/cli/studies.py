@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SettingError
+from ..options import EXECUTION, OUTPUT, TRAINING
 from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
 from .finish import finish
 from .guard import guarded
-from .help import EXECUTION, OUTPUT, TRAINING
 from .options import (
     JOBS,
     JOBS_IN_WORDS,
@@ -43,7 +43,7 @@ def run_command(systems: Systems, study: Study, placement: Placement, output: Ou
     finish(run(study, systems, placement=placement, output=output))
 
 
-@with_study(hidden=("output", "compile", "tracker", "quiet"))
+@with_study(hidden=("output", "compile", "trackers", "quiet"))
 def plan_command(
     systems: Systems,
     study: Study,
@@ -137,7 +137,11 @@ def demo_command(
     finish(run(study, ["monoreason", "multireason", "qalign-mono"], placement=placement, output=output))
 
 
-@with_study()
+@with_study(
+    defaults={
+        "base": "world", "scale": "toy", "jobs": JOBS, "tokens_per_micro_batch": 512, "seconds_per_checkpoint": 60.0,
+    }
+)  # fmt: skip
 def reproduce_command(
     study: Study,
     placement: Placement,
@@ -152,23 +156,6 @@ def reproduce_command(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(hidden=True)] = None,
-    base: Annotated[
-        str, option(TRAINING, "The model to start from: 'world', a folder, a hub name, or 'tiny'.", metavar="MODEL")
-    ] = "world",
-    scale: Annotated[
-        str,
-        option(
-            TRAINING, "'toy' (the embedded world), 'sample', or 'paper'.",
-            metavar="NAME", autocompletion=completion.scales,
-        ),
-    ] = "toy",
-    jobs: Annotated[int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1, show_default=JOBS_IN_WORDS)] = JOBS,
-    tokens_per_micro_batch: Annotated[
-        int, option(EXECUTION, "Upper limit on the tokens of a micro-batch.", metavar="N", min=1)
-    ] = 512,
-    seconds_per_checkpoint: Annotated[
-        float, option(EXECUTION, "Time between checkpoints of training.", metavar="SECONDS", min=0.0)
-    ] = 60.0,
     output: Output = None,
 ) -> None:  # fmt: skip
     """Run all systems of the study over several seeds, and test each of its claims.

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
+from ..study_options import StudyOptions
 from ..terminal import say
 
 if TYPE_CHECKING:
-    from ..systems.study_options import StudyOptions
+    from ..systems.study_file import Values
 
 SUFFIX = ".toml"
 """By which a study file is told from a system."""
 
 
-def with_file(systems: Sequence[str], options: StudyOptions, given: Collection[str]) -> tuple[list[str], StudyOptions]:
+def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -> tuple[list[str], Values]:
     """The systems and options of a command, those of its study file included.
 
     Args:
@@ -38,11 +39,11 @@ def with_file(systems: Sequence[str], options: StudyOptions, given: Collection[s
     own = [name for name in systems if name not in files]
     if not own and not of_file:
         raise SettingError(f"{files[0]} names no systems; give it a key 'systems', or name them behind it")
-    overriding: StudyOptions = {name: value for name, value in options.items() if name in given}  # type: ignore[assignment]
-    return own or of_file, {**options, **with_options(options_of_file, overriding, own_systems=bool(own))}
+    overriding = {name: value for name, value in options.items() if name in given}
+    return own or of_file, with_options(options_of_file, overriding, own_systems=bool(own))
 
 
-def save(path: Path, systems: Sequence[str], options: StudyOptions) -> None:
+def save(path: Path, systems: Sequence[str], options: Values) -> None:
     """Writes the study file of a command, once its names are known to exist.
 
     Raises:
@@ -50,10 +51,10 @@ def save(path: Path, systems: Sequence[str], options: StudyOptions) -> None:
     """
     from ..fingerprints import first_look
     from ..systems.comparison import compare
+    from ..systems.study import study
     from ..systems.study_file import write_study
-    from ..systems.study_options import study
 
     with first_look():
         compare(study(**options), systems)
-    write_study(path, systems, options)
+    write_study(path, systems, StudyOptions(**options))
     say(f"qalign: the study is in {path}")

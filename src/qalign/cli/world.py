@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingError, nearest
+from ..options import DATA, EXECUTION, OUTPUT, TRAINING
 from ..placement import Placement
+from ..study_options import codes
 from ..terminal import say, write
 from ..untrusted import printable
 from ..wording import counted
 from . import completion
 from .examples import epilog
 from .guard import guarded
-from .help import DATA, EXECUTION, OUTPUT, TRAINING, Verb, Verbs
-from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, codes, option
+from .help import Verb, Verbs
+from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, option
 
 app = typer.Typer(
     name="world",

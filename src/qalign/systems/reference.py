@@ -5,10 +5,7 @@ The meaning of a field is the text under it in the source of its class.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_type_hints
@@ -16,6 +13,7 @@ from typing import get_type_hints
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
 from ..models.tiny import TinyConfig
+from ..options import meanings
 from ..training.config import Adapter, TrainingConfig
 from .recipes import MULTILINGUAL, QUESTION, RESPONSE
 from .scales import SCALES, DataConfig
@@ -60,18 +58,6 @@ def settings_of(stage: str) -> list[FieldReference]:
         )
         for field in dataclasses.fields(config)
     ]
-
-
-def meanings(config: type) -> dict[str, str]:
-    """The text under each field of a dataclass, on one line."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    texts = {}
-    for statement, below in zip(body.body, body.body[1:], strict=False):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant), statement.target.id
-            texts[statement.target.id] = " ".join(str(below.value.value).split())
-    return texts
 
 
 def default_in_words(stage: str, field: dataclasses.Field[object]) -> str:

@@ -85,7 +85,7 @@ def evaluate(
     if endpoint:
         address(endpoint)  # a wrong URL is an error before anything begins
         placement = replace(placement, endpoint=endpoint)
-        study.settings.given.extend(parse_settings(["generation.backend=endpoint"], []).given)
+        study.settings.given.extend(parse_settings(["generation.backend=endpoint"], ()).given)
     labels = model_names(paths, names, titles_taken())
 
     def compared() -> list[Evaluated]:

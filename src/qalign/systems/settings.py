@@ -7,62 +7,19 @@ import math
 import types
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeGuard, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Literal, TypeGuard, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ..errors import SettingError, closest, nearest
+from ..options import WORDS, alternatives
 from ..pipeline import Node
+from ..study_options import Setting
 
 Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=Node)
-OPTION = "--set "
-"""What stands before a setting that was given as an option."""
 NONE, ON = ("none", "null", "off"), ("on", "lora", "true")
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One `--set`, or the same in a study file."""
-
-    text: str
-    """As it was given: `[system.]stage.field=value`."""
-    origin: str = OPTION
-    """What stands before the text in messages: where it was given."""
-    required: bool = True
-    """Whether it is an error if there is no such stage."""
-
-    @property
-    def name(self) -> str:
-        return self.text.partition("=")[0].strip()
-
-    @property
-    def value(self) -> str:
-        return self.text.partition("=")[2].strip()
-
-    @property
-    def said(self) -> str:
-        return self.origin + self.text
-
-    def place(self, systems: Collection[str]) -> tuple[str | None, str, tuple[str, ...]]:
-        """The system, the stage, and the field or the fields in each other. System None: the stage in every system.
-
-        Args:
-            systems: the names that may stand in front. They may hold dots: the longest that fits is meant.
-
-        Raises:
-            SettingError: the text is not of the form.
-        """
-        fitting = [one for one in systems if self.name.startswith(f"{one}.") and "." in self.name[len(one) + 1 :]]
-        system = max(fitting, key=len, default=None)
-        stage, *path = (self.name if system is None else self.name[len(system) + 1 :]).split(".")
-        if "=" not in self.text or not path or not all([stage, *path]):
-            raise SettingError(
-                f"{self.said} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
-            )
-        return system, stage, tuple(path)
 
 
 @dataclass(slots=True)
@@ -137,7 +94,7 @@ class Settings:
         return nearest(stage, [*self.stages, *self.systems])
 
 
-def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = OPTION) -> Settings:
+def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = "") -> Settings:
     """The settings that were given as `[system.]stage.field=value`.
 
     Args:
@@ -166,7 +123,7 @@ def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> C
     if rest:
         inner = getattr(config, name)
         if inner is None:
-            inner = next((kind() for kind in _options(hints[name]) if _is_config(kind)), None)
+            inner = next((kind() for kind in alternatives(hints[name]) if _is_config(kind)), None)
         if not dataclasses.is_dataclass(inner):
             raise SettingError(f"{said}: '{name}' has no fields of its own")
         return _replaced(config, name, set_field(inner, tuple(rest), value, said))
@@ -184,7 +141,7 @@ def _replaced(config: Config, name: str, value: object) -> Config:
 
 def _parsed(hint: object, text: str) -> object:
     """The value of a type that a text stands for; ValueError where there is none."""
-    options, word = _options(hint), text.lower()
+    options, word = alternatives(hint), text.lower()
     if types.NoneType in options and word in NONE:
         return None
     value: object = BOOLEANS.get(word, text) if bool in options else text
@@ -201,7 +158,7 @@ def _parsed(hint: object, text: str) -> object:
 
 def values_in_words(hint: object) -> str:
     """What a field of a type takes."""
-    return " or ".join(dict.fromkeys(_in_words(option) for option in sorted(_options(hint), key=_is_none)))
+    return " or ".join(dict.fromkeys(_in_words(option) for option in sorted(alternatives(hint), key=_is_none)))
 
 
 def _in_words(option: object) -> str:
@@ -218,8 +175,3 @@ def _is_config(option: object) -> TypeGuard[type]:
 
 def _is_none(option: object) -> bool:
     return option is types.NoneType
-
-
-def _options(hint: object) -> tuple[object, ...]:
-    """The types of a union, or the type alone."""
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

@@ -18,10 +18,13 @@ from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
-from ..languages import LANGUAGES, STUDY, Language, as_rows, names_of
+from ..language_file import load_languages
+from ..languages import LANGUAGES, STUDY, Language, as_rows, language, names_of
 from ..models.tiny import TinyConfig
+from ..options import check_values, known_fields, taking
 from ..paths import instead
 from ..pipeline import Node, Stage
+from ..study_options import Setting, StudyOptions, codes
 from ..training.config import TrainingConfig
 from .artifacts import Answers, Examples, Model, Records
 from .ask import Ask
@@ -29,10 +32,16 @@ from .bases import TINY, base, tiny_base
 from .keep import Filter, Keep, RejectionSampling
 from .kinds import Judge, MakeExamples, ReadCorpus, Train
 from .names import test_set_name
-from .scales import DataConfig, Scale
+from .scales import SCALES, DataConfig, Scale
 from .settings import Settings
 
+STUDIED = tuple(code for code in STUDY if code != "en")
+"""The languages X of the study."""
+LIMIT = "data.problems_per_language"
+"""The setting that the option `limit` is short for."""
 
+
+@known_fields("Study")
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """What recipes are built from. Corpora are given by name or path; None takes the scale's.
@@ -45,7 +54,7 @@ class Study:
     scale: Scale
     runs: Path
     seed: int = 1234
-    languages: tuple[str, ...] = tuple(code for code in STUDY if code != "en")
+    languages: tuple[str, ...] = STUDIED
     test_languages: tuple[str, ...] | None = None
     questions: str | None = None
     multilingual: str | None = None
@@ -56,6 +65,9 @@ class Study:
     table: Mapping[str, Language] = field(default_factory=lambda: LANGUAGES)
     settings: Settings = field(default_factory=Settings)
     system: str | None = None
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
     # --- what a recipe is made of ---------------------------------------------------------------------------------
 
@@ -243,3 +255,66 @@ def _languages_of(records: Node) -> Mapping[str, Any]:
     if own is not None:
         return own
     return {code: row for stage in records.inputs.values() for code, row in _languages_of(stage).items()}
+
+
+# --- from options -----------------------------------------------------------------------------------------------------
+
+
+@taking(StudyOptions)
+def study(options: StudyOptions) -> Study:
+    """A study from its options, each by the name that the command line has for it.
+
+    Args:
+        options: see `StudyOptions`. By default scale `paper` and base `tiny`.
+
+    Raises:
+        SettingError: an option or a name is unknown, or a value cannot be used.
+    """
+    scale = options.scale
+    if isinstance(scale, str):
+        if scale not in SCALES:
+            raise SettingError(f"unknown scale '{scale}': {nearest(scale, SCALES)}")
+        scale = SCALES[scale]
+    if not isinstance(scale, Scale):
+        raise SettingError(f"scale is {scale!r:.80}; give a name or a Scale")
+    table = load_languages(_path(options.language_file))
+    chosen, measured = codes(options.languages) or STUDIED, codes(options.test_languages)
+    for code in (*chosen, *(measured or ())):
+        language(code, table)
+    settings, test = settings_in(options.settings), options.test or ()
+    if options.limit is not None:
+        if any(setting.name == LIMIT for setting in settings):
+            raise SettingError(f"limit {options.limit} is short for the setting {LIMIT}; give one of the two")
+        settings = [*settings, Setting(text=f"{LIMIT}={options.limit}")]
+    made = Study(
+        base_name=str(options.base),
+        scale=scale,
+        runs=Path(options.runs),
+        seed=options.seed,
+        languages=chosen,
+        test_languages=measured,
+        questions=_text(options.questions),
+        multilingual=_text(options.multilingual),
+        english=_text(options.english),
+        general=_text(options.general),
+        tests=tuple(map(str, [test] if isinstance(test, str | Path) else test)),
+        data=_path(options.data),
+        table=table,
+        settings=Settings(settings),
+    )
+    made.settings.read_again(())
+    return made
+
+
+def settings_in(given: Sequence[str | Setting] | Mapping[str, object]) -> list[Setting]:
+    """The settings of an option, whichever way they were given."""
+    texts = [f"{name}={value}" for name, value in given.items()] if isinstance(given, Mapping) else given
+    return [one if isinstance(one, Setting) else Setting(text=one) for one in texts]
+
+
+def _text(given: str | Path | None) -> str | None:
+    return None if given is None else str(given)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)

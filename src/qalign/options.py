@@ -1,0 +1,171 @@
+"""Options as fields of dataclasses: the command line, a study file and Python read them from one place.
+
+The text under a field is the option's help. Its metadata says how the command line shows and completes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import textwrap
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import SettingError, nearest
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+P = ParamSpec("P")
+DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation", "Execution", "Output"
+"""The groups of options, in the order in which help shows them."""
+WORDS = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path", Sequence: "a list",
+    tuple: "a list", Mapping: "a mapping", types.NoneType: "none",
+}  # fmt: skip
+"""Types in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """How an option is shown, and which values it takes."""
+
+    group: str
+    """The group of the help that shows it."""
+    metavar: str = ""
+    """What stands for its value in the help."""
+    names: str = ""
+    """What its words name, such as `corpora`. They are completed and looked up."""
+    flag: str = ""
+    """Its name on the command line, where that is not the field's."""
+    least: float | None = None
+    """The lowest value of a number."""
+    most: float | None = None
+    """The highest value of a number."""
+
+
+def option(
+    default: T, group: str, metavar: str = "", *, names: str = "", flag: str = "", least: float | None = None,
+    most: float | None = None,
+) -> T:  # fmt: skip
+    """A field that is an option. Its arguments are those of `Option`."""
+    row = Option(group=group, metavar=metavar, names=names, flag=flag, least=least, most=most)
+    return dataclasses.field(default=default, metadata={"option": row})
+
+
+@functools.cache
+def options_of(kind: type) -> Mapping[str, Option]:
+    """The options among the fields of a dataclass, by field."""
+    fields = dataclasses.fields(kind)
+    return {field.name: field.metadata["option"] for field in fields if "option" in field.metadata}
+
+
+@functools.cache
+def types_of(kind: type) -> Mapping[str, tuple[object, ...]]:
+    """The types that each field of a dataclass takes. The first is that of the command line."""
+    return {name: alternatives(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def is_repeated(kind: type, name: str) -> bool:
+    """Whether a field takes several values, each given by an option of its own on the command line."""
+    return get_origin(types_of(kind)[name][0]) is Sequence
+
+
+def alternatives(hint: object) -> tuple[object, ...]:
+    """The types of a union, or the type alone."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+@functools.cache
+def meanings(kind: type) -> Mapping[str, str]:
+    """The text under each field of a dataclass, on one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    texts = {}
+    for statement, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant), statement.target.id
+            texts[statement.target.id] = " ".join(str(below.value.value).split())
+    return texts
+
+
+def check_values(values: object) -> None:
+    """Refuses a dataclass with a value of another type, or a number out of an option's range.
+
+    Raises:
+        SettingError: names the field.
+    """
+    kind: type = type(values)
+    for name, expected in types_of(kind).items():
+        value, row = getattr(values, name), options_of(kind).get(name)
+        known = tuple(get_origin(one) or one for one in expected)
+        fits = Literal in known or isinstance(value, tuple(one for one in known if isinstance(one, type)))
+        fits |= type(value) is int and float in known
+        if not fits or (isinstance(value, bool) and int in known) or (row and not _in_range(value, row)):
+            raise SettingError(f"{name} is {value!r:.80}; give {_expected(known, row)}")
+
+
+def _in_range(value: object, row: Option) -> bool:
+    if not isinstance(value, int | float):
+        return True
+    return (row.least is None or value >= row.least) and (row.most is None or value <= row.most)
+
+
+def _expected(known: Sequence[object], row: Option | None) -> str:
+    if row is not None and row.most is not None:
+        return f"{WORDS[known[0]]} from {row.least} to {row.most}"  # type: ignore[index]
+    if row is not None and row.least is not None:
+        return f"{row.least:g} or more"
+    return " or ".join(dict.fromkeys(WORDS[one] for one in known if one in WORDS))
+
+
+def known_names(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator of functions: an unknown keyword is answered with the nearest one.
+
+    Args:
+        what: the function, in words.
+    """
+
+    def decorated(function: Callable[P, T]) -> Callable[P, T]:
+        parameters = inspect.signature(function).parameters
+        known = [name for name in parameters if name != "self"]
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+        @functools.wraps(function)
+        def checked(*values: P.args, **named: P.kwargs) -> T:
+            for name in named:
+                if name not in known and not takes_any:
+                    raise SettingError(f"unknown option '{name}' of {what}: {nearest(name, known)}")
+            return function(*values, **named)
+
+        return checked
+
+    return decorated
+
+
+def known_fields(what: str) -> Callable[[type[T]], type[T]]:
+    """A decorator of classes: as `known_names`, for their fields."""
+
+    def decorated(kind: type[T]) -> type[T]:
+        kind.__init__ = known_names(what)(kind.__init__)  # type: ignore[method-assign]
+        return kind
+
+    return decorated
+
+
+def taking(kind: Callable[P, T]) -> Callable[[Callable[[T], Result]], Callable[P, Result]]:
+    """A decorator: a function of a dataclass takes the fields of it by keyword."""
+
+    def decorated(function: Callable[[T], Result]) -> Callable[P, Result]:
+        @functools.wraps(function)
+        def wrapped(*values: P.args, **named: P.kwargs) -> Result:
+            return function(kind(*values, **named))
+
+        wrapped.__signature__ = inspect.signature(kind)  # type: ignore[attr-defined]
+        return wrapped
+
+    return decorated
