@@ -283,8 +283,11 @@ def study(options: StudyOptions) -> Study:
         language(code, table)
     settings, test = settings_in(options.settings), options.test or ()
     if options.limit is not None:
-        if any(setting.name == LIMIT for setting in settings):
-            raise SettingError(f"limit {options.limit} is short for the setting {LIMIT}; give one of the two")
+        for setting in settings:
+            if setting.name == LIMIT:
+                option = "--limit" if setting.origin.startswith("--") else "limit"
+                short = f"{option} {options.limit} is short for {setting.origin}{LIMIT}={options.limit}"
+                raise SettingError(f"{short}; give one of the two")
         settings = [*settings, Setting(text=f"{LIMIT}={options.limit}")]
     made = Study(
         base_name=str(options.base),
