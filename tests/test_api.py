@@ -212,7 +212,7 @@ def test_answers_are_scored(tmp_path: Path) -> None:
         ({"seed": -1}, "seed is -1; give a whole number"),
         ({"seed": "x"}, "seed is 'x'; give a whole number"),
         ({"languages": ","}, "',' names no language"),
-        ({"languages": 3}, "languages is 3; give a text or a list or none"),
+        ({"languages": 3}, "languages is 3; give a list or a text or none"),
         ({"scale": 3}, "scale is 3; give a name or a Scale"),
         ({"limit": 0}, "limit is 0; give 1 or more"),
         ({"limit": 2.5}, "limit is 2.5; give 1 or more"),
