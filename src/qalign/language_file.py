@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from .errors import SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language
@@ -41,7 +42,7 @@ def load_languages(path: Path | None) -> dict[str, Language]:
     for row in _rows(path):
         code = row.get("code")
         if code in added:
-            raise SettingError(f"{path}: the language '{printable(code)}' stands twice; keep one row")
+            raise SettingError(f"{path}: the language '{printable(str(code))}' stands twice; keep one row")
         known = dataclasses.asdict(table[code]) if isinstance(code, str) and code in table else {}
         language = language_from({**known, **row} if "name" in row else row, str(path))
         if language.code == "en":
@@ -68,7 +69,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip().casefold().replace("-", "_")
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> list[dict[str, object]]:
     """The `[[language]]` tables of a TOML file."""
     content = read_toml(path, "language file", "see [[language]] in docs/data.md")
     rows = content.pop("language", None)
@@ -86,48 +87,47 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def language_from(row: Mapping[str, Any], where: str) -> Language:
+def language_from(row: Mapping[str, object], where: str) -> Language:
     """The language of a mapping: a row of a TOML file, or of a stage's config.
 
     Raises:
         SettingError: a field is unknown, missing or invalid, or two fields contradict each other.
     """
     names = [f.name for f in dataclasses.fields(Language)]
-    for name in row:
-        if name not in names:
-            raise SettingError(f"{where}: a language has no field '{printable(name)[:80]}': {nearest(name, names)}")
-    for name in ("code", "name"):
-        if not isinstance(row.get(name), str) or not row[name]:
-            raise SettingError(f"{where}: a language row needs '{name}', a text")
-    if _folded(row["code"]) in RESERVED or not CODE.fullmatch(row["code"]):
+    for field in row:
+        if field not in names:
+            raise SettingError(f"{where}: a language has no field '{printable(field)[:80]}': {nearest(field, names)}")
+    code, name = row.get("code"), row.get("name")
+    if not isinstance(code, str) or not code or not isinstance(name, str) or not name:
+        lacking = "name" if isinstance(code, str) and code else "code"
+        raise SettingError(f"{where}: a language row needs '{lacking}', a text")
+    if _folded(code) in RESERVED or not CODE.fullmatch(code):
         raise SettingError(
-            f"{where}: '{printable(row['code'])[:80]}' is not a code of a language; give one such as vi, yue or zh-Hant (not "
+            f"{where}: '{printable(code)[:80]}' is not a code of a language; give one such as vi, yue or zh-Hant (not "
             f"{', '.join(RESERVED)})"
         )
     for name, value in row.items():
         fits, expected = _FIELDS[name]
         if not fits(value):
-            raise SettingError(
-                f"{where}: '{name}' of the language {row['code']} is {value!r:.80}; it must be {expected}"
-            )
-    language = Language(**{**row, **{name: tuple(row.get(name, ())) for name in PHRASES}})
+            raise SettingError(f"{where}: '{name}' of the language {code} is {value!r:.80}; it must be {expected}")
+    language = msgspec.convert(dict(row), Language)
     if language.decimal in language.groups:
         raise SettingError(
-            f"{where}: the language {row['code']} has '{language.decimal}' both as 'decimal' and in 'groups'; state both fields"
+            f"{where}: the language {code} has '{language.decimal}' both as 'decimal' and in 'groups'; state both fields"
         )
     return language
 
 
-def _is_line(value: Any) -> bool:
+def _is_line(value: object) -> bool:
     """Whether a value is a visible text of one line."""
     return isinstance(value, str) and 0 < len(value) <= 200 and bool(value.strip()) and value.isprintable()
 
 
-def _is_zero(value: Any) -> bool:
+def _is_zero(value: object) -> bool:
     return value == "" or (isinstance(value, str) and len(value) == 1 and unicodedata.decimal(value, None) == 0)
 
 
-def _are_scales(value: Any, least: int = 2) -> bool:
+def _are_scales(value: object, least: int = 2) -> bool:
     if not isinstance(value, Mapping):
         return False
     factors: dict[str, int] = {}
@@ -143,7 +143,7 @@ def _are_scales(value: Any, least: int = 2) -> bool:
     return True
 
 
-_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "code": (_is_line, "a text"),
     "name": (_is_line, "a text of one line"),
     "native_name": (lambda value: value == "" or _is_line(value), "a text of one line"),

@@ -15,9 +15,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from .errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PairKind = Literal["question", "answer", "sentence"]
 Finish = Literal["stop", "length"]
@@ -125,15 +128,16 @@ class Judgement:
     """The language of the answer; `none` where it cannot be told, None where nobody asked."""
 
 
+T = TypeVar("T")
 Record = TypeVar("Record", Problem, Pair, Document, Example, Prediction, Judgement)
 
 
-def to_json(record: Any) -> str:
+def to_json(record: DataclassInstance) -> str:
     """One line of JSON in UTF-8, keys in the order of the fields."""
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
 
 
-def write_jsonl(path: Path, records: Iterable[Any]) -> int:
+def write_jsonl(path: Path, records: Iterable[DataclassInstance]) -> int:
     """Writes records to `path`, whole or not at all, and returns their number."""
     count = 0
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -152,16 +156,16 @@ def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
     yield from _decoded(path, kind, kind.__name__)
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path) -> Iterator[dict[str, object]]:
     """The lines of one of our own JSONL files as plain values, for any record.
 
     Raises:
         DataError: the file is unreadable, or a line is not a JSON object.
     """
-    yield from _decoded(path, dict[str, Any], "record")
+    yield from _decoded(path, dict[str, object], "record")
 
 
-def _decoded(path: Path, shape: Any, kind: str) -> Iterator[Any]:
+def _decoded(path: Path, shape: type[T], kind: str) -> Iterator[T]:
     """The decoded lines of a JSONL file. Errors call a line `kind`."""
     import msgspec  # here: the world's sets are made by the standard library alone
 
@@ -219,7 +223,7 @@ class atomic_file:
                     continue
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8")

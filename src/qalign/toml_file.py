@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from .errors import SettingError
 from .paths import instead
@@ -14,7 +13,7 @@ LARGEST_FILE = 2**20
 """The most bytes of a file."""
 
 
-def read_toml(path: Path, kind: str, see: str) -> dict[str, Any]:
+def read_toml(path: Path, kind: str, see: str) -> dict[str, object]:
     """The content of a TOML file.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -13,15 +13,17 @@ from ..options import DATA, EXECUTION, GENERATION, OUTPUT, TRAINING
 from ..terminal import write
 
 ARGUMENTS, OTHER = "Arguments", "Other"
+if TYPE_CHECKING:  # typer's own copy of click
+    from typer._click import Command, Context, HelpFormatter, Parameter
 
 
 class _NearestOption:
     """A command that answers a mistyped option with the nearest one."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Reads the words of a command line."""
         try:
-            _refuse_repeated(self, ctx, args)
+            _refuse_repeated(ctx, args)
             words: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except Exception as error:
             _say_nearest_option(error, ctx)
@@ -32,7 +34,7 @@ class _NearestOption:
 class Verb(_NearestOption, TyperCommand):
     """A verb whose help shows its options in groups."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Writes arguments and options, each group under its title."""
         _write_groups(self.get_params(ctx), ctx, formatter)
 
@@ -40,19 +42,20 @@ class Verb(_NearestOption, TyperCommand):
 class Verbs(_NearestOption, TyperGroup):
     """A group of verbs, which are listed by what they are for."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Writes the options, then the verbs of each panel under its title."""
         _write_groups(self.get_params(ctx), ctx, formatter)
         panels: dict[str, list[tuple[str, str]]] = {}
         for name in self.list_commands(ctx):
-            verb: Any = self.get_command(ctx, name)
-            title = verb.rich_help_panel if isinstance(verb.rich_help_panel, str) else "Verbs"
+            verb = self.commands[name]
+            panel = getattr(verb, "rich_help_panel", None)
+            title = panel if isinstance(panel, str) else "Verbs"
             panels.setdefault(title, []).append((name, verb.get_short_help_str(limit=100)))
         for title, rows in panels.items():
             with formatter.section(title):
                 formatter.write_dl(rows)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The verb of a command line; a mistyped one is answered with the nearest one. `help VERB` is `VERB --help`."""
         if args[0] == "help":
             if len(args) == 1:
@@ -67,7 +70,7 @@ class Verbs(_NearestOption, TyperGroup):
             raise
 
 
-def groups(parameters: Iterable[Any], ctx: Any) -> dict[str, list[tuple[str, str]]]:
+def groups(parameters: Iterable[Parameter], ctx: Context) -> dict[str, list[tuple[str, str]]]:
     """Arguments and options by the group that help shows them in: each as it is typed, and what it does."""
     order = (ARGUMENTS, DATA, TRAINING, GENERATION, EXECUTION, OUTPUT)
     found: dict[str, list[tuple[str, str]]] = {title: [] for title in order}
@@ -81,18 +84,18 @@ def groups(parameters: Iterable[Any], ctx: Any) -> dict[str, list[tuple[str, str
     return {title: rows for title, rows in found.items() if rows}
 
 
-def _write_groups(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
+def _write_groups(parameters: Iterable[Parameter], ctx: Context, formatter: HelpFormatter) -> None:
     for title, rows in groups(parameters, ctx).items():
         with formatter.section(title):
             formatter.write_dl(rows)
 
 
-def _say_nearest_option(error: Any, ctx: Any) -> None:
+def _say_nearest_option(error: Exception, ctx: Context) -> None:
     """Names the nearest option in an error about one that there is not, or the verb that has it."""
-    if getattr(error, "ctx", ctx) is None:  # an option without its value: the error is to name the verb
+    if hasattr(error, "ctx") and error.ctx is None:  # an option without its value: the error is to name the verb
         error.ctx = ctx
     name = getattr(error, "option_name", None)
-    if name is None or not hasattr(error, "possibilities"):
+    if name is None or not hasattr(error, "possibilities") or not hasattr(error, "message"):
         return
     own = [option for parameter in ctx.command.get_params(ctx) for option in parameter.opts if option.startswith("--")]
     others = getattr(ctx.find_root().command, "commands", {})
@@ -104,19 +107,23 @@ def _say_nearest_option(error: Any, ctx: Any) -> None:
     error.possibilities = None
 
 
-def _refuse_repeated(command: Any, ctx: Any, args: list[str]) -> None:
+def _refuse_repeated(ctx: Context, args: list[str]) -> None:
     """Refuses an option that takes one value and names data or seeds twice: the last would silently replace the first.
 
     Of other options the last counts, so that a line can be changed at its end.
     """
-    _, _, order = command.make_parser(ctx).parse_args(args=list(args))
+    _, _, order = ctx.command.make_parser(ctx).parse_args(args=list(args))
     for parameter, count in Counter(order).items():
         names_data = getattr(parameter, "rich_help_panel", None) == DATA and parameter.metavar != "N"
-        if count > 1 and (names_data or "--seeds" in parameter.opts) and not (parameter.multiple or parameter.is_flag):
+        if (
+            count > 1
+            and (names_data or "--seeds" in parameter.opts)
+            and not (parameter.multiple or getattr(parameter, "is_flag", False))
+        ):
             ctx.fail(f"{parameter.opts[0]} stands {count} times, and takes one value: give it once.")
 
 
-def _has(command: Any, name: str) -> bool:
+def _has(command: Command, name: str) -> bool:
     return any(name in parameter.opts for parameter in command.params)
 
 

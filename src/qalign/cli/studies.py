@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,7 +33,8 @@ from .options import (
 if TYPE_CHECKING:
     from ..systems import Study
 
-TOY_PLACEMENT: dict[str, Any] = {"tokens_per_micro_batch": 512, "seconds_per_checkpoint": 60.0, "trackers": ()}
+TOY = Placement(tokens_per_micro_batch=512, seconds_per_checkpoint=60.0)
+"""Execution settings of the embedded world."""
 
 
 @with_study()
@@ -133,13 +135,14 @@ def demo_command(
     from ..systems.running import run
 
     study = Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed)
-    placement = Placement(runs=runs, jobs=jobs, **TOY_PLACEMENT, quiet=quiet)
+    placement = replace(TOY, runs=runs, jobs=jobs, trackers=(), quiet=quiet)
     finish(run(study, ["monoreason", "multireason", "qalign-mono"], placement=placement, output=output))
 
 
 @with_study(
     defaults={
-        "base": "world", "scale": "toy", "jobs": JOBS, "tokens_per_micro_batch": 512, "seconds_per_checkpoint": 60.0,
+        "base": "world", "scale": "toy", "jobs": JOBS, "tokens_per_micro_batch": TOY.tokens_per_micro_batch,
+        "seconds_per_checkpoint": TOY.seconds_per_checkpoint,
     }
 )  # fmt: skip
 def reproduce_command(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..fingerprints import canonical
 
 
-def differences(where: str, old: Any, new: Any) -> Iterator[str]:
+def differences(where: str, old: object, new: object) -> Iterator[str]:
     """A line for each value that differs.
 
     Args:
@@ -28,11 +27,11 @@ def differences(where: str, old: Any, new: Any) -> Iterator[str]:
                 yield from differences(inner, old[key], new[key])
     elif where.startswith("inputs."):
         if old != new:
-            yield f"its input {where.removeprefix('inputs.')} is another ({old[:8]} -> {new[:8]})"
+            yield f"its input {where.removeprefix('inputs.')} is another ({old!s:.8} -> {new!s:.8})"
     elif canonical(old) != canonical(new):
         yield f"{where} {_short(old)} -> {_short(new)}"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

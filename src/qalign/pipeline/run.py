@@ -12,6 +12,8 @@ from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from ..errors import QAlignError, StageError
 from ..fingerprints import canonical
 from ..own_code import own_faults
@@ -102,7 +104,7 @@ def verify(stage: Node, runs: Path) -> None:
         return
     folder = stage.folder(runs)
     record = read_record(folder)
-    if record.fingerprint != stage.fingerprint or canonical(record.identity) != canonical(stage.identity):
+    if record.fingerprint != stage.fingerprint or canonical(to_builtins(record.identity)) != canonical(stage.identity):
         raise StageError(
             f"{folder}/{RECORD} was edited: it does not describe this stage any more; put it back, or remove the folder to "
             f"make it again: rm -r {folder}"
@@ -115,10 +117,10 @@ def explain(stage: Node, runs: Path) -> list[str]:
     if status(stage, runs) == "done":
         return [f"{stage.folder_name} is done"]
     others = [read_record(path.parent) for path in sorted((runs / "stages").glob(f"{stage.name}-*/{RECORD}"))]
-    others = [other for other in others if other.identity["name"] == stage.name]
+    others = [other for other in others if other.identity.name == stage.name]
     if not others:
         return [f"{stage.folder_name} is new: no stage named {stage.name} has been run"]
-    compared = [(list(differences("", other.identity, stage.identity)), other) for other in others]
+    compared = [(list(differences("", to_builtins(other.identity), stage.identity)), other) for other in others]
     lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1].finished))
     beside = f"{stage.name}-{other.fingerprint[:8]}"
     return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
@@ -134,7 +136,7 @@ def of_earlier_versions(stages: Iterable[Node], runs: Path) -> list[str]:
     for name, version in versions.items():
         for path in sorted((runs / "stages").glob(f"{name}-????????/{RECORD}")):
             identity = read_record(path.parent).identity
-            if identity["name"] == name and (identity.get("kind") is None or identity["version"] < version):
+            if identity.name == name and (identity.kind is None or identity.version < version):
                 found.append(path.parent.name)
     return found
 

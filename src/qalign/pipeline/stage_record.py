@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -40,12 +40,12 @@ Shape = TypeVar("Shape")
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The values that the fingerprint of a stage hashes."""
 
     name: str
     version: int
-    config: dict[str, Any]
+    config: dict[str, object]
     inputs: dict[str, Sha256]
     kind: str | None = None
     """The class of the stage; stages of earlier versions have none."""
@@ -63,7 +63,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The content of `stage.json`."""
 
     fingerprint: Sha256
-    identity: dict[str, Any]
+    identity: Identity
     inputs: dict[str, str]
     adopted_from: str | None
     command: list[str]
@@ -86,7 +86,7 @@ class Returned(msgspec.Struct, frozen=True):
     """The size in bytes and time in nanoseconds of each output file."""
 
 
-def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+def write_record(folder: Path, record: Mapping[str, object]) -> None:
     """Hashes the folder's content, writes its record, and syncs both to disk.
 
     Raises:
@@ -112,7 +112,6 @@ def read_record(folder: Path) -> Record:
     path = folder / RECORD
     try:
         record = msgspec.convert(_unsealed(read_object(path)), Record)
-        msgspec.convert(record.identity, Identity)
         for name in record.files:
             if not is_inside(name):
                 raise ValueError(f"it lists the file '{name}', which is not in the folder")
@@ -187,7 +186,7 @@ def read_returned(folder: Path) -> float | None:
     return note.seconds if note.boot == _boot() and note.files == files else None
 
 
-def read_object(path: Path) -> Any:
+def read_object(path: Path) -> object:
     """The value of a JSON file of ours.
 
     Raises:
@@ -212,7 +211,7 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> dict[str, str | int]:
     """The machine of this process, in the shape of `Hardware`."""
     return {"machine": platform.machine(), "system": platform.system(), "cores": cores()}
 
@@ -281,7 +280,7 @@ def _name(folder: Path, path: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _write(path: Path, value: Mapping[str, Any]) -> None:
+def _write(path: Path, value: Mapping[str, object]) -> None:
     """Writes sealed JSON to disk, and returns when it is there.
 
     The seal reveals a torn file.
@@ -292,7 +291,7 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _unsealed(value: Any) -> Any:
+def _unsealed(value: object) -> object:
     """The values of a record. Records of earlier versions have no seal."""
     return unsealed(value) if isinstance(value, dict) and SEAL in value else value
 

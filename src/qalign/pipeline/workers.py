@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from ..placement import Placement
 from ..progress import LINES
 from ..resources import cores, cores_by_affinity, gpus
 
+P = ParamSpec("P")
+T = TypeVar("T")
 SECONDS_BETWEEN_LOOKS = 1.0
 INTERRUPTED = 130
 
@@ -101,7 +103,7 @@ class _WorkersOnGpus(Executor):
         self.workers: list[ProcessPoolExecutor] = []
         self.lock = threading.Lock()
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Starts a function in a worker. Its first argument may be the stage that it runs."""
         with self.lock:
             on_device = getattr(arguments[0], "on_device", True)
@@ -111,12 +113,12 @@ class _WorkersOnGpus(Executor):
                 self.workers.append(_pool(1, self.jobs, group))
                 self.idle[group].append(self.workers[-1])
             worker = self.idle[group].pop()
-        outcome: Future[Any] = Future()
+        outcome: Future[T] = Future()
         running = worker.submit(function, *arguments, **named)
         running.add_done_callback(lambda done: self._finish(done, outcome, group, worker))
         return outcome
 
-    def _finish(self, done: Future[Any], outcome: Future[Any], group: str, worker: ProcessPoolExecutor) -> None:
+    def _finish(self, done: Future[T], outcome: Future[T], group: str, worker: ProcessPoolExecutor) -> None:
         """Frees the GPUs before anyone hears that the stage is done, and begins the next."""
         with self.lock:
             self.busy[group] -= 1

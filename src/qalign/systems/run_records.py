@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -49,7 +49,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record_of(
-    name: str, results: Path, run: Mapping[str, Any], comparison: Sequence[Evaluated], runs: Path
+    name: str, results: Path, run: Mapping[str, str | int | list[str]], comparison: Sequence[Evaluated], runs: Path
 ) -> RunRecord:
     """The record of a run that begins.
 

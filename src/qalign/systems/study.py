@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ..alignment.translation import VARIANTS
 from ..corpora import Role, locate
@@ -249,9 +248,9 @@ class Study:
         )
 
 
-def _languages_of(records: Node) -> Mapping[str, Any]:
+def _languages_of(records: Node) -> Mapping[str, Mapping[str, object]]:
     """The languages of a stage that makes records, by code; those of its inputs where it names none."""
-    own: Mapping[str, Any] | None = getattr(records, "languages", None)
+    own: Mapping[str, Mapping[str, object]] | None = getattr(records, "languages", None)
     if own is not None:
         return own
     return {code: row for stage in records.inputs.values() for code, row in _languages_of(stage).items()}

@@ -62,7 +62,7 @@ def fault(folder: Path) -> str | None:
 
 def digest(folder: Path) -> str:
     """The hash of a sealed folder's manifest. The folder is known by it."""
-    return str(read_object(folder / MANIFEST)["sha256"])
+    return str(msgspec.convert(read_object(folder / MANIFEST), dict[str, object])["sha256"])
 
 
 def names(folder: Path) -> list[str]:
