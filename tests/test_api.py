@@ -246,6 +246,9 @@ def test_a_wrong_placement_is_told_in_one_line(values: dict[str, object], words:
     [
         (lambda: qalign.score("answers.csv", tests="mine.csv"), "unknown option 'tests' of score: did you mean 'test'?"),
         (lambda: qalign.run(qalign.study(), "sft", place=QUIET), "unknown option 'place' of run: did you mean 'placement'?"),
+        (lambda: qalign.score("answers.csv", benchmark="mgsm", test="x"), "benchmark and test both name a test set"),
+        (lambda: qalign.plan(qalign.study(), "sft", devices=8), "devices needs the memory of one: give device_memory GB"),
+        (lambda: qalign.evaluate("x", qalign.study(), names=["a", "b"]), "give names at most once for each model"),
         (lambda: qalign.ask("world", "?", max_tokens=3), "unknown option 'max_tokens' of ask"),
         (lambda: qalign.load_study("study.toml", sede=3), "unknown option 'sede' of a study: did you mean 'seed'?"),
         (lambda: qalign.Study(base_name="tiny", scale=SCALES["toy"], runs=Path("runs"), languages="it,tr"),
@@ -259,6 +262,36 @@ def test_a_wrong_call_is_told_in_one_line(
     Path("study.toml").write_text('systems = ["sft"]\n', encoding="utf-8")
     with pytest.raises(qalign.QAlignError, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize(
+    ("said", "python"),
+    [
+        ("give --device-memory GB, or --no-compile", "give device_memory GB, or compile=False"),
+        ("more with --set data.drop_invalid=true", "more with the setting data.drop_invalid=true"),
+        ("gold is missing: qalign score FILE --test PATH", "gold is missing: qalign score FILE --test PATH"),
+        ("take --jobs 1 (`qalign plan --measure` says)", "take jobs 1 (`qalign plan --measure` says)"),
+        ("a -- b", "a -- b"),
+    ],
+)
+def test_a_message_names_options_as_python_does(said: str, python: str) -> None:
+    assert options.in_python(said) == python
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("generation.max_new_tokens=100000", "World-mgsm allows answers of 100,000 tokens"),
+        ("training.learning_rate=0.5", "Response-alignment has a learning rate of 0.5"),
+    ],
+)
+def test_an_odd_setting_is_noted(setting: str, said: str, tmp_path: Path) -> None:
+    usual = qalign.study(base="world", scale="toy", runs=tmp_path, test="world-mgsm")
+    odd = qalign.study(base="world", scale="toy", runs=tmp_path, test="world-mgsm", settings=[setting])
+    assert [line for line in qalign.plan(odd, "monoreason").remarks if said in line]
+    assert not [
+        line for line in qalign.plan(usual, "monoreason").remarks if "allows" in line or "learning rate" in line
+    ]
 
 
 def test_one_tracker_is_a_list_of_one() -> None:

@@ -4,7 +4,7 @@ These names are the Python API, which docs/api.md shows. A name is imported on f
 The kinds of stages, for recipes of your own, are in `qalign.stages`.
 """
 
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, for which a file in the current folder may stand at this point of `python -m`
@@ -52,11 +52,23 @@ def __getattr__(name: str) -> object:
 
 @cache
 def _public(name: str) -> object:
-    """A name of the API. A function answers an unknown keyword with the nearest one."""
-    from .options import known_names
+    """A name of the API. What a function says of options, it says by their names in Python."""
+    from .errors import QAlignError
+    from .options import in_python, known_names
 
     value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    return value if isinstance(value, type) else known_names("a study" if name == "study" else name)(value)
+    if isinstance(value, type):
+        return value
+
+    @wraps(value)
+    def called(*values: object, **named: object) -> object:
+        try:
+            return value(*values, **named)
+        except QAlignError as error:
+            error.args = (in_python(str(error)),)
+            raise
+
+    return known_names("a study" if name == "study" else name)(called)
 
 
 def __dir__() -> list[str]:

@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import re
 import textwrap
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +146,14 @@ def known_names(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         return checked
 
     return decorated
+
+
+def in_python(message: str) -> str:
+    """A message with options by the names that Python has for them. A command line in it stays as it is."""
+    words, command, rest = re.split(r"(`?qalign [a-z]|$)", message, maxsplit=1)
+    words = words.replace("--set ", "the setting ").replace("--name", "names").replace("--tracker", "trackers")
+    words = re.sub(r"--no-([a-z-]+)", r"--\1=False", words)
+    return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), words) + command + rest
 
 
 def known_fields(what: str) -> Callable[[type[T]], type[T]]:

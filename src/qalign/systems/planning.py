@@ -23,6 +23,7 @@ from .lineage import training_stages
 from .machines import launch_of, machine_of
 from .names import checked, model_name
 from .running import names_of, unused
+from .settings import oddities
 from .study import Study
 from .table import Recipe
 from .trial import measured
@@ -108,6 +109,7 @@ def plan(
         whole=plans.whole(found, runs, machine, placement),
         remarks=[
             *([f"{remark}."] if remark else []),
+            *(f"{line[0].upper()}{line[1:]}." for line in dict.fromkeys(oddities(cost.stage for cost in found))),
             *plans.remarks(found, runs, machine, launch, placement, measure),
         ],
         refusals=refusals,

@@ -23,7 +23,7 @@ from .evaluated import Evaluated, scores_of
 from .measured import answers
 from .names import model_names
 from .run_records import RunRecord, record_of, recorded
-from .settings import Settings, parse_settings
+from .settings import Settings, oddities, parse_settings
 from .stage_lines import StageLines
 from .steps import few_steps, with_examples
 from .study import Study
@@ -195,7 +195,8 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
             pipeline.run(front, runs, placement, lines.report, workers, placement.jobs)
             readiness.check(comparison, runs, placement)
         trainings = with_examples(pipeline.needed(targets(comparison, runs), runs), runs)
-        for line in dict.fromkeys(few_steps(trainings)) if not placement.quiet else ():
+        odd = oddities(pipeline.needed(targets(comparison, runs), runs))
+        for line in dict.fromkeys([*odd, *few_steps(trainings)]) if not placement.quiet else ():
             say(f"qalign: {line}")
         pipeline.run(targets(comparison, runs), runs, placement, lines.report, workers, placement.jobs)
     lines.closing()

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeGuard, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ..errors import SettingError, closest, nearest
+from ..generation import DecodingConfig
 from ..options import WORDS, alternatives
 from ..pipeline import Node
 from ..study_options import Setting
+from ..training.config import TrainingConfig
 
 Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=Node)
+HIGH_RATE = 0.01
+LONG_ANSWER, USUAL_ANSWER = 8192, 600
+"""Tokens of an answer."""
 NONE, ON = ("none", "null", "off"), ("on", "lora", "true")
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -175,3 +180,16 @@ def _is_config(option: object) -> TypeGuard[type]:
 
 def _is_none(option: object) -> bool:
     return option is types.NoneType
+
+
+def oddities(stages: Iterable[Node]) -> Iterator[str]:
+    """Sentences on settings that a run takes and that are seldom meant."""
+    for stage in stages:
+        config: object = getattr(stage, stage.tuned) if stage.tuned else None
+        if isinstance(config, TrainingConfig) and config.learning_rate > HIGH_RATE:
+            yield f"{stage.title} has a learning rate of {config.learning_rate:g}: most models diverge above {HIGH_RATE:g}"
+        if isinstance(config, DecodingConfig) and config.max_new_tokens > LONG_ANSWER:
+            yield (
+                f"{stage.title} allows answers of {config.max_new_tokens:,} tokens: an answer that never ends takes them all, "
+                f"and {USUAL_ANSWER} are the usual limit"
+            )
