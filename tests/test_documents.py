@@ -76,6 +76,8 @@ NOT_HERE = {
     "make sample": ".ci/run calls it, with fewer steps and problems (make documents)",
     "qalign world write DIR": "minutes; .ci/run calls it (make documents)",
     "qalign world base DIR": "trains for an hour",
+    "qalign world probe": "a minute; tests/systems/test_probing.py asks fewer probes",
+    "qalign world probe world DIR": "needs a base of one's own; tests/systems/test_probing.py asks others",
     "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",
     f"qalign plan qalign-mono monoreason --base {LLAMA} --devices 8 --device-memory 80": "asks the hub",
     "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --measure": "asks the hub",

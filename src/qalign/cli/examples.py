@@ -83,6 +83,9 @@ The Swahili corpora as files:
 [world base]
 Train the base and keep a copy:
   qalign world base ./my-base
+[world probe]
+The shipped base next to your own:
+  qalign world probe world ./my-base
 """
 """Per verb: what each example is for, and below it the command line."""
 

@@ -11,7 +11,7 @@ from ..errors import SettingError, nearest
 from ..options import DATA, EXECUTION, OUTPUT, TRAINING
 from ..placement import Placement
 from ..study_options import codes
-from ..terminal import say, write
+from ..terminal import say, show, write
 from ..untrusted import printable
 from ..wording import counted
 from . import completion
@@ -22,7 +22,7 @@ from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, option
 
 app = typer.Typer(
     name="world",
-    help="The embedded world: show its problems, write its corpora, train its base.",
+    help="The embedded world: show its problems, write its corpora, train and probe its base.",
     no_args_is_help=True,
     rich_markup_mode=None,
     cls=Verbs,
@@ -122,3 +122,25 @@ def base_command(
     )
     study = Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed)
     write(printable(str(make_base(study, placement, output))))
+
+
+@app.command("probe", cls=Verb, epilog=epilog("world probe"))
+@guarded
+def probe_command(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...", help="Bases to ask: folders, or world for the shipped one.", show_default="world"
+        ),
+    ] = None,
+    count: Annotated[int, option(OUTPUT, "Probes of a kind in a language.", metavar="N", min=1)] = 40,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a base knows of the world's languages and of reasoning, before any fine-tuning."""
+    from ..systems.bases import WORLD, WORLD_FOLDER, checkpoint
+    from ..systems.probing import probe
+
+    for model in models or [WORLD]:
+        folder = WORLD_FOLDER if model == WORLD else checkpoint(model, Path("runs"))
+        for table in probe(folder, printable(model), count, quiet):
+            show(table.rich(), "")

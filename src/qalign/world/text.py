@@ -58,12 +58,15 @@ class Document:
     """The start of the text, unrelated to the rest."""
 
 
-def documents(count: int, languages: Sequence[str]) -> Iterator[Document]:
+def documents(count: int, languages: Sequence[str], seed: str = "world text") -> Iterator[Document]:
     """Documents in the languages, in random order.
 
     A smaller `count` gives the first documents of a larger one.
+
+    Args:
+        seed: another seed gives other documents of the same kinds.
     """
-    draw = Draw("world text")
+    draw = Draw(seed)
     # In the order of the table: the order in which languages are asked for decides nothing.
     shares = {
         code: SHARES.get(code, SCARCE) for code in (*SHARES, *sorted(set(languages) - set(SHARES))) if code in languages
