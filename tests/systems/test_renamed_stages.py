@@ -10,7 +10,7 @@ from own_data import OwnData
 from qalign import pipeline
 from qalign.pipeline import Node
 from qalign.placement import Placement
-from qalign.systems import SCALES, SYSTEMS, Study, costs, plans, readiness
+from qalign.systems import SCALES, SYSTEMS, Study, costs, planning, readiness
 from qalign.systems.comparison import before_training, collect, compare, targets
 from qalign.systems.evaluated import Evaluated, scores_of
 from qalign.systems.machines import launch_of, machine_of
@@ -50,7 +50,7 @@ def said(comparison: list[Evaluated], here: Study, placement: Placement) -> dict
     machine, launch = machine_of(placement, None, None, None), launch_of(placement, 1)
     waiting = pipeline.needed(scores_of(comparison), here.runs)
     planned = costs.costs(waiting, here.runs, machine, launch, placement)
-    assert plans.stages(planned).rows, "training has its row in the plan"
+    assert planning.stages(planned).rows, "training has its row in the plan"
     problems = list(readiness.problems(comparison, here.runs, placement))
     front = {type(stage).__name__ for stage in before_training(comparison, here.runs)}
     pipeline.run(targets(comparison, here.runs), here.runs, placement)

@@ -51,12 +51,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder. Never runs code from the folder."""
     from transformers import AutoTokenizer
 
-    try:
+    with _faults(f"the tokenizer in {folder} cannot be opened", "save it there again"):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # transformers raises many kinds for a broken tokenizer
-        raise ModelError(
-            f"the tokenizer in {folder} cannot be opened ({first_line(error)}); save it there again"
-        ) from error
 
 
 def load_tokenizer_as_saved(folder: Path) -> PreTrainedTokenizerBase:
@@ -88,12 +84,8 @@ def load_config(folder: Path) -> PretrainedConfig:
     """
     from transformers import AutoConfig
 
-    try:
+    with _faults(f"{folder / 'config.json'} cannot be opened", "fetch or save it again"):
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # transformers raises many kinds for a broken configuration
-        raise ModelError(
-            f"{folder / 'config.json'} cannot be opened ({first_line(error)}); fetch or save it again"
-        ) from error
 
 
 def check_vocabulary(folder: Path) -> None:
@@ -171,28 +163,20 @@ def check_model(folder: Path) -> None:
 
 def _opened(folder: Path, dtype: torch.dtype, **options: str) -> PreTrainedModel:
     """The model as transformers opens it. Its weights must be exactly those of the folder."""
-    import torch
     from transformers import AutoModelForCausalLM
 
     weight_files(folder)
     _check_causal(folder)
-    with no_bars():
-        try:
-            model, info = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=dtype,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                local_files_only=True,
-                **options,
-            )
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # transformers and safetensors raise many kinds for a broken model
-            raise ModelError(
-                f"the model in {folder} cannot be opened as a causal model ({first_line(error)}); fetch or save it again"
-            ) from error
+    with no_bars(), _faults(f"the model in {folder} cannot be opened as a causal model", "fetch or save it again"):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=True,
+            **options,
+        )
     if lacking := sorted(info["missing_keys"]):
         raise ModelError(
             f"the model in {folder} lacks {counted(len(lacking), 'weight')}, {lacking[0]} among them; "
@@ -230,12 +214,8 @@ def _check_template(folder: Path) -> None:
 
     templates = load_tokenizer(folder).chat_template or {}
     for template in templates.values() if isinstance(templates, dict) else [templates]:
-        try:
+        with _faults(f"the chat template in {folder} cannot be parsed", "fix it or remove it"):
             _compile_jinja_template(template)
-        except Exception as error:  # jinja2 has many kinds
-            raise ModelError(
-                f"the chat template in {folder} cannot be parsed ({first_line(error)}); fix it or remove it"
-            ) from error
         if inner := re.search(r"__\w+__", template):
             raise ModelError(
                 f"the chat template in {folder} reaches for {printable(inner[0])}, which no template needs; remove it"
@@ -294,6 +274,21 @@ def parameters(folder: Path) -> int | None:
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ModelError(f"{path} is not a safetensors file; fetch or save the model again") from error
     return total if files else None
+
+
+@contextlib.contextmanager
+def _faults(what: str, advice: str) -> Iterator[None]:
+    """Turns an error of a library into one line. Transformers, safetensors and jinja2 raise many kinds for a broken file.
+
+    Raises:
+        ModelError: anything was raised but a lack of the device's memory.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported for it
+            raise
+        raise ModelError(f"{what} ({first_line(error)}); {advice}") from error
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ..errors import StageError
 from ..fingerprints import canonical
+from ..huggingface import Repository
 from ..own_code import is_own
 from ..placement import Placement
 from .stage_record import RECORD
@@ -102,6 +103,15 @@ class Stage(ABC, Generic[Made]):
 
         Empty where it begins again, None where the kind does not know.
         """
+        return None
+
+    def packages(self, placement: Placement) -> Sequence[str]:
+        """The packages that the stage imports, other than those of a plain installation."""
+        return ()
+
+    @property
+    def fetched(self) -> tuple[Repository, str] | None:
+        """What the stage fetches from the hub: a repository and its commit."""
         return None
 
     @property

@@ -54,7 +54,7 @@ class Trained(msgspec.Struct, kw_only=True):
     supervised_tokens: Count
     first_loss: float
     last_loss: float
-    config: dict[str, Any]
+    config: dict[str, object]
 
 
 class Step(msgspec.Struct):

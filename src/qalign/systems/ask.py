@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import ClassVar
 from ..generation import DecodingConfig, Question, generate, open_backend
 from ..generation.run import KEPT
 from ..pipeline import Stage, Work, local
+from ..placement import Placement
 from ..records import write_jsonl
 from ..training.memory import out_of_memory_in_one_line
 from ..wording import by_language, counted
 from .artifacts import PREDICTIONS, Answers, Model, Records
-from .kinds import PROMPT, SIZE_KNOWN_LATER, ReadCorpus
+from .kinds import PROMPT, SIZE_KNOWN_LATER, TRAIN, rows_of
+
+PACKAGES = {"transformers": TRAIN, "vllm": ("vllm", "transformers"), "endpoint": ("openai",)}
+"""By backend."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +59,10 @@ class Ask(Stage[Answers]):
             predictions = generate(questions, backend, work.scratch, self.identity, self.title, work.placement)
         write_jsonl(work.output / PREDICTIONS, predictions)
 
+    def packages(self, placement: Placement) -> Sequence[str]:
+        """Those of the backend."""
+        return PACKAGES.get(self.decoding.backend, ())
+
     def resume_point(self, scratch: Path) -> str:
         """The answers, behind the line that says to what they are."""
         file = scratch / KEPT
@@ -61,18 +70,9 @@ class Ask(Stage[Answers]):
             return "with the answers that it has" if sum(1 for _ in lines) > 1 else ""
         return ""
 
-    def estimate(self, runs: Path) -> tuple[dict[str, int], bool]:
-        """Problems by language, and whether the corpus has been read; one that has not counts as published."""
-        if (records := self.records.result(runs)) is not None:
-            return records.counts().kept, True
-        if not isinstance(self.records, ReadCorpus):
-            return {}, False
-        limit = self.records.problems_per_language
-        return {code: n if limit is None else min(n, limit) for code, n in self.records.published.items()}, False
-
     def size(self, runs: Path) -> str:
         """Problems by language, and the most tokens of an answer."""
-        counts, exact = self.estimate(runs)
+        counts, exact = rows_of(self.records, runs)
         if not counts:
             return SIZE_KNOWN_LATER.format("test set")
         problems = counted(sum(counts.values()), "problem")

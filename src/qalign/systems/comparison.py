@@ -184,6 +184,6 @@ def titles(comparison: Sequence[Evaluated] = ()) -> Titles:
     names = Titles(
         systems={system.name: system.title for system in comparison if system.title},
         benchmarks={row.name: row.title for row in BENCHMARKS.values()},
-        languages={code: row["name"] for rows in languages for code, row in rows.items()},
+        languages={code: str(row["name"]) for rows in languages for code, row in rows.items()},
     )
     return names.shortened(system.name for system in comparison)

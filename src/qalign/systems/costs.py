@@ -19,14 +19,25 @@ from ..pipeline import Node, Stage, status
 from ..placement import Placement
 from ..training import checkpoints
 from ..training.config import Adapter, TrainingConfig
-from ..training.memory import ON_CPU, SHARE, Memory, Shape, Workload, adapter_parameters, choose, predict, shape_of
+from ..training.memory import (
+    ON_CPU,
+    SHARE,
+    STEP,
+    SUPERVISED,
+    Shape,
+    Workload,
+    adapter_parameters,
+    choose,
+    predict,
+    shape_of,
+)
 from ..training.metrics import STEPS_PER_REPORT
 from ..wording import in_bytes
 from . import amounts
 from .amounts import Amount
 from .artifacts import Model
 from .ask import Ask
-from .kinds import FetchModel, MakeExamples, MakeTinyModel, ReadCorpus, Train
+from .kinds import FetchModel, MakeExamples, MakeTinyModel, ReadCorpus, Train, rows_of
 from .known import BASES
 from .lineage import first_model, origin
 from .machines import Launch, Machine
@@ -71,14 +82,17 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a stage costs; None where it is not known. `left` and `most` are bytes of the disk, `seconds` without waiting."""
+    """What a stage costs; None where it is not known."""
 
     stage: Node
-    left: float
-    most: float
+    left: float = 0.0
+    """Bytes of the disk that stay."""
+    most: float = 0.0
+    """Bytes of the disk while it runs."""
     tokens: float | None = None
     fit: Fit | None = None
     seconds: float | None = None
+    """Seconds without waiting."""
     amount: Amount | None = None
 
 
@@ -121,11 +135,10 @@ def fit_of(
     """How a training stage lies on a device under a launch; None where the shape is not known."""
     if base.shape is None:
         return None
-    trained, cuda = trained_weights(base, config.adapter), not machine.cpu
-    compiled = (cuda and launch.shards == 1) if placement.compile is None else placement.compile
+    compiled = (not machine.cpu and launch.shards == 1) if placement.compile is None else placement.compile
     work = Workload(
         parameters=base.parameters,
-        trained=trained,
+        trained=trained_weights(base, config.adapter),
         precision=config.precision,
         optimizer=config.optimizer,
         supervised=supervised,
@@ -134,44 +147,22 @@ def fit_of(
     whole, again = (
         predict(base.shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
     )
+    held = float(LIBRARIES) if machine.cpu else 0.0
     if launch.shards > 1 and not launch.gathers:  # gathered weights stay
-        kept = 2.0 * base.parameters
-        whole, again = (replace(one, fixed=one.fixed + kept) for one in (whole, again))
-    if machine.cpu:
-        return _on_cpu(whole, again, machine, placement)
-    asked = placement.tokens_per_micro_batch
-    if asked is not None:
-        recomputing = bool(placement.activation_checkpointing) or whole.at(asked) > SHARE * machine.memory
-        used = (again if recomputing else whole).at(asked)
-        return Fit(
-            bytes=used,
-            tokens=asked,
-            recomputing=recomputing,
-            fault="" if used <= machine.memory else _too_large(used, machine),
-        )
-    try:
-        tokens, recomputing = choose(whole, again, machine.memory, placement.activation_checkpointing)
-    except ModelError:
-        least = (whole if placement.activation_checkpointing is False else again).at(256)
-        return Fit(
-            bytes=least,
-            tokens=256,
-            recomputing=placement.activation_checkpointing is not False,
-            fault=_too_large(least, machine),
-        )
-    return Fit(bytes=(again if recomputing else whole).at(tokens), tokens=tokens, recomputing=recomputing)
-
-
-def _on_cpu(whole: Memory, again: Memory, machine: Machine, placement: Placement) -> Fit:
-    tokens = placement.tokens_per_micro_batch or ON_CPU
-    recomputing = bool(placement.activation_checkpointing)
-    used = LIBRARIES + (again if recomputing else whole).at(tokens)
-    return Fit(
-        bytes=used,
-        tokens=tokens,
-        recomputing=recomputing,
-        fault="" if used <= machine.memory else _too_large(used, machine),
-    )
+        held += 2.0 * base.parameters
+    whole, again = (replace(one, fixed=one.fixed + held) for one in (whole, again))
+    wanted, fits = placement.activation_checkpointing, True
+    tokens = placement.tokens_per_micro_batch or (ON_CPU if machine.cpu else None)
+    if tokens is not None:
+        recomputing = bool(wanted) or (not machine.cpu and whole.at(tokens) > SHARE * machine.memory)
+    else:
+        try:
+            tokens, recomputing = choose(whole, again, machine.memory, wanted)
+        except ModelError:
+            tokens, recomputing, fits = STEP, wanted is not False, False
+    used = (again if recomputing else whole).at(tokens)
+    fault = "" if fits and used <= machine.memory else _too_large(used, machine)
+    return Fit(bytes=used, tokens=tokens, recomputing=recomputing, fault=fault)
 
 
 def _too_large(least: float, machine: Machine) -> str:
@@ -196,81 +187,6 @@ def training_seconds(
     return work / (rate * min(launch.processes, machine.devices))
 
 
-def generation_seconds(base: Base, tokens: float, machine: Machine) -> float | None:
-    """Seconds of answers on one device by the machine's row of rates, which is that of a 7B model."""
-    if machine.kind is None:
-        return None
-    return tokens * base.parameters / (machine.kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
-
-
-# --- stages -----------------------------------------------------------------------------------------------------------
-
-
-def cost_of(
-    stage: Node, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
-) -> Cost:
-    """What one stage costs that has still to run."""
-    if isinstance(stage, Train):
-        return _training(stage, runs, machine, launch, placement, reads)
-    if isinstance(stage, Ask):
-        return _generation(stage, runs, machine, reads)
-    if isinstance(stage, MakeExamples):
-        return _examples(stage, runs, reads)
-    if isinstance(stage, MakeTinyModel):
-        size = FLOAT32 * stage.tiny.parameters + TOKENIZER_BYTES * stage.tiny.vocabulary
-        return Cost(stage=stage, left=size, most=size)
-    return Cost(stage=stage, left=0, most=0)
-
-
-def _training(stage: Train, runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool) -> Cost:
-    config, base = stage.training, base_of(stage.model, runs)
-    amount = amounts.trained_on(stage, runs, reads)
-    steps = config.steps(amount.examples) if amount else None
-    tokens = seconds = None
-    if amount is not None and steps is not None:
-        tokens = amount.tokens * steps / max(1, -(-amount.examples // config.global_batch_size))
-    if base is None:
-        return Cost(stage=stage, left=0, most=0, tokens=tokens)
-    fit = fit_of(base, config, machine, launch, placement, amount.supervised if amount else amounts.SUPERVISED)
-    if fit is not None and tokens is not None:
-        seconds = training_seconds(base, config, tokens, fit, machine, launch)
-    known_tokens = base.shape.vocabulary if base.shape else 0
-    left = (
-        BYTES_SAVED[config.saved_precision] * base.parameters
-        + TOKENIZER_BYTES * known_tokens
-        + METRIC_BYTES * (steps or 0)
-    )
-    return Cost(
-        stage=stage,
-        left=left,
-        most=_most(base, config, placement, steps, seconds, left, amount, reads),
-        tokens=tokens,
-        fit=fit,
-        seconds=seconds,
-        amount=amount,
-    )
-
-
-def _most(
-    base: Base, config: TrainingConfig, placement: Placement, steps: int | None, seconds: float | None, left: float,
-    amount: Amount | None, reads: bool,
-) -> float:  # fmt: skip
-    """Bytes of the disk while a stage trains: its checkpoints, one more while it is written, its tokens, its model.
-
-    Where the number of steps is not known, files that may be read leave room for all checkpoints; else there are none.
-    """
-    wide = base.shape is None or base.shape.vocabulary >= 2**16
-    tokens = (amount.tokens * (4 if wide else 2) + 16 * amount.examples) if amount else 0.0
-    written: float = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint) if steps else 0
-    if steps is None and reads and placement.seconds_per_checkpoint < math.inf:
-        written = math.inf
-    trained = trained_weights(base, config.adapter)
-    held = base.parameters + (trained if config.adapter else 0)
-    checkpoint = FLOAT32 * held + STATE_BYTES[config.optimizer] * trained
-    kept = min(written, checkpoints.KEPT)
-    return tokens + max(min(written, checkpoints.KEPT + 1) * checkpoint, kept * checkpoint + left)
-
-
 def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoint: float) -> int:
     """How many checkpoints a training writes, which it does at reports only; the most there may be without its seconds."""
     reports = (steps - 1) // STEPS_PER_REPORT
@@ -281,46 +197,104 @@ def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoin
     return reports // max(1, math.ceil(seconds_per_checkpoint * steps / (STEPS_PER_REPORT * seconds)))
 
 
-def _examples(stage: MakeExamples, runs: Path, reads: bool) -> Cost:
-    """The texts of a mixture, twice: as the corpora leave them, and as examples."""
-    amount = amounts.mixed(stage, runs, reads)
-    size = amount.utf8_bytes + RECORD_BYTES * amount.examples if amount else 0.0
-    waiting = any(status(corpus, runs) != "done" for corpus in stage.corpora)
-    return Cost(stage=stage, left=size * (2 if waiting else 1), most=size * (2 if waiting else 1))
+# --- stages -----------------------------------------------------------------------------------------------------------
 
 
-def problems(stage: Ask, runs: Path, reads: bool = True) -> int | None:
-    """How many problems a stage asks; None where they have not been read."""
-    counts, _ = stage.estimate(runs)
+@dataclass(frozen=True, slots=True)
+class _Costing:
+    """What decides on the costs of stages, other than the stages."""
+
+    runs: Path
+    machine: Machine
+    launch: Launch
+    placement: Placement
+    reads: bool
+    """Whether the user's own files are read."""
+
+    def of(self, stage: Node) -> Cost:
+        """What one stage costs that has still to run."""
+        if isinstance(stage, Train):
+            return self._training(stage)
+        if isinstance(stage, Ask):
+            return self._answers(stage)
+        if isinstance(stage, MakeExamples):  # the texts of a mixture twice: as the corpora leave them, and as examples
+            amount = amounts.mixed(stage, self.runs, self.reads)
+            size = amount.utf8_bytes + RECORD_BYTES * amount.examples if amount else 0.0
+            waiting = any(status(corpus, self.runs) != "done" for corpus in stage.corpora)
+            return Cost(stage=stage, left=size * (2 if waiting else 1), most=size * (2 if waiting else 1))
+        if isinstance(stage, MakeTinyModel):
+            size = FLOAT32 * stage.tiny.parameters + TOKENIZER_BYTES * stage.tiny.vocabulary
+            return Cost(stage=stage, left=size, most=size)
+        return Cost(stage=stage)
+
+    def _training(self, stage: Train) -> Cost:
+        config, base = stage.training, base_of(stage.model, self.runs)
+        amount = amounts.trained_on(stage, self.runs, self.reads)
+        steps = config.steps(amount.examples) if amount else None
+        tokens = seconds = None
+        if amount is not None and steps is not None:
+            tokens = amount.tokens * steps / max(1, -(-amount.examples // config.global_batch_size))
+        if base is None:
+            return Cost(stage=stage, tokens=tokens)
+        supervised = amount.supervised if amount else SUPERVISED
+        fit = fit_of(base, config, self.machine, self.launch, self.placement, supervised)
+        if fit is not None and tokens is not None:
+            seconds = training_seconds(base, config, tokens, fit, self.machine, self.launch)
+        known_tokens = base.shape.vocabulary if base.shape else 0
+        left = BYTES_SAVED[config.saved_precision] * base.parameters + TOKENIZER_BYTES * known_tokens
+        left += METRIC_BYTES * (steps or 0)
+        cost = Cost(stage=stage, left=left, tokens=tokens, fit=fit, seconds=seconds, amount=amount)
+        return replace(cost, most=self._most(base, config, steps, cost))
+
+    def _most(self, base: Base, config: TrainingConfig, steps: int | None, cost: Cost) -> float:
+        """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model.
+
+        Where the number of steps is not known, files that may be read leave room for all checkpoints; else there are
+        none.
+        """
+        wide = base.shape is None or base.shape.vocabulary >= 2**16
+        amount, every = cost.amount, self.placement.seconds_per_checkpoint
+        tokens = (amount.tokens * (4 if wide else 2) + 16 * amount.examples) if amount else 0.0
+        written: float = checkpoints_written(steps, cost.seconds, every) if steps else 0
+        if steps is None and self.reads and every < math.inf:
+            written = math.inf
+        trained = trained_weights(base, config.adapter)
+        held = base.parameters + (trained if config.adapter else 0)
+        checkpoint = FLOAT32 * held + STATE_BYTES[config.optimizer] * trained
+        kept = min(written, checkpoints.KEPT)
+        return tokens + max(min(written, checkpoints.KEPT + 1) * checkpoint, kept * checkpoint + cost.left)
+
+    def _answers(self, stage: Ask) -> Cost:
+        asked, base, kind = questions(stage, self.runs, self.reads), base_of(stage.model, self.runs), self.machine.kind
+        if asked is None:
+            return Cost(stage=stage)
+        amount = amounts.trained_on(stage.model, self.runs, self.reads)
+        mean = amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
+        tokens = asked * min(mean, stage.decoding.max_new_tokens)
+        size = PREDICTION_BYTES * asked + ANSWER_BYTES * tokens
+        seconds = None
+        if base is not None and kind is not None:  # the rate is that of a 7B model
+            seconds = tokens * base.parameters / (kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
+        return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds)
+
+
+def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:
+    """How many questions a stage asks, each problem as often as it is sampled; None where they have not been read."""
+    counts, _ = rows_of(stage.records, runs)
     if not counts and reads:
         with suppress(QAlignError):  # listed with what is known to fail
             limit = stage.records.problems_per_language if isinstance(stage.records, ReadCorpus) else None
             own = amounts.own_counts(stage.records)
             counts = {code: count if limit is None else min(count, limit) for code, count in own.items()}
-    return sum(counts.values()) or None
-
-
-def _answer_tokens(model: Stage[Model], runs: Path, reads: bool) -> float:
-    """The mean length of an answer: as a model was trained, else that of a published model."""
-    amount = amounts.trained_on(model, runs, reads) if isinstance(model, Train) else None
-    return amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
-
-
-def _generation(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
-    asked, base = problems(stage, runs, reads), base_of(stage.model, runs)
-    if asked is None:
-        return Cost(stage=stage, left=0, most=0)
-    answer = min(_answer_tokens(stage.model, runs, reads), stage.decoding.max_new_tokens)
-    size = asked * (PREDICTION_BYTES + ANSWER_BYTES * answer)
-    seconds = generation_seconds(base, asked * answer, machine) if base else None
-    return Cost(stage=stage, left=size, most=size, tokens=asked * answer, fit=None, seconds=seconds)
+    return sum(counts.values()) * stage.decoding.samples or None
 
 
 def costs(
     waiting: Sequence[Node], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
 ) -> list[Cost]:
     """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
-    return [cost_of(stage, runs, machine, launch, placement, reads) for stage in waiting]
+    costing = _Costing(runs, machine, launch, placement, reads)
+    return [costing.of(stage) for stage in waiting]
 
 
 def disk(found: Sequence[Cost], runs: Path, jobs: int = 1) -> tuple[float, float]:

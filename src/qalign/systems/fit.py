@@ -9,18 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DataError, ModelError, QAlignError
 from ..models.folders import TOKENIZER_FILES
-from ..models.opening import (
-    check_special_ids,
-    check_vocabulary,
-    load_config,
-    load_tokenizer_as_saved,
-)
+from ..models.opening import check_special_ids, check_vocabulary, load_config, load_tokenizer_as_saved
 from ..pipeline import Artifact, Node, Stage, in_order, status
 from ..records import write_json
 from ..training.lengths import Lengths, settings
@@ -38,72 +32,48 @@ DECIDING = (*TOKENIZER_FILES, "config.json", "tokenizer_config.json", "special_t
 """The files of a model folder that decide on tokens and positions."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """The tokens of some texts, and how many positions the model has for them (None: no limit is known)."""
-
-    lengths: Lengths
-    positions: int | None
-
-
 def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Path) -> Iterator[QAlignError]:
     """What does not fit, as errors that are not raised.
 
     Args:
+        comparison: the systems.
         waiting: the fingerprints of the stages that have still to run.
+        runs: the folder of all stages.
     """
-    folders = {folder: None for stage in _encoding(comparison, waiting) if (folder := origin(stage.model, runs))}
-    unusable = {}
-    for folder in folders:
+    encoding = [stage for stage in in_order(scores_of(comparison)) if stage.fingerprint in waiting and _encodes(stage)]
+    unusable: set[Path] = set()
+    for folder in dict.fromkeys(folder for stage in encoding if (folder := _tokenizer_of(stage, runs))):
         try:
             _check_vocabulary(folder)
         except QAlignError as error:
-            unusable[folder] = error
-    yield from unusable.values()
+            unusable.add(folder)
+            yield error
     for name, alike in _trainings(comparison).items():
-        faults = {}
-        for fingerprint, stages in alike.items():
-            stage = next(iter(stages.values()))
-            folder = origin(stage.model, runs) if fingerprint in waiting else None
-            if folder is not None and folder not in unusable:
-                faults[fingerprint] = _fault(stage, folder, [name], runs)
-        if all(faults.get(fingerprint) for fingerprint in alike):
-            yield from (fault for fault in faults.values() if fault)
-            continue
-        for fingerprint, fault in faults.items():  # to change the others too would make them train again
-            names = [f"{system}.{name}" for system in alike[fingerprint] if system in SYSTEMS]
-            stage = next(iter(alike[fingerprint].values()))
-            folder = origin(stage.model, runs)
-            if fault and folder and (again := _fault(stage, folder, names or [name], runs)):
-                yield again
-    yield from _answers(comparison, waiting, runs, unusable)
+        trainings = {fingerprint: next(iter(stages.values())) for fingerprint, stages in alike.items()}
+        faults = {
+            fingerprint: fault
+            for fingerprint, training in trainings.items()
+            if fingerprint in waiting and (fault := _fault(training, [name], unusable, runs))
+        }
+        if len(faults) < len(alike):  # to change the others too would make them train again
+            for fingerprint in faults:
+                names = [f"{system}.{name}" for system in alike[fingerprint] if system in SYSTEMS] or [name]
+                faults[fingerprint] = _fault(trainings[fingerprint], names, unusable, runs) or faults[fingerprint]
+        yield from faults.values()
+    for stage in encoding:
+        if isinstance(stage, Ask) and (fault := _too_long(stage, unusable, runs)):
+            yield fault
 
 
-def _fault(stage: Train, model: Path, names: Sequence[str], runs: Path) -> QAlignError | None:
-    """What is wrong with the lengths of a training stage's examples; `names` are what `--set` calls the stage."""
-    examples, config = stage.examples, stage.training
-    if status(examples, runs) != "done":
-        return None
-    counted = _count(model, examples, runs)
-    try:
-        counted.lengths.check(config, names)
-    except DataError as error:
-        return DataError(f"{', '.join(names)}: {error}")
-    tokens = counted.lengths.trained(config)
-    if counted.positions is None or tokens <= counted.positions:
-        return None
-    return ModelError(
-        f"{', '.join(names)}: a sequence has {tokens} tokens, and the model has {counted.positions} positions; give "
-        f"{settings(names, f'max_length={counted.positions}')}, with too_long=drop or cut"
-    )
+def _encodes(stage: Node) -> bool:
+    """Whether a stage encodes texts with a tokenizer that is here."""
+    asks = isinstance(stage, Ask) and stage.decoding.backend in ("transformers", "vllm")
+    return asks or isinstance(stage, Train)
 
 
-def _encoding(comparison: Sequence[Evaluated], waiting: Collection[str]) -> Iterator[Train | Ask]:
-    """The stages that have still to run and encode texts with a model's tokenizer, each once."""
-    for stage in in_order(scores_of(comparison)):
-        asks = isinstance(stage, Ask) and stage.decoding.backend in ("transformers", "vllm")
-        if stage.fingerprint in waiting and isinstance(stage, Train | Ask) and (asks or isinstance(stage, Train)):
-            yield stage
+def _tokenizer_of(stage: Node, runs: Path) -> Path | None:
+    """The folder that the tokenizer of a stage comes from; None while it is not there."""
+    return origin(stage.model, runs) if isinstance(stage, Train | Ask) else None
 
 
 def _trainings(comparison: Sequence[Evaluated]) -> dict[str, dict[str, dict[str, Train]]]:
@@ -115,48 +85,62 @@ def _trainings(comparison: Sequence[Evaluated]) -> dict[str, dict[str, dict[str,
     return found
 
 
-def _answers(
-    comparison: Sequence[Evaluated], waiting: Collection[str], runs: Path, unusable: Mapping[Path, QAlignError]
-) -> Iterator[QAlignError]:
-    """Questions that, with the longest answer, have more tokens than the model has positions."""
-    for stage in _encoding(comparison, waiting):
-        if not isinstance(stage, Ask):
-            continue
-        folder, test = origin(stage.model, runs), stage.records
-        if folder is None or folder in unusable or status(test, runs) != "done":
-            continue
-        counted, new_tokens = _count(folder, test, runs), stage.decoding.max_new_tokens
-        tokens = counted.lengths.longest + new_tokens
-        if counted.positions is not None and tokens > counted.positions:
-            yield ModelError(
-                f"{stage.folder_name}: a question with its answer may have {tokens} tokens, and the model has "
-                f"{counted.positions} positions; set generation.max_new_tokens lower (it is {new_tokens})"
-            )
+def _fault(stage: Train, names: Sequence[str], unusable: Collection[Path], runs: Path) -> QAlignError | None:
+    """What is wrong with the lengths of a training stage's examples; `names` are what `--set` calls the stage."""
+    folder, config = _tokenizer_of(stage, runs), stage.training
+    if folder is None or folder in unusable or status(stage.examples, runs) != "done":
+        return None
+    lengths, positions = _count(folder, stage.examples, runs)
+    try:
+        lengths.check(config, names)
+    except DataError as error:
+        return DataError(f"{', '.join(names)}: {error}")
+    tokens = lengths.trained(config)
+    if positions is None or tokens <= positions:
+        return None
+    return ModelError(
+        f"{', '.join(names)}: a sequence has {tokens} tokens, and the model has {positions} positions; give "
+        f"{settings(names, f'max_length={positions}')}, with too_long=drop or cut"
+    )
+
+
+def _too_long(stage: Ask, unusable: Collection[Path], runs: Path) -> QAlignError | None:
+    """Says that a question with the longest answer has more tokens than the model has positions."""
+    folder, new_tokens = _tokenizer_of(stage, runs), stage.decoding.max_new_tokens
+    if folder is None or folder in unusable or status(stage.records, runs) != "done":
+        return None
+    lengths, positions = _count(folder, stage.records, runs)
+    tokens = lengths.longest + new_tokens
+    if positions is None or tokens <= positions:
+        return None
+    return ModelError(
+        f"{stage.folder_name}: a question with its answer may have {tokens} tokens, and the model has "
+        f"{positions} positions; set generation.max_new_tokens lower (it is {new_tokens})"
+    )
 
 
 def lengths_of(folder: Path, examples: Stage[Examples], runs: Path) -> Lengths:
     """The lengths of finished examples, as the model of a folder reads them; counted once and kept."""
-    return _count(folder, examples, runs).lengths
+    return _count(folder, examples, runs)[0]
 
 
-def _count(folder: Path, texts: Node, runs: Path) -> _Counted:
-    """The tokens of finished examples, or of the prompts of a finished test set, as the model of a folder reads them."""
+def _count(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, int | None]:
+    """The tokens of finished examples, or of the prompts of a finished test set, and the positions of the model for them.
+
+    Positions are None where no limit is known.
+    """
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
     try:
         values = json.loads(kept.read_text(encoding="utf-8"))
-        return _Counted(Lengths.from_dict(values["lengths"]), values["positions"])
+        return Lengths.from_dict(values["lengths"]), values["positions"]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or not whole: it is counted again
-        counted = _Counted(_lengths(folder, texts.open(texts.folder(runs))), _positions(folder))
+        lengths = _lengths(folder, texts.open(texts.folder(runs)))
+        limit = getattr(load_config(folder), "max_position_embeddings", None)
+        positions = limit if isinstance(limit, int) else None
     if runs.is_dir():
         kept.parent.mkdir(exist_ok=True)
-        write_json(kept, {"lengths": counted.lengths.as_dict(), "positions": counted.positions})
-    return counted
-
-
-def _positions(folder: Path) -> int | None:
-    """The positions of a model, as `check_length` reads them once the model is open."""
-    positions = getattr(load_config(folder), "max_position_embeddings", None)
-    return positions if isinstance(positions, int) else None
+        write_json(kept, {"lengths": lengths.as_dict(), "positions": positions})
+    return lengths, positions
 
 
 def _lengths(folder: Path, texts: Artifact) -> Lengths:

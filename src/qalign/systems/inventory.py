@@ -9,10 +9,10 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..errors import QAlignError, SettingError
 from ..paths import instead
@@ -51,17 +51,21 @@ class Run:
     """A row of `qalign runs`."""
 
     name: str
-    date: float
-    systems: tuple[str, ...]
-    run: Mapping[str, Any]
     results: Path
     """The folder of the results."""
-    has_results: bool
-    stages: frozenset[str] | None
+    date: float = 0.0
+    """When the run began or its results were written, seconds since 1970."""
+    systems: tuple[str, ...] = ()
+    run: Mapping[str, object] = field(default_factory=dict)
+    """What it was run with, as `results.json` says it."""
+    has_results: bool = False
+    stages: frozenset[str] | None = None
     """The stages that it needs; None if that cannot be known."""
     missing: tuple[str, ...] = ()
+    """Those of them that are not done."""
     running: bool = False
     fault: str = ""
+    """Why its record or its results cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +119,7 @@ def inventory(folder: Path) -> Inventory:
     known = {run.results.resolve() for run in runs}
     earlier = sorted(path.parent for path in (folder / "results").glob("*/results.json") if path.is_file())
     runs += [_earlier(path, stages) for path in earlier if not path.is_symlink() and path.resolve() not in known]
-    runs += [
-        Run(
-            name=name,
-            date=0.0,
-            systems=(),
-            run={},
-            results=folder / "results" / name,
-            has_results=False,
-            stages=None,
-            fault=why,
-        )
-        for name, why in broken.items()
-    ]
+    runs += [Run(name=name, results=folder / "results" / name, fault=why) for name, why in broken.items()]
     return Inventory(folder, sorted(runs, key=lambda run: (run.date, run.name)), stages)
 
 
@@ -140,17 +132,12 @@ def _stages(folder: Path) -> Iterator[StageFolder]:
         is_done = match["leftover"] is None
         if is_done and not (path / RECORD).is_file():
             continue  # made by hand, or edited: nobody but its owner knows what it is
-        inputs: tuple[str, ...] = ()
-        adopted = False
-        if is_done:
-            try:
-                record = read_record(path)
-                inputs, adopted = tuple(record.inputs.values()), record.adopted_from is not None
-            except QAlignError:  # a run that uses it says what is wrong
-                pass
-        yield StageFolder(
-            path=path, stage=match["stage"], is_done=is_done, bytes=size(path), inputs=inputs, adopted=adopted
-        )
+        found = StageFolder(path=path, stage=match["stage"], is_done=is_done, bytes=size(path))
+        with suppress(QAlignError):  # a run that uses it says what is wrong
+            record = read_record(path) if is_done else None
+            if record is not None:
+                found = replace(found, inputs=tuple(record.inputs.values()), adopted=record.adopted_from is not None)
+        yield found
 
 
 def _run(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
@@ -186,23 +173,11 @@ def _earlier(results: Path, stages: Sequence[StageFolder]) -> Run:
     try:
         found = load(results / "results.json")
     except QAlignError as error:
-        return Run(
-            name=results.name,
-            date=0.0,
-            systems=(),
-            run={},
-            results=results,
-            has_results=True,
-            stages=None,
-            fault=printable(str(error)),
-        )
+        return Run(name=results.name, results=results, has_results=True, fault=printable(str(error)))
     inputs = {stage.stage: stage.inputs for stage in stages if stage.is_done}
     named = [row["folder"] for rows in found["trained_on"].values() for row in rows]
     named += [corpus["folder"] for corpus in found.get("corpora", ())]
-    users: dict[str, list[str]] = {}
-    for stage, needs in inputs.items():
-        for need in needs:
-            users.setdefault(need, []).append(stage)
+    users = {need: [stage for stage, needs in inputs.items() if need in needs] for need in {*named, *inputs}}
     needed = closure(closure(named, users), inputs)
     return Run(
         name=results.name,
@@ -282,7 +257,7 @@ def runs_table(found: Inventory) -> Table:
     title, note = f"Runs in {found.folder}", "Stages that runs share count in the size of each."
     # Names are copied from here, so a narrow terminal gets one table with less in each row.
     short = [
-        [row[0], row[1], _short(run, row), row[6], row[7].partition(" missing:")[0]]
+        [*row[:2], _short(run, row), row[6], row[7].partition(" missing:")[0]]
         for run, row in zip(found.runs, body, strict=True)
     ]
     further = "A wider terminal shows settings, and the names of missing stages."
@@ -292,14 +267,9 @@ def runs_table(found: Inventory) -> Table:
 
 def _short(run: Run, row: Sequence[str]) -> str:
     """Systems, base and scale; settings by their number."""
-    given = run.run.get("settings") or []
-    settings = counted(len(given), "setting") if isinstance(given, list) and given else ""
-    parts = [
-        row[2],
-        *(f"{word} {text}" for word, text in (("base", row[3]), ("scale", row[4])) if text != "-"),
-        settings,
-    ]
-    return "; ".join(part for part in parts if part)
+    given = run.run.get("settings")
+    parts = [row[2], *(f"{word} {text}" for word, text in (("base", row[3]), ("scale", row[4])) if text != "-")]
+    return "; ".join([*parts, counted(len(given), "setting")] if isinstance(given, list) and given else parts)
 
 
 def elsewhere(found: Inventory) -> list[str]:
@@ -325,13 +295,13 @@ def _date_text(seconds: float) -> str:
         return "-"
 
 
-def _base(run: Mapping[str, Any]) -> str:
+def _base(run: Mapping[str, object]) -> str:
     """The bases of a run, those that are paths by their folders alone; several models that were measured stand with commas."""
     names = str(run.get("base", "-")).split(", ")
     return ", ".join(Path(name).name if name.startswith((".", "/")) or name.count("/") > 1 else name for name in names)
 
 
-def _settings(run: Mapping[str, Any]) -> str:
+def _settings(run: Mapping[str, object]) -> str:
     """The seed, and what was given with `--set`."""
     given = run.get("settings") or []
     seed = [f"seed {run['seed']}"] if "seed" in run else []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ from ..evaluation import rejection
 from ..languages import Language
 from ..own_code import is_own, own_faults
 from ..pipeline import Stage, Work, plain
+from ..pipeline.stage import Plain
+from ..placement import Placement
 from ..records import Prediction, Problem, write_json, write_jsonl
 from .artifacts import COUNTS, RECORDS, REJECTIONS, Answers, CorpusCounts, Kept, Records
 from .kinds import Rows, languages_of
@@ -27,6 +29,8 @@ class Filter(ABC):
 
     version: ClassVar[int] = 1
     """Raised when the same fields keep other answers."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """What it imports, other than the packages of a plain installation."""
 
     @abstractmethod
     def kept(
@@ -34,7 +38,7 @@ class Filter(ABC):
     ) -> tuple[list[Problem], Counter[str]]:
         """The records that the answers give, and how many answers were left out, by reason."""
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Plain]:
         """What the fingerprint of a stage takes of the filter."""
         values = {field.name: plain(getattr(self, field.name)) for field in fields(self)}
         return {"filter": type(self).__qualname__, "version": self.version, **values}
@@ -43,6 +47,8 @@ class Filter(ABC):
 @dataclass(frozen=True)
 class RejectionSampling(Filter):
     """Right answers with true equations, one for each list of equations: see `evaluation.rejection`."""
+
+    packages: ClassVar[tuple[str, ...]] = ("rapidfuzz",)
 
     def kept(
         self, problem: Problem, answers: Sequence[Prediction], row: Language
@@ -98,6 +104,10 @@ class Keep(Stage[Kept]):
             for code in drawn
         ]
         write_json(work.output / REJECTIONS, table)
+
+    def packages(self, placement: Placement) -> Sequence[str]:
+        """Those of the filter."""
+        return self.filter.packages
 
     def size(self, runs: Path) -> str:
         """Unknown before: it depends on the answers."""

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..alignment.mixture import Part, mix, table
 from ..alignment.prompts import PREFIX, SUFFIX
 from ..alignment.response import response_examples, text_examples
 from ..alignment.translation import VARIANTS, translation_examples
-from ..corpora import CORPORA, Source, read
+from ..corpora import CORPORA, Source, Text, read
+from ..corpora.local import parts
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, score
+from ..huggingface import Repository
 from ..language_file import language_from
 from ..languages import Language
 from ..models.opening import POINTER, download
 from ..models.tiny import TinyConfig
 from ..pipeline import Stage, Work, local
+from ..placement import Placement
 from ..records import Document, Example, Pair, Problem, write_json, write_jsonl
 from ..training.config import FEW_STEPS, TrainingConfig
 from ..wording import by_language, counted
@@ -45,12 +48,15 @@ from .artifacts import (
 )
 
 FRAME_TIMES = 2000
+TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
+"""The packages of training and of the package's own generation."""
 SERVED = "served.json"
 PROMPT = (PREFIX, SUFFIX)
 SIZE_KNOWN_LATER = "size known when its {} is read"
 
-Rows = Mapping[str, Mapping[str, Any]]
+Rows = Mapping[str, Mapping[str, object]]
 """Languages as plain values, by code."""
+Record = Document | Problem | Pair
 
 
 def languages_of(rows: Rows) -> dict[str, Language]:
@@ -78,8 +84,7 @@ class ReadCorpus(Stage[Records]):
 
     def run(self, work: Work) -> None:
         """Writes records and counts."""
-        rows = languages_of(self.languages)
-        text = read(self.source, list(rows), rows, drop_invalid=self.drop_invalid)
+        text = self.text()
         records = text.records
         if (first := self.problems_per_language) is not None:
             # The same problems in every language, or comparing languages would compare problems.
@@ -87,7 +92,7 @@ class ReadCorpus(Stage[Records]):
             wanted = set(ids)
             records = [record for record in records if record.id in wanted]
         taken = Counter(record.language for record in records)
-        if short := [code for code in rows if first is not None and taken[code] != len(ids)]:
+        if short := [code for code in self.languages if first is not None and taken[code] != len(ids)]:
             raise DataError(
                 f"the first {len(ids)} problems of {records[0].language} are not all there in {', '.join(short)}: give problems "
                 "that are translations of each other the same id, or measure on all (--set data.problems_per_language=none)"
@@ -103,11 +108,32 @@ class ReadCorpus(Stage[Records]):
         }
         write_json(work.output / COUNTS, counts)
 
+    def text(self) -> Text:
+        """The whole corpus."""
+        rows = languages_of(self.languages)
+        return read(self.source, list(rows), rows, drop_invalid=self.drop_invalid)
+
     @property
     def published(self) -> dict[str, int]:
         """The published rows by language; none for a user's own corpus."""
         rows = CORPORA[self.source.name].published if self.source.name in CORPORA else {}
         return {code: rows[code] for code in self.languages if code in rows}
+
+    def packages(self, placement: Placement) -> list[str]:
+        """What reads the hub's layout, or Parquet files."""
+        source = self.source
+        if source.kind == "files" and source.path is not None and source.path.is_dir():  # a file was opened before
+            files = [file for part in parts(source.path, source.role, list(self.languages)) for file in part.files]
+            return ["pyarrow"] if any(file.suffix == ".parquet" for file in files) else []
+        layout = CORPORA[source.name].hub if source.kind in ("hub", "clone") else None
+        return (["datasets"] if layout and layout.layout != "tsv" else []) + ["huggingface_hub"] * (
+            source.kind == "hub"
+        )
+
+    @property
+    def fetched(self) -> tuple[Repository, str] | None:
+        hub, commit = self.source.hub, self.source.revision
+        return (Repository("dataset", hub), commit) if hub is not None and commit is not None else None
 
     def size(self, runs: Path) -> str:
         """The published rows."""
@@ -151,13 +177,12 @@ class MakeExamples(Stage[Examples]):
         return {code: round(weight * (n if limit is None else min(n, limit))) for code, n in counts.items()}
 
     def estimate(self, runs: Path) -> tuple[Counter[str], bool]:
-        """Examples by language, and whether all corpora have been read; those that have not count as published."""
+        """Examples by language, and whether all corpora have been read."""
         counts, exact = Counter[str](), True
         for corpus, weight in zip(self.corpora, self.weights, strict=True):
-            records = corpus.result(runs)
-            exact &= records is not None
-            held = records.counts().counts if records else corpus.published if isinstance(corpus, ReadCorpus) else {}
+            held, is_read = rows_of(corpus, runs)
             counts.update(self.kept(held, weight))
+            exact &= is_read
         return counts, exact
 
     def size(self, runs: Path) -> str:
@@ -168,14 +193,22 @@ class MakeExamples(Stage[Examples]):
         return f"{'' if exact else '~'}{counted(sum(counts.values()), 'example')} ({by_language(counts)})"
 
 
-def records_for(task: str, records: Records) -> Iterator[Any]:
+def rows_of(records: Stage[Records], runs: Path) -> tuple[dict[str, int], bool]:
+    """Records by language, and whether they have been read; those of a corpus that has not been count as published."""
+    if (result := records.result(runs)) is not None:
+        return result.counts().kept, True
+    if not isinstance(records, ReadCorpus):
+        return {}, False
+    limit = records.problems_per_language
+    return {code: n if limit is None else min(n, limit) for code, n in records.published.items()}, False
+
+
+def records_for(task: str, records: Records) -> Iterator[Record]:
     """The records of the kind that a task takes."""
     return records.documents() if task == "text" else records.problems() if task == "response" else records.pairs()
 
 
-def examples_of(
-    task: str, records: Iterable[Document | Problem | Pair], rows: Mapping[str, Language]
-) -> Iterator[Example]:
+def examples_of(task: str, records: Iterable[Record], rows: Mapping[str, Language]) -> Iterator[Example]:
     """The examples of a task from records of its kind."""
     if task == "text":
         return text_examples(records)  # type: ignore[arg-type]
@@ -220,6 +253,14 @@ class FetchModel(Stage[Model]):
         download(self.hub, self.revision)
         write_json(work.output / POINTER, {"hub": self.hub, "revision": self.revision})
 
+    def packages(self, placement: Placement) -> list[str]:
+        """The hub's library."""
+        return ["huggingface_hub"]
+
+    @property
+    def fetched(self) -> tuple[Repository, str]:
+        return Repository("model", self.hub), self.revision
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ServedModel(Stage[Model]):
@@ -263,6 +304,10 @@ class MakeTinyModel(Stage[Model]):
                     left[row["language"]] -= 1
                     yield from (row[key] for key in ("question", "answer", "text", "text_en") if row.get(key))
         yield from (text for text in self.frame for _ in range(FRAME_TIMES))
+
+    def packages(self, placement: Placement) -> Sequence[str]:
+        """Those of training."""
+        return TRAIN
 
     def size(self, runs: Path) -> str:
         """Its parameters."""
@@ -311,6 +356,12 @@ class Train(Stage[Model]):
         """The last checkpoint."""
         steps = [int(path.name.removeprefix("step-")) for path in scratch.glob("step-[0-9]*") if path.is_dir()]
         return f"from step {max(steps):,}" if steps else ""
+
+    def packages(self, placement: Placement) -> list[str]:
+        """Those of training, and what its settings ask for."""
+        adapters = ["peft"] * (self.training.adapter is not None)
+        optimizers = ["torchao"] * (self.training.optimizer == "adamw8bit")
+        return [*TRAIN, *adapters, *optimizers, *(name for name in placement.trackers if name != "tensorboard")]
 
     def size(self, runs: Path) -> str:
         """Examples, epochs and steps."""

@@ -56,10 +56,10 @@ BASES: Mapping[str, KnownBase] = {
 """By name on the hub. Weights are stored in 2 bytes each, in 4 where the row says so."""
 
 CORPUS_BYTES: Mapping[str, int] = {
-    "gsm8k": 5_100_000, "gsm8kinstruct": 57_000_000, "metamathqa": 396_000_000, "flores": 40_000_000,
-    "mgsm": 1_100_000, "msvamp": 4_600_000,
+    "openai/gsm8k": 5_100_000, "Mathoctopus/GSM8KInstruct_Parallel": 57_000_000, "meta-math/MetaMathQA": 396_000_000,
+    "openlanguagedata/flores_plus": 40_000_000, "juletxara/mgsm": 1_100_000, "Mathoctopus/MSVAMP": 4_600_000,
 }
-"""Bytes of the published corpora on the hub; a Git clone of each holds about as much."""
+"""Bytes of the published corpora by name on the hub; a Git clone of each holds about as much."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import SettingError
 from ..placement import Placement
@@ -66,26 +65,22 @@ def machine_of(placement: Placement, devices: int | None, device_memory: float |
         SettingError: the memory or the name cannot be used.
     """
     row = device_named(kind) if kind else device_with(device_memory) if device_memory else None
-    if kind and row is None and device_memory is None:
-        raise SettingError(f"no device '{kind}' is known here; give --device-memory GB as well")
-    if row is None and device_memory is None and devices is not None:
-        raise SettingError("--devices needs the memory of one: give --device-memory GB, such as 80")
-    if device_memory is not None:
-        seen, name = device_memory * SEEN * 2**30, kind or f"{device_memory:g} GB"
-        return Machine(
-            devices=devices or launch_of(placement, 1).processes,
-            memory=seen,
-            name=name,
-            kind=row,
-            elsewhere=True,
-            sold=device_memory,
-        )
-    if row is not None:
-        seen = row.memory * 2**30
-        return Machine(
-            devices=devices or launch_of(placement, 1).processes, memory=seen, name=row.name, kind=row, elsewhere=True
-        )
-    return _this(placement)
+    if device_memory is None and row is None:
+        if kind:
+            raise SettingError(f"no device '{kind}' is known here; give --device-memory GB as well")
+        if devices is not None:
+            raise SettingError("--devices needs the memory of one: give --device-memory GB, such as 80")
+        return _this(placement)
+    gigabytes = device_memory * SEEN if device_memory is not None else row.memory if row else 0.0
+    given = f"{device_memory:g} GB" if device_memory is not None else ""
+    return Machine(
+        devices=devices or launch_of(placement, 1).processes,
+        memory=gigabytes * 2**30,
+        name=(kind or given) if given or row is None else row.name,
+        kind=row,
+        elsewhere=True,
+        sold=device_memory,
+    )
 
 
 def _this(placement: Placement) -> Machine:
@@ -127,13 +122,14 @@ def _of_accelerate(words: Sequence[str]) -> Launch:
     launch = Launch(processes)
     if values.get("distributed_type") != "FSDP" and "--use_fsdp" not in words:
         return launch
-    fsdp, parallelism = (values.get(name) or {} for name in ("fsdp_config", "parallelism_config"))
+    sections = [values.get(name) for name in ("fsdp_config", "parallelism_config")]
+    fsdp, parallelism = (section if isinstance(section, dict) else {} for section in sections)
     shards = _number(parallelism.get("parallelism_config_dp_shard_size")) or processes
     gathers = str(fsdp.get("fsdp_reshard_after_forward", True)).lower() in ("true", "full_shard")
     return replace(launch, shards=shards, gathers=gathers)
 
 
-def _config(path: Path, required: bool) -> dict[str, Any]:
+def _config(path: Path, required: bool) -> dict[str, object]:
     """The values of accelerate's config file; none where there is no default one."""
     import yaml
 
@@ -158,6 +154,6 @@ def _option(words: Sequence[str], *names: str) -> str | None:
     return None
 
 
-def _number(value: Any) -> int | None:
+def _number(value: object) -> int | None:
     text = str(value) if value is not None else ""
     return int(text) if text.isdecimal() and int(text) > 0 else None

@@ -25,9 +25,9 @@ from .names import model_names
 from .run_records import RunRecord, record_of, recorded
 from .settings import Settings, oddities, parse_settings
 from .stage_lines import StageLines
-from .steps import few_steps, with_examples
 from .study import Study
 from .table import SYSTEMS, Recipe
+from .ways import few_steps, with_examples
 
 
 def run(

@@ -7,10 +7,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from ..pipeline import Node, in_order, resume_point
 from ..placement import Placement
@@ -113,7 +112,7 @@ def _no_checkpoint(placement: Placement) -> str:
 
 
 @contextmanager
-def _at_sigterm(last_words: Any) -> Iterator[None]:
+def _at_sigterm(last_words: Callable[[], None]) -> Iterator[None]:
     """Has a SIGTERM end the process as it would, but with words; a handler of somebody else stays.
 
     Only the main thread can have one.

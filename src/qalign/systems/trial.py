@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,11 +30,14 @@ from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import parse_json, printable
 from .ask import Ask
-from .costs import Cost, base_of, checkpoints_written, problems
+from .costs import Cost, base_of, checkpoints_written, questions
 from .kinds import Train
 from .lineage import first_model, origin
 
 if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
     from ..training.tokens import TokenizedExamples
     from ..training.trainer import Trainer
 
@@ -81,8 +83,6 @@ class Rates:
     """Tokens a second of training."""
     generation: float | None
     """Tokens a second of answers; None where they were not measured."""
-    bytes: float
-    """The peak of training."""
     start: float
     """Seconds from the start of the process to the end of the first step: libraries, model, optimizer, compiling."""
     checkpoint: float
@@ -115,64 +115,51 @@ def measure(trial: Trial) -> Rates:
 
 def _environment(placement: Placement) -> dict[str, str]:
     """The environment of a process that has as many threads as a stage of a run has."""
-    if placement.jobs == 1 and cores() == cores_by_affinity():
-        return dict(os.environ)
     threads = str(max(1, cores() // placement.jobs))
-    return {
-        **os.environ,
-        "OMP_NUM_THREADS": threads if placement.jobs > 1 else os.environ.get("OMP_NUM_THREADS", threads),
-    }
+    if placement.jobs > 1:
+        return {**os.environ, "OMP_NUM_THREADS": threads}
+    return dict(os.environ) if cores() == cores_by_affinity() else {"OMP_NUM_THREADS": threads, **os.environ}
 
 
 def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Cost]:
     """The costs with the seconds that this machine takes, each kind of training tried once; a line says so."""
-    rates: dict[str, Rates] = {}
-    answering = {
-        first_model(cost.stage.model).fingerprint: cost for cost in reversed(found) if isinstance(cost.stage, Ask)
-    }
+    asks = {first_model(cost.stage.model).fingerprint: cost for cost in reversed(found) if isinstance(cost.stage, Ask)}
+    answering: dict[str, Rates] = {}
     timed = []
     for cost in found:
         stage = cost.stage
-        if not isinstance(stage, Train) or cost.amount is None or cost.fit is None or cost.fit.fault:
-            timed.append(cost)
-            continue
-        base = base_of(stage.model, runs)
-        assert base is not None and base.shape is not None and cost.tokens is not None, "it has been found to fit"
-        first = first_model(stage).fingerprint
-        say(f"qalign: measuring {stage.folder_name} on this machine")
-        trial = Trial(
-            model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=placement,
-            tokens=cost.amount.tokens / cost.amount.examples, supervised=cost.amount.supervised,
-        )  # fmt: skip
-        found_rates = measure(_with_answers(trial, answering.pop(first, None), runs))
-        if found_rates.generation is not None:
-            rates[first] = found_rates
-        timed.append(_timed(cost, found_rates, placement))
-    return [_answered(cost, rates) for cost in timed]
+        if isinstance(stage, Train) and cost.amount is not None and cost.fit is not None and not cost.fit.fault:
+            base, first = base_of(stage.model, runs), first_model(stage).fingerprint
+            assert base is not None and base.shape is not None and cost.tokens is not None, "it has been found to fit"
+            say(f"qalign: measuring {stage.folder_name} on this machine")
+            trial = Trial(
+                model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=placement,
+                tokens=cost.amount.tokens / cost.amount.examples, supervised=cost.amount.supervised,
+            )  # fmt: skip
+            rates = measure(_with_answers(trial, asks.pop(first, None), runs))
+            if rates.generation is not None:
+                answering[first] = rates
+            # Its start, its steps, its checkpoints, and its model, which is written like one.
+            seconds = cost.tokens / rates.training
+            steps = stage.training.steps(cost.amount.examples)
+            written = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint)
+            cost = replace(cost, seconds=rates.start + seconds + (written + 1) * rates.checkpoint)
+        timed.append(cost)
+    return [_answered(cost, answering) for cost in timed]
 
 
 def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
     """The trial with answers such as a generation stage wants."""
     if cost is None or cost.tokens is None or not isinstance(cost.stage, Ask):
         return trial
-    if not (asked := problems(cost.stage, runs)):
+    if not (asked := questions(cost.stage, runs)):
         return trial
-    answer = round(cost.tokens / asked)
-    return replace(
-        trial, decoding=cost.stage.decoding, questions=min(asked, QUESTIONS), answer=max(1, min(answer, ANSWER))
-    )
-
-
-def _timed(cost: Cost, rates: Rates, placement: Placement) -> Cost:
-    """A training with its seconds: its start, its steps, its checkpoints, and its model, which is written like one."""
-    assert isinstance(cost.stage, Train) and cost.tokens is not None and cost.amount is not None
-    steps, seconds = cost.stage.training.steps(cost.amount.examples), cost.tokens / rates.training
-    written = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint)
-    whole = rates.start + seconds + (written + 1) * rates.checkpoint
-    return replace(cost, seconds=whole)
+    answer = min(round(cost.tokens / asked), ANSWER)
+    return replace(trial, decoding=cost.stage.decoding, questions=min(asked, QUESTIONS), answer=max(1, answer))
 
 
 def _answered(cost: Cost, rates: Mapping[str, Rates]) -> Cost:
+    """Answers with their seconds, where their model was measured."""
     if not isinstance(cost.stage, Ask) or cost.tokens is None:
         return cost
     rate = rates.get(first_model(cost.stage.model).fingerprint)
@@ -220,11 +207,9 @@ def _training(trial: Trial, placement: Placement, scratch: Path) -> tuple[Rates,
     seconds = [step(count)]
     while len(seconds) < FEWEST or (sum(seconds) < SECONDS and len(seconds) < MOST):
         seconds.append(step(count))
-    used = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
     rate = len(seconds) * sum(examples.lengths[:count]) / sum(seconds)
-    return Rates(
-        training=rate, generation=None, bytes=float(used), start=start, checkpoint=_checkpoint(trainer, scratch)
-    ), str(accelerator.device.type)
+    rates = Rates(training=rate, generation=None, start=start, checkpoint=_checkpoint(trainer, scratch))
+    return rates, str(accelerator.device.type)
 
 
 def _checkpoint(trainer: Trainer, scratch: Path) -> float:
@@ -285,15 +270,15 @@ class _Numbers:
     def __init__(self, prompts: Sequence[list[int]]) -> None:
         self.prompts = prompts
 
-    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
+    def __call__(self, texts: list[str], **_: object) -> dict[str, list[list[int]]]:
         keys = (text.partition("### Instruction:\n")[2].partition("\n")[0] for text in texts)
         return {"input_ids": [self.prompts[int(key)] for key in keys]}
 
-    def decode(self, ids: list[int], **_: Any) -> str:
+    def decode(self, ids: list[int], **_: object) -> str:
         return " ".join(map(str, ids))
 
 
-def _model(trial: Trial, dtype: Any) -> Any:
+def _model(trial: Trial, dtype: torch.dtype) -> PreTrainedModel:
     """The model of the folder, or one of the same shape with random weights."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
