@@ -20,6 +20,11 @@ from qalign.alignment.prompts import prompt
 from qalign.cli import app
 from qalign.errors import DataError
 from qalign.models.tiny import TinyConfig, make_tiny
+from qalign.pipeline import Stage, Work
+from qalign.placement import Placement
+from qalign.systems import SCALES, Study, readiness
+from qalign.systems.artifacts import Records
+from qalign.systems.evaluated import Evaluated
 from qalign.training.config import TrainingConfig
 from qalign.training.lengths import Lengths
 
@@ -246,6 +251,30 @@ def test_a_base_that_cannot_be_opened(base: Path, own_data: OwnData, tmp_path: P
 
 
 # --- packages and the disk --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OwnRecords(Stage[Records]):
+    """A kind of a user's own that imports a package, which nobody has."""
+
+    def run(self, work: Work) -> None:
+        raise AssertionError("it is refused before")
+
+    def packages(self, placement: Placement) -> list[str]:
+        return ["no_such_package", "no_such_package.part"]
+
+
+def test_a_package_that_a_kind_of_ones_own_imports(tmp_path: Path) -> None:
+    here = Study(base_name="world", scale=SCALES["toy"], runs=tmp_path)
+    examples = here.mixture("own", "response", [OwnRecords(name="own")])
+    model = here.train("response-alignment", here.base, examples)
+    comparison = [Evaluated(name="mine", model=model, scores=here.scored(model))]
+    first, second, *_ = map(str, readiness.problems(comparison, tmp_path, Placement(device="cpu")))
+    assert re.fullmatch(
+        r"own-\w{8} needs no_such_package, which is not installed: pip install no-such-package", str(first)
+    )
+    assert "no_such_package.part, which is not installed" in second
+
 
 MISSING = [
     ("torch", [], "needs torch, which is not installed: pip install 'qalign[train]'"),

@@ -97,7 +97,9 @@ def _missing_packages(
 def _is_there(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):  # a module that a recipe made itself, say
+    except ImportError:  # what it is a part of is not there
+        return False
+    except ValueError:  # a module that a recipe made itself, say
         return True
 
 
