@@ -82,8 +82,9 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """Sentences on the machine, on whether the run fits, and on where the time comes from."""
-        odd = dict.fromkeys([*([self.remark] if self.remark else []), *oddities(cost.stage for cost in self.costs)])
-        return [*(f"{line[0].upper()}{line[1:]}." for line in odd), *self._remarks()]
+        remark = [f"{self.remark}."] if self.remark else []
+        odd = dict.fromkeys(oddities(cost.stage for cost in self.costs))
+        return [*remark, *(f"{line[0].upper()}{line[1:]}." for line in odd), *self._remarks()]
 
     @property
     def shown(self) -> list[RenderableType]:
