@@ -132,6 +132,7 @@ class ReadCorpus(Stage[Records]):
 
     @property
     def fetched(self) -> tuple[Repository, str] | None:
+        """The dataset, where it comes from the hub."""
         hub, commit = self.source.hub, self.source.revision
         return (Repository("dataset", hub), commit) if hub is not None and commit is not None else None
 
