@@ -130,7 +130,7 @@ def probe_command(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...", help="Bases to ask: folders, or world for the shipped one.", show_default="world"
+            metavar="[MODEL]", help="Bases to ask: folders, or world for the shipped one.", show_default="world"
         ),
     ] = None,
     count: Annotated[int, option(OUTPUT, "Probes of a kind in a language.", metavar="N", min=1)] = 40,
