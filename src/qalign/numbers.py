@@ -153,17 +153,21 @@ def find_numbers(text: str, language: Language) -> list[Number]:
         if match["run"] is not None:
             position = _read_run(plain, match["run"], start, language, numbers)
         elif match["vulgar"] is not None:
-            _add(numbers, plain, Number(_VULGAR[match["vulgar"]], start, position, False))
+            _add(numbers, plain, Number(value=_VULGAR[match["vulgar"]], start=start, end=position, percent=False))
         elif match["latex"] is not None:
             over, under = (_only(part, language) for part in match.groups()[2:6] if part is not None)
             if over is not None and under:
-                _add(numbers, plain, Number(over / under, start, position, False))
+                _add(numbers, plain, Number(value=over / under, start=start, end=position, percent=False))
         elif match.lastgroup == "spoken":
-            _add(numbers, plain, Number(spoken_value(match["spoken"], language), start, position, False))
+            _add(
+                numbers,
+                plain,
+                Number(value=spoken_value(match["spoken"], language), start=start, end=position, percent=False),
+            )
         else:
             value = numeral_value(plain, start, position, language)
             if value is not None:
-                _add(numbers, plain, Number(value, start, position, percent=False, numeral=True))
+                _add(numbers, plain, Number(value=value, start=start, end=position, percent=False, numeral=True))
     return _joined(numbers, plain)
 
 
@@ -234,7 +238,7 @@ def _read_run(plain: str, run: str, offset: int, language: Language, numbers: li
         if index == len(pieces) - 1:
             value, end, percent = _read_tail(plain, value, start, end, language)
         if value is not None and not named:
-            _add(numbers, plain, Number(value, start, end, percent))
+            _add(numbers, plain, Number(value=value, start=start, end=end, percent=percent))
     return end
 
 
@@ -280,14 +284,16 @@ def _add(numbers: list[Number], plain: str, number: Number) -> None:
         if _FRACTION_OF.fullmatch(between) and last.value:
             hundredth = last.value == 100
             value = value if hundredth else value / last.value
-            numbers[-1] = Number(value, last.start, end, hundredth, last.numeral and number.numeral)
+            numbers[-1] = Number(
+                value=value, start=last.start, end=end, percent=hundredth, numeral=last.numeral and number.numeral
+            )
             return
         whole_before = last.value.denominator == 1 and not last.percent and plain[last.end - 1].isdigit()
         written_over = "/" in plain[start:end] or not plain[start].isdigit()  # and not as a decimal such as 0.5
         if 0 < value < 1 and written_over and whole_before and between in ("", " ", GROUP_SPACE) and not percent:
             numbers[-1] = replace(last, value=_further(last.value, value), end=end)
             return
-    numbers.append(Number(value, start, end, percent, number.numeral))
+    numbers.append(Number(value=value, start=start, end=end, percent=percent, numeral=number.numeral))
 
 
 def _sign_length(before: str) -> int:

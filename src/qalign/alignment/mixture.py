@@ -96,7 +96,14 @@ def table(examples: Sequence[Example]) -> list[Row]:
         characters[key] += len(text)
         utf8_bytes[key] += len(text.encode())
     rows = [
-        Row(key[0], key[1], counts[key], counts[key] - len(distinct[key]), characters[key], utf8_bytes[key])
+        Row(
+            source=key[0],
+            language=key[1],
+            examples=counts[key],
+            repeated=counts[key] - len(distinct[key]),
+            characters=characters[key],
+            utf8_bytes=utf8_bytes[key],
+        )
         for key in counts
     ]
     return sorted(rows, key=lambda row: (row.source, -row.examples, row.language))

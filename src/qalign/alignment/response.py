@@ -18,10 +18,18 @@ def response_examples(problems: Iterable[Problem]) -> Iterator[Example]:
             raise DataError(
                 f"problem {problem.id} ({problem.language}) of {problem.source} has no worked answer to learn from"
             )
-        yield Example(problem.id, problem.language, problem.source, problem.question, problem.answer)
+        yield Example(
+            id=problem.id,
+            language=problem.language,
+            source=problem.source,
+            instruction=problem.question,
+            response=problem.answer,
+        )
 
 
 def text_examples(documents: Iterable[Document]) -> Iterator[Example]:
     """Plain text without an instruction, to train a base model on."""
     for document in documents:
-        yield Example(document.id, document.language, document.source, None, document.text)
+        yield Example(
+            id=document.id, language=document.language, source=document.source, instruction=None, response=document.text
+        )

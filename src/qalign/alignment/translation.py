@@ -47,4 +47,6 @@ def translation_examples(variant: Variant, pairs: Iterable[Pair], table: Mapping
             instruction, response = translation_instruction(name, english, pair.text), pair.text_en
         else:
             instruction, response = translation_instruction(english, name, pair.text_en), pair.text
-        yield Example(pair.id, pair.language, pair.source, instruction, response)
+        yield Example(
+            id=pair.id, language=pair.language, source=pair.source, instruction=instruction, response=response
+        )

@@ -108,17 +108,24 @@ def record(
             )
     key = identifier(row["id"], where) if "id" in row else str(ordinal)
     if role == "text":
-        return Document(key, language, text_of(row, "text", where), source)
+        return Document(id=key, language=language, text=text_of(row, "text", where), source=source)
     first, second = columns.needed
     if role in PAIR_KINDS:
         text, text_en = text_of(row, first, where), text_of(row, second, where)
-        return Pair(key, language, text, text_en, PAIR_KINDS[role], source)
+        return Pair(id=key, language=language, text=text, text_en=text_en, kind=PAIR_KINDS[role], source=source)
     question = text_of(row, first, where)
     if role == "test":
-        return Problem(key, language, question, None, number(row, "gold" if has_number else second, where), source)
+        return Problem(
+            id=key,
+            language=language,
+            question=question,
+            answer=None,
+            gold=number(row, "gold" if has_number else second, where),
+            source=source,
+        )
     answer = text_of(row, second, where)
     gold = final_number(answer) if row.get("gold") is None else number(row, "gold", where)
-    return Problem(key, language, question, answer, gold, source)
+    return Problem(id=key, language=language, question=question, answer=answer, gold=gold, source=source)
 
 
 def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:

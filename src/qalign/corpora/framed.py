@@ -86,7 +86,7 @@ def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
         )
     if names[0] not in codes:
         raise DataError(f"{where}: the prompt prefix names the unknown language {names[0]}: {nearest(names[0], codes)}")
-    return Rendition(where, codes[names[0]], question.strip(), answer.strip())
+    return Rendition(where=where, language=codes[names[0]], question=question.strip(), answer=answer.strip())
 
 
 def disagreements(
@@ -143,4 +143,4 @@ def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iter
                 "questions": {"question": rendition.question, "question_en": english.question},
                 "answers": {"answer": rendition.answer, "answer_en": english.answer},
             }.get(role, {"question": rendition.question, "answer": rendition.answer})
-            yield Found(rendition.where, language, ordinal, row)
+            yield Found(where=rendition.where, language=language, ordinal=ordinal, row=row)

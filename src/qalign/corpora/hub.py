@@ -72,7 +72,7 @@ def _by_language(place: Place, languages: Sequence[str], table: Mapping[str, Lan
                 if row["id"] not in english:
                     raise DataError(f"{where}: the id '{row['id']}' is not on the English side; fetch the corpus again")
                 row = {**row, "text_en": english[row["id"]]}
-            yield Found(where, code, ordinal, row)
+            yield Found(where=where, language=code, ordinal=ordinal, row=row)
 
 
 def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:

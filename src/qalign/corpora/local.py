@@ -186,7 +186,7 @@ def read_part(part: Part, role: Role) -> Iterator[Found]:
             raise DataError(f"{where}: 'language' is missing; it must be a code, such as bn")
         if part.language not in (None, language):
             raise DataError(f"{where}: 'language' is '{language}', the file's is '{part.language}'; make them agree")
-        yield Found(where, language, ordinal, row)
+        yield Found(where=where, language=language, ordinal=ordinal, row=row)
 
 
 def _parallel(part: Part, role: Role) -> Iterator[tuple[str, Row]]:

@@ -80,7 +80,7 @@ def read(
     if dropped:
         notes = [*notes, f"{_label(source)}: {counted(len(dropped), 'invalid row')} dropped on request"]
     records = [entry for records in by_language.values() for entry in records]
-    return Text(records, counts, published, dropped, notes)
+    return Text(records=records, counts=counts, published=published, dropped=dropped, notes=notes)
 
 
 def _found(
@@ -102,7 +102,7 @@ def _found(
 def _made(name: str, source: Source, languages: Sequence[str]) -> Iterable[Found]:
     """The rows of a corpus of the embedded world."""
     for ordinal, (code, row) in enumerate(world.rows(name, source.role, languages)):
-        yield Found(f"{source.name} {code} {row['id']}", code, ordinal, row)
+        yield Found(where=f"{source.name} {code} {row['id']}", language=code, ordinal=ordinal, row=row)
 
 
 def _records(

@@ -72,7 +72,14 @@ def answer_of(
 ) -> Answer:
     """The answer in a text that ends at `end`, with its numbers and equations."""
     equals = [match.start() for match in _EQUALS.finditer(text, 0, end)]
-    return Answer(text, numbers, [number.start for number in numbers], equations, equals, denial(no_answer))
+    return Answer(
+        text=text,
+        numbers=numbers,
+        starts=[number.start for number in numbers],
+        equations=equations,
+        equals=equals,
+        no_answer=denial(no_answer),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def announcements(text: str, language: Language, begin: int, end: int) -> list[A
         first = _BLANK.match(text, start, end).end()  # type: ignore[union-attr]
         while ends[position] < first:
             position += 1
-        found.append(Announcement(first, ends[position], by, heads, denies))
+        found.append(Announcement(begin=first, end=ends[position], by=by, heads=heads, denies=denies))
     found += _boxes(text, begin, end)
     return sorted(found, key=attrgetter("begin"))
 
@@ -97,7 +97,7 @@ def _boxes(text: str, begin: int, end: int) -> Iterator[Announcement]:
         elif match[0] == "}" and opened:
             start, boxed = opened.pop()
             if boxed:
-                yield Announcement(start, match.start(), "boxed")
+                yield Announcement(begin=start, end=match.start(), by="boxed")
 
 
 @dataclass(frozen=True, slots=True)

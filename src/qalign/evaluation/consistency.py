@@ -93,11 +93,13 @@ def consistency(judgements: Iterable[Judgement]) -> Consistency:
             standard_error=100 * clustered_standard_error(agreeing[-1:]),
         )
     return Consistency(
-        with_english,
-        _mean(list(with_english.values()), 100 * clustered_standard_error(agreeing)) if with_english else None,
-        languages,
-        tuple(tuple(100 * sum(same(one, other)) / len(ids) for other in languages) for one in languages),
-        tuple(tuple(jaccard(one, other) for other in languages) for one in languages),
+        with_english=with_english,
+        mean_with_english=_mean(list(with_english.values()), 100 * clustered_standard_error(agreeing))
+        if with_english
+        else None,
+        languages=languages,
+        matrix=tuple(tuple(100 * sum(same(one, other)) / len(ids) for other in languages) for one in languages),
+        matrix_correct=tuple(tuple(jaccard(one, other) for other in languages) for one in languages),
     )
 
 
@@ -106,11 +108,13 @@ def mean_consistency(runs: Sequence[Consistency]) -> Consistency:
     is on the safe side: what several runs agree on could only be known better."""
     first = runs[0]
     return Consistency(
-        {code: _mean_agreement([run.with_english[code] for run in runs]) for code in first.with_english},
-        _mean_agreement(means) if (means := [run.mean_with_english for run in runs if run.mean_with_english]) else None,
-        first.languages,
-        tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),  # type: ignore[misc]
-        tuple(_mean_row([run.matrix_correct[i] for run in runs]) for i in range(len(first.languages))),
+        with_english={code: _mean_agreement([run.with_english[code] for run in runs]) for code in first.with_english},
+        mean_with_english=_mean_agreement(means)
+        if (means := [run.mean_with_english for run in runs if run.mean_with_english])
+        else None,
+        languages=first.languages,
+        matrix=tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),  # type: ignore[misc]
+        matrix_correct=tuple(_mean_row([run.matrix_correct[i] for run in runs]) for i in range(len(first.languages))),
     )
 
 

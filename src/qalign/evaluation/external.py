@@ -206,8 +206,12 @@ def _prediction(
     if code is not None and code not in table:
         raise DataError(f"{where}: unknown language '{printable(code[:80])}': {likely(code, table)}")
     question = row.get("question")
-    prediction = Prediction(key or "", code or "", row[column], "", 0, _finish(row, where))
-    return prediction, Answered(where, code, key, question if isinstance(question, str) else None, row)
+    prediction = Prediction(
+        id=key or "", language=code or "", text=row[column], prompt_sha256="", tokens=0, finish=_finish(row, where)
+    )
+    return prediction, Answered(
+        where=where, language=code, id=key, question=question if isinstance(question, str) else None, row=row
+    )
 
 
 def _shown(value: object) -> str:

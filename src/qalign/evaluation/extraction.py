@@ -39,7 +39,14 @@ def paper(text: str, gold: str) -> Reading:
     target, _, _ = _last_digits(gold)
     read, start, end = _last_digits(text)
     right = abs(float(target or 0) - float(read or 0)) < float(TOLERANCE)
-    return Reading(read, text[start:end], start, end, "none" if read is None else "last-number", right)
+    return Reading(
+        value=read,
+        text=text[start:end],
+        start=start,
+        end=end,
+        by="none" if read is None else "last-number",
+        right=right,
+    )
 
 
 def _last_digits(text: str) -> tuple[str | None, int, int]:
@@ -74,11 +81,18 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     target = parse_gold(gold)
     number, by = _answer(text, language, finish)
     if number is None:
-        return Reading(None, "", 0, 0, "none", False)
+        return Reading(value=None, text="", start=0, end=0, by="none", right=False)
     # 50% is 50 and 0.5, 2 hours 30 minutes are 2.5 hours and 150 minutes.
     values = (number.value, number.value / (100 if number.percent else 1), number.value * (number.parts or 1))
     right = any(abs(value - target) < TOLERANCE for value in values)
-    return Reading(plain_number(number.value), text[number.start : number.end], number.start, number.end, by, right)
+    return Reading(
+        value=plain_number(number.value),
+        text=text[number.start : number.end],
+        start=number.start,
+        end=number.end,
+        by=by,
+        right=right,
+    )
 
 
 def hashes(text: str, gold: str) -> Reading:
@@ -86,8 +100,15 @@ def hashes(text: str, gold: str) -> Reading:
     match = re.search(r"#### (-?[0-9.,]+)", text)
     value = _decimal(match[1]) if match else None
     if match is None or value is None:
-        return Reading(None, "", 0, 0, "none", False)
-    return Reading(str(value), match[1], *match.span(1), "marker:####", value == _decimal(gold))
+        return Reading(value=None, text="", start=0, end=0, by="none", right=False)
+    return Reading(
+        value=str(value),
+        text=match[1],
+        start=match.start(1),
+        end=match.end(1),
+        by="marker:####",
+        right=value == _decimal(gold),
+    )
 
 
 def _decimal(digits: str) -> float | None:

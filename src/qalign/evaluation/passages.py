@@ -56,13 +56,15 @@ def own_questions(text: str, begin: int, end: int, language: Language) -> list[Q
     """What may be questions of the model's own (`Question:`, `## Step 6: What share ...?`), in order."""
     words = (*language.question_markers, *LANGUAGES["en"].question_markers)
     found = [
-        Question(match.start(), match.end(), match["number"] or "", False)
+        Question(begin=match.start(), end=match.end(), number=match["number"] or "", surely=False)
         for match in _headers(words).finditer(text, begin, end)
     ]
     for match in _HEADING.finditer(text, begin, end):
         if _ASKS.search(match[0]):
             number = re.search(r"\d+", match[0])
-            found.append(Question(match.start(), match.end(), number[0] if number else "", True))
+            found.append(
+                Question(begin=match.start(), end=match.end(), number=number[0] if number else "", surely=True)
+            )
     return sorted(found, key=lambda question: question.begin)
 
 

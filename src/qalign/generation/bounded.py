@@ -75,7 +75,9 @@ def address(given: str) -> Address:
         raise _wrong(given, "a name stands twice in its query")
     host = parts.netloc.rpartition("@")[2]
     url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-    return Address(url, headers, dict(query), frozenset({*secrets_of_url(given), *({key} - {"none"})}))
+    return Address(
+        url=url, headers=headers, query=dict(query), secrets=frozenset({*secrets_of_url(given), *({key} - {"none"})})
+    )
 
 
 def _checked(given: str) -> Any:

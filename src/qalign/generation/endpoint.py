@@ -112,7 +112,9 @@ class Endpoint:
                 request, f"answered {request.key} with something that is not a finished answer", str(error)
             ) from error
         text = without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT)
-        return Completion(request.key, text, sha256(prompt(request.instruction)), tokens, finish)
+        return Completion(
+            key=request.key, text=text, prompt_sha256=sha256(prompt(request.instruction)), tokens=tokens, finish=finish
+        )
 
     async def _reply(self, client: Any, request: Request) -> bytes:
         """The body of the server's reply."""

@@ -88,11 +88,11 @@ class Local:
             ends_with_it.callback(answers.close)
             for place, ids, finish in answers:
                 yield Completion(
-                    keys[place],
-                    decode(ids, self.tokenizer),
-                    sha256(prompt(requests[place].instruction)),
-                    len(ids),
-                    finish,
+                    key=keys[place],
+                    text=decode(ids, self.tokenizer),
+                    prompt_sha256=sha256(prompt(requests[place].instruction)),
+                    tokens=len(ids),
+                    finish=finish,
                 )
 
     def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str], own_attention: bool) -> Answers:

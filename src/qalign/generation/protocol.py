@@ -98,7 +98,7 @@ class Completion:
 
 def questions_of(problems: Iterable[Problem]) -> list[Question]:
     """One question per problem, with its text unchanged."""
-    return [Question(problem.id, problem.language, problem.question) for problem in problems]
+    return [Question(id=problem.id, language=problem.language, instruction=problem.question) for problem in problems]
 
 
 def seed_of(seed: int, key: str) -> int:

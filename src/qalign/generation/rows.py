@@ -219,14 +219,14 @@ def begin(
         columns, cache = [read + length] * len(rests), repeated(prefix, len(rests))
     answers: list[list[int]] = [[] for _ in prompts]
     return Rows(
-        list(places),
-        ids.to(device),
-        positions.to(device),
-        mask.to(device),
-        answers,
-        columns,
-        own_attention,
-        prefix if own_attention else None,
-        cache,
+        places=list(places),
+        ids=ids.to(device),
+        positions=positions.to(device),
+        mask=mask.to(device),
+        answers=answers,
+        prompt_tokens=columns,
+        own_attention=own_attention,
+        prefix=prefix if own_attention else None,
+        cache=cache,
         copies=copies if len(rests) < len(prompts) else [],
     )

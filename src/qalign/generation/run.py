@@ -150,7 +150,9 @@ def _taken_over(
     places = {key: place for place, key in enumerate(asked["requests"])}
     for line in lines[1:]:
         rows = _rows_of(line)
-        keys = [Question(key, language, "", sample).key for language, key, sample, *_ in rows]
+        keys = [
+            Question(id=key, language=language, instruction="", sample=sample).key for language, key, sample, *_ in rows
+        ]
         place = places.get(keys[0]) if keys else None
         chunk_of_line = _chunk_at(place, asked["requests"], size) if place is not None else []
         if keys and keys == chunk_of_line and not done.keys() & set(keys):
@@ -212,5 +214,11 @@ def _order(question: Question) -> tuple[int, str, int]:
 
 def _prediction(question: Question, answer: Completion) -> Prediction:
     return Prediction(
-        question.id, question.language, answer.text, answer.prompt_sha256, answer.tokens, answer.finish, question.sample
+        id=question.id,
+        language=question.language,
+        text=answer.text,
+        prompt_sha256=answer.prompt_sha256,
+        tokens=answer.tokens,
+        finish=answer.finish,
+        sample=question.sample,
     )

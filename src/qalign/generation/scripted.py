@@ -43,7 +43,11 @@ class Scripted:
             cut = text.endswith("\0")
             text = text.removesuffix("\0")
             yield Completion(
-                request.key, text, sha256(prompt(request.instruction)), len(text.split()), "length" if cut else "stop"
+                key=request.key,
+                text=text,
+                prompt_sha256=sha256(prompt(request.instruction)),
+                tokens=len(text.split()),
+                finish="length" if cut else "stop",
             )
 
 

@@ -68,7 +68,13 @@ class Engine:
         if finish == "stop" and ids and ids[-1] in self.ends:
             ids.pop()
         text = decode(ids, self.tokenizer)
-        return Completion(request.key, text, sha256(prompt(request.instruction)), len(ids), finish)
+        return Completion(
+            key=request.key,
+            text=text,
+            prompt_sha256=sha256(prompt(request.instruction)),
+            tokens=len(ids),
+            finish=finish,
+        )
 
 
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:

@@ -50,7 +50,7 @@ class Ask(Stage[Answers]):
     def run(self, work: Work) -> None:
         """Asks, or goes on with what has not been answered yet."""
         questions = [
-            Question(row["id"], row["language"], self.template.format_map(row), sample)
+            Question(id=row["id"], language=row["language"], instruction=self.template.format_map(row), sample=sample)
             for row in work.read(self.records).rows()
             for sample in range(self.decoding.samples)
         ]

@@ -123,8 +123,8 @@ def problems_of(
 def titles(of_systems: Mapping[str, str] | None = None) -> Titles:
     """Names for people of benchmarks, and of systems: those that results have, else those of the table."""
     return Titles(
-        {**{row.name: row.title for row in SYSTEMS.values()}, **(of_systems or {})},
-        {row.name: row.title for row in BENCHMARKS.values()},
+        systems={**{row.name: row.title for row in SYSTEMS.values()}, **(of_systems or {})},
+        benchmarks={row.name: row.title for row in BENCHMARKS.values()},
     )
 
 

@@ -51,10 +51,10 @@ def settings_of(stage: str) -> list[FieldReference]:
     hints, texts = get_type_hints(config), meanings(config)
     return [
         FieldReference(
-            f"{stage}.{field.name}",
-            values_in_words(hints[field.name]),
-            default_in_words(stage, field),
-            texts[field.name],
+            name=f"{stage}.{field.name}",
+            values=values_in_words(hints[field.name]),
+            default=default_in_words(stage, field),
+            meaning=texts[field.name],
         )
         for field in dataclasses.fields(config)
     ]

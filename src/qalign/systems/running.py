@@ -204,7 +204,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
 
 def unused(study: Study) -> Study:
     """The study with settings that remember no earlier run."""
-    return replace(study, settings=Settings(list(study.settings.given), study.settings.known))
+    return replace(study, settings=Settings(given=list(study.settings.given), known=study.settings.known))
 
 
 def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:

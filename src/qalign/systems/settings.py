@@ -110,7 +110,7 @@ def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = "
     Raises:
         SettingError: a text is not of this form.
     """
-    settings = Settings([Setting(text=text, origin=origin) for text in texts])
+    settings = Settings(given=[Setting(text=text, origin=origin) for text in texts])
     settings.read_again(systems)
     return settings
 

@@ -92,7 +92,9 @@ def side_by_side(
         for name, key in renamed.items()
     }
     shown = {key: title for key, title in names_shown.items() if title != key}
-    both = Titles({**titles.systems, **shown}, titles.benchmarks, titles.languages).shortened(merged["systems"])
+    both = Titles(
+        systems={**titles.systems, **shown}, benchmarks=titles.benchmarks, languages=titles.languages
+    ).shortened(merged["systems"])
     judged, faults = _judged(loaded, keys, places)
     statistics = measured.statistics(judged) if judged else {"comparisons": [], "notes": []}
     tested = statistics["comparisons"]

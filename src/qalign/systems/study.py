@@ -302,7 +302,7 @@ def study(options: StudyOptions) -> Study:
         tests=tuple(map(str, [test] if isinstance(test, str | Path) else test)),
         data=_path(options.data),
         table=table,
-        settings=Settings(settings),
+        settings=Settings(given=settings),
     )
     made.settings.read_again(())
     return made

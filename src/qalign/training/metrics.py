@@ -55,7 +55,11 @@ class Metrics:
     def add(self, result: Step, learning_rate: float) -> None:
         """Keeps the step that the trainer just took for the next report."""
         progress = self.trainer.progress
-        self._pending.append(Reported(progress, learning_rate, progress.tokens - self._tokens, result))
+        self._pending.append(
+            Reported(
+                progress=progress, learning_rate=learning_rate, tokens=progress.tokens - self._tokens, result=result
+            )
+        )
         self._tokens = progress.tokens
 
     def restart_clock(self) -> None:
