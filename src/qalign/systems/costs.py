@@ -293,7 +293,7 @@ def costs(
     waiting: Sequence[Node], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
 ) -> list[Cost]:
     """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
-    costing = _Costing(runs, machine, launch, placement, reads)
+    costing = _Costing(runs=runs, machine=machine, launch=launch, placement=placement, reads=reads)
     return [costing.of(stage) for stage in waiting]
 
 
