@@ -23,7 +23,6 @@ RESERVED = ("all", "average", "non_english")
 
 CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 """The code of a language, and the name of its file."""
-_NUMBER_MARKS = frozenset(".,' \u00a0\u202f")
 
 
 def load_languages(path: Path | None) -> dict[str, Language]:
@@ -143,41 +142,28 @@ def _are_scales(value: object, least: int = 2) -> bool:
     return True
 
 
+def _matches(pattern: str) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+_TRUE_OR_FALSE = (lambda value: isinstance(value, bool), "true or false")
+_PHRASES = (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts")
+_WORDS = "a table from words to whole numbers from {} to 10^18, each word once, with letters and without digits"
 _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "code": (_is_line, "a text"),
     "name": (_is_line, "a text of one line"),
     "native_name": (lambda value: value == "" or _is_line(value), "a text of one line"),
-    "iso639_3": (
-        lambda value: isinstance(value, str) and re.fullmatch("([a-z]{3})?", value) is not None,
-        "three small letters",
-    ),
-    "script": (
-        lambda value: isinstance(value, str) and re.fullmatch("[A-Z][a-z]{3}", value) is not None,
-        "a code such as Latn",
-    ),
+    "iso639_3": (_matches("([a-z]{3})?"), "three small letters"),
+    "script": (_matches("[A-Z][a-z]{3}"), "a code such as Latn"),
     "zero": (_is_zero, "the digit for 0 of a script, or empty"),
-    "decimal": (
-        lambda value: isinstance(value, str) and value in (".", ","),
-        "'.' or ',' (the Arabic ones are read as these)",
-    ),
+    "decimal": (_matches("[.,]"), "'.' or ',' (the Arabic ones are read as these)"),
     "groups": (
-        lambda value: isinstance(value, str) and set(value) <= _NUMBER_MARKS,
+        _matches("[.,' \u00a0\u202f]*"),
         "characters out of . , ' and space (the Arabic ones are read as these)",
     ),
-    "indian_groups": (lambda value: isinstance(value, bool), "true or false"),
-    "myriads": (lambda value: isinstance(value, bool), "true or false"),
-    **dict.fromkeys(
-        PHRASES, (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts")
-    ),
-    **dict.fromkeys(
-        ("scales", "leading_scales"),
-        (
-            _are_scales,
-            "a table from words to whole numbers from 2 to 10^18, each word once, with letters and without digits",
-        ),
-    ),
-    "number_words": (
-        lambda value: _are_scales(value, least=1),
-        "a table from words to whole numbers from 1 to 10^18, each word once, with letters and without digits",
-    ),
+    "indian_groups": _TRUE_OR_FALSE,
+    "myriads": _TRUE_OR_FALSE,
+    **dict.fromkeys(PHRASES, _PHRASES),
+    **dict.fromkeys(("scales", "leading_scales"), (_are_scales, _WORDS.format(2))),
+    "number_words": (lambda value: _are_scales(value, least=1), _WORDS.format(1)),
 }

@@ -16,7 +16,8 @@ from ..options import DATA, OUTPUT, TRAINING, is_repeated, meanings, options_of,
 from ..placement import Placement
 from ..resources import cores
 from ..study_options import Setting, StudyOptions
-from . import completion, study_files
+from ..terminal import say
+from . import completion
 from .guard import check_text, errors
 
 if TYPE_CHECKING:
@@ -138,14 +139,16 @@ def _study(arguments: dict[str, Any], values: Values, given: Collection[str]) ->
         values: the options of the study.
         given: those that stand on the command line.
     """
+    from ..systems import study_file
     from ..systems.study import study
 
     systems, path = arguments.get("systems"), arguments.get("save")
     if isinstance(systems, list):
-        systems, values = study_files.with_file(systems, values, given)
+        systems, values = study_file.with_file(systems, values, given)
         arguments["systems"] = systems
         if isinstance(path, Path):
-            study_files.save(path, systems, values)
+            study_file.save(path, systems, values)
+            say(f"qalign: the study is in {path}")
     return study(**values)
 
 

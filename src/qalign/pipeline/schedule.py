@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Protocol, TypeVar
+
+from .stage import Node
 
 
-class Node(Protocol):
-    """An item with inputs, identified by its fingerprint."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Its identity."""
-        ...
-
-    @property
-    def inputs(self) -> Mapping[str, Node]:
-        """The nodes that must be finished before it starts."""
-        ...
-
-
-N = TypeVar("N", bound=Node)
-
-
-def run_together(to_run: Sequence[N], make: Callable[[N], None], jobs: int) -> None:
+def run_together(to_run: Sequence[Node], make: Callable[[Node], None], jobs: int) -> None:
     """Calls `make` on each node once its inputs are made, on up to `jobs` threads.
 
     Of the ready nodes, the one with the longest chain after it starts first, so that no long chain is left for the end. After

@@ -19,6 +19,7 @@ import msgspec
 from ..corpora import CORPORA
 from ..errors import DataError, QAlignError, SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
+from ..fingerprints import first_look
 from ..language_file import load_languages
 from ..languages import language
 from ..options import OUTPUT, is_repeated, options_of, types_of
@@ -29,6 +30,7 @@ from ..study_options import Setting, StudyOptions, codes
 from ..toml_file import read_toml
 from ..untrusted import check_surrogates, printable
 from .bases import TINY, WORLD
+from .comparison import compare
 from .scales import SCALES
 from .study import LIMIT, Study, settings_in, study
 from .table import find_system
@@ -46,6 +48,8 @@ WORDS = {
     "str": "text", "int": "a whole number", "array": "a list", "object": "a table", "float": "a number", "bool": "true or false",
 }  # fmt: skip
 """The types of TOML in words."""
+SUFFIX = ".toml"
+"""By which a study file is told from a system."""
 SEE = "see 'A study as a file' in docs/quickstart.md"
 
 
@@ -109,6 +113,30 @@ def with_options(of_file: Values, given: Values, own_systems: bool = False) -> V
     if own_systems:
         before = [replace(setting, required=False) for setting in before]
     return {**merged, "settings": [*before, *after]}
+
+
+def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -> tuple[list[str], Values]:
+    """The systems and options of a command, those of its study file included.
+
+    Args:
+        systems: names of systems, and at most one study file.
+        options: all options of the command.
+        given: the names of those that stand on the command line, which override the file.
+
+    Raises:
+        SettingError: there are several files, or one that cannot be used, or no systems.
+    """
+    files = [name for name in systems if name.endswith(SUFFIX)]
+    if not files:
+        return list(systems), options
+    if len(files) > 1:
+        raise SettingError(f"a run has one study file; give one of {', '.join(files)}")
+    of_file, options_of_file = read_study(Path(files[0]))
+    own = [name for name in systems if name not in files]
+    if not own and not of_file:
+        raise SettingError(f"{files[0]} names no systems; give it a key 'systems', or name them behind it")
+    overriding = {name: value for name, value in options.items() if name in given}
+    return own or of_file, with_options(options_of_file, overriding, own_systems=bool(own))
 
 
 def _converted(key: str, value: object) -> Any:
@@ -211,6 +239,13 @@ def _flat(values: Mapping[str, object], where: str) -> Iterator[tuple[str, str]]
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def save(path: Path, systems: Sequence[str], options: Values) -> None:
+    """Writes a study file, once its names are known to exist. The arguments are those of `write_study`."""
+    with first_look():
+        compare(study(**options), systems)
+    write_study(path, systems, StudyOptions(**options))
 
 
 def write_study(path: Path, systems: Sequence[str], options: StudyOptions) -> None:
