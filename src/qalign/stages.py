@@ -4,8 +4,9 @@ from .generation import DecodingConfig
 from .pipeline import Artifact, Stage, Work, local
 from .systems.artifacts import Answers, Examples, Judgements, Kept, Model, Records
 from .systems.ask import Ask
+from .systems.bases import FetchModel, ModelOnDisk
 from .systems.keep import Filter, Keep
-from .systems.kinds import FetchModel, Judge, MakeExamples, ModelOnDisk, ReadCorpus, Train
+from .systems.kinds import Judge, MakeExamples, ReadCorpus, Train
 from .training.config import TrainingConfig
 
 __all__ = [

@@ -34,7 +34,7 @@ from qalign.placement import Placement
 from qalign.progress import LINES, Bar
 from qalign.resources import cores
 from qalign.systems.artifacts import Model
-from qalign.systems.kinds import SERVED, ServedModel
+from qalign.systems.bases import SERVED, ServedModel
 from steps import Step, Task
 
 JOBS = 2

@@ -20,10 +20,10 @@ from qalign.records import Example, read_jsonl
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES, Model
 from qalign.systems.ask import Ask
-from qalign.systems.bases import base
+from qalign.systems.bases import MakeTinyModel, base
 from qalign.systems.comparison import compare, targets
 from qalign.systems.keep import Keep
-from qalign.systems.kinds import MakeExamples, MakeTinyModel, ReadCorpus
+from qalign.systems.kinds import MakeExamples, ReadCorpus
 from qalign.systems.lineage import training_stages
 from qalign.systems.recipes import Recipe, multireason, rft, sft
 from qalign.systems.settings import Settings, parse_settings, set_field

@@ -22,17 +22,8 @@ from ..training.lengths import Lengths
 from ..training.memory import SUPERVISED
 from . import fit
 from .artifacts import Examples, Model, Records
-from .kinds import (
-    MakeExamples,
-    MakeTinyModel,
-    ReadCorpus,
-    Record,
-    Train,
-    examples_of,
-    languages_of,
-    records_for,
-    rows_of,
-)
+from .bases import MakeTinyModel
+from .kinds import MakeExamples, ReadCorpus, Record, Train, examples_of, languages_of, records_for, rows_of
 from .known import LENGTHS, Length
 from .lineage import first_model, origin
 

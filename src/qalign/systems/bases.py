@@ -1,11 +1,14 @@
-"""The base that a study starts from: a folder, a hub name, `tiny`, or `world`."""
+"""The base that a study starts from: a folder, a hub name, `tiny`, or `world`; and the stages that such bases are."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -16,23 +19,125 @@ from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
 from ..generation.scripted import SCRIPT
 from ..huggingface import Repository, cached_commit
 from ..models.folders import check_folder
-from ..models.opening import download
+from ..models.opening import POINTER, download
 from ..models.tiny import TinyConfig
 from ..paths import instead, nearest_path
-from ..pipeline import Stage
+from ..pipeline import Stage, Work, local
 from ..pipeline.stage_record import RECORD, Sha256, read_object
+from ..placement import Placement
 from ..records import write_json
 from ..revisions import FILE, resolve
 from ..training.config import SUMMARY
 from .artifacts import Model, Records
-from .kinds import FetchModel, MakeTinyModel, ModelOnDisk, ServedModel
+from .kinds import TRAIN
 
+FRAME_TIMES = 2000
+SERVED = "served.json"
 TINY = "tiny"
 WORLD = "world"
 WORLD_FOLDER = Path(world.__file__).parent / "base"
 """The base of the embedded world, trained by `qalign world base`; its card is the README there."""
 NOT_THE_MODEL = (RECORD, SUMMARY, "trainer_state.json", "README.txt")
 """Files beside a model that say how it was made: the same weights made at another time are the same base."""
+
+
+# --- kinds of stages --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelOnDisk(Stage[Model]):
+    """A model that is there: the same files in another folder are the same model."""
+
+    sha256: str
+    """The hash of its files."""
+    place: Path = local()
+    """Its folder."""
+
+    @property
+    def given(self) -> Path:
+        return self.place
+
+    def run(self, work: Work) -> None:
+        """Never called: the model is there."""
+        raise AssertionError(f"{self.place} is there already")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FetchModel(Stage[Model]):
+    """Fetches a model of the hub into the hub's cache and leaves a pointer to it."""
+
+    on_device: ClassVar[bool] = False
+    hub: str
+    """Its name on the hub."""
+    revision: str
+    """The commit."""
+
+    def run(self, work: Work) -> None:
+        """Fetches the files."""
+        download(self.hub, self.revision)
+        write_json(work.output / POINTER, {"hub": self.hub, "revision": self.revision})
+
+    def packages(self, placement: Placement) -> list[str]:
+        """The hub's library."""
+        return ["huggingface_hub"]
+
+    @property
+    def fetched(self) -> tuple[Repository, str]:
+        return Repository("model", self.hub), self.revision
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ServedModel(Stage[Model]):
+    """A model that only a server has, known by the name that the server gives it."""
+
+    on_device: ClassVar[bool] = False
+    served: str
+
+    def run(self, work: Work) -> None:
+        """Writes down the name."""
+        write_json(work.output / SERVED, {"model": self.served})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MakeTinyModel(Stage[Model]):
+    """A small model with random weights. Its tokenizer is trained on the texts of the run's own corpora."""
+
+    version: ClassVar[int] = 3
+    on_device: ClassVar[bool] = False
+    tiny: TinyConfig
+    frame: tuple[str, ...]
+    """What frames the examples, often enough in the tokenizer's text that its words are tokens."""
+    corpora: Mapping[str, Stage[Records]]
+
+    def run(self, work: Work) -> None:
+        """Trains the tokenizer and writes the model."""
+        from ..models.tiny import make_tiny
+
+        make_tiny(self._texts(work), self.tiny, work.output)
+
+    def _texts(self, work: Work) -> Iterator[str]:
+        """Of each corpus as much in one language as in any other, or the scarce ones would be cut into letters (the usual
+        cure, arXiv 1901.07291, section 3.1)."""
+        for name in sorted(self.corpora):
+            rows = list(work.read(self.corpora[name]).rows())
+            counts = Counter(row["language"] for row in rows)
+            left = dict.fromkeys(counts, min(counts.values()))
+            for row in rows:
+                if left[row["language"]] > 0:
+                    left[row["language"]] -= 1
+                    yield from (row[key] for key in ("question", "answer", "text", "text_en") if row.get(key))
+        yield from (text for text in self.frame for _ in range(FRAME_TIMES))
+
+    def packages(self, placement: Placement) -> Sequence[str]:
+        """Those of training."""
+        return TRAIN
+
+    def size(self, runs: Path) -> str:
+        """Its parameters."""
+        return f"{self.tiny.parameters:,} parameters"
+
+
+# --- what a name means ------------------------------------------------------------------------------------------------
 
 
 def untaught(base_name: str, scale: str, given: Iterable[str | None]) -> str:

@@ -19,9 +19,10 @@ from ..results.findings import findings
 from ..results.results import results
 from ..results.titles import Titles
 from . import measured, provenance
+from .bases import FetchModel, MakeTinyModel
 from .evaluated import Evaluated, scores_of
 from .keep import Keep
-from .kinds import FetchModel, MakeTinyModel, ReadCorpus
+from .kinds import ReadCorpus
 from .lineage import training_stages
 from .names import checked
 from .study import Study

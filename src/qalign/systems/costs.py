@@ -37,7 +37,8 @@ from . import amounts
 from .amounts import Amount
 from .artifacts import Model
 from .ask import Ask
-from .kinds import FetchModel, MakeExamples, MakeTinyModel, ReadCorpus, Train, rows_of
+from .bases import FetchModel, MakeTinyModel
+from .kinds import MakeExamples, ReadCorpus, Train, rows_of
 from .known import BASES
 from .lineage import first_model, origin
 from .machines import Launch, Machine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -26,8 +26,6 @@ from ..evaluation.scores import judge, score
 from ..huggingface import Repository
 from ..language_file import language_from
 from ..languages import Language
-from ..models.opening import POINTER, download
-from ..models.tiny import TinyConfig
 from ..pipeline import Stage, Work, local
 from ..placement import Placement
 from ..records import Document, Example, Pair, Problem, write_json, write_jsonl
@@ -47,10 +45,8 @@ from .artifacts import (
     Records,
 )
 
-FRAME_TIMES = 2000
 TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 """The packages of training and of the package's own generation."""
-SERVED = "served.json"
 PROMPT = (PREFIX, SUFFIX)
 SIZE_KNOWN_LATER = "size known when its {} is read"
 
@@ -218,101 +214,7 @@ def examples_of(task: str, records: Iterable[Record], rows: Mapping[str, Languag
     return translation_examples(VARIANTS[task], records, rows)  # type: ignore[arg-type]
 
 
-# --- models -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ModelOnDisk(Stage[Model]):
-    """A model that is there: the same files in another folder are the same model."""
-
-    sha256: str
-    """The hash of its files."""
-    place: Path = local()
-    """Its folder."""
-
-    @property
-    def given(self) -> Path:
-        return self.place
-
-    def run(self, work: Work) -> None:
-        """Never called: the model is there."""
-        raise AssertionError(f"{self.place} is there already")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class FetchModel(Stage[Model]):
-    """Fetches a model of the hub into the hub's cache and leaves a pointer to it."""
-
-    on_device: ClassVar[bool] = False
-    hub: str
-    """Its name on the hub."""
-    revision: str
-    """The commit."""
-
-    def run(self, work: Work) -> None:
-        """Fetches the files."""
-        download(self.hub, self.revision)
-        write_json(work.output / POINTER, {"hub": self.hub, "revision": self.revision})
-
-    def packages(self, placement: Placement) -> list[str]:
-        """The hub's library."""
-        return ["huggingface_hub"]
-
-    @property
-    def fetched(self) -> tuple[Repository, str]:
-        return Repository("model", self.hub), self.revision
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ServedModel(Stage[Model]):
-    """A model that only a server has, known by the name that the server gives it."""
-
-    on_device: ClassVar[bool] = False
-    served: str
-
-    def run(self, work: Work) -> None:
-        """Writes down the name."""
-        write_json(work.output / SERVED, {"model": self.served})
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MakeTinyModel(Stage[Model]):
-    """A small model with random weights. Its tokenizer is trained on the texts of the run's own corpora."""
-
-    version: ClassVar[int] = 3
-    on_device: ClassVar[bool] = False
-    tiny: TinyConfig
-    frame: tuple[str, ...]
-    """What frames the examples, often enough in the tokenizer's text that its words are tokens."""
-    corpora: Mapping[str, Stage[Records]]
-
-    def run(self, work: Work) -> None:
-        """Trains the tokenizer and writes the model."""
-        from ..models.tiny import make_tiny
-
-        make_tiny(self._texts(work), self.tiny, work.output)
-
-    def _texts(self, work: Work) -> Iterator[str]:
-        """Of each corpus as much in one language as in any other, or the scarce ones would be cut into letters (the usual
-        cure, arXiv 1901.07291, section 3.1)."""
-        for name in sorted(self.corpora):
-            rows = list(work.read(self.corpora[name]).rows())
-            left = dict.fromkeys(
-                {row["language"] for row in rows}, min(Counter(row["language"] for row in rows).values())
-            )
-            for row in rows:
-                if left[row["language"]] > 0:
-                    left[row["language"]] -= 1
-                    yield from (row[key] for key in ("question", "answer", "text", "text_en") if row.get(key))
-        yield from (text for text in self.frame for _ in range(FRAME_TIMES))
-
-    def packages(self, placement: Placement) -> Sequence[str]:
-        """Those of training."""
-        return TRAIN
-
-    def size(self, runs: Path) -> str:
-        """Its parameters."""
-        return f"{self.tiny.parameters:,} parameters"
+# --- training ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

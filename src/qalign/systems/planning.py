@@ -20,11 +20,11 @@ from ..terminal import text_of
 from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness
 from .ask import Ask
-from .bases import checkpoint, untaught
+from .bases import FetchModel, checkpoint, untaught
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
-from .kinds import FetchModel, Train
+from .kinds import Train
 from .known import BASES, CORPUS_BYTES
 from .lineage import first_model, training_stages
 from .machines import Launch, Machine, launch_of, machine_of

@@ -18,8 +18,8 @@ from ..pipeline.stage_record import RECORD, read_record
 from ..placement import Placement
 from ..training.config import METRICS, SUMMARY, TrainingConfig
 from .artifacts import Model
-from .bases import tiny_base
-from .kinds import MakeExamples, MakeTinyModel, ReadCorpus, Train
+from .bases import MakeTinyModel, tiny_base
+from .kinds import MakeExamples, ReadCorpus, Train
 from .study import Study
 
 SHAPE = TinyConfig(
