@@ -1,7 +1,7 @@
-"""How much text a stage will see: examples, tokens, bytes; counted where its data are there, else estimated.
+"""How much text a stage will see: examples, tokens, bytes.
 
-In this order: the lengths that an earlier look counted, the examples of a finished stage, the user's own files, the
-published sizes. No torch.
+They are counted where the data are there, else estimated. The lengths that an earlier look counted come first. Then come
+the examples of a finished stage, the user's own files, and the published sizes. No torch.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ class _Reader:
 
 
 def trained_on(stage: Stage[Model], runs: Path, reads: bool = True) -> Amount | None:
-    """What a training stage sees in one epoch; None where the size of its data is not known.
+    """What a training stage sees in one epoch, or None if the size of its data is unknown.
 
     Args:
-        stage: a stage that makes a model; None is known of one that does not train.
+        stage: a stage that makes a model. Nothing is known of one that does not train.
         runs: the folder of all stages.
         reads: whether the user's own files are read.
     """
@@ -119,7 +119,10 @@ def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> 
 
 
 def _of_parts(examples: Stage[Examples], reader: _Reader, runs: Path, reads: bool) -> Amount | None:
-    """The sum over the corpora of a mixture that has not been made yet; None for examples of a user's own kind."""
+    """The sum over the corpora of a mixture that has not been made yet.
+
+    It is unknown for examples of a user's own kind.
+    """
     if not isinstance(examples, MakeExamples):
         return None
     parts: list[tuple[int, Length]] = []
@@ -144,7 +147,7 @@ def _of_parts(examples: Stage[Examples], reader: _Reader, runs: Path, reads: boo
 def _held(
     corpus: Stage[Records], examples: MakeExamples, reader: _Reader, runs: Path, reads: bool
 ) -> tuple[Mapping[str, int], Mapping[str, Length]] | None:
-    """The records of a corpus by language, and the mean example of each language; None if nobody knows."""
+    """The records of a corpus by language, and the mean example of each language."""
     if not isinstance(corpus, ReadCorpus):
         return None
     name, records = corpus.source.name, corpus.result(runs)
@@ -167,7 +170,7 @@ def _held(
 
 
 def own_counts(corpus: Stage[Records]) -> dict[str, int]:
-    """The records of a user's own files by language; none where the corpus is no such files."""
+    """The records of a user's own files by language; empty for any other corpus."""
     if not isinstance(corpus, ReadCorpus) or corpus.source.kind != "files":
         return {}
     return dict(Counter(record.language for record in own_records(corpus)))

@@ -62,23 +62,25 @@ ADAPTER_WORK = 2 / 3
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The shape of a model and its parameters; `shape` is None where its config names no widths."""
+    """What is known of a model before it is opened."""
 
     shape: Shape | None
+    """None where its config names no widths."""
     parameters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How a training stage lies on a device: bytes at its peak, tokens at once, whether activations are recomputed.
-
-    `fault` says why it does not fit; then `bytes` are the least it would need.
-    """
+    """How a training stage lies on a device."""
 
     bytes: float
+    """The peak; of a stage that does not fit, the least that it would need."""
     tokens: int
+    """Tokens at once."""
     recomputing: bool
+    """Whether activations are recomputed."""
     fault: str = ""
+    """Why it does not fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,10 @@ def training_seconds(
 
 
 def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoint: float) -> int:
-    """How many checkpoints a training writes, which it does at reports only; the most there may be without its seconds."""
+    """How many checkpoints a training writes, which it does at reports only.
+
+    Without its seconds, it is the most that there may be.
+    """
     reports = (steps - 1) // STEPS_PER_REPORT
     if seconds_per_checkpoint == math.inf:
         return 0
@@ -250,8 +255,7 @@ class _Costing:
     def _most(self, base: Base, config: TrainingConfig, steps: int | None, cost: Cost) -> float:
         """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model.
 
-        Where the number of steps is not known, files that may be read leave room for all checkpoints; else there are
-        none.
+        Where the number of steps is unknown, files that may be read leave room for all checkpoints.
         """
         wide = base.shape is None or base.shape.vocabulary >= 2**16
         amount, every = cost.amount, self.placement.seconds_per_checkpoint
@@ -280,7 +284,7 @@ class _Costing:
 
 
 def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:
-    """How many questions a stage asks, each problem as often as it is sampled; None where they have not been read."""
+    """How many questions a stage asks: each problem as often as it is sampled. None if they are unread."""
     counts, _ = rows_of(stage.records, runs)
     if not counts and reads:
         with suppress(QAlignError):  # listed with what is known to fail
@@ -299,7 +303,9 @@ def costs(
 
 
 def disk(found: Sequence[Cost], runs: Path, jobs: int = 1) -> tuple[float, float]:
-    """Bytes that stay, and the most at one time: with as many of the largest trainings at once as there are jobs.
+    """Bytes that stay, and the most at one time.
+
+    As many of the largest trainings are taken at once as there are jobs.
 
     What an interrupted stage has written already is not counted again.
     """

@@ -1,4 +1,4 @@
-"""Whether what a run trains on and asks fits its model: tokens within limits and positions, an embedding for each token.
+"""Whether examples and questions fit the model: limits, positions, an embedding for each token.
 
 All is counted with the tokenizer and the renderer of training. Counts are kept in the folder of runs: other systems, the
 next run and `plan` take them from there.
@@ -125,7 +125,7 @@ def lengths_of(folder: Path, examples: Stage[Examples], runs: Path) -> Lengths:
 
 
 def _count(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, int | None]:
-    """The tokens of finished examples, or of the prompts of a finished test set, and the positions of the model for them.
+    """The tokens of finished examples or prompts, and the positions of the model.
 
     Positions are None where no limit is known.
     """
@@ -182,7 +182,7 @@ def _check_vocabulary(folder: Path) -> None:
 
 
 def _plainly_embedded(folder: Path) -> int | None:
-    """How many embeddings a model has, where its two JSON files alone show that each token has one; else None."""
+    """How many embeddings a model has, if two JSON files show that each token has one."""
     try:
         config = parse_json((folder / "config.json").read_bytes(), "config.json")
         tokenizer = parse_json((folder / "tokenizer.json").read_bytes(), "tokenizer.json")

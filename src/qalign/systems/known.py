@@ -18,11 +18,12 @@ GIGABYTE = 10**9
 
 @dataclass(frozen=True, slots=True)
 class KnownBase:
-    """A base on the hub: its shape, its parameters, and the bytes of its safetensors and tokenizer."""
+    """A base on the hub."""
 
     shape: Shape
     parameters: int
     fetched: int
+    """Bytes of its safetensors and tokenizer."""
 
 
 def _base(hidden: int, inner: int, blocks: int, vocabulary: int, parameters: int, bytes_each: int = 2) -> KnownBase:
@@ -64,10 +65,12 @@ CORPUS_BYTES: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Of an example, on average: tokens with the prompt, the supervised share of them, and bytes of UTF-8."""
+    """The mean example of a corpus."""
 
     tokens: float
+    """Tokens, with the prompt."""
     supervised: float
+    """The supervised share of them."""
     utf8_bytes: float
 
 
@@ -96,19 +99,19 @@ LENGTHS: Mapping[tuple[str, str], Length] = {
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A kind of accelerator.
-
-    `memory` is in GiB, as a program sees it. `training` and `recomputing` are useful FLOP a second of full fine-tuning,
-    6 x parameters x tokens, without and with activation checkpointing. `generation` is tokens a second of a 7B model.
-    `source` says where the rates come from.
-    """
+    """A kind of accelerator."""
 
     name: str
     memory: float
+    """GiB, as a program sees them."""
     training: float
+    """Useful FLOP a second of full fine-tuning: 6 x parameters x tokens."""
     recomputing: float
+    """The same with activation checkpointing."""
     generation: float
+    """Tokens a second of a 7B model."""
     source: str
+    """Where the rates come from."""
 
 
 _H200_TRAINING, _H200_RECOMPUTING, _H200_GENERATION = 490e12, 389e12, 2330

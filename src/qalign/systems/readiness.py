@@ -1,4 +1,7 @@
-"""What can be known to fail, before the first stage is trained: packages, the hub, the model and its texts, the disk."""
+"""What is known to fail before the first stage is trained.
+
+Packages, the hub, the model, its texts and the disk are looked at.
+"""
 
 from __future__ import annotations
 
@@ -45,15 +48,15 @@ def check(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> 
 def problems(
     comparison: Sequence[Evaluated], runs: Path, placement: Placement, elsewhere: bool = False
 ) -> list[QAlignError]:
-    """What is known to fail in the stages that have still to run, as errors that are not raised; each message is one line.
+    """What is known to fail in the stages that have still to run, as errors that are not raised.
 
-    The more stages are done, the more is known: data that have been read, a base that has been fetched.
+    Each message is one line. The more stages are done, the more is known.
 
     Args:
         comparison: the systems.
         runs: the folder of all stages.
         placement: how they are run.
-        elsewhere: whether they run on another machine, so that packages, disk and access to the hub are not judged.
+        elsewhere: whether they run on another machine. Then packages, disk and the hub are not judged.
     """
     waiting = needed(scores_of(comparison), runs)
     missing = list(_missing_packages(comparison, waiting, placement))
@@ -116,7 +119,7 @@ def _not_to_be_had(waiting: Sequence[Node]) -> Iterator[QAlignError]:
 
 
 def _too_little_room(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[QAlignError]:
-    """Stages that need more of the disk than is free: data and checkpoints, as far as their sizes are known."""
+    """Says that the stages need more of the disk than is free, as far as their sizes are known."""
     found = costs.costs(waiting, runs, machines.UNKNOWN, machines.Launch(), placement, reads=False)
     left, most = costs.disk(found, runs, placement.jobs)
     place = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())

@@ -58,19 +58,21 @@ WHOLE = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What is tried: a model folder, or (None) random weights of a shape; examples of a mean length.
-
-    `decoding` None measures training only.
-    """
+    """What is tried."""
 
     model: Path | None
+    """A model folder; None tries random weights of the shape."""
     shape: Shape
     config: TrainingConfig
     placement: Placement
     tokens: float
+    """The mean tokens of an example."""
     supervised: float
+    """The supervised share of them."""
     decoding: DecodingConfig | None = None
+    """None measures training only."""
     questions: int = QUESTIONS
+    """Questions that are answered."""
     answer: int = ANSWER
     """Tokens of an answer."""
 

@@ -1,4 +1,4 @@
-"""What is said of trainings that do not fit their device or take few steps, and what would help."""
+"""Advice on trainings that do not fit their device or take few steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALLEST_BATCH = 8
 
 
 def ways_on(cost: Cost, runs: Path, machine: Machine, placement: Placement) -> Iterator[str]:
-    """What would make a training stage fit that does not, a line each; only what does."""
+    """What would make a training stage fit, a line each."""
     assert isinstance(cost.stage, Train)
     config, base = cost.stage.training, costs.base_of(cost.stage.model, runs)
     if base is None:
@@ -62,7 +62,10 @@ def refusals(waiting: Sequence[Node], runs: Path, placement: Placement) -> Itera
 
 
 def warnings(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[str]:
-    """The trainings that may not fit: memory of a CPU is an estimate, and a launcher may start them elsewhere."""
+    """The trainings that may not fit.
+
+    Memory of a CPU is an estimate, and a launcher may start them elsewhere.
+    """
     try:
         yield from (line for line, sure in _unfit(waiting, runs, placement) if not sure)
     except SettingError as error:  # a launcher that cannot be read here may be right where it starts
@@ -70,9 +73,9 @@ def warnings(waiting: Sequence[Node], runs: Path, placement: Placement) -> Itera
 
 
 def _unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
-    """What is wrong with each training that does not fit, in a line with the ways on, and whether that is sure.
+    """A line on each training that does not fit, with the ways on, and whether that is sure.
 
-    It is where training itself would refuse: on devices of this machine, with as few tokens at once as there may be.
+    It is sure where training itself would refuse: on a device here, with as few tokens at once as there may be.
     """
     trainings = [stage for stage in waiting if isinstance(stage, Train)]
     if not trainings:
@@ -90,7 +93,9 @@ def _unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterato
 
 
 def advice(config: TrainingConfig, stage: str, examples: int) -> str | None:
-    """A line about a training of few steps, with the settings that give about 200; None where it takes more.
+    """A line about a training of few steps, with settings that give about 200.
+
+    A training of enough steps has none.
 
     Args:
         config: the hyper-parameters.
@@ -119,7 +124,7 @@ def advice(config: TrainingConfig, stage: str, examples: int) -> str | None:
 
 
 def few_steps(trainings: Iterable[tuple[Train, int]]) -> Iterator[str]:
-    """The lines about trainings of few steps; each stage is given with its examples."""
+    """The lines about trainings of few steps. Each stage comes with its number of examples."""
     for stage, examples in trainings:
         if (line := advice(stage.training, stage.title, examples)) is not None:
             yield line
