@@ -39,7 +39,7 @@ from .artifacts import Model
 from .ask import Ask
 from .bases import FetchModel, MakeTinyModel
 from .kinds import MakeExamples, ReadCorpus, Train, rows_of
-from .known import BASES
+from .known import BASES, Base
 from .lineage import first_model, origin
 from .machines import Launch, Machine
 
@@ -58,15 +58,6 @@ WITH_CHECKPOINTING = 4 / 3
 """Work with activation checkpointing over work without."""
 ADAPTER_WORK = 2 / 3
 """Work of an adapter over that of full fine-tuning: no gradients of the frozen weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What is known of a model before it is opened."""
-
-    shape: Shape | None
-    """None where its config names no widths."""
-    parameters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,25 +92,17 @@ class Cost:
 
 def base_of(model: Stage[Model], runs: Path) -> Base | None:
     """The model that training starts from: its folder, the shape that `tiny` will have, or a row of well-known bases."""
-    first = first_model(model)
-    folder = origin(model, runs)
+    first, folder = first_model(model), origin(model, runs)
     if folder is not None:
-        try:
-            held = parameters(folder)
-        except ModelError:  # it is said when the model is opened
-            return None
-        shape = shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        return Base(shape, held) if held else None
+        with suppress(ModelError):  # it is said when the model is opened
+            if held := parameters(folder):
+                return Base(shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8"))), held)
+        return None
     if isinstance(first, MakeTinyModel):
         tiny = first.tiny
-        return Base(
-            Shape(
-                hidden=tiny.hidden_size, inner=tiny.intermediate_size, blocks=tiny.layers, vocabulary=tiny.vocabulary
-            ),
-            tiny.parameters,
-        )
-    row = BASES.get(first.hub) if isinstance(first, FetchModel) else None
-    return Base(row.shape, row.parameters) if row else None
+        hidden, inner = tiny.hidden_size, tiny.intermediate_size
+        return Base(Shape(hidden=hidden, inner=inner, blocks=tiny.layers, vocabulary=tiny.vocabulary), tiny.parameters)
+    return BASES.get(first.hub) if isinstance(first, FetchModel) else None
 
 
 def trained_weights(base: Base, adapter: Adapter | None) -> int:

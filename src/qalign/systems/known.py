@@ -17,18 +17,19 @@ GIGABYTE = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class KnownBase:
-    """A base on the hub."""
+class Base:
+    """What is known of a model before it is opened."""
 
-    shape: Shape
+    shape: Shape | None
+    """None where its config names no widths."""
     parameters: int
-    fetched: int
-    """Bytes of its safetensors and tokenizer."""
+    fetched: int | None = None
+    """Bytes of its safetensors and tokenizer on the hub."""
 
 
-def _base(hidden: int, inner: int, blocks: int, vocabulary: int, parameters: int, bytes_each: int = 2) -> KnownBase:
+def _base(hidden: int, inner: int, blocks: int, vocabulary: int, parameters: int, bytes_each: int = 2) -> Base:
     shape = Shape(hidden=hidden, inner=inner, blocks=blocks, vocabulary=vocabulary)
-    return KnownBase(shape, parameters, bytes_each * parameters)
+    return Base(shape, parameters, bytes_each * parameters)
 
 
 _LLAMA_2_7B = _base(4096, 11008, 32, 32_000, 6_738_415_616)
@@ -36,7 +37,7 @@ _LLAMA_2_13B = _base(5120, 13824, 40, 32_000, 13_015_864_320)
 _LLAMA_3_8B = _base(4096, 14336, 32, 128_256, 8_030_261_248)
 
 # fmt: off
-BASES: Mapping[str, KnownBase] = {
+BASES: Mapping[str, Base] = {
     "meta-llama/Llama-2-7b-hf": _LLAMA_2_7B,
     "meta-llama/Llama-2-7b-chat-hf": _LLAMA_2_7B,
     "NousResearch/Llama-2-7b-hf": _LLAMA_2_7B,
