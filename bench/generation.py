@@ -95,7 +95,7 @@ class OfGivenLengths(Local):
         return super()._choose(logits, draws)
 
     def _take(self, rows: Any, tokens: Sequence[int]) -> Any:
-        ended = [len(answer) == self.lengths[place] for answer, place in zip(rows.answers, rows.places, strict=True)]
+        ended = [len(slot.answer) == self.lengths[slot.place] for slot in rows.slots]
         return super()._take(rows, [self.ends[0] if end else token for end, token in zip(ended, tokens, strict=True)])
 
 

@@ -57,7 +57,7 @@ class Stage:
         running = []
         for job in jobs:
             path = job.scratch / "job.json"
-            path.write_text(json.dumps(job_to_json(job)), encoding="utf-8")
+            path.write_text(job_to_json(job), encoding="utf-8")
             running.append(subprocess.Popen([sys.executable, "-m", "qalign.training.launch", str(path)]))
         for process in running:
             if process.wait() != 0:

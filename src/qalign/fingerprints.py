@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
 from .errors import StageError
 from .resources import cores
@@ -30,10 +29,7 @@ NO_HASH = "0" * 64
 
 @contextmanager
 def first_look() -> Iterator[None]:
-    """Within it no content is hashed and no hub is asked.
-
-    So errors in settings show at once.
-    """
+    """Within it nothing is hashed or asked, so that errors in settings show at once."""
     token = _FIRST_LOOK.set(True)
     try:
         yield
@@ -46,7 +42,7 @@ def is_first_look() -> bool:
     return _FIRST_LOOK.get()
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces. Equal values have equal texts.
 
     Raises:
@@ -56,7 +52,7 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _check_canonical(value: Any, where: str) -> None:
+def _check_canonical(value: object, where: str) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -85,10 +81,7 @@ def announce_hashing(root: Path, files: Iterable[Path]) -> None:
 
 
 def block_sha256(path: Path) -> str:
-    """The SHA-256 of the hashes of a file's blocks, hexadecimal.
-
-    Blocks are hashed on all cores: checkpoints are large.
-    """
+    """The SHA-256 of the hashes of a file's blocks, made on all cores."""
 
     def hashed(block: int) -> bytes:
         return hashlib.sha256(os.pread(descriptor, BLOCK, block * BLOCK)).digest()
@@ -102,12 +95,12 @@ def block_sha256(path: Path) -> str:
         os.close(descriptor)
 
 
-def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(values: Mapping[str, object]) -> dict[str, object]:
     """The values with a hash of them, so that damage to the file is detected."""
     return {**values, SEAL: hashlib.sha256(canonical(values).encode()).hexdigest()}
 
 
-def unsealed(values: Any) -> dict[str, Any]:
+def unsealed(values: object) -> dict[str, object]:
     """The values that `sealed` was given.
 
     Raises:

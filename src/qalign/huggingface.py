@@ -10,12 +10,12 @@ import contextlib
 import functools
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from .errors import DataError, ModelError
 from .terminal import log
@@ -32,6 +32,13 @@ PASSING = (408, 429, 500, 502, 503, 504)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Result = TypeVar("Result")
+
+
+class _Response(Protocol):
+    """An HTTP response of the hub's library."""
+
+    status_code: int
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +74,7 @@ class Repository:
 
 
 def commit_of(repository: Repository, revision: str | None) -> str:
-    """The commit of a branch, a tag, or for None the newest commit.
-
-    The hub decides, or the cache where the hub is unreachable. An unreachable hub is asked once, because no work has begun yet.
+    """The commit of a branch, of a tag, or for None the newest, from hub or cache.
 
     Raises:
         DataError, ModelError: neither knows it.
@@ -138,10 +143,7 @@ def cached_folder(repository: Repository, commit: str) -> Path | None:
 
 
 def refusal(repository: Repository, commit: str) -> str | None:
-    """Why files at a commit are unavailable. None if they are available or cached.
-
-    Asks the hub once, and ignores a fault that may be gone when the files are downloaded.
-    """
+    """Why files at a commit are unavailable for good. None if they are not."""
     if cached_folder(repository, commit) is not None:
         return None
     try:
@@ -199,9 +201,10 @@ def is_out_of_reach(error: BaseException) -> bool:
 
 
 def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool = False) -> Result:
-    """The result of `call`. Temporary faults are retried, with a line on stderr.
+    """The result of `call`, tried again after temporary faults.
 
-    With `once`, an unreachable hub is not waited for.
+    Args:
+        once: an unreachable hub is not waited for.
     """
     _set_client()
     waits, fetched, tried = list(WAITS), _bytes_fetched(repository), 0.0
@@ -254,17 +257,14 @@ def _asked_to_wait(error: BaseException) -> float | None:
     return next((wait for wait in waits if wait is not None), None)
 
 
-def _responses(error: BaseException) -> Iterator[Any]:
+def _responses(error: BaseException) -> Iterator[_Response]:
     """The HTTP responses of an error and its causes."""
     responses = (getattr(cause, "response", None) for cause in _chain(error))
     return (response for response in responses if response is not None)
 
 
-def _seconds_to_wait(headers: Any) -> float | None:
-    """Seconds by `Retry-After`, or by the hub's own `RateLimit: "api";r=0;t=SECONDS`.
-
-    The first is a number or a date.
-    """
+def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds by `Retry-After`, or by the hub's `RateLimit: "api";r=0;t=SECONDS`."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d*)?", text):
         return float(text)
@@ -281,26 +281,23 @@ def _seconds_to_wait(headers: Any) -> float | None:
 class _LongWait(Exception):
     """The hub asks for a long wait, during which its library would sleep."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: _Response) -> None:
         super().__init__("the hub asks for too long a wait")
         self.response = response
 
 
-def _refuse_long_wait(response: Any) -> None:
+def _refuse_long_wait(response: _Response) -> None:
     if response.status_code in PASSING and (_seconds_to_wait(response.headers) or 0) > LONGEST_WAIT:
         raise _LongWait(response)
 
 
 @functools.cache
 def _set_client() -> None:
-    """Limits how long the library waits.
-
-    By default it waits forever for an answer, and as long as the hub asks.
-    """
+    """Limits how long the library waits, which else is forever."""
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
-    def bounded() -> Any:
+    def bounded() -> object:
         client = default_client_factory()
         client.timeout = SECONDS_PER_ANSWER
         hooks = client.event_hooks
@@ -321,10 +318,7 @@ def _cache(repository: Repository) -> Path | None:
 
 
 def _remember_reference(repository: Repository, reference: str, commit: str) -> None:
-    """Records a branch's commit in the cache, for times without a network.
-
-    The library does the same when it downloads a branch.
-    """
+    """Records a branch's commit in the cache, as the library does on download."""
     folder = _cache(repository)
     try:
         from huggingface_hub.file_download import _cache_commit_hash_for_specific_revision as note

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -100,10 +98,7 @@ def likely(text: str, table: Mapping[str, Language]) -> str:
 
 
 def _meant(text: str, table: Mapping[str, Language]) -> str | None:
-    """The code that a text means, with small spelling mistakes allowed.
-
-    The text is a code, such as deu or zh_CN, or a name.
-    """
+    """The code that a text means: a code such as deu or zh_CN, or a name."""
     folded = text.strip().casefold()
     codes = {code: code for code in NAMES} | {code.casefold(): code for code in table}
     codes |= {row.iso639_3: code for code, row in table.items() if row.iso639_3}
@@ -122,20 +117,11 @@ def _meant(text: str, table: Mapping[str, Language]) -> str | None:
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:
-    """The fields that data and instructions need, by code, as plain values.
-
-    So a new answer marker, for example, is no reason to train again.
-    """
+    """The fields that data and instructions need. Others do not cause training."""
     fields = ("code", "name", "iso639_3", "script")
     return {code: {name: getattr(language(code, table), name) for name in fields} for code in codes}
 
 
-def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, Any]]:
+def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, object]]:
     """The rows of languages as plain values for a config. A new row is a new stage."""
-    return {
-        code: {
-            **dataclasses.asdict(language(code, table)),
-            **{name: list(getattr(table[code], name)) for name in PHRASES},
-        }
-        for code in codes
-    }
+    return {code: msgspec.to_builtins(language(code, table)) for code in codes}

@@ -49,10 +49,7 @@ _WINDOW = 16  # How far before a number its sign, currency or percent word can r
 
 
 class _Plain(dict[int, int]):
-    """A `str.translate` table: decimal digits of any script become ASCII.
-
-    It maps one character to one, and fills itself with the characters that it meets.
-    """
+    """A `str.translate` table that fills itself: digits of any script become ASCII."""
 
     def __missing__(self, code: int) -> int:
         digit = unicodedata.decimal(chr(code), None)
@@ -114,10 +111,7 @@ _TIMES_TEN = re.compile(rf" ?(?:[×x*·хX]|\\times|\\cdot) ?10{_POWER}")
 
 @cache
 def _starts(groups: str, myriads: bool, spoken: str) -> re.Pattern[str]:
-    """A pattern for the start of a number.
-
-    Each alternative is read in one pass, so a hostile text costs linear time.
-    """
+    """A pattern for the start of a number, in linear time."""
     spaces_and_quotes = "".join(mark for mark in " '" if mark in groups)
     run = rf"[0-9]+(?:(?:[.,，{GROUP_SPACE}{spaces_and_quotes}]|\{{,\}}|,\\!|\\,)[0-9]+)*"
     argument = r" {0,2}\{ {0,2}(-?[0-9][0-9.,]{0,40}) {0,2}\}"
@@ -140,10 +134,7 @@ def _scale_words(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def find_numbers(text: str, language: Language) -> list[Number]:
-    """The numbers of a text, in order.
-
-    Spans index `text` and include the sign and the percent sign.
-    """
+    """The numbers of a text, in order. Spans include signs and percent signs."""
     plain = text.translate(_PLAIN)
     starts = _starts(language.groups, language.myriads, spoken_expression(language))
     numbers: list[Number] = []
@@ -172,10 +163,7 @@ def find_numbers(text: str, language: Language) -> list[Number]:
 
 
 def _joined(numbers: list[Number], plain: str) -> list[Number]:
-    """The numbers, with the parts of one quantity joined.
-
-    Examples are `2 and 2/3` and `2 hours 20 minutes`.
-    """
+    """The numbers, with parts of one quantity joined, as in `2 hours 20 minutes`."""
     joined: list[Number] = []
     for number in numbers:
         if joined and number.start < joined[-1].end:
@@ -270,10 +258,7 @@ def _read_tail(plain: str, value: Value, start: int, end: int, language: Languag
 
 
 def _add(numbers: list[Number], plain: str, number: Number) -> None:
-    """Adds a number with its sign, or joins it to the one before.
-
-    Examples of the second are `1 1/2`, `3½`, 三分之二 and 百分之五十.
-    """
+    """Adds a number with its sign, or joins it to the last: `1 1/2`, 三分之二."""
     value, start, end = number.value, number.start, number.end
     before = plain[max(0, start - _WINDOW) : start]
     percent = number.percent or (before.endswith(("%", "a ", "A ")) and bool(_PERCENT_BEFORE.search(before)))
@@ -297,10 +282,7 @@ def _add(numbers: list[Number], plain: str, number: Number) -> None:
 
 
 def _sign_length(before: str) -> int:
-    """The length of a minus sign at the end of `before`, the text before a number.
-
-    It includes characters between sign and number.
-    """
+    """The length of a minus sign at the end of the text before a number."""
     if before.rstrip(" ")[-1:] not in _BEFORE_A_NUMBER:
         return 0
     currency = _CURRENCY.search(before)
@@ -338,9 +320,7 @@ def _times(value: Value, factor: Value) -> Value:
 
 @lru_cache(maxsize=10_000)  # the same problems are judged for every model
 def parse_gold(text: str) -> Fraction:
-    """The answer of a benchmark, such as `18`, `5.5`, `-3` or `1,080`.
-
-    English conventions apply.
+    """The answer of a benchmark in English conventions, such as `-3` or `1,080`.
 
     Raises:
         DataError: the text is not exactly one number.
@@ -353,10 +333,7 @@ def parse_gold(text: str) -> Fraction:
 
 
 def plain_number(value: Fraction) -> str:
-    """A number without thousands separators: `1080`, `-2.5`.
-
-    It is `1/3` where there is no finite decimal.
-    """
+    """A number such as `1080`, `-2.5`, or `1/3` where no finite decimal exists."""
     sizes = range(value.denominator.bit_length())
     places = next((size for size in sizes if 10**size % value.denominator == 0), 0)
     digits = str(abs(value) * 10**places).zfill(places + 1)

@@ -30,10 +30,7 @@ _WORD = re.compile(
 
 
 def numeral_value(plain: str, start: int, end: int, language: Language) -> Fraction | None:
-    """The value of the numerals at characters `start` to `end`.
-
-    None where they are part of a word, or not one number.
-    """
+    """The value of numerals. None where they are part of a word, or not one number."""
     run = plain[start:end]
     if len(run) > 40 or _WORD.search(f"{plain[max(0, start - 2) : start]}<{run}>{plain[end : end + 2]}"):
         return None
@@ -48,10 +45,7 @@ def numeral_value(plain: str, start: int, end: int, language: Language) -> Fract
 
 
 def with_units(value: Fraction, plain: str, end: int, language: Language) -> tuple[Fraction, int]:
-    """A value in digits that ends at `end`, with the units after it, and their end.
-
-    An example is 1万5千.
-    """
+    """A value in digits with the units after it, as in 1万5千, and their end."""
     mixed = _MIXED.match(plain, end)
     if mixed is None:
         return value, end
@@ -59,18 +53,12 @@ def with_units(value: Fraction, plain: str, end: int, language: Language) -> tup
 
 
 def spoken_expression(language: Language) -> str:
-    """A pattern for numbers that start with a scale word, such as elfu 5 na mia 3.
-
-    Empty where the language has none.
-    """
+    """A pattern for numbers such as elfu 5 na mia 3, or empty."""
     return _spoken(tuple(language.leading_scales), tuple(language.number_words)) if language.leading_scales else ""
 
 
 def begins_a_number(plain: str, position: int, language: Language) -> bool:
-    """Whether a scale word at a position belongs to the number after it.
-
-    False in a language without such numbers.
-    """
+    """Whether a scale word at a position belongs to the number after it."""
     expression = spoken_expression(language)
     return bool(expression) and re.compile(expression).match(plain, position) is not None
 
@@ -79,10 +67,9 @@ def begins_a_number(plain: str, position: int, language: Language) -> bool:
 def _spoken(scales: tuple[str, ...], words: tuple[str, ...]) -> str:
     word = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     scale = "|".join(map(re.escape, sorted(scales, key=len, reverse=True)))
-    count = r"(?:[0-9]{1,3}(?:\.[0-9]{1,9})?(?![.,]?[0-9])" + (
-        rf"|(?:{word})(?: na (?:{word}))?(?!\w))" if word else ")"
-    )
-    rest = r" na (?:[0-9]{3}(?![.,]?[0-9])" + (rf"|(?:{word})(?: na (?:{word}))?(?!\w))" if word else ")")
+    in_words = rf"|(?:{word})(?: na (?:{word}))?(?!\w)" if word else ""
+    count = rf"(?:[0-9]{{1,3}}(?:\.[0-9]{{1,9}})?(?![.,]?[0-9]){in_words})"
+    rest = rf" na (?:[0-9]{{3}}(?![.,]?[0-9]){in_words})"
     return rf"(?i:(?<!\w)(?:{scale}) {count}(?:(?: na)? (?:{scale}) {count}){{0,4}}(?:{rest})?)"
 
 
@@ -108,10 +95,7 @@ def _token(token: str) -> Fraction | str:
 
 
 def _sum(tokens: list[Fraction | str], language: Language) -> Fraction:
-    """The value of numerals and units.
-
-    Units below ten thousand add up. 万, 亿 and 兆 multiply the value below them.
-    """
+    """The value of numerals and units, of which 万, 亿 and 兆 multiply."""
     total = section = Fraction(0)
     digit: Fraction | None = None
     for token in tokens:

@@ -73,15 +73,15 @@ def _file_of(module: str) -> Path | None:
 class OwnFunction:
     """A user's function that reports its faults. A worker process can receive it."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> object:
         name = getattr(self.function, "__qualname__", repr(self.function))
         with own_faults(f"{getattr(self.function, '__module__', 'a module')}:{name} failed"):
             return self.function(*arguments)
 
 
-def is_own(function: Callable[..., Any]) -> bool:
+def is_own(function: Callable[..., object]) -> bool:
     """Whether a function or class is not one of this package."""
     return (getattr(function, "__module__", None) or "").partition(".")[0] != __package__
 

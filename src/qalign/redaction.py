@@ -74,10 +74,7 @@ def redacted_command(words: Iterable[str]) -> list[str]:
 
 
 def without(text: str, secrets: Iterable[str], shortest: int) -> str:
-    """The text with `***` for secrets, in disguised forms too.
-
-    They may be escaped for JSON, a URL or HTML, in base64 or hexadecimal, in another case, or split by white space.
-    """
+    """The text with `***` for secrets, also escaped, encoded, split or in other case."""
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= shortest and secret.lower() not in _PLACEHOLDERS:
             text = _disguises(secret).sub(HIDDEN, text)

@@ -76,10 +76,7 @@ def split_run(run: str, offset: int, language: Language) -> Iterator[tuple[Value
 
 
 def _mark(written: str, following: str) -> str:
-    """The separator that LaTeX or full-width punctuation stands for.
-
-    A `，` that is not before thousands ends a clause.
-    """
+    """The separator that LaTeX or full-width punctuation stands for."""
     full_width = "," if len(following) == 3 else "|"
     return {"，": full_width, "{,}": ",", ",\\!": ",", "\\,": GROUP_SPACE}.get(written, written)
 
@@ -97,9 +94,6 @@ def _grouped(groups: list[str], mark: str, language: Language) -> bool:
 
 
 def decimal_value(whole: str, rest: str = "") -> Value:
-    """The number with these digits before and after the decimal sign.
-
-    None where there are too many.
-    """
+    """The number with these digits around the decimal sign, if not too long."""
     rest = rest.rstrip("0")  # A model that repeats itself writes 1.000… without end.
     return Fraction(int(whole + rest), 10 ** len(rest)) if len(whole + rest) <= _MAX_DIGITS else None

@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from .errors import QAlignError
 from .redaction import redacted
@@ -95,7 +95,7 @@ def _say_interrupted() -> NoReturn:
     raise SystemExit(INTERRUPTED) from None
 
 
-def show(*things: Any) -> None:
+def show(*things: object) -> None:
     """Prints texts, and tables and trees of rich, to standard output."""
     from rich.console import Console
 
@@ -116,7 +116,7 @@ def show(*things: Any) -> None:
     write(_without_control(rendered.getvalue(), console.is_terminal), end="")
 
 
-def text_of(things: Iterable[Any]) -> str:
+def text_of(things: Iterable[object]) -> str:
     """Texts, tables and trees of rich as plain text, at the width of the terminal."""
     from rich.console import Console
 
@@ -128,10 +128,7 @@ def text_of(things: Iterable[Any]) -> str:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """A text in lines that fit, broken between words.
-
-    A longer word, such as a path, stays whole. List items have a hanging indent.
-    """
+    """A text in lines that fit, broken between words, with indented list items."""
     lines = (
         textwrap.wrap(
             line, width, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
@@ -152,9 +149,7 @@ class _Rendered(io.StringIO):
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Writes lines to standard output unchanged: the text is already escaped.
-
-    A table in LaTeX is an example.
+    """Writes lines to standard output that are escaped already.
 
     Raises:
         QAlignError: standard output is not writable.
@@ -181,10 +176,7 @@ def announce(work: str, path: Path, size: int) -> None:
 
 
 def log(text: str) -> None:
-    """Writes a line about a run in progress.
-
-    It has the time where standard error is a log and not a terminal.
-    """
+    """Writes a line about a run, with the time where standard error is no terminal."""
     try:
         on_terminal = sys.stderr.isatty()
     except ValueError:  # it was closed
@@ -230,10 +222,7 @@ def _discard(stream: TextIO) -> None:
 
 
 def _without_control(text: str, coloured: bool) -> str:
-    """A rendered text with escapes for control characters.
-
-    Line ends stay, and so do colours on a terminal.
-    """
+    """A rendered text with escapes for control characters but line ends and colours."""
     parts = _COLOURS.split(text) if coloured else [text]
     return "".join(
         part if _COLOURS.fullmatch(part) else "\n".join(map(printable, part.split("\n"))) for part in parts if part

@@ -70,14 +70,11 @@ def with_whole_pairs(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, with control characters and invalid ones escaped.
-
-    An escape looks like `\\x1b`.
-    """
+    r"""The text on one line, with control and invalid characters escaped as `\x1b`."""
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
@@ -101,7 +98,7 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _depth(value: Any) -> int:
+def _depth(value: object) -> int:
     """Levels of nesting, without recursion."""
     deepest, level = 0, [value]
     while level:

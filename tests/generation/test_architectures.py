@@ -171,8 +171,8 @@ def test_one_new_token_a_row_sees_what_torchs_attention_sees(model: Any, tokeniz
                 at = [length - 1 + step for length in lengths]
                 torch.testing.assert_close(found, expected[[0, 1, 2], at], rtol=1e-4, atol=1e-4)
                 chosen = ids[[0, 1, 2], [place + 1 for place in at]]
-                for answer, token in zip(rows.answers, chosen.tolist(), strict=True):
-                    answer.append(token)
+                for slot, token in zip(rows.slots, chosen.tolist(), strict=True):
+                    slot.answer.append(token)
                 rows.advance(chosen)
     assert rows.cache.get_seq_length() == max(lengths) + steps - 1 - shared, "what is held once is no part of the rows"
 

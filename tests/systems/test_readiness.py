@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from transformers import AutoTokenizer
 from typer.testing import CliRunner
@@ -197,7 +198,7 @@ def test_the_longest_sequence_of_each_way_to_limit() -> None:
     lengths = Lengths()
     for tokens, prompt_tokens in ((10, 4), (20, 4), (30, 25)):
         lengths.add("de", tokens, prompt_tokens)
-    assert Lengths.from_dict(json.loads(json.dumps(lengths.as_dict()))) == lengths
+    assert msgspec.json.decode(msgspec.json.encode(lengths), type=Lengths) == lengths
 
     def longest(limit: int, too_long: Any) -> int:
         return lengths.trained(TrainingConfig(max_length=limit, too_long=too_long))

@@ -161,8 +161,8 @@ def test_drop_leaves_out_what_is_longer_and_counts_it(examples: list[Example], t
     assert data.lengths == [length for length in lengths if length <= limit]
     over = Counter(e.language for e, length in zip(examples, lengths, strict=True) if length > limit)
     kept = Counter(e.language for e, length in zip(examples, lengths, strict=True) if length <= limit)
-    assert (data.too_long, data.examples_by_language) == ({"drop": over}, kept)
-    assert sum(data.tokens_by_language.values()) == sum(data.lengths) == len(data.ids)
+    assert (data.too_long, data.by_language("examples")) == ({"drop": over}, kept)
+    assert sum(data.by_language("tokens").values()) == sum(data.lengths) == len(data.ids)
 
 
 def test_cut_takes_the_end_of_the_response_and_drops_what_has_none_left(
@@ -269,7 +269,7 @@ def test_what_is_kept_is_what_was_made(examples: list[Example], tokenizer: Any, 
     for name in ("ids", "starts", "prompt_tokens"):
         assert getattr(found, name).dtype == getattr(made, name).dtype
         assert getattr(found, name).tolist() == getattr(made, name).tolist()
-    for name in ("examples_by_language", "tokens_by_language", "mixture", "too_long"):
+    for name in ("mixture", "too_long"):
         assert getattr(found, name) == getattr(made, name)
     assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
     batch, again = (collate(Batch(data, [0, 2])) for data in (made, found))

@@ -293,12 +293,9 @@ def assert_went_on(job: Job, kept: bytes) -> None:
 
 def kill_at_a_checkpoint(job: Job) -> bytes:
     """Launches in a process of its own, kills that when the first checkpoint is there, and returns the metrics up to it."""
-    program = (
-        "import json, sys; from qalign.training.launch import job_from_json, launch; "
-        "launch(job_from_json(json.loads(sys.argv[1])))"
-    )
+    program = "import sys; from qalign.training.launch import job_from_json, launch; launch(job_from_json(sys.argv[1]))"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, json.dumps(job_to_json(job))], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-c", program, job_to_json(job)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     limit = time.monotonic() + 300
     while not list(job.scratch.glob("step-*/progress.json")):

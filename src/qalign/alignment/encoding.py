@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     import numpy as np
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
     Ids = np.ndarray[tuple[int], np.dtype[np.int32]]
     """Token ids (tokens,) int32."""
@@ -39,7 +41,7 @@ class Quick:
         Exception: of many kinds, where gigatoken is missing or may give other ids.
     """
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Tokenizer) -> None:
         from gigatoken import Tokenizer
 
         described, vocabulary, added = backend.to_str(), '"vocab":', '"added_tokens":'
@@ -95,11 +97,11 @@ def _writes_spaces(step: dict[str, Any]) -> bool:
     return (step["type"], step.get("prepend")) == ("Prepend", SPACE)
 
 
-_quick: WeakKeyDictionary[Any, tuple[object, Quick | None]] = WeakKeyDictionary()
+_quick: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, Quick | None]] = WeakKeyDictionary()
 """By tokenizer: its special tokens when opened, and the gigatoken tokenizer. None: not trusted."""
 
 
-def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
     """Texts as token ids, (tokens,) int32 each, neither truncated nor padded.
 
     A special token in a text is encoded as text: data cannot end a sequence.
@@ -134,15 +136,12 @@ def encode(tokenizer: Any, texts: Sequence[str], add_special_tokens: bool = True
     return slowly(texts)
 
 
-def decode(ids: Sequence[int], tokenizer: Any) -> str:
-    """The text of token ids without special tokens.
-
-    Spaces stay as the model wrote them. Some tokenizers would otherwise change "3 , 4" to "3, 4".
-    """
+def decode(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    """The text of token ids without special tokens, its spaces unchanged."""
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _by_gigatoken(tokenizer: Any, texts: list[str], add_special_tokens: bool) -> list[Ids] | None:
+def _by_gigatoken(tokenizer: PreTrainedTokenizerBase, texts: list[str], add_special_tokens: bool) -> list[Ids] | None:
     """The unchecked ids of each text. None where gigatoken fails or is not trusted."""
     quick = _opened(tokenizer)
     try:
@@ -155,7 +154,7 @@ def _by_gigatoken(tokenizer: Any, texts: list[str], add_special_tokens: bool) ->
     return None
 
 
-def _distrust(tokenizer: Any) -> None:
+def _distrust(tokenizer: PreTrainedTokenizerBase) -> None:
     _quick[tokenizer] = _quick[tokenizer][0], None
 
 
@@ -169,7 +168,7 @@ def _equal(first: Ids, second: Ids) -> bool:
     return len(first) == len(second) and bool((first == second).all())
 
 
-def _opened(tokenizer: Any) -> Quick | None:
+def _opened(tokenizer: PreTrainedTokenizerBase) -> Quick | None:
     backend = tokenizer.backend_tokenizer
     looked_for = backend.get_vocab_size(), str(backend.get_added_tokens_decoder())
     if tokenizer not in _quick or _quick[tokenizer][0] != looked_for:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,26 +83,19 @@ def _sample_by_language(part: Part, draw: random.Random) -> Sequence[Example]:
 
 def table(examples: Sequence[Example]) -> list[Row]:
     """The mixture by source and language, largest first within a source."""
-    counts: Counter[tuple[str, str]] = Counter()
-    distinct: dict[tuple[str, str], set[str]] = {}
-    characters: Counter[tuple[str, str]] = Counter()
-    utf8_bytes: Counter[tuple[str, str]] = Counter()
+    groups: dict[tuple[str, str], list[Example]] = {}
     for example in examples:
-        key = (example.source, example.language)
-        text = (example.instruction or "") + example.response
-        counts[key] += 1
-        distinct.setdefault(key, set()).add(example.id)
-        characters[key] += len(text)
-        utf8_bytes[key] += len(text.encode())
-    rows = [
-        Row(
-            source=key[0],
-            language=key[1],
-            examples=counts[key],
-            repeated=counts[key] - len(distinct[key]),
-            characters=characters[key],
-            utf8_bytes=utf8_bytes[key],
+        groups.setdefault((example.source, example.language), []).append(example)
+    rows = []
+    for (source, language), group in groups.items():
+        texts = [(example.instruction or "") + example.response for example in group]
+        row = Row(
+            source=source,
+            language=language,
+            examples=len(group),
+            repeated=len(group) - len({example.id for example in group}),
+            characters=sum(map(len, texts)),
+            utf8_bytes=sum(len(text.encode()) for text in texts),
         )
-        for key in counts
-    ]
+        rows.append(row)
     return sorted(rows, key=lambda row: (row.source, -row.examples, row.language))

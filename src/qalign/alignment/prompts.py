@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from .encoding import encode
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from .encoding import Ids
 
 PREFIX = (
@@ -69,7 +71,7 @@ def _jinja(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
-def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int]]:
+def render_prompts(instructions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Prompts as token ids.
 
     They start with one beginning-of-sequence token where the tokenizer uses one. A token that the tokenizer would append,
@@ -82,21 +84,17 @@ def render_prompts(instructions: Sequence[str], tokenizer: Any) -> list[list[int
     return [ids.tolist() for ids in _prompts(instructions, tokenizer)]
 
 
-def _prompts(instructions: Sequence[str], tokenizer: Any) -> list[Ids]:
+def _prompts(instructions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Ids]:
     return _without_end(encode(tokenizer, [prompt(text) for text in instructions]), tokenizer)
 
 
-def render_texts(texts: Sequence[str], tokenizer: Any) -> list[Rendered]:
-    """Plain texts as token ids, for a base model.
-
-    The beginning-of-sequence token is read, or the first token without one. All later tokens are supervised, the
-    end-of-sequence token included.
-    """
+def render_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
+    """Plain texts as token ids. All tokens but the first are supervised."""
     eos = [end_of_sequence(tokenizer)]
     return [Rendered(_joined(ids, eos), 1) for ids in _without_end(encode(tokenizer, texts), tokenizer)]
 
 
-def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any) -> list[Rendered]:
+def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
     """Examples as token ids, with the place where supervision begins.
 
     The ids of a prompt are exactly those of `render_prompts`. Where the tokenizer would merge characters of prompt and
@@ -113,7 +111,7 @@ def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Any
     return rendered
 
 
-def end_of_sequence(tokenizer: Any) -> int:
+def end_of_sequence(tokenizer: PreTrainedTokenizerBase) -> int:
     """The id of the end-of-sequence token.
 
     Raises:
@@ -133,7 +131,7 @@ BEGINNINGS = ("''", "bos_token", "bos_token + ' '")
 A SentencePiece tokenizer (LLaMA 2) puts a space before a text, but not before what follows a special token."""
 
 
-def set_chat_template(tokenizer: Any) -> None:
+def set_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
     """Sets the training prompt as the tokenizer's chat template, and checks it.
 
     Raises:
@@ -163,6 +161,6 @@ def _joined(first: Ids, second: Ids | list[int]) -> Ids:
     return np.concatenate([first, np.asarray(second, dtype=np.int32)])
 
 
-def _without_end(encoded: list[Ids], tokenizer: Any) -> list[Ids]:
+def _without_end(encoded: list[Ids], tokenizer: PreTrainedTokenizerBase) -> list[Ids]:
     eos = tokenizer.eos_token_id
     return [ids[:-1] if len(ids) > 1 and ids[-1] == eos else ids for ids in encoded]

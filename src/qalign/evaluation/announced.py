@@ -1,4 +1,7 @@
-"""The number that an announcement gives: the sentence may hold an equation, a condition, or that there is no answer."""
+"""The number that an announcement gives.
+
+Its sentence may hold an equation, a condition, or that there is no answer.
+"""
 
 from __future__ import annotations
 
@@ -84,13 +87,13 @@ def answer_of(
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What an announcement says: a number, or (None) that there is no answer or one with an unknown."""
+    """What an announcement says: a number, or None for no answer or an unknown."""
 
     number: Number | None
 
 
 def announced(answer: Answer, announcement: Announcement) -> Announced | None:
-    """What an announcement says; None where it says nothing, as a heading of the way to the answer."""
+    """What an announcement says. None for a heading of the way to the answer."""
     text, begin, end = answer.text, announcement.begin, announcement.end
     goes_on = bool(answer.equations) and answer.equations[-1].at >= end
     first = bisect_left(answer.starts, begin)
@@ -144,7 +147,7 @@ def _is_ordinal(text: str, number: Number) -> bool:
 
 
 def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, directly: bool) -> Number:
-    """The result in a sentence with equals signs: behind the last of them that no expression follows."""
+    """The result behind the last equals sign that no expression follows."""
     text = answer.text
     alone = first.start < equals[0] and not is_expression(text, first)
     if directly and alone and _ASIDE.search(text, first.end, equals[0]):
@@ -162,7 +165,7 @@ def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, dir
 
 
 def stated_result(answer: Answer, last: Number, markers: tuple[str, ...]) -> Number | None:
-    """The number right behind the last `the result is`, if only words stand between it and a text's last number."""
+    """The number right behind the last `the result is`, before words alone."""
     begin = max(0, last.start - _REACH)
     for phrase in reversed(list(result_expression(markers).finditer(answer.text, begin, last.start))):
         index = bisect_left(answer.starts, phrase.end())
@@ -173,7 +176,7 @@ def stated_result(answer: Answer, last: Number, markers: tuple[str, ...]) -> Num
 
 
 def refuses(answer: Answer, last: Number, end: int) -> bool:
-    """Whether an answer ends, behind its last number, in a sentence that says that there is no answer."""
+    """Whether an answer ends by denying that there is an answer."""
     clause = _CLAUSE_END.search(answer.text, last.end, end)
     if clause is None:
         return False
@@ -189,6 +192,6 @@ def refuses(answer: Answer, last: Number, end: int) -> bool:
 
 
 def preferred(numbers: list[Number], *, last: bool) -> Number:
-    """The first or last number, of those in digits if there are any. There is at least one."""
+    """The first or last of the numbers, in digits if there are such."""
     digits = [number for number in numbers if not number.numeral] or numbers
     return digits[-1 if last else 0]

@@ -1,4 +1,4 @@
-r"""Where an answer announces its result: `####`, `\boxed{}`, and the answer phrases of its language and of English."""
+r"""Where an answer announces its result: `####`, `\boxed{}`, answer phrases."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ class _Phrases:
 def _phrases(markers: tuple[str, ...], denials: tuple[str, ...]) -> _Phrases:
     """The phrases that announce an answer, in any case and with any space.
 
-    Between the words of a phrase one may find more words and a parenthesis. A marker with a colon is also one before a
-    number without the colon, and as a heading of its own.
+    More words and a parenthesis may stand within a phrase. A marker with a colon also counts as a heading, or right
+    before a number.
     """
     known = {marker.casefold(): marker for marker in (*markers, *LANGUAGES["en"].answer_markers)}
     longest_first = sorted(known, key=len, reverse=True)
@@ -137,7 +137,7 @@ def _phrases(markers: tuple[str, ...], denials: tuple[str, ...]) -> _Phrases:
 
 
 def _words(marker: str) -> list[str]:
-    """The words of a phrase without its article: the phrase is found without it."""
+    """The words of a phrase without its article."""
     words = marker.split()
     return words[1:] if len(words) > 2 and len(words[0]) <= 3 else words
 
@@ -151,20 +151,20 @@ def _in_words(words: list[str]) -> str:
 
 
 def _more(noun: str) -> str:
-    """An expression for the words that may stand between a noun and its colon."""
+    """An expression for the words between a noun and its colon."""
     if noun[0] < "\u0e00":
         return rf"(?:[^\S\n]+{_WORD}){{0,3}}?"
     return _JOINED if len(noun) > 1 else ""
 
 
 def _any_of(words: list[str]) -> str:
-    """An expression for whole words; in scripts that join them, also within others."""
+    """An expression for whole words. Scripts that join words have them anywhere."""
     return "|".join(rf"(?<!\w){re.escape(word)}(?!\w)" if word[0] < "\u0e00" else re.escape(word) for word in words)
 
 
 @cache
 def denial_expression(denials: tuple[str, ...]) -> str:
-    """An expression for the phrases that say that there is no answer, in a language and in English."""
+    """An expression for phrases that deny an answer, English ones included."""
     phrases = sorted({*denials, *LANGUAGES["en"].no_answer}, key=len, reverse=True)
     other = "other|further|ander|autre|otr[ao]|друг|nyingine"  # that there is no other solution is no denial
     more = rf"\s+(?:(?!{other})[^\s\d.:;!?]{{1,20}}\s+){{0,2}}?"
@@ -173,13 +173,13 @@ def denial_expression(denials: tuple[str, ...]) -> str:
 
 @cache
 def denial(language_denials: tuple[str, ...]) -> re.Pattern[str]:
-    """The phrases that say that there is no answer, in any case."""
+    """The phrases that deny an answer, in any case."""
     return re.compile(denial_expression(language_denials), re.IGNORECASE)
 
 
 @cache
 def result_expression(markers: tuple[str, ...]) -> re.Pattern[str]:
-    """The phrases that announce a result, in a language and in English; in front of a colon may stand spaces and marks."""
+    """The phrases that announce a result, in a language and in English."""
     known = sorted({*markers, *LANGUAGES["en"].result_markers}, key=len, reverse=True)
     words = [rf"{re.escape(word.rstrip(':'))}{r'[ *_]{0,5}[:：]' if word[-1] == ':' else ''}" for word in known]
     return re.compile(rf"(?<![A-Za-zÀ-ÖØ-öø-ԯ])(?:{'|'.join(words)})(?![A-Za-zÀ-ÖØ-öø-ԯ])", re.IGNORECASE)

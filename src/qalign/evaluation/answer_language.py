@@ -1,7 +1,7 @@
-"""In which language an answer is written: by its script where that decides, else by py3langid.
+"""The language of an answer: by its script where that decides, else by py3langid.
 
-Chosen from are the languages at hand: those of the study and of the test set. It is a figure of the study's follow-up
-(arXiv 2405.01345), counted apart from right and wrong.
+The candidates are the languages of the study and of the test set. The figure is from the study's follow-up, arXiv
+2405.01345.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..languages import LANGUAGES, STUDY, Language
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 NONE = "none"
 """The language of a text of few letters, and of one whose language cannot be told."""
@@ -44,15 +47,12 @@ _SCRIPTS: Mapping[str, frozenset[str]] = {
 
 
 def language_of_answer(text: str, asked: Language, at_hand: Mapping[str, Language]) -> str | None:
-    """The language of an answer.
+    """The language of an answer: a code, `OTHER`, `NONE`, or None without py3langid.
 
     Args:
         text: the answer.
         asked: the language of the question.
-        at_hand: further languages to choose from, by code; those of the study are always among them.
-
-    Returns:
-        A code, `OTHER` or `NONE`. Without py3langid it is None.
+        at_hand: candidates besides those of the study, by code.
     """
     if not _is_installed():
         return None
@@ -77,7 +77,7 @@ def language_of_answer(text: str, asked: Language, at_hand: Mapping[str, Languag
 
 
 def _script(prose: str) -> str | None:
-    """The script that most letters of a text have; none where there are few letters."""
+    """The script that most letters of a text have. None where there are few letters."""
     counts = Counter[str]()
     for character, count in Counter(prose).items():
         if character.isalpha():
@@ -108,8 +108,8 @@ def _known() -> frozenset[str]:
 
 
 @cache
-def _identifier(codes: tuple[str, ...] | None) -> Any:
-    """What tells some languages apart; all that the library knows, for None."""
+def _identifier(codes: tuple[str, ...] | None) -> LanguageIdentifier:
+    """The identifier of some languages. None for all that the library knows."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_pickled_model(MODEL_FILE)

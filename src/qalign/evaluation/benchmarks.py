@@ -1,7 +1,6 @@
-"""The benchmarks: one row each. Adding one is adding a row (and its corpus, in the table of corpora).
+"""The benchmarks: one row each, whose corpus is in the table of corpora.
 
-Decoding limits of the first two are those of the published evaluation (NJUNLP/QAlign, evaluate/scripts/mgsm_test.py,
-svamp_test.py).
+The first two have the limits of the published evaluation: NJUNLP/QAlign, evaluate/scripts/.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 
 
 def about_world(names: Iterable[str]) -> str:
-    """A sentence on the test sets of the embedded world, if any of the names is one; else nothing."""
+    """A sentence on the test sets of the embedded world, if there are any."""
     if not any(name in BENCHMARKS and name.startswith("world-") for name in names):
         return ""
     return (

@@ -1,9 +1,8 @@
-"""Consistency: how far one model gives the same answer to the same problem in different languages.
+"""Consistency: how far one model gives the same answer in different languages.
 
-The study measures it between the answers to non-English questions and the answer to the English one, as a sign that the
-model reasons in every language as it does in English (arXiv 2401.07817). Two answers agree if the strict rule read the
-same number from both, right or wrong, compared exactly; an answer without a number agrees with nothing. What is right is
-the strict rule's word, which also takes 50% where the gold answer is 0.5: two right answers can differ as numbers.
+The study compares the answers to non-English questions with the English answer (arXiv 2401.07817). Two answers agree if
+the strict rule read exactly the same number from both, right or wrong. An answer without a number agrees with nothing.
+Two right answers may differ as numbers, such as 50% and 0.5.
 """
 
 from __future__ import annotations
@@ -21,36 +20,33 @@ from .scores import clustered_standard_error, plain
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far answers in one language agree with those in English, or the mean over several languages.
-
-    Of `n` problems, in percent: `agree`, the same number in both; `correct`, right in both; `agree_given_english_right`,
-    of the problems that are right in English, those that are right in the language too (None if none is right in
-    English). `standard_error` is in percent points, of `agree`, clustered by problem.
-    """
+    """How far answers in one language agree with those in English, or the mean over languages."""
 
     n: int
+    """The problems."""
     agree: float
+    """The percent of problems with the same number in both."""
     correct: float
+    """The percent right in both."""
     agree_given_english_right: float | None
+    """The percent right here, of the problems that are right in English. None where there are none."""
     standard_error: float
+    """The standard error of `agree` in percent points, clustered by problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """The agreement of a model's answers across `languages`.
-
-    `with_english` has a row for each language but English, and is empty where English is missing; `mean_with_english` is
-    then None. `matrix[i][j]` is the percent of problems with the same number in languages i and j; by the same rule the
-    diagonal is the percent of problems with a number at all, and no entry exceeds the diagonal's in its row or column.
-    `matrix_correct[i][j]` is the percent of problems right in both, of those right in either (Jaccard 1912): 100 on
-    the diagonal, None where neither has a right answer.
-    """
+    """The agreement of a model's answers across languages."""
 
     with_english: dict[str, Agreement]
+    """A row for each language but English. Empty where English is missing."""
     mean_with_english: Agreement | None
     languages: tuple[str, ...]
+    """The languages of the matrices."""
     matrix: tuple[tuple[float, ...], ...]
+    """The percent of problems with the same number in two languages. On the diagonal: with a number at all."""
     matrix_correct: tuple[tuple[float | None, ...], ...]
+    """The percent of problems right in both, of those right in either (Jaccard 1912). None where none is right."""
 
     def as_dict(self) -> dict[str, object]:
         """Plain rounded values."""
@@ -58,7 +54,7 @@ class Consistency:
 
 
 def consistency(judgements: Iterable[Judgement]) -> Consistency:
-    """The consistency of one system on one benchmark; languages stand in order of appearance.
+    """The consistency of one system on one benchmark.
 
     Raises:
         DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
@@ -104,22 +100,17 @@ def consistency(judgements: Iterable[Judgement]) -> Consistency:
 
 
 def mean_consistency(runs: Sequence[Consistency]) -> Consistency:
-    """The mean over several runs (under several seeds) of one system on the same problems. Standard errors are means too, which
-    is on the safe side: what several runs agree on could only be known better."""
+    """The mean over runs of one system under several seeds, errors too."""
     first = runs[0]
     return Consistency(
-        with_english={code: _mean_agreement([run.with_english[code] for run in runs]) for code in first.with_english},
-        mean_with_english=_mean_agreement(means)
+        with_english={code: _mean([run.with_english[code] for run in runs]) for code in first.with_english},
+        mean_with_english=_mean(means)
         if (means := [run.mean_with_english for run in runs if run.mean_with_english])
         else None,
         languages=first.languages,
         matrix=tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),  # type: ignore[misc]
         matrix_correct=tuple(_mean_row([run.matrix_correct[i] for run in runs]) for i in range(len(first.languages))),
     )
-
-
-def _mean_agreement(rows: Sequence[Agreement]) -> Agreement:
-    return _mean(list(rows), sum(row.standard_error for row in rows) / len(rows))
 
 
 def _mean_row(rows: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]:
@@ -129,7 +120,7 @@ def _mean_row(rows: Sequence[Sequence[float | None]]) -> tuple[float | None, ...
 
 
 def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]:
-    """Judgements by language, then by id, after a check that every language has the same problems.
+    """Judgements by language, then by id. Every language has the same problems.
 
     Raises:
         DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
@@ -160,15 +151,17 @@ def _number(judgement: Judgement) -> Fraction | None:
     return None if value is None else Fraction(value)
 
 
-def _mean(rows: list[Agreement], standard_error: float) -> Agreement:
-    """The mean over languages, which have the same problems."""
+def _mean(rows: Sequence[Agreement], standard_error: float | None = None) -> Agreement:
+    """The mean of agreements on the same problems, by default with the mean of their errors."""
     given = [row.agree_given_english_right for row in rows if row.agree_given_english_right is not None]
     return Agreement(
         n=rows[0].n,
         agree=sum(row.agree for row in rows) / len(rows),
         correct=sum(row.correct for row in rows) / len(rows),
         agree_given_english_right=sum(given) / len(given) if given else None,
-        standard_error=standard_error,
+        standard_error=sum(row.standard_error for row in rows) / len(rows)
+        if standard_error is None
+        else standard_error,
     )
 
 

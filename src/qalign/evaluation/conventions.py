@@ -1,8 +1,7 @@
-"""Which of two conventions a text writes its numbers in: `1,250` and `1.250` mean different things in each.
+"""The convention of a text's numbers: `1,250` or `1.250`.
 
-A language decides (English groups thousands with the comma, German with the point), unless the text itself shows the
-opposite: by an equation that holds only so, by other numbers that can be read one way only, by a currency sign before
-such a number, or by being in English. Models that were trained on English write English numbers in every language.
+The language decides, unless the text shows the opposite. It does so by an equation, by numbers that read one way only,
+by a currency sign, or by being in English. Models trained on English write English numbers in every language.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _ENGLISH = frozenset({
 
 
 def text_numbers(text: str, language: Language) -> list[Number]:
-    """The numbers of an answer, in the convention that the answer itself shows; else in the language's."""
+    """The numbers of an answer, in the convention that it shows or the language's."""
     own = find_numbers(text, language)
     if language.decimal not in _AMBIGUOUS or not _AMBIGUOUS[language.decimal].search(text):
         return own
@@ -64,7 +63,7 @@ def _opposite(language: Language) -> Language:
 
 
 def _shows_the_opposite(text: str, own: list[Number], other: list[Number], language: Language) -> bool:
-    """Whether a text with ambiguous numbers shows that they are not written in the language's convention."""
+    """Whether ambiguous numbers are not in the language's convention."""
     only_own, only_other = _holds_only_so(text, other, own), _holds_only_so(text, own, other)
     if only_own != only_other:
         return only_other
@@ -78,7 +77,7 @@ def _shows_the_opposite(text: str, own: list[Number], other: list[Number], langu
 
 
 def _holds_only_so(text: str, numbers: list[Number], others: list[Number]) -> bool:
-    """Whether an equation holds with the second reading of the numbers and with the first does not."""
+    """Whether an equation holds with the second reading of the numbers only."""
     holding = {equation.at for equation in equations(text, numbers) if equation.holds}
     return any(equation.holds and equation.at not in holding for equation in equations(text, others))
 

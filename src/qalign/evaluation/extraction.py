@@ -1,9 +1,8 @@
-r"""Which number an answer gives, and whether it is the right one, by two rules.
+"""Which number an answer gives, by two rules, and whether it is right.
 
-`paper` decides as the published evaluation does (NJUNLP/QAlign, `evaluate/scripts/mgsm_test.py`), faults and all, so
-that published figures can be compared: the last number, no signs, every comma between digits dropped, and 0 where
-there is no number. `strict` reads as a person who knows the language would: the announced answer before the last
-number, the language's separators, signs, fractions, percentages, and no number as no answer.
+`paper` decides as the published evaluation does, faults included (NJUNLP/QAlign, `evaluate/scripts/mgsm_test.py`). It
+takes the last number without signs, drops commas between digits, and reads 0 where there is no number. `strict` reads
+as a person who knows the language. It knows announced answers, separators, signs, fractions and percentages.
 """
 
 from __future__ import annotations
@@ -31,10 +30,13 @@ TOLERANCE = Fraction(1, 1000)
 
 
 def paper(text: str, gold: str) -> Reading:
-    """The published rule. `text` is an answer, `gold` the benchmark's number, read by the same rule.
+    """The published rule.
 
-    The published script reads 0 where there is no number; so does this, with `value` None and `by` "none", and the
-    answer is then right when gold is 0.
+    Without a number, `value` is None, `by` is "none", and the answer is right if gold is 0.
+
+    Args:
+        text: an answer.
+        gold: the benchmark's number, read by the same rule.
     """
     target, _, _ = _last_digits(gold)
     read, start, end = _last_digits(text)
@@ -50,7 +52,7 @@ def paper(text: str, gold: str) -> Reading:
 
 
 def _last_digits(text: str) -> tuple[str | None, int, int]:
-    """The last `digits(.digits)` once commas between digits are gone, and its span in the text as given."""
+    """The last `digits(.digits)` without commas, and its span in the text as given."""
     # One pass from the left, as re.sub makes it: of the commas in 1,2,3 the second stays, for its digit is used up.
     dropped = [match.start() + 1 for match in re.finditer(r"\d,\d", text)]
     without = re.sub(r"(\d),(\d)", r"\1\2", text)
@@ -68,12 +70,11 @@ def _last_digits(text: str) -> tuple[str | None, int, int]:
 def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     r"""The reading of a person who knows the language.
 
-    The answer is what stands behind all thinking and before a next question of the model's own. In it, the last
-    announcement with a number decides: `####`, `\boxed{}`, or an answer phrase of the language or of English. An
-    announcement that there is no answer is no answer. Without an announcement it is the last number of the text, unless
-    a sentence behind it says that there is no answer; an answer that was cut off gets no such guess, for its last
-    number is a step on the way. Expressions with an unknown
-    are no numbers. 50% is right where gold is 50 and where it is 0.5, and 2 hours 30 minutes where it is 2.5 and 150.
+    The answer stands behind all thinking, and before a next question of the model's own. The last announcement with a
+    number decides: `####`, `\boxed{}`, or an answer phrase of the language or of English. It may also deny that there
+    is an answer. Without an announcement it is the last number of the text, unless a later sentence denies an answer. A
+    truncated text has no such last number. Expressions with an unknown are no numbers. 50% is right for 50 and for 0.5,
+    2 hours 30 minutes for 2.5 and for 150.
 
     Raises:
         DataError: `gold` is no number.
@@ -120,7 +121,7 @@ def _decimal(digits: str) -> float | None:
 
 
 def outcome(reading: Reading, finish: Finish) -> Outcome:
-    """The one of four outcomes that an answer has, by what the main rule read."""
+    """The outcome of an answer, by what the main rule read."""
     if reading.right:
         return "correct"
     if finish == "length":
@@ -162,7 +163,7 @@ def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | Non
 
 
 def _in_percent(answer: Answer, number: Number, earlier: list[Announcement]) -> Number | None:
-    """The same quantity in percent (25% for 1/4), if it was announced before: it stands for both."""
+    """The same quantity in percent, if it was announced before: 25% for 1/4."""
     if number.percent or not any(other.percent for other in answer.numbers):
         return None
     for announcement in reversed(earlier):

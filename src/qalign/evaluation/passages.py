@@ -1,4 +1,7 @@
-"""Which part of a text is the answer to the question: not the thinking before it, not a next question of the model's own."""
+"""The part of a text that answers the question.
+
+Thinking stands before it. A next question of the model's own may follow.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,7 @@ class Question:
 
 
 def answer_span(text: str) -> tuple[int, int]:
-    """The part of a text behind all thinking, up to what a chat template puts behind an answer.
-
-    Thinking that is never closed has no answer behind it.
-    """
+    """The part behind all closed thinking, up to a mark of a chat template."""
     begin, end = 0, len(text)
     for tag in _THINKING.finditer(text):
         if tag["close"]:
@@ -53,7 +53,7 @@ def answer_span(text: str) -> tuple[int, int]:
 
 
 def own_questions(text: str, begin: int, end: int, language: Language) -> list[Question]:
-    """What may be questions of the model's own (`Question:`, `## Step 6: What share ...?`), in order."""
+    """Possible questions of the model's own, in order, such as `Question:`."""
     words = (*language.question_markers, *LANGUAGES["en"].question_markers)
     found = [
         Question(begin=match.start(), end=match.end(), number=match["number"] or "", surely=False)
@@ -69,12 +69,12 @@ def own_questions(text: str, begin: int, end: int, language: Language) -> list[Q
 
 
 def run_on(text: str, questions: list[Question], announced: list[int], calculated: int | None) -> int | None:
-    """Where the first question of the model's own begins after an answer; None if there is none.
+    """Where the first question of the model's own begins after an answer, or None.
 
     Args:
-        questions: what `own_questions` found.
+        questions: those of `own_questions`.
         announced: where announcements that have a number begin, in order.
-        calculated: where the first equation ends: an answer too, for a header with a question mark behind it.
+        calculated: where the first equation ends. It is an answer too, for a header with a question mark behind it.
     """
     listed = False
     for question in questions:
@@ -92,7 +92,7 @@ def run_on(text: str, questions: list[Question], announced: list[int], calculate
 
 
 def _asks(text: str, question: Question, announced: list[int]) -> tuple[bool, bool]:
-    """Whether a question follows a header, and whether numbers do; `Problem: I forgot two` has neither."""
+    """Whether a question follows a header, and whether numbers do."""
     later = bisect_right(announced, question.end)
     end = min(announced[later] if later < len(announced) else len(text), question.end + 1000)
     said = text[question.end : end]
@@ -101,8 +101,11 @@ def _asks(text: str, question: Question, announced: list[int]) -> tuple[bool, bo
 
 @cache
 def _headers(words: tuple[str, ...]) -> re.Pattern[str]:
-    """The words that head a question: at the start of a line or behind a sentence, with a colon; or as a heading, or
-    with a number alone on a line."""
+    """A pattern for words that head a question.
+
+    They stand at the start of a line or behind a sentence, with a colon. Or they are a heading, or have a number alone
+    on a line.
+    """
     forms = {form for word in words for form in (word, word.upper(), word.capitalize())}
     letters = [word for word in forms if len(word) == 1 and word < "\u0e00" and word != "Q"]  # В 18:00 is a time
     names = sorted(forms - set(letters), key=len, reverse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..languages import Language
 from ..records import Finish, Reading
@@ -47,6 +46,6 @@ RULES: dict[str, Rule] = {
 """The rules by name, in the order of the tables."""
 
 
-def described(rules: Mapping[str, Rule]) -> dict[str, dict[str, Any]]:
+def described(rules: Mapping[str, Rule]) -> dict[str, dict[str, str]]:
     """Rules as `results.json` has them: title and description by name."""
     return {name: {"title": row.title, "description": row.description} for name, row in rules.items()}

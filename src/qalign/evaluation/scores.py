@@ -1,7 +1,7 @@
-"""From answers to scores: judgements under all rules, accuracies by language and on average, standard errors.
+"""From answers to scores: judgements, accuracies, standard errors.
 
-Problems are parallel across languages, so the answers to one problem in ten languages are not ten independent draws.
-Standard errors are clustered by problem (Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640, section 2.2).
+Problems are parallel across languages, so answers to one problem in ten languages go together. Standard errors are
+clustered by problem (Miller 2024, arXiv 2411.00640, section 2.2).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "unanswered", "cut_off")
 class Score:
     """The result of a model in one language, or on average over several.
 
-    The four outcomes are counts under the main rule and add up to `n`. Percentages are means over the languages, on average.
+    The four outcomes are counts under the main rule. They add up to `n`.
     """
 
     n: int
@@ -89,7 +89,7 @@ def judge(
     Args:
         problems: with their gold answers.
         predictions: one for each problem.
-        table: the languages of the problems and whatever else answers may be in.
+        table: the languages that answers may be in.
         rules: the names of the rules.
 
     Raises:
@@ -125,7 +125,7 @@ def judge_one(
         gold: the right one.
         row: the language of the question.
         at_hand: further languages that the answer may be in.
-        rules: the names of the rules; by default all.
+        rules: the names of the rules. None for all.
     """
     names = RULES if rules is None else rules
     readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in names}
@@ -141,7 +141,7 @@ def judge_one(
 
 
 def score(judgements: Sequence[Judgement]) -> dict[str, Score]:
-    """Scores by language in order of appearance, then `average` over all and `non_english` over all but English."""
+    """Scores by language, then `average` and `non_english` (all but English)."""
     if not judgements:
         raise DataError("there is nothing to score")
     by_language: dict[str, list[Judgement]] = {}
@@ -184,16 +184,16 @@ def _languages(groups: Sequence[Sequence[Judgement]]) -> dict[str, float | int |
 
 
 def mean_of_means(groups: Sequence[Sequence[tuple[str, float]]]) -> float:
-    """The mean over groups (languages) of each group's mean; values come as (cluster, value)."""
+    """The mean over languages of each one's mean. Values come as (cluster, value)."""
     return sum(sum(value for _, value in group) / len(group) for group in groups) / len(groups)
 
 
 def clustered_standard_error(groups: Sequence[Sequence[tuple[str, float]]]) -> float:
-    """The standard error of `mean_of_means`, clustered by the first member of each (cluster, value).
+    """The standard error of `mean_of_means`, clustered.
 
-    With weights w = 1 / (groups x group size) and residuals r from each group's mean, it is
-    sqrt(C / (C - 1) x sum over the C clusters of (sum of w r within the cluster)^2); for one group of distinct clusters
-    that is the usual sample standard error. 0 where there is one cluster only.
+    Weights are w = 1 / (groups x group size), residuals r are from each group's mean. The error is sqrt(C / (C - 1) x
+    sum over the C clusters of (sum of w r within the cluster)^2). One group of distinct clusters has the usual sample
+    standard error. A single cluster has 0.
     """
     within: dict[str, float] = {}
     for group in groups:
@@ -207,11 +207,14 @@ def clustered_standard_error(groups: Sequence[Sequence[tuple[str, float]]]) -> f
 
 
 def wilson(proportion: float, n: float) -> tuple[float, float]:
-    """The 95% interval of a proportion (0 to 1) that was seen in `n` trials, in percent.
+    """The 95% interval in percent of a proportion, by Wilson's score.
 
-    Wilson's score interval (Wilson 1927, Journal of the American Statistical Association 22; as in
-    `scipy.stats.binomtest(k, n).proportion_ci(method="wilson")`). Unlike mean ± 1.96 s.e., it is not 0 to 0 for 0 of 10.
-    `n` need not be whole. 0 to 100 for no trials.
+    It is that of `scipy.stats.binomtest(k, n).proportion_ci(method="wilson")`, without scipy. Unlike mean ± 1.96 s.e.,
+    it is not 0 to 0 for 0 of 10.
+
+    Args:
+        proportion: the share of successes, 0 to 1.
+        n: the trials, possibly not whole. 0 gives 0 to 100.
     """
     if n <= 0:
         return 0.0, 100.0
@@ -224,9 +227,8 @@ def wilson(proportion: float, n: float) -> tuple[float, float]:
 def interval(accuracy: float, standard_error: float, problems: int) -> tuple[float, float]:
     """The 95% interval of an accuracy, all in percent.
 
-    Wilson's, with the number of independent answers that the standard error amounts to (Korn & Graubard 1998, Survey
-    Methodology 24). That is below the number of answers, for answers to one problem in ten languages go together. Where
-    the standard error is 0, each of the `problems` counts once.
+    It is Wilson's for the number of independent answers that the standard error amounts to (Korn & Graubard 1998,
+    Survey Methodology 24). Where that error is 0, each of the `problems` counts once.
     """
     share = accuracy / 100
     if standard_error <= 0 or not 0 < share < 1:

@@ -1,15 +1,13 @@
-"""Whether two systems differ by more than chance: differences, errors, intervals, p-values.
+"""Whether two systems differ by more than chance: errors, intervals, p-values.
 
 Both systems answer the same problems, so their difference is tested problem by problem. A problem with all its
 translations is one cluster: ten languages are not ten times as many problems (Miller 2024, arXiv 2411.00640).
 
-- Averages over languages are tested by a t test. Its data are the differences summed within problems. It has
-  clusters - 1 degrees of freedom. The p of a bootstrap stops at 1 / (resamples + 1), too large for the correction for many
-  comparisons. It stands next to the other as a check.
-- Intervals are percentiles of the paired bootstrap. It draws problems with replacement, each with all its answers
-  (Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13; Koehn 2004, EMNLP). The seed is fixed.
-- A single language is tested by McNemar's exact test (McNemar 1947, Psychometrika 12). Its data are the problems that one
-  system alone gets right. Systems that do not differ have half of them each.
+- Averages over languages have a t test over problems, with clusters - 1 degrees of freedom. The bootstrap's p stands
+  next to it as a check. It stops at 1 / (resamples + 1), too large for a correction for many comparisons.
+- Intervals are percentiles of the paired bootstrap with a fixed seed. It samples problems with replacement, each
+  with all its answers. Sources: Efron & Tibshirani 1993, chapter 13, and Koehn 2004, EMNLP.
+- A single language has McNemar's exact test, on the problems that one system alone gets right (Psychometrika 12, 1947).
 """
 
 from __future__ import annotations
@@ -132,10 +130,10 @@ def pooled(
 
 
 def compare_systems(*runs: Mapping[str, Iterable[Judgement]]) -> list[Comparison]:
-    """Every pair of systems: over all languages, over all but English, in each language.
+    """Every pair of systems: over all languages, all but English, and in each.
 
-    Differences over several runs are means, as in `pooled`. McNemar's test is for one run, so several have the p of the t
-    test in single languages too.
+    Differences over several runs are means, as in `pooled`. McNemar's test is for one run, so several have the t test
+    everywhere.
 
     Args:
         runs: the judgements by system, under one seed each.
@@ -181,9 +179,9 @@ _SHARED = [field.name for field in fields(Estimate) if field.name != "p_bootstra
 def holm(ps: Sequence[float]) -> list[float]:
     """p-values of a family of comparisons, adjusted by Holm's step-down procedure.
 
-    The chance of any false finding then stays below the level, whatever the dependence between comparisons (Holm 1979,
-    Scandinavian Journal of Statistics 6). The k-th smallest of m is multiplied by m - k + 1. None falls below the one
-    before it, or exceeds 1. scipy has only `false_discovery_control`, which controls another rate.
+    The chance of any false finding stays below the level, whatever the dependence between comparisons. The k-th
+    smallest of m is multiplied by m - k + 1. None falls below the one before it, or exceeds 1. scipy has no such
+    function. Source: Holm 1979, Scandinavian Journal of Statistics 6.
     """
     adjusted = [1.0] * len(ps)
     largest = 0.0
@@ -245,8 +243,6 @@ def _draws(problems: int, resamples: int) -> Draws:
 
 def _estimates(totals: Counts, answers: int, ids: Sequence[str], draws: Draws) -> list[Estimate]:
     """An estimate for each pair of systems.
-
-    Sums over samples are of whole numbers, so no machine rounds them differently.
 
     Args:
         totals: (pairs, problems), the differences summed over the answers to a problem.

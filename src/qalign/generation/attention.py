@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..models.attention import ORDINARY, looks_at_all_before
 from .cache import has_room
@@ -18,20 +18,23 @@ from .rows import begin
 
 if TYPE_CHECKING:
     import torch
+    from torch.utils.hooks import RemovableHandle
+    from transformers import Cache, PreTrainedModel
+    from transformers.cache_utils import CacheLayerMixin
 
 ATTENTION = "qalign_rows"
 """The name of this attention in transformers."""
 
 
 def attention(
-    module: Any,
+    module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
-    shared_prefix: Any = None,
+    shared_prefix: Cache | None = None,
     scaling: float | None = None,
-    **options: Any,
+    **options: object,
 ) -> tuple[torch.Tensor, None]:
     """Attention over the keys and values of each sequence and of a shared prefix.
 
@@ -77,13 +80,10 @@ def _of_one_token(
     key: torch.Tensor,
     value: torch.Tensor,
     added: torch.Tensor | None,
-    before: Any,
+    before: CacheLayerMixin | None,
     scaling: float | None,
 ) -> torch.Tensor:
-    """Attention for one new token per sequence. `group` heads share the same keys.
-
-    `before` is a layer of the shared prefix.
-    """
+    """Attention for one new token per sequence. `group` heads share the same keys."""
     import torch
 
     (rows, heads, _, width), (_, key_heads, tokens, _) = query.shape, value.shape
@@ -121,12 +121,12 @@ def _apart(queries: torch.Tensor, beside: int) -> torch.Tensor:
     return (queries.view(-1, beside, group, 1, width) * own).view(-1, beside * group, beside * width)
 
 
-def mask(**options: Any) -> torch.Tensor | None:
+def mask(dtype: torch.dtype, **options: object) -> torch.Tensor | None:
     """The mask of a step, built once for all layers. None where nothing is masked."""
     from transformers.masking_utils import sdpa_mask
 
-    visible = sdpa_mask(**options)
-    return None if visible is None else _added(visible, options["dtype"])
+    visible = sdpa_mask(dtype=dtype, **options)
+    return None if visible is None else _added(visible, dtype)
 
 
 def _added(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -136,11 +136,8 @@ def _added(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
 
 
-def suits(model: Any) -> bool:
-    """Whether this attention fits a model.
-
-    The model must be in float32 on a CPU, and a trial must give its logits.
-    """
+def suits(model: PreTrainedModel) -> bool:
+    """Whether this attention gives a model's logits: in float32 on a CPU, by a trial."""
     import torch
 
     return (
@@ -152,10 +149,11 @@ def suits(model: Any) -> bool:
 
 
 @contextmanager
-def used(model: Any, longest: int) -> Iterator[bool]:
-    """Sets this attention for a model that it fits, within the block.
+def used(model: PreTrainedModel, longest: int) -> Iterator[bool]:
+    """Sets this attention within the block, if it fits. Yields whether it does.
 
-    Sequences of up to `longest` tokens must fit the model's attention window. Yields whether it was set.
+    Args:
+        longest: the tokens of the longest sequence.
     """
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
@@ -175,18 +173,17 @@ def used(model: Any, longest: int) -> Iterator[bool]:
             last.remove()
 
 
-def _only_at_the_end(model: Any) -> Any:
-    """Lets the last layer's feed-forward part see only the last token.
+def _only_at_the_end(model: PreTrainedModel) -> RemovableHandle | None:
+    """Lets the last feed-forward part see only the last token, which decides.
 
-    Only the last token of a prompt predicts what follows. The result is added to all tokens, of which only the last is right.
-    None if the model names its parts otherwise.
+    The result is added to all tokens, of which only the last is right. None if the model names its parts otherwise.
     """
     layers = getattr(model.get_decoder(), "layers", None)
     part = getattr(layers[-1], "mlp", None) if layers else None
     return None if part is None else part.register_forward_pre_hook(lambda _, states: (states[0][:, -1:], *states[1:]))
 
 
-def _answers_the_same(model: Any) -> bool:
+def _answers_the_same(model: PreTrainedModel) -> bool:
     """Whether a trial gives the model's own logits: two short prompts and one token."""
     import torch
 
@@ -206,7 +203,8 @@ def _answers_the_same(model: Any) -> bool:
                 rows.make_room(model)
                 if not has_room(rows.cache):
                     return False
-                rows.answers = [[token] for token in following]
+                for slot, token in zip(rows.slots, following, strict=True):
+                    slot.answer.append(token)
                 rows.advance(torch.tensor(following))
                 logits.append(rows.read(model))
         except Exception:  # of any kind in a model of another kind: it then runs unchanged, and reports its own faults

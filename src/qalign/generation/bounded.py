@@ -11,12 +11,15 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ..errors import SettingError
 from ..redaction import redacted, secrets_of_url
 from ..untrusted import printable
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 MOST_BYTES = 32 * 2**20
 """The most bytes of a reply. An answer of 2,048 tokens takes a thousandth of it."""
@@ -80,7 +83,7 @@ def address(given: str) -> Address:
     )
 
 
-def _checked(given: str) -> Any:
+def _checked(given: str) -> SplitResult:
     if not given:
         raise SettingError(f"generation.backend=endpoint needs a server's URL: qalign eval MODEL --endpoint {EXAMPLE}")
     if re.search(r"\s", given) or printable(given) != given:
@@ -116,7 +119,7 @@ def _wrong(given: str, reason: str) -> SettingError:
     return SettingError(f"--endpoint{shown} is not the URL of a server: {reason}; give one such as {EXAMPLE}")
 
 
-def open_client(server: Address, seconds: float, retries: int, tell: Callable[[str], None]) -> Any:
+def open_client(server: Address, seconds: float, retries: int, tell: Callable[[str], None]) -> AsyncOpenAI:
     """A client of the openai library whose requests end.
 
     Args:

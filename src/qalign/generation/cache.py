@@ -8,11 +8,13 @@ sequences. A copy is made only every `ROOM` tokens.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from transformers import Cache
+    from transformers.cache_utils import DynamicLayer
 
 ROOM = 64
 """Tokens of new room in a layer."""
@@ -22,11 +24,8 @@ NARROW = 64
 
 
 @functools.cache
-def roomy_layer() -> Any:
-    """The class of a layer with room, built on first use.
-
-    transformers is slow to import.
-    """
+def roomy_layer() -> type[DynamicLayer]:
+    """The class of a layer with room, built on first use."""
     from transformers.cache_utils import DynamicLayer
 
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
@@ -47,7 +46,7 @@ def roomy_layer() -> Any:
             self.rearrange()
 
         def update(
-            self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+            self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
         ) -> tuple[torch.Tensor, torch.Tensor]:
             """Appends the new tokens, and returns all keys and all values."""
             tokens = key_states.shape[-2]
@@ -108,7 +107,7 @@ def roomy_layer() -> Any:
     return RoomyLayer
 
 
-def give_room(cache: Any, read_by: int = 0) -> None:
+def give_room(cache: Cache, read_by: int = 0) -> None:
     """Gives room to the layers of a transformers cache that hold all tokens.
 
     Other layers, such as sliding windows and states, do not change. `read_by` is the number of heads that read a layer with
@@ -121,41 +120,37 @@ def give_room(cache: Any, read_by: int = 0) -> None:
             cache.layers[place] = roomy_layer()(layer, _beside(layer.keys, read_by) if read_by else 0)
 
 
-def has_room(cache: Any) -> bool:
+def has_room(cache: Cache) -> bool:
     """Whether every layer of the cache has room, so sequences can be replaced."""
     return all(isinstance(layer, roomy_layer()) for layer in cache.layers)
 
 
-def repeated(cache: Any, rows: int) -> Any:
+def repeated(cache: Cache, rows: int) -> Cache:
     """A cache with `rows` copies of the one sequence of a cache with room."""
-    from transformers import DynamicCache
-
-    copies = DynamicCache()
-    for place, layer in enumerate(cache.layers):
-        copies.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), place)
-    give_room(copies)
-    return copies
+    return _chosen(cache, lambda states: states.expand(rows, -1, -1, -1))
 
 
-def spread(cache: Any, rows: torch.Tensor) -> Any:
+def spread(cache: Cache, rows: torch.Tensor) -> Cache:
     """A cache with these sequences of another, in this order. Repeats are allowed."""
+    if any(isinstance(layer, roomy_layer()) for layer in cache.layers):
+        return _chosen(cache, lambda states: states[rows])
+    cache.batch_select_indices(rows)
+    return cache
+
+
+def _chosen(cache: Cache, choose: Callable[[torch.Tensor], torch.Tensor]) -> Cache:
+    """A new cache with room, with the sequences that `choose` gives of keys and of values."""
     from transformers import DynamicCache
 
-    if not any(isinstance(layer, roomy_layer()) for layer in cache.layers):
-        cache.batch_select_indices(rows)
-        return cache
     copies = DynamicCache()
     for place, layer in enumerate(cache.layers):
-        copies.update(layer.keys[rows], layer.values[rows], place)
+        copies.update(choose(layer.keys), choose(layer.values), place)
     give_room(copies)
     return copies
 
 
-def joined(caches: Sequence[Any]) -> Any:
-    """One cache with the sequences of all caches, aligned on the right.
-
-    Shorter sequences have zeros before them.
-    """
+def joined(caches: Sequence[Cache]) -> Cache:
+    """One cache with the sequences of all caches, padded with zeros on the left."""
     import torch
     from torch.nn.functional import pad
     from transformers import DynamicCache

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..alignment.prompts import prompt
 from ..errors import ModelError
@@ -26,6 +26,9 @@ from ..wording import counted
 from .bounded import Address, SilenceError, UnboundedError, address, in_words, open_client
 from .protocol import Completion, DecodingConfig, Request, seed_of
 from .replies import EXCERPT, NoAnswerError, WithheldError, read_reply
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 RETRIES = 12
 """How often a request is sent again. Pauses grow from half a second to eight. They add up to a minute or more, enough for a
@@ -61,7 +64,7 @@ class Endpoint:
         waiting = deque(requests)
         arrived: asyncio.Queue[Completion | ModelError | WithheldError | None] = asyncio.Queue()
 
-        async def ask_in_turn(client: Any) -> None:
+        async def ask_in_turn(client: AsyncOpenAI) -> None:
             try:
                 while waiting:
                     try:
@@ -101,7 +104,7 @@ class Endpoint:
                 for asker in askers:
                     asker.cancel()
 
-    async def _ask(self, client: Any, request: Request) -> Completion:
+    async def _ask(self, client: AsyncOpenAI, request: Request) -> Completion:
         body = await self._reply(client, request)
         try:
             text, tokens, finish = read_reply(body, self.server.secrets)
@@ -116,7 +119,7 @@ class Endpoint:
             key=request.key, text=text, prompt_sha256=sha256(prompt(request.instruction)), tokens=tokens, finish=finish
         )
 
-    async def _reply(self, client: Any, request: Request) -> bytes:
+    async def _reply(self, client: AsyncOpenAI, request: Request) -> bytes:
         """The body of the server's reply."""
         from openai import APIError
 

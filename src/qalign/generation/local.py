@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
 from ..alignment.prompts import end_of_sequence, prompt, render_prompts
@@ -36,6 +36,7 @@ from .threads import side_by_side
 
 if TYPE_CHECKING:
     import torch
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 Answer = tuple[int, list[int], Finish]
 """The index of a prompt, the generated ids, and why generation ended."""
@@ -66,7 +67,14 @@ class Local:
     is also fast, and loses little when interrupted.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, decoding: DecodingConfig, batch_size: int, loops: int = 1) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        decoding: DecodingConfig,
+        batch_size: int,
+        loops: int = 1,
+    ) -> None:
         self.model, self.tokenizer, self.decoding = model.eval(), tokenizer, decoding
         self.loops, self.batch_size = loops, max(1, batch_size // loops)
         self.chunk = max(REQUESTS_PER_CHUNK, BATCHES_PER_CHUNK * batch_size)
@@ -106,9 +114,9 @@ class Local:
             rows = begin(
                 places, [prompts[place] for place in places], self.ends[0], self.model.device, own_attention, prefix
             )
-            rows.random_states = (
-                [self._generator(keys[place]) for place in places] if self.decoding.temperature > 0 else []
-            )
+            if self.decoding.temperature > 0:
+                for slot in rows.slots:
+                    slot.random_state = self._generator(keys[slot.place])
             return rows
 
         ordered = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
@@ -129,7 +137,7 @@ class Local:
         while waiting or answering:
             yield None
             at_once = not waiting and answering is not None and answering.own_attention
-            if answering and len(answering.free) < (1 if at_once else FREE_TO_REFILL * len(answering.places)):
+            if answering and len(answering.free) < (1 if at_once else FREE_TO_REFILL * len(answering.slots)):
                 yield from self._step(answering)
             elif answering and not (waiting and answering.can_be_replaced):
                 with torch.inference_mode():
@@ -149,11 +157,8 @@ class Local:
                         answering.make_room(self.model)
                 del fresh
 
-    def _read(self, prefix: Sequence[int]) -> Any:
-        """The cache of one sequence with the common prompt prefix.
-
-        None if the prefix is short, or if copies of the model's cache would have another type.
-        """
+    def _read(self, prefix: Sequence[int]) -> Cache | None:
+        """The cache of one sequence with the common prompt prefix. None if that is short."""
         import torch
 
         if len(prefix) < PREFIX:
@@ -171,7 +176,7 @@ class Local:
         import torch
 
         with torch.inference_mode():
-            chosen = self._choose(rows.read(self.model).float(), rows.random_states)
+            chosen = self._choose(rows.read(self.model).float(), [slot.random_state for slot in rows.slots])
             ended = self._take(rows, chosen.tolist())
             if rows:
                 rows.advance(chosen)
@@ -181,13 +186,13 @@ class Local:
         """Appends each answer's next token. Returns the finished answers, now free slots."""
         ended: list[Answer] = []
         for row in rows.answering:
-            place, answer, token = rows.places[row], rows.answers[row], tokens[row]
+            slot, token = rows.slots[row], tokens[row]
             if token in self.ends:
-                ended.append((place, answer, "stop"))
-            elif len(answer) + 1 == self.decoding.max_new_tokens:
-                ended.append((place, [*answer, token], "length"))
+                ended.append((slot.place, slot.answer, "stop"))
+            elif len(slot.answer) + 1 == self.decoding.max_new_tokens:
+                ended.append((slot.place, [*slot.answer, token], "length"))
             else:
-                answer.append(token)
+                slot.answer.append(token)
                 continue
             rows.free.append(row)
         return ended
@@ -216,14 +221,11 @@ class Local:
             stopped = bool(out) and out[-1] in self.ends
             yield (place, out[:-1], "stop") if stopped else (place, out, "length")
 
-    def _choose(self, logits: torch.Tensor, random_states: Sequence[torch.Generator]) -> torch.Tensor:
-        """The next token per sequence, (sequences,).
-
-        Logits are float32 of (sequences, vocabulary).
-        """
+    def _choose(self, logits: torch.Tensor, random_states: Sequence[torch.Generator | None]) -> torch.Tensor:
+        """The next tokens (sequences,) for logits (sequences, vocabulary)."""
         import torch
 
-        if not random_states:
+        if self.decoding.temperature == 0:
             return likeliest(logits) if logits.device.type == "cpu" else logits.argmax(-1)
         probabilities = (logits / self.decoding.temperature).softmax(-1).cpu()
         if self.decoding.top_p < 1:
@@ -242,7 +244,7 @@ class Local:
         return torch.Generator().manual_seed(seed_of(self.decoding.seed, key))
 
 
-def ends_of(configured: int | list[int] | None, tokenizer: Any) -> list[int]:
+def ends_of(configured: int | list[int] | None, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens that end an answer, from tokenizer and generation config."""
     ends = configured if isinstance(configured, list) else [configured]
     return sorted({end_of_sequence(tokenizer), *(int(end) for end in ends if end is not None)})
@@ -264,19 +266,16 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     return Local(model, load_tokenizer(folder), decoding, rows, loops_at_once(model))
 
 
-def loops_at_once(model: Any) -> int:
-    """The number of parallel loops, constant on a machine.
-
-    Several for a small model on a CPU with several cores, else one.
-    """
+def loops_at_once(model: PreTrainedModel) -> int:
+    """The number of parallel loops, several for a small model on several cores."""
     small = sum(parameter.nbytes for parameter in model.parameters()) < SMALL
     return min(LOOPS, cores()) if small and model.device.type == "cpu" else 1
 
 
-def rows_at_once(model: Any, new_tokens: int, memory: float) -> int:
-    """The number of prompts answered at once, constant on a machine.
+def rows_at_once(model: PreTrainedModel, new_tokens: int, memory: float) -> int:
+    """The number of prompts answered at once: a power of two that fits the memory.
 
-    It is a power of two that fits `memory` in bytes. It is constant because the last bits of answers depend on it.
+    It is constant on a machine, for the last bits of answers depend on it.
     """
     if is_recurrent(model):
         return 1
@@ -300,8 +299,10 @@ def device_memory(device: str) -> float:
 def likeliest(logits: torch.Tensor) -> torch.Tensor:
     """The first of the likeliest tokens per sequence, as `argmax` gives it.
 
-    From logits (sequences, vocabulary) to (sequences,). On a CPU, `argmax` takes torch ten times as long as the maximum. Here
-    only the block that contains the maximum is searched.
+    On a CPU `argmax` takes ten times as long as the maximum. Here only the block with the maximum is searched.
+
+    Args:
+        logits: (sequences, vocabulary).
     """
     import torch
 

@@ -82,9 +82,6 @@ def _text(message: _Message, finish: Finish) -> str:
 
 
 def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
-    """The start of a body, as one printable line.
-
-    Secrets are removed before truncation: half a secret would not be recognised.
-    """
+    """The start of a body on one line, without secrets, which are removed first."""
     text = " ".join(body[: 16 * EXCERPT].decode("utf-8", errors="replace").split())
     return printable(redacted(text, secrets))[:EXCERPT] or "empty"

@@ -10,6 +10,7 @@ from .cache import give_room, has_room, joined, repeated, spread
 
 if TYPE_CHECKING:
     import torch
+    from transformers import Cache, PreTrainedModel
 
 PROMPT_TOKENS_AT_ONCE = 2048
 """With this package's attention, about this many prompt tokens are encoded at once. The activations of a layer then fit the
@@ -17,29 +18,37 @@ CPU caches, and short prompts are not padded to the longest."""
 
 
 @dataclass(slots=True)
+class Slot:
+    """One sequence of a batch."""
+
+    place: int
+    """The index of its prompt."""
+    prompt_tokens: int
+    """The number of columns of the cache that the prompt takes."""
+    answer: list[int] = field(default_factory=list)
+    """The tokens generated so far."""
+    random_state: torch.Generator | None = None
+    """None for greedy decoding."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Rows:
     """Sequences of different lengths, padded on the left, with an optional prefix."""
 
-    places: list[int]
-    """The index of the prompt of each sequence."""
+    slots: list[Slot]
+    """The sequences."""
     ids: torch.Tensor
     """The tokens of the next step, (sequences, new tokens)."""
     positions: torch.Tensor
     """The positions of `ids`, of the same shape."""
     mask: torch.Tensor
     """1 where a token is, those of the next step included, (sequences, tokens)."""
-    answers: list[list[int]]
-    """The tokens generated so far."""
-    prompt_tokens: list[int]
-    """The number of columns of the cache that a prompt takes."""
     own_attention: bool
     """Whether this package's attention is used. The prefix then stays in `prefix`, else each sequence has a copy."""
-    prefix: Any = None
+    prefix: Cache | None = None
     """The cache of the prefix, one sequence."""
     cache: Any = None
     """The keys and values of all earlier tokens."""
-    random_states: list[torch.Generator] = field(default_factory=list)
-    """The random state of each sequence. Empty for greedy decoding."""
     free: list[int] = field(default_factory=list)
     """Slots whose sequence has finished. They are computed, and ignored, until refilled or dropped."""
     copies: list[int] = field(default_factory=list)
@@ -47,24 +56,21 @@ class Rows:
 
     def __len__(self) -> int:
         """The number of unfinished sequences."""
-        return len(self.places) - len(self.free)
+        return len(self.slots) - len(self.free)
 
     @property
     def answering(self) -> list[int]:
         """The indices of unfinished sequences."""
         free = set(self.free)
-        return [row for row in range(len(self.places)) if row not in free]
+        return [row for row in range(len(self.slots)) if row not in free]
 
     @property
     def can_be_replaced(self) -> bool:
         """Whether free slots can be refilled: every cache layer holds all tokens."""
         return has_room(self.cache)
 
-    def read(self, model: Any) -> torch.Tensor:
-        """The next-token logits (sequences, vocabulary). Adds this step to the cache.
-
-        After the first step there is one sequence per answer.
-        """
+    def read(self, model: PreTrainedModel) -> torch.Tensor:
+        """The next-token logits, one sequence per answer. Adds this step to the cache."""
         logits = self._logits(model)
         return self._spread(logits) if self.copies else logits
 
@@ -73,12 +79,11 @@ class Rows:
         import torch
 
         rows = torch.tensor(self.copies, device=self.ids.device)
-        self.prompt_tokens = [self.prompt_tokens[row] for row in self.copies]
         self.ids, self.positions, self.mask = self.ids[rows], self.positions[rows], self.mask[rows]
         self.cache, self.copies = spread(self.cache, rows), []
         return logits[rows]
 
-    def _logits(self, model: Any) -> torch.Tensor:
+    def _logits(self, model: PreTrainedModel) -> torch.Tensor:
         import torch
 
         if self.cache is not None or not self.own_attention:
@@ -88,15 +93,12 @@ class Rows:
         at_once = max(1, PROMPT_TOKENS_AT_ONCE // columns)
         for first in range(0, len(self.ids), at_once):
             part = slice(first, first + at_once)
-            parts.append(self._read(model, part, columns - max(self.prompt_tokens[part])))
+            parts.append(self._read(model, part, columns - int(self.mask[part].sum(-1).max())))
         self.cache = joined([cache for _, cache in parts])
         return torch.cat([logits for logits, _ in parts])
 
-    def _read(self, model: Any, rows: slice, unused: int) -> tuple[torch.Tensor, Any]:
-        """The logits of some sequences, and their cache.
-
-        The first `unused` columns are left out: these sequences have no token there.
-        """
+    def _read(self, model: PreTrainedModel, rows: slice, unused: int) -> tuple[torch.Tensor, Cache]:
+        """The logits and cache of some sequences, without their `unused` first columns."""
         shared = {"shared_prefix": self.prefix} if self.prefix is not None else {}
         out = model(
             input_ids=self.ids[rows, unused:],
@@ -109,11 +111,8 @@ class Rows:
         )
         return out.logits[:, -1], out.past_key_values
 
-    def make_room(self, model: Any) -> None:
-        """Gives the cache room, after the first step.
-
-        Sequences that replace others need no room of their own.
-        """
+    def make_room(self, model: PreTrainedModel) -> None:
+        """Gives the cache room, after the first step."""
         give_room(self.cache, model.config.get_text_config().num_attention_heads if self.own_attention else 0)
 
     def advance(self, chosen: torch.Tensor) -> None:
@@ -137,9 +136,7 @@ class Rows:
             if row < len(self):
                 rows[row] = next(last)
         self.free = []
-        self.places, self.answers = [self.places[row] for row in rows], [self.answers[row] for row in rows]
-        self.prompt_tokens = [self.prompt_tokens[row] for row in rows]
-        self.random_states = [self.random_states[row] for row in rows] if self.random_states else []
+        self.slots = [self.slots[row] for row in rows]
         kept = torch.tensor(rows, dtype=torch.long, device=self.ids.device)
         self.ids, self.positions, self.mask = self.ids[kept], self.positions[kept], self.mask[kept]
         if rows:
@@ -152,25 +149,22 @@ class Rows:
 
         if fresh.free:
             fresh.drop_free()
-        if not fresh.places:
+        if not fresh.slots:
             return
-        slots, self.free = self.free[: len(fresh)], self.free[len(fresh) :]
-        rows = torch.tensor(slots, dtype=torch.long, device=self.ids.device)
+        free, self.free = self.free[: len(fresh)], self.free[len(fresh) :]
+        rows = torch.tensor(free, dtype=torch.long, device=self.ids.device)
         for layer, theirs in zip(self.cache.layers, fresh.cache.layers, strict=True):
             layer.put(rows, theirs)
         length = max(self.mask.shape[1], fresh.mask.shape[1])
         self.mask, new_mask = (pad(mask, (length - mask.shape[1], 0)) for mask in (self.mask, fresh.mask))
         self.mask[rows], self.ids[rows], self.positions[rows] = new_mask, fresh.ids, fresh.positions
-        for number, row in enumerate(slots):
-            self.places[row], self.answers[row] = fresh.places[number], fresh.answers[number]
-            self.prompt_tokens[row] = fresh.prompt_tokens[number]
-            if self.random_states:
-                self.random_states[row] = fresh.random_states[number]
+        for row, slot in zip(free, fresh.slots, strict=True):
+            self.slots[row] = slot
         self._leave_out_what_is_past()
 
     def _leave_out_what_is_past(self) -> None:
         """Discards the columns on the left in which no sequence has a token."""
-        longest = max(self.prompt_tokens[row] + len(self.answers[row]) for row in self.answering)
+        longest = max(self.slots[row].prompt_tokens + len(self.slots[row].answer) for row in self.answering)
         if unused := self.mask.shape[1] - longest:
             self.mask = self.mask[:, unused:]
             for layer in self.cache.layers:
@@ -183,7 +177,7 @@ def begin(
     filler: int,
     device: torch.device,
     own_attention: bool,
-    prefix: Any = None,
+    prefix: Cache | None = None,
 ) -> Rows:
     """Sequences that have not read their prompts yet.
 
@@ -217,14 +211,11 @@ def begin(
     if read and not own_attention:
         mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
         columns, cache = [read + length] * len(rests), repeated(prefix, len(rests))
-    answers: list[list[int]] = [[] for _ in prompts]
     return Rows(
-        places=list(places),
+        slots=[Slot(place, columns[copy]) for place, copy in zip(places, copies, strict=True)],
         ids=ids.to(device),
         positions=positions.to(device),
         mask=mask.to(device),
-        answers=answers,
-        prompt_tokens=columns,
         own_attention=own_attention,
         prefix=prefix if own_attention else None,
         cache=cache,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -41,7 +41,7 @@ def generate(
     questions: Sequence[Question],
     backend: Backend,
     scratch: Path,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     title: str,
     placement: Placement,
 ) -> list[Prediction]:
@@ -64,7 +64,10 @@ def generate(
     # one prompt stand together, so that it is read once.
     ordered = sorted(by_key, key=lambda key: _order(by_key[key]))
     saved = scratch / KEPT
-    done, chunk_size = _taken_over(saved, {"settings": settings, "requests": ordered}, backend.chunk, by_key)
+    done, chunk_size = _taken_over(saved, settings, ordered, backend.chunk, by_key)
+    remaining = [chunk for chunk in _chunks(ordered, chunk_size) if not done.keys() >= set(chunk)]
+    if chunk_size is None and remaining:  # no answer depends on another
+        remaining = [[key for chunk in remaining for key in chunk]]
     repaired = 0
     with (
         Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar,
@@ -78,7 +81,7 @@ def generate(
             done.update({answer.key: p for answer, p in zip(answers, predictions, strict=True)})
 
         try:
-            for chunk in _chunks(ordered, done, chunk_size):
+            for chunk in remaining:
                 answered: dict[str, Completion] = {}
                 for completion in backend.generate([Request(key, by_key[key].instruction) for key in chunk]):
                     if completion.key in answered:
@@ -116,23 +119,17 @@ def _checked(answer: Completion, asked: Mapping[str, Question]) -> Completion:
     return answer if text == answer.text else replace(answer, text=text)
 
 
-def _chunks(ordered: Sequence[str], done: Mapping[str, Prediction], size: int | None) -> Iterator[Sequence[str]]:
-    """The chunks of questions: the same in every attempt.
-
-    All remaining questions are one chunk where chunks make no difference.
-    """
-    if size is None:
-        if remaining := [key for key in ordered if key not in done]:
-            yield remaining
-        return
-    for start in range(0, len(ordered), size):
-        chunk = ordered[start : start + size]
-        if not all(key in done for key in chunk):
-            yield chunk
+def _chunks(ordered: Sequence[str], size: int | None) -> list[Sequence[str]]:
+    """The keys that are saved on one line: the same in every attempt."""
+    return [ordered[start : start + (size or 1)] for start in range(0, len(ordered), size or 1)]
 
 
 def _taken_over(
-    saved: Path, asked: Mapping[str, Any], chunk: int | None, by_key: Mapping[str, Question]
+    saved: Path,
+    settings: Mapping[str, object],
+    ordered: Sequence[str],
+    chunk: int | None,
+    by_key: Mapping[str, Question],
 ) -> tuple[dict[str, Prediction], int | None]:
     """The saved answers of complete chunks, and the size of these chunks.
 
@@ -141,21 +138,19 @@ def _taken_over(
     """
     lines = saved.read_bytes().splitlines(keepends=True) if saved.is_file() else []
     size = _chunk_of(lines[0]) if lines else None
-    if not lines or lines[0] != _header(asked, size) or (size is None) != (chunk is None):
+    if not lines or lines[0] != _header(settings, ordered, size) or (size is None) != (chunk is None):
         with atomic_file(saved) as temporary:
-            temporary.write_bytes(_header(asked, chunk))
+            temporary.write_bytes(_header(settings, ordered, chunk))
         return {}, chunk
     done: dict[str, Prediction] = {}
     good = [lines[0]]
-    places = {key: place for place, key in enumerate(asked["requests"])}
+    chunks = {chunk[0]: chunk for chunk in _chunks(ordered, size)}
     for line in lines[1:]:
         rows = _rows_of(line)
         keys = [
             Question(id=key, language=language, instruction="", sample=sample).key for language, key, sample, *_ in rows
         ]
-        place = places.get(keys[0]) if keys else None
-        chunk_of_line = _chunk_at(place, asked["requests"], size) if place is not None else []
-        if keys and keys == chunk_of_line and not done.keys() & set(keys):
+        if keys and keys == chunks.get(keys[0]) and not done.keys() & set(keys):
             good.append(line)
             done |= {
                 key: _prediction(by_key[key], Completion(key, *row[3:])) for key, row in zip(keys, rows, strict=True)
@@ -166,14 +161,6 @@ def _taken_over(
         with atomic_file(saved) as temporary:
             temporary.write_bytes(b"".join(good))
     return done, size
-
-
-def _chunk_at(place: int, ordered: Sequence[str], size: int | None) -> Sequence[str]:
-    """The keys saved on one line with the key at an index."""
-    if size is None:
-        return ordered[place : place + 1]
-    start = place // size * size
-    return ordered[start : start + size]
 
 
 def _kept_line(predictions: Sequence[Prediction]) -> str:
@@ -193,11 +180,10 @@ def _rows_of(line: bytes) -> list[_Row]:
         return []
 
 
-def _header(asked: Mapping[str, Any], chunk: int | None) -> bytes:
+def _header(settings: Mapping[str, object], ordered: Sequence[str], chunk: int | None) -> bytes:
     """The first line of a saved file."""
-    return (
-        json.dumps({"version": VERSION, **asked, "chunk": chunk}, sort_keys=True, ensure_ascii=False) + "\n"
-    ).encode()
+    values = {"version": VERSION, "settings": settings, "requests": ordered, "chunk": chunk}
+    return (json.dumps(values, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _chunk_of(header: bytes) -> int | None:

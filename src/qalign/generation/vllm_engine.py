@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
 from ..alignment.prompts import prompt, render_prompts
@@ -19,6 +19,10 @@ from ..records import Finish, sha256
 from .local import ends_of
 from .protocol import Completion, DecodingConfig, Request, seed_of
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+    from vllm import LLM, CompletionOutput, SamplingParams
+
 REQUESTS_AT_ONCE = 1024
 """Requests per chunk: enough to fill the engine, few enough to lose."""
 
@@ -28,7 +32,9 @@ class Engine:
 
     chunk = None
 
-    def __init__(self, engine: Any, tokenizer: Any, decoding: DecodingConfig, ends: Sequence[int]) -> None:
+    def __init__(
+        self, engine: LLM, tokenizer: PreTrainedTokenizerBase, decoding: DecodingConfig, ends: Sequence[int]
+    ) -> None:
         self.engine, self.tokenizer, self.decoding, self.ends = engine, tokenizer, decoding, ends
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -48,7 +54,7 @@ class Engine:
             for request, output in zip(part, outputs, strict=True):
                 yield self._completion(request, output.outputs[0])
 
-    def _sampling(self, key: str) -> Any:
+    def _sampling(self, key: str) -> SamplingParams:
         from vllm import SamplingParams
 
         return SamplingParams(
@@ -60,7 +66,7 @@ class Engine:
             detokenize=False,
         )
 
-    def _completion(self, request: Request, said: Any) -> Completion:
+    def _completion(self, request: Request, said: CompletionOutput) -> Completion:
         if said.finish_reason not in ("stop", "length"):
             raise ModelError(f"vLLM gave {request.key} up ({said.finish_reason}); give the same command again")
         finish: Finish = said.finish_reason
@@ -78,9 +84,7 @@ class Engine:
 
 
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:
-    """The model of a folder in a new engine, on the devices that vLLM finds.
-
-    It reads Safetensors only and runs no code of the folder.
+    """The model of a folder in a new engine. No code of the folder runs.
 
     Raises:
         ModelError: vLLM is not installed.

@@ -7,10 +7,11 @@ next run and `plan` take them from there.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from ..errors import DataError, ModelError, QAlignError
 from ..models.folders import TOKENIZER_FILES
@@ -131,15 +132,15 @@ def _count(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, int | None]:
     """
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
     try:
-        values = json.loads(kept.read_text(encoding="utf-8"))
-        return Lengths.from_dict(values["lengths"]), values["positions"]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or not whole: it is counted again
+        values = msgspec.json.decode(kept.read_bytes())
+        return msgspec.convert(values["lengths"], Lengths, str_keys=True), values["positions"]
+    except (OSError, ValueError, TypeError, KeyError):  # none, or not whole: it is counted again
         lengths = _lengths(folder, texts.open(texts.folder(runs)))
         limit = getattr(load_config(folder), "max_position_embeddings", None)
         positions = limit if isinstance(limit, int) else None
     if runs.is_dir():
         kept.parent.mkdir(exist_ok=True)
-        write_json(kept, {"lengths": lengths.as_dict(), "positions": positions})
+        write_json(kept, {"lengths": msgspec.to_builtins(lengths, str_keys=True), "positions": positions})
     return lengths, positions
 
 

@@ -63,10 +63,7 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
 
 
 def _prepare_for_shards(accelerator: Accelerator, config: TrainingConfig) -> None:
-    """Refuses what is not trained on FSDP shards, and has gradients summed in float32.
-
-    This is as on one device. accelerate would sum them in bfloat16.
-    """
+    """Refuses what is not trained on FSDP shards. Gradients are summed in float32."""
     import torch
     from torch.distributed.fsdp import MixedPrecisionPolicy
 
@@ -90,10 +87,7 @@ def is_sharded(accelerator: Accelerator) -> bool:
 
 
 def reset() -> None:
-    """Lets the next stage of the same process choose its own precision.
-
-    accelerate keeps it in a global. A process by itself may choose its device again too.
-    """
+    """Lets the next stage choose its precision, which accelerate keeps in a global."""
     import torch
     from accelerate.state import AcceleratorState
 
@@ -103,10 +97,9 @@ def reset() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep the memory that a step frees for the next one. See mallopt(3).
+    """Has glibc keep freed memory for the next step. See mallopt(3).
 
-    By default the system gives large tensors new pages each time. The first write to each page takes longer than much of
-    the arithmetic.
+    New pages from the system would take longer than much of the arithmetic.
     """
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         trim_threshold, mmap_max = -1, -4
@@ -115,9 +108,7 @@ def keep_freed_memory() -> None:
 
 
 def compile_blocks(model: PreTrainedModel, device: torch.device) -> None:
-    """Compiles the blocks of a model, once for all blocks and shapes.
-
-    `torch.compile` fuses the work between the matrix products of a block.
+    """Compiles the blocks of a model with `torch.compile`, once for all shapes.
 
     Raises:
         SettingError: nothing can be compiled for the device here. A compiler or Triton is missing.

@@ -27,10 +27,7 @@ PADDING = 0
 
 
 class GlobalBatches:
-    """The examples of each step, in a new order each epoch.
-
-    The order follows from the seed. It is the same on every rank and after a resume.
-    """
+    """The examples of each step, in a new order each epoch that the seed decides."""
 
     def __init__(self, examples: int, config: TrainingConfig) -> None:
         self.examples, self.size, self.seed = examples, config.global_batch_size, config.seed
@@ -221,10 +218,7 @@ class MicroBatch:
 
 
 def collate(batch: Batch) -> MicroBatch:
-    """The sequences of a micro-batch as tensors on the CPU.
-
-    An empty batch becomes a padded sequence without supervision.
-    """
+    """The sequences of a micro-batch as tensors. An empty batch is one of padding."""
     import torch
 
     examples, indices = batch.examples, batch.indices

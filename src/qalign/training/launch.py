@@ -6,21 +6,16 @@ The processes read the job from a JSON file: `python -m qalign.training.launch J
 from __future__ import annotations
 
 import ctypes
-import dataclasses
-import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ..errors import ModelError, QAlignError, SettingError
-from ..records import write_json
-from ..untrusted import parse_json
 from .loop import Job, finetune
 from .memory import out_of_memory_in_one_line
 
@@ -51,7 +46,7 @@ def launch(job: Job) -> None:
     ]
     path, error = job.scratch / "job.json", job.scratch / ERROR
     error.unlink(missing_ok=True)
-    write_json(path, job_to_json(job))
+    path.write_text(job_to_json(job), encoding="utf-8")
     try:
         finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
     except OSError as reason:
@@ -72,32 +67,29 @@ def _words(launcher: str) -> list[str]:
         raise SettingError(f"the launcher {launcher!r} is not a command ({reason}); close its quotes") from reason
 
 
-def job_to_json(job: Job) -> dict[str, Any]:
-    """A job as plain values."""
-    return json.loads(json.dumps(dataclasses.asdict(job), default=str))  # type: ignore[no-any-return]
+def job_to_json(job: Job) -> str:
+    """A job as JSON."""
+    return msgspec.json.encode(job, enc_hook=str).decode()
 
 
-def job_from_json(values: Any) -> Job:
+def job_from_json(text: str) -> Job:
     """The job that `job_to_json` wrote.
 
     Raises:
         ValueError: a value is missing, or of another type.
     """
-    return msgspec.convert(values, Job, dec_hook=lambda kind, value: kind(value))
+    return msgspec.json.decode(text, type=Job, dec_hook=lambda kind, value: kind(value))
 
 
 def _die_with_parent() -> None:
-    """Ends the launcher when its parent is killed, so that no orphan goes on writing.
-
-    This works on Linux only.
-    """
+    """Ends the launcher when its parent is killed, on Linux."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _main() -> None:
-    job = job_from_json(parse_json(Path(sys.argv[1]).read_bytes(), sys.argv[1]))
+    job = job_from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         with out_of_memory_in_one_line(LESS_MEMORY):
             finetune(job)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..errors import DataError
 from .config import TrainingConfig
@@ -13,19 +11,18 @@ from .config import TrainingConfig
 
 @dataclass(slots=True)
 class Lengths:
-    """The tokens of examples, counted.
+    """The tokens of examples, counted."""
 
-    `examples` holds language -> tokens of an example, prompt and response -> number of such examples. `prompts` holds
-    tokens of a prompt -> number of such prompts.
-    """
-
-    examples: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    prompts: Counter[int] = field(default_factory=Counter)
+    examples: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Language -> tokens of an example, prompt and response -> number of such examples."""
+    prompts: dict[int, int] = field(default_factory=dict)
+    """Tokens of a prompt -> number of such prompts."""
 
     def add(self, language: str, tokens: int, prompt_tokens: int) -> None:
         """Counts one example."""
-        self.examples[language][tokens] += 1
-        self.prompts[prompt_tokens] += 1
+        counts = self.examples.setdefault(language, {})
+        counts[tokens] = counts.get(tokens, 0) + 1
+        self.prompts[prompt_tokens] = self.prompts.get(prompt_tokens, 0) + 1
 
     @property
     def longest(self) -> int:
@@ -35,10 +32,11 @@ class Lengths:
     def trained(self, config: TrainingConfig) -> int:
         """The tokens of the longest sequence under the limit of `config`, 0 if none is left."""
         limit = config.max_length
-        whole = [tokens for counts in self.examples.values() for tokens in counts.elements() if tokens <= limit]
-        if config.too_long == "cut" and sum(tokens < limit for tokens in self.prompts.elements()) > len(whole):
+        counts = [row for of_language in self.examples.values() for row in of_language.items() if row[0] <= limit]
+        with_room = sum(count for tokens, count in self.prompts.items() if tokens < limit)
+        if config.too_long == "cut" and with_room > sum(count for _, count in counts):
             return limit  # some are longer, and their prompts leave room for a response
-        return max(whole, default=0)
+        return max((tokens for tokens, _ in counts), default=0)
 
     def check(self, config: TrainingConfig, stages: Sequence[str]) -> None:
         """Refuses examples over the limit, and a limit that leaves no example.
@@ -69,18 +67,6 @@ class Lengths:
                 f"{stages[0]}.max_length"
             )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        examples = {code: {str(n): count for n, count in counts.items()} for code, counts in self.examples.items()}
-        return {"examples": examples, "prompts": {str(n): count for n, count in self.prompts.items()}}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Lengths:
-        """What `as_dict` gave."""
-        made = cls(prompts=_counter(values["prompts"]))
-        made.examples.update({code: _counter(counts) for code, counts in values["examples"].items()})
-        return made
-
 
 def settings(stages: Sequence[str], value: str) -> str:
     """A value for some stages, as the command line takes it."""
@@ -89,7 +75,3 @@ def settings(stages: Sequence[str], value: str) -> str:
 
 def _counted(total: int) -> str:
     return "1 example is" if total == 1 else f"{total} examples are"
-
-
-def _counter(counts: Mapping[str, int]) -> Counter[int]:
-    return Counter({int(tokens): int(count) for tokens, count in counts.items()})

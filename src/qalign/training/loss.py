@@ -11,6 +11,7 @@ values fit a processor's cache. Their gradient is the only other tensor of that 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
@@ -28,10 +29,7 @@ MANY_NUMBERS = 2**26
 
 
 class SupervisedLoss:
-    """Sums the loss of micro-batches of one model.
-
-    It keeps the positions that the hook selects during a call.
-    """
+    """Sums the loss of micro-batches of one model."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         head = model.get_output_embeddings()
@@ -61,7 +59,7 @@ class SupervisedLoss:
         self._handle.remove()
         LAYOUT.set()
 
-    def _select(self, head: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _select(self, head: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
         if self._selected is None:
             return None
         hidden = arguments[0].flatten(0, 1).index_select(0, self._selected)  # by number: a mask makes a device wait
@@ -78,11 +76,11 @@ def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
         targets: (rows,) int64.
         weights: (rows,) float32. None is a weight of 1 for all.
     """
-    return _summed_cross_entropy().apply(logits, targets, weights)  # type: ignore[no-any-return]
+    return _summed_cross_entropy()(logits, targets, weights)
 
 
 @functools.cache
-def _summed_cross_entropy() -> Any:
+def _summed_cross_entropy() -> Callable[..., torch.Tensor]:
     """The autograd function, built at its first use, for torch takes seconds to import."""
     import torch
 
@@ -111,7 +109,7 @@ def _summed_cross_entropy() -> Any:
                 out.copy_(probabilities.mul_(scale[:, None]))
             return result, None, None
 
-    return SummedCrossEntropy
+    return SummedCrossEntropy.apply
 
 
 def _parts(tensor: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -43,10 +43,7 @@ def seal(folder: Path) -> None:
 
 
 def fault(folder: Path) -> str | None:
-    """The fault of a sealed folder in a few words, None if each file is as it was written.
-
-    Files that the manifest does not list are not looked at, and nothing reads them.
-    """
+    """The fault of a sealed folder in a few words. None if listed files are whole."""
     try:
         if folder.is_symlink() or not folder.is_dir():
             return "it is not a folder"

@@ -114,8 +114,8 @@ def shape_of(config: Mapping[str, Any]) -> Shape | None:
     return Shape(hidden=hidden, inner=inner, blocks=blocks, vocabulary=vocabulary)
 
 
-def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    return next((int(config[name]) for name in names if isinstance(config.get(name), int)), None)
+def _first(config: Mapping[str, object], names: tuple[str, ...]) -> int | None:
+    return next((value for name in names if isinstance(value := config.get(name), int)), None)
 
 
 def predict(shape: Shape, work: Workload, *, compiled: bool, checkpointing: bool) -> Memory:
@@ -188,8 +188,6 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
 @contextmanager
 def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
     """Turns a lack of memory into one line that ends in the advice.
-
-    torch reports it in several ways.
 
     Raises:
         ModelError: memory ran out.

@@ -10,7 +10,6 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ModelError
 from ..progress import Bar
@@ -84,7 +83,7 @@ class Metrics:
         self.bar.advance(len(rows), f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s")
         self._pending, self._since = [], now
 
-    def _row(self, step: Reported, tokens_per_second: float) -> dict[str, Any]:
+    def _row(self, step: Reported, tokens_per_second: float) -> dict[str, float]:
         loss, norm = float(step.result.loss), float(step.result.gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ModelError(
@@ -103,7 +102,7 @@ class Metrics:
         }
 
 
-def summary(title: str, trainer: Trainer, examples: TokenizedExamples, metrics: Path) -> dict[str, Any]:
+def summary(title: str, trainer: Trainer, examples: TokenizedExamples, metrics: Path) -> dict[str, object]:
     """What a stage was trained on, for `results.json` and for people.
 
     Args:
@@ -114,8 +113,8 @@ def summary(title: str, trainer: Trainer, examples: TokenizedExamples, metrics: 
     return {
         "title": title,
         "examples": len(examples),
-        "examples_by_language": dict(sorted(examples.examples_by_language.items())),
-        "tokens_by_language": dict(sorted(examples.tokens_by_language.items())),
+        "examples_by_language": examples.by_language("examples"),
+        "tokens_by_language": examples.by_language("tokens"),
         "mixture": examples.mixture,
         "too_long": examples.too_long,
         "steps": trainer.progress.step,

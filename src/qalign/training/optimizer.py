@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import SettingError
 from .config import TrainingConfig
@@ -23,26 +25,24 @@ def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.opti
     import torch
 
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    values: dict[str, Any] = {
-        "lr": config.learning_rate,
-        "betas": (config.adam_beta1, config.adam_beta2),
-        "eps": config.adam_epsilon,
-        "weight_decay": config.weight_decay,
-    }
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(trained, fused=True, **values)
-    try:
-        from torchao.optim import AdamW8bit
-    except ImportError as error:
-        raise SettingError("an 8-bit optimizer needs torchao; install it: pip install 'qalign[8bit]'") from error
-    return AdamW8bit(trained, **values)  # type: ignore[no-any-return]
+    kind: Callable[..., torch.optim.Optimizer] = partial(torch.optim.AdamW, fused=True)
+    if config.optimizer == "adamw8bit":
+        try:
+            from torchao.optim import AdamW8bit
+        except ImportError as error:
+            raise SettingError("an 8-bit optimizer needs torchao; install it: pip install 'qalign[8bit]'") from error
+        kind = AdamW8bit
+    return kind(
+        trained,
+        lr=config.learning_rate,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_epsilon,
+        weight_decay=config.weight_decay,
+    )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate of the next step.
-
-    It follows from the step, so no checkpoint holds it.
-    """
+    """Sets the learning rate of the next step."""
     import torch
 
     for group in optimizer.param_groups:
@@ -55,8 +55,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
     """The learning rate of a step, as a share of the highest.
 
-    The schedule is transformers' cosine schedule. It rises linearly over `warmup_ratio` of the steps. Then it falls to 0 along
-    half a cosine.
+    It rises linearly over `warmup_ratio` of the steps, then falls to 0 along half a cosine. transformers has the same.
     """
     warmup = math.ceil(total_steps * config.warmup_ratio)
     if step < warmup:

@@ -9,7 +9,7 @@ gradients are those of whole sequences.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..models.attention import ORDINARY, looks_at_all_before
 
@@ -44,7 +44,12 @@ LAYOUT = Layout()
 
 
 def attention(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any = None, **options: Any
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    **options: object,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention under the current `LAYOUT`. Without a prefix it is torch's own.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import shutil
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
@@ -33,7 +33,7 @@ CHUNK = 2048
 
 
 ARRAYS = ("ids", "starts", "prompt_tokens")
-COUNTED = ("examples_by_language", "tokens_by_language", "mixture", "too_long")
+COUNTED = ("mixture", "too_long")
 COUNTS = "counts.json"
 
 
@@ -41,17 +41,13 @@ COUNTS = "counts.json"
 class TokenizedExamples:
     """All examples of a stage as flat arrays."""
 
-    ids: NDArray[Any]
+    ids: NDArray[np.uint16 | np.int32]
     """The tokens of all examples, one after the other. (tokens,) uint16 or int32, by the size of the vocabulary."""
     starts: NDArray[np.int64]
     """Where each example starts in `ids`, and where the last one ends. (examples + 1,)"""
     prompt_tokens: NDArray[np.int32]
     """Where supervision begins within each example. (examples,)"""
-    examples_by_language: dict[str, int] = field(default_factory=dict)
-    """The examples that are trained on."""
-    tokens_by_language: dict[str, int] = field(default_factory=dict)
-    """The tokens of those examples."""
-    mixture: list[dict[str, Any]] = field(default_factory=list)
+    mixture: list[dict[str, str | int]] = field(default_factory=list)
     """Examples, tokens and supervised tokens of an epoch, by source and language."""
     too_long: dict[str, dict[str, int]] = field(default_factory=dict)
     """The examples that were dropped or truncated, by language."""
@@ -91,6 +87,13 @@ class TokenizedExamples:
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} cannot be read as tokenized examples; remove it: rm -r {folder}") from error
 
+    def by_language(self, name: str) -> dict[str, int]:
+        """The `examples` or `tokens` of the mixture, by language."""
+        counts = Counter[str]()
+        for row in self.mixture:
+            counts[str(row["language"])] += int(row[name])
+        return dict(sorted(counts.items()))
+
     @property
     def lengths(self) -> list[int]:
         """Tokens of each example, prompt and response."""
@@ -117,10 +120,7 @@ class TokenizedExamples:
 
     @property
     def common_prefix(self) -> int:
-        """The number of tokens that all prompts begin with.
-
-        The last token of a prompt is never one of them.
-        """
+        """The number of tokens that all prompts begin with, never a whole prompt."""
         starts = self.starts[:-1]
         for place in range(most := int(self.prompt_tokens.min()) - 1):
             tokens = self.ids[starts + place]
@@ -147,42 +147,31 @@ def tokenize(
     ids = array("H" if max(tokenizer.get_vocab().values()) < 2**16 else "i")
     kind = np.dtype(ids.typecode)
     lengths, prompt_tokens = [], []
-    kept: Counter[str] = Counter()
-    tokens: Counter[str] = Counter()
     rows: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     outcome: dict[str, Counter[str]] = {"error": Counter(), "drop": Counter(), "cut": Counter()}
     all_lengths = Lengths()
-    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
-        for example, rendered in zip(chunk, whole, strict=True):
-            sequence = rendered.ids
-            all_lengths.add(example.language, len(sequence), rendered.prompt_tokens)
-            if len(sequence) > config.max_length:
-                # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
-                what = (
-                    "drop"
-                    if config.too_long == "cut" and rendered.prompt_tokens >= config.max_length
-                    else config.too_long
-                )
-                outcome[what][example.language] += 1
-                if what != "cut":
-                    continue
-                sequence = sequence[: config.max_length]
-            ids.frombytes(sequence.astype(kind).tobytes())
-            lengths.append(len(sequence))
-            prompt_tokens.append(rendered.prompt_tokens)
-            kept[example.language] += 1
-            tokens[example.language] += len(sequence)
-            row = rows[example.source, example.language]
-            row["examples"] += 1
-            row["tokens"] += len(sequence)
-            row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
+    for example, rendered in _rendered(examples, tokenizer):
+        sequence = rendered.ids
+        all_lengths.add(example.language, len(sequence), rendered.prompt_tokens)
+        if len(sequence) > config.max_length:
+            # A prompt that fills the limit leaves nothing to supervise: cutting cannot save it.
+            what = "drop" if rendered.prompt_tokens >= config.max_length else config.too_long
+            outcome[what][example.language] += 1
+            if what != "cut":
+                continue
+            sequence = sequence[: config.max_length]
+        ids.frombytes(sequence.astype(kind).tobytes())
+        lengths.append(len(sequence))
+        prompt_tokens.append(rendered.prompt_tokens)
+        row = rows[example.source, example.language]
+        row["examples"] += 1
+        row["tokens"] += len(sequence)
+        row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
     all_lengths.check(config, [stage])
     return TokenizedExamples(
         ids=np.asarray(ids),
         starts=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)]),
         prompt_tokens=np.asarray(prompt_tokens, dtype=np.int32),
-        examples_by_language=dict(kept),
-        tokens_by_language=dict(tokens),
         mixture=[{"source": source, "language": code, **counts} for (source, code), counts in sorted(rows.items())],
         too_long={what: dict(counts) for what, counts in outcome.items() if counts},
     )
@@ -191,42 +180,24 @@ def tokenize(
 def measure(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> Lengths:
     """The lengths of examples as `tokenize` sees them, whatever the limit."""
     lengths = Lengths()
-    for chunk, whole in _ahead(_chunks(examples), lambda chunk: _rendered(chunk, tokenizer)):
-        for example, rendered in zip(chunk, whole, strict=True):
-            lengths.add(example.language, len(rendered.ids), rendered.prompt_tokens)
+    for example, rendered in _rendered(examples, tokenizer):
+        lengths.add(example.language, len(rendered.ids), rendered.prompt_tokens)
     return lengths
 
 
-def _rendered(chunk: list[Example], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
-    """The examples of a chunk, rendered.
+def _rendered(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[Example, Rendered]]:
+    """Each example with its tokens. The next chunk is rendered meanwhile, outside of Python."""
+    iterator = iter(examples)
+    chunks = chain(iter(lambda: list(islice(iterator, CHUNK)), []), [[]])
+    with ThreadPoolExecutor(1) as pool:
+        work = ((chunk, pool.submit(_rendered_chunk, chunk, tokenizer)) for chunk in chunks)
+        for (chunk, result), _ in pairwise(work):
+            yield from zip(chunk, result.result(), strict=True)
 
-    An example is an instruction with its response, or plain text.
-    """
+
+def _rendered_chunk(chunk: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
+    """The examples of a chunk, rendered: instructions with responses, or plain texts."""
     framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
     answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
     plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
     return [next(plain if e.instruction is None else answered) for e in chunk]
-
-
-def _ahead(
-    chunks: Iterator[list[Example]], work: Callable[[list[Example]], list[Rendered]]
-) -> Iterator[tuple[list[Example], list[Rendered]]]:
-    """Each chunk with its rendered form.
-
-    The next chunk is rendered meanwhile, for tokenizers work outside of Python.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        pending: tuple[list[Example], Future[list[Rendered]]] | None = None
-        for chunk in chunks:
-            following = chunk, pool.submit(work, chunk)
-            if pending:
-                yield pending[0], pending[1].result()
-            pending = following
-        if pending:
-            yield pending[0], pending[1].result()
-
-
-def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    iterator = iter(examples)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk

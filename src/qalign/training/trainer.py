@@ -41,10 +41,7 @@ BUILDING = "building"
 
 
 class Step(NamedTuple):
-    """The loss and the gradient norm of a step.
-
-    They stay on the device, and reading one waits for the device.
-    """
+    """The loss and the gradient norm of a step. Reading one waits for the device."""
 
     loss: torch.Tensor
     """The weighted mean over the supervised tokens of the batch, on all ranks. A float32 scalar."""
@@ -135,7 +132,7 @@ class Trainer:
         return Step(self.accelerator.reduce(summed, "sum") / total_weight, torch.as_tensor(norm))
 
     def backward(self, batch: Batch) -> torch.Tensor:
-        """Adds the gradient of a batch's loss, and returns the weighted sum of this rank's losses.
+        """Adds a batch's gradient. Returns the weighted sum of this rank's losses.
 
         Ranks exchange gradients once, with the last micro-batch. On FSDP shards they do with each.
         """
@@ -210,10 +207,7 @@ class Trainer:
         self.progress = Progress(saved.step, saved.tokens, saved.supervised)
 
     def export(self, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
-        """Writes the trained model as an ordinary Hugging Face folder. No step can follow.
-
-        An adapter is merged. The saved weights have the precision that the config names.
-        """
+        """Writes the model as a Hugging Face folder, adapter merged. No step can follow."""
         self.loss.remove()
         self.accelerator.wait_for_everyone()
         trained = self.accelerator.unwrap_model(self.model)
@@ -227,10 +221,7 @@ class Trainer:
             save(trained, tokenizer, output, self.config.saved_precision, whole)
 
     def close(self) -> None:
-        """Releases the devices once all ranks are done.
-
-        A process that ends while another one saves can take it down.
-        """
+        """Releases the devices once all ranks are done and saved."""
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         reset()
