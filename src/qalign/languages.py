@@ -117,7 +117,7 @@ def _meant(text: str, table: Mapping[str, Language]) -> str | None:
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:
-    """The fields that data and instructions need. Others do not cause training."""
+    """The fields that decide on data and instructions, by code, as plain values."""
     fields = ("code", "name", "iso639_3", "script")
     return {code: {name: getattr(language(code, table), name) for name in fields} for code in codes}
 

@@ -333,7 +333,7 @@ def parse_gold(text: str) -> Fraction:
 
 
 def plain_number(value: Fraction) -> str:
-    """A number such as `1080`, `-2.5`, or `1/3` where no finite decimal exists."""
+    """A number such as `1080`, `-2.5`, or `1/3` where no decimal is finite."""
     sizes = range(value.denominator.bit_length())
     places = next((size for size in sizes if 10**size % value.denominator == 0), 0)
     digits = str(abs(value) * 10**places).zfill(places + 1)

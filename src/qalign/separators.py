@@ -94,6 +94,6 @@ def _grouped(groups: list[str], mark: str, language: Language) -> bool:
 
 
 def decimal_value(whole: str, rest: str = "") -> Value:
-    """The number with these digits around the decimal sign, if not too long."""
+    """The number with these digits around the decimal sign. None if too long."""
     rest = rest.rstrip("0")  # A model that repeats itself writes 1.000… without end.
     return Fraction(int(whole + rest), 10 ** len(rest)) if len(whole + rest) <= _MAX_DIGITS else None

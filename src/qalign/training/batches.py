@@ -27,7 +27,7 @@ PADDING = 0
 
 
 class GlobalBatches:
-    """The examples of each step, in a new order each epoch that the seed decides."""
+    """The examples of each step. The seed decides the order of each epoch."""
 
     def __init__(self, examples: int, config: TrainingConfig) -> None:
         self.examples, self.size, self.seed = examples, config.global_batch_size, config.seed
@@ -218,7 +218,7 @@ class MicroBatch:
 
 
 def collate(batch: Batch) -> MicroBatch:
-    """The sequences of a micro-batch as tensors. An empty batch is one of padding."""
+    """The sequences of a micro-batch as tensors. An empty batch becomes padding."""
     import torch
 
     examples, indices = batch.examples, batch.indices
