@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from qalign import languages
 from qalign.errors import SettingError
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH
 from qalign.language_file import RESERVED, language_from, load_languages
@@ -20,6 +22,12 @@ def loaded(tmp_path: Path, text: str | bytes) -> dict[str, Language]:
     path = tmp_path / "rows.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return load_languages(path)
+
+
+def test_the_built_in_rows_are_such_as_a_user_may_give() -> None:
+    text = Path(languages.__file__).with_name("languages.toml").read_text(encoding="utf-8")
+    rows = [language_from(row, "languages.toml") for row in tomllib.loads(text)["language"]]
+    assert rows == list(LANGUAGES.values())
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
