@@ -212,7 +212,7 @@ def begin(
         mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
         columns, cache = [read + length] * len(rests), repeated(prefix, len(rests))
     return Rows(
-        slots=[Slot(place, columns[copy]) for place, copy in zip(places, copies, strict=True)],
+        slots=[Slot(place=place, prompt_tokens=columns[copy]) for place, copy in zip(places, copies, strict=True)],
         ids=ids.to(device),
         positions=positions.to(device),
         mask=mask.to(device),
