@@ -983,6 +983,17 @@ def test_languages_outside_the_study_from_questions_to_scores(tmp_path: Path) ->
     (ours,) = [row["text"] for row in rows if (row["language"], row["id"]) == ("vi", "0")]
     assert ours == tokenizer.decode(answered[0, encoded["input_ids"].shape[1] :], skip_special_tokens=True)
 
+    # The checkpoint keeps the rows, wherever it goes.
+    copied = tmp_path / "copied"
+    shutil.copytree(checkpoint, copied)
+    measured = ("--test", data.test, "--test-languages", "vi,en", "--limit", "2", "--device", "cpu")
+    answer = qalign("eval", copied, *measured, "--set", "generation.max_new_tokens=4", "--runs", tmp_path / "others")
+    assert answer.status == 0, answer.err
+    record = json.loads((stage_folder(tmp_path / "others", "score-own") / "stage.json").read_text())
+    assert record["identity"]["config"]["languages"]["vi"]["answer_markers"] == ["câu trả lời là", "đáp án:"]
+    (copied / "languages.json").unlink()
+    assert "unknown language 'vi'" in qalign("eval", copied, *measured, "--runs", tmp_path / "others").err
+
     # A changed row of the language table is a changed study.
     (tmp_path / "rows.toml").write_text(LANGUAGE_FILE.replace("Vietnamese", "Annamese"), encoding="utf-8")
     told = qalign("explain", "qalign-mono", *words, "--runs", tmp_path / "runs").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,9 +12,17 @@ import pytest
 from qalign import languages
 from qalign.errors import SettingError
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH
-from qalign.language_file import RESERVED, language_from, load_languages
+from qalign.language_file import (
+    KEPT_ROWS,
+    RESERVED,
+    further_rows,
+    language_from,
+    load_languages,
+    with_rows_of_models,
+)
 from qalign.languages import LANGUAGES, Language
 from qalign.numbers import find_numbers
+from qalign.records import write_json
 
 VI = '[[language]]\ncode = "vi"\nname = "Vietnamese"\n'
 
@@ -148,3 +157,39 @@ def test_a_path_that_is_no_file(tmp_path: Path) -> None:
         load_languages(tmp_path / "none.toml")
     with pytest.raises(SettingError, match=r"cannot read the language file .*: File name too long"):
         load_languages(tmp_path / ("a" * 5000))
+
+
+def test_rows_that_models_keep_stand_behind_those_of_the_user(tmp_path: Path) -> None:
+    rows = {
+        "vi": {"code": "vi", "name": "Vietnamese", "answer_markers": ["đáp án:"]},
+        "de": {"code": "de", "name": "Deutsch"},
+    }
+    table = dict(LANGUAGES) | {code: language_from(row, code) for code, row in rows.items()}
+    kept = further_rows(table)
+    assert list(kept) == ["de", "vi"], "what is built in is not kept"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / KEPT_ROWS, kept)
+    models = [str(tmp_path / "a"), str(tmp_path / "b"), "owner/name", str(tmp_path / "none")]
+    assert with_rows_of_models(models, LANGUAGES) == table
+    own = language_from({"code": "vi", "name": "Vietnamese", "decimal": ",", "groups": "."}, "own")
+    assert with_rows_of_models(models, {**LANGUAGES, "vi": own})["vi"] == own
+    write_json(tmp_path / "b" / KEPT_ROWS, {"vi": {"code": "vi", "name": "Annamese"}})
+    with pytest.raises(SettingError, match="describe the language 'vi' differently; give one row with --language-file"):
+        with_rows_of_models(models, LANGUAGES)
+    assert with_rows_of_models(models, {**LANGUAGES, "vi": own})["vi"] == own
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "languages.json is not valid JSON"),
+        ("[]", "languages.json holds no rows of languages; remove it"),
+        ('{"vi": {"code": "vi"}}', "languages.json: a language row needs 'name'"),
+        ('{"vi": {"code": "vi", "name": "V", "zero": "x"}}', "'zero' of the language vi is 'x'"),
+    ],
+)
+def test_kept_rows_that_are_broken_are_one_line(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / KEPT_ROWS).write_text(content)
+    with pytest.raises(SettingError, match=re.escape(says)):
+        with_rows_of_models([str(tmp_path)], LANGUAGES)

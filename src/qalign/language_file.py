@@ -8,19 +8,21 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from .errors import SettingError, nearest
-from .languages import LANGUAGES, PHRASES, Language
+from .errors import DataError, SettingError, nearest
+from .languages import LANGUAGES, PHRASES, Language, as_rows
 from .toml_file import read_toml
-from .untrusted import printable
+from .untrusted import parse_json, printable
 
 RESERVED = ("all", "average", "non_english")
 """Names in tables in place of codes of languages."""
 
+KEPT_ROWS = "languages.json"
+"""The file in a model's folder with the rows of further languages."""
 CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 """The code of a language, and the name of its file."""
 
@@ -58,6 +60,49 @@ def load_languages(path: Path | None) -> dict[str, Language]:
         table[language.code] = language
         added.append(language.code)
     return table
+
+
+def further_rows(table: Mapping[str, Language]) -> dict[str, dict[str, Any]]:
+    """The rows of a table that are not built in, as plain values: what a trained model keeps."""
+    return as_rows([code for code, row in table.items() if LANGUAGES.get(code) != row], table)
+
+
+def with_rows_of_models(models: Iterable[str], table: Mapping[str, Language]) -> dict[str, Language]:
+    """The language table, with the rows that models keep. A row of the user's own goes before them.
+
+    Args:
+        models: names or folders. Folders alone keep rows.
+        table: the languages so far.
+
+    Raises:
+        SettingError: a model's file is not usable, or two models describe a language differently.
+    """
+    rows: dict[str, tuple[Language, str]] = {}
+    for model in models:
+        for row in _kept_rows(Path(model) / KEPT_ROWS):
+            other, where = rows.setdefault(row.code, (row, model))
+            own = table.get(row.code) != LANGUAGES.get(row.code)
+            if other != row and not own:
+                raise SettingError(
+                    f"{where} and {model} describe the language '{row.code}' differently; give one row with --language-file"
+                )
+    kept = {code: row for code, (row, _) in rows.items() if table.get(code) == LANGUAGES.get(code)}
+    return {**table, **kept}
+
+
+def _kept_rows(path: Path) -> list[Language]:
+    """The rows in a file of `further_rows`, none if there is no such file."""
+    if not path.is_file():
+        return []
+    where = printable(str(path))
+    try:
+        rows = parse_json(path.read_bytes(), where)
+    except (DataError, OSError) as error:
+        raise SettingError(f"{error}; remove it, and give the languages with --language-file") from error
+    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
+        raise SettingError(f"{where} holds no rows of languages; remove it, and give them with --language-file")
+    languages = [language_from(row, where) for row in rows.values()]
+    return [language for language in languages if language.code != "en"]
 
 
 def _folded(text: str) -> str:

@@ -18,6 +18,7 @@ from ..errors import QAlignError, SettingError, closest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
 from ..huggingface import Repository, cached_commit
+from ..language_file import KEPT_ROWS
 from ..models.folders import check_folder
 from ..models.opening import POINTER, download
 from ..models.tiny import TinyConfig
@@ -37,7 +38,7 @@ TINY = "tiny"
 WORLD = "world"
 WORLD_FOLDER = Path(world.__file__).parent / "base"
 """The base of the embedded world, trained by `qalign world base`; its card is the README there."""
-NOT_THE_MODEL = (RECORD, SUMMARY, "trainer_state.json", "README.txt")
+NOT_THE_MODEL = (RECORD, SUMMARY, KEPT_ROWS, "trainer_state.json", "README.txt")
 """Files beside a model that say how it was made: the same weights made at another time are the same base."""
 
 

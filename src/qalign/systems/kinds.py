@@ -24,7 +24,7 @@ from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, score
 from ..huggingface import Repository
-from ..language_file import language_from
+from ..language_file import KEPT_ROWS, language_from
 from ..languages import Language
 from ..pipeline import Stage, Work, local
 from ..placement import Placement
@@ -137,7 +137,9 @@ class ReadCorpus(Stage[Records]):
         rows = self.published
         if not rows:
             return "size known when read"
-        return f"~{counted(sum(rows.values()), 'row')} ({by_language(rows)})"
+        first = self.problems_per_language
+        part = f"; the first {counted(first, 'problem')} in each language are kept" if first is not None else ""
+        return f"~{counted(sum(rows.values()), 'row')} to read ({by_language(rows)}){part}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -229,6 +231,8 @@ class Train(Stage[Model]):
     examples: Stage[Examples]
     training: TrainingConfig
     prompt: tuple[str, str] = PROMPT
+    further_languages: Rows = local(default_factory=dict)
+    """Languages that are not built in, as the run describes them. The model's folder keeps them."""
 
     @property
     def title(self) -> str:
@@ -254,6 +258,8 @@ class Train(Stage[Model]):
                 placement=work.placement,
             )
         )
+        if self.further_languages:
+            write_json(work.output / KEPT_ROWS, self.further_languages)
 
     def resume_point(self, scratch: Path) -> str:
         """The last checkpoint."""

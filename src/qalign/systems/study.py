@@ -17,7 +17,7 @@ from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
-from ..language_file import load_languages
+from ..language_file import further_rows, load_languages, with_rows_of_models
 from ..languages import LANGUAGES, STUDY, Language, as_rows, language, names_of
 from ..models.tiny import TinyConfig
 from ..options import check_values, known_fields, taking
@@ -144,7 +144,10 @@ class Study:
             default: hyper-parameters; those of the scale by default.
         """
         config = replace(default or self.scale.stages.get(step, self.scale.training), seed=self.seed)
-        return Train(name=f"train-{step}", step=step, model=model, examples=examples, training=config)
+        return Train(
+            name=f"train-{step}", step=step, model=model, examples=examples, training=config,
+            further_languages=further_rows(self.table),
+        )  # fmt: skip
 
     def sampled(self, model: Stage[Model], problems: ReadCorpus) -> Ask:
         """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825)."""
@@ -228,6 +231,7 @@ class Study:
     def _read(self, name: str, role: Role, languages: Sequence[str]) -> ReadCorpus:
         # Sorted: the order in which languages were given decides nothing.
         languages = sorted(set(languages))
+        rows = names_of(languages, self.table)
         source = locate(
             name,
             role,
@@ -241,7 +245,7 @@ class Study:
         return ReadCorpus(
             name=f"corpus-{source.name}-{role}",
             source=source,
-            languages=names_of(languages, self.table),
+            languages=rows,
             drop_invalid=data.drop_invalid,
             problems_per_language=data.problems_per_language if role == "test" else None,
             label=test_set_name(name) if source.name == OWN else "",
@@ -276,9 +280,9 @@ def study(options: StudyOptions) -> Study:
         scale = SCALES[scale]
     if not isinstance(scale, Scale):
         raise SettingError(f"scale is {scale!r:.80}; give a name or a Scale")
-    table = load_languages(_path(options.language_file))
-    chosen, measured = codes(options.languages) or STUDIED, codes(options.test_languages)
-    for code in (*chosen, *(measured or ())):
+    table = with_rows_of_models([str(options.base)], load_languages(_path(options.language_file)))
+    chosen = codes(options.languages) or STUDIED
+    for code in chosen:
         language(code, table)
     settings, test = settings_in(options.settings), options.test or ()
     if options.limit is not None:
@@ -294,7 +298,7 @@ def study(options: StudyOptions) -> Study:
         runs=Path(options.runs),
         seed=options.seed,
         languages=chosen,
-        test_languages=measured,
+        test_languages=codes(options.test_languages),  # a model that is measured may describe them
         questions=_text(options.questions),
         multilingual=_text(options.multilingual),
         english=_text(options.english),
