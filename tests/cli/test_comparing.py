@@ -232,4 +232,6 @@ def test_other_test_sets_of_one_name_stand_apart(place: Path) -> None:
     rows = Answer("report", "here", "there", "--format", "csv").out.splitlines()
     assert [row.split(",")[1] for row in rows[1:3]] == ["own", "own of there"], rows
     assert evaluate("b/final", "--limit", "5", "--output", "part").status == 0
-    assert "own of" not in squeezed(Answer("report", "here", "part"))
+    said = squeezed(Answer("report", "here", "part"))
+    assert "own of" not in said
+    assert "here: final answered 24 and part: final answered 10 problems of own." in said, said

@@ -116,7 +116,7 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
     published = {system.name: system.published for system in comparison if system.published}
     statistics = measured.statistics(measured.judged(comparison, runs))
     found = results(
-        described(study),
+        described(study, comparison),
         measured.scores(comparison, runs),
         trained_on,
         published,
@@ -135,13 +135,16 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
     }
 
 
-def described(study: Study) -> dict[str, Any]:
-    """What a study was run with."""
+def described(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
+    """What a study was run with. Its languages are those that its systems were trained on, next to English."""
+    read = [stage for stage in in_order(scores_of(comparison)) if isinstance(stage, ReadCorpus)]
+    trained = {code for stage in read if stage.source.role != "test" for code in stage.languages}
+    languages = [code for code in study.languages if code in trained]
     return {
         "base": study.base_name,
         "scale": study.scale.name,
         "seed": study.seed,
-        "languages": list(study.languages),
+        **({"languages": languages} if languages else {}),
         "settings": redacted_command(setting.text for setting in study.settings.given),
         "qalign": __version__,
     }

@@ -52,7 +52,7 @@ def collect_all(made: Reproduction) -> dict[str, Any]:
     named = titles(comparison)
     runs_by_benchmark = {benchmark: {seed: run[benchmark] for seed, run in by_seed.items()} for benchmark in tested}
     found = results(
-        {**described(first), "seed": ", ".join(made)},
+        {**described(first, comparison), "seed": ", ".join(made)},
         scores,
         {
             system.name: [trained(stage, first.runs) for stage in training_stages(system.model, first.runs)]

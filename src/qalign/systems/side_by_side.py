@@ -26,6 +26,8 @@ from .artifacts import JUDGEMENTS
 from .checks import titles
 from .names import apart, checked
 
+GROUPS = (AVERAGE, NON_ENGLISH)
+"""The scores over several languages."""
 Problems = tuple[tuple[str, str, str], ...]
 """The problems that a system answered: language, id and gold answer of each, sorted."""
 
@@ -224,10 +226,10 @@ def _problems(found: Mapping[str, Any], benchmark: str, place: Path) -> set[tupl
 
 
 def _are_one(problems: set[tuple[str, str, str]], others: set[tuple[str, str, str]]) -> bool:
-    """Whether two sets of problems are of one test set: in the languages of both, most of the smaller are in the larger."""
+    """Whether two sets of problems are of one test set: in the languages of both, the larger holds the smaller."""
     languages = {code for code, *_ in problems} & {code for code, *_ in others}
     here, there = ({row for row in rows if row[0] in languages} for rows in (problems, others))
-    return not languages or 2 * len(here & there) >= min(len(here), len(there))
+    return not languages or here <= there or there <= here
 
 
 def _with_benchmarks(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -292,7 +294,7 @@ def _untested(
                 if group in first and group in second and _same_languages(first, second, group)
             ]
             found = [faults[name, benchmark] for name in (a, b) if (name, benchmark) in faults]
-            for reason in found or notes or ["they did not answer the same problems in the same languages"]:
+            for reason in found or notes or [_other_problems(first, second, a, b, benchmark, titles)]:
                 reasons[reason] = None
     if not reasons:
         return []
@@ -304,7 +306,17 @@ def _untested(
     ]
 
 
+def _other_problems(
+    first: Mapping[str, Any], second: Mapping[str, Any], a: str, b: str, benchmark: str, titles: Titles
+) -> str:
+    """How the problems that two systems answered differ."""
+    counts = [{code: row["n"] for code, row in scores.items() if code not in GROUPS} for scores in (first, second)]
+    if counts[0] == counts[1]:
+        return "they did not answer the same problems in the same languages"
+    answered = [f"{titles.system(name)} answered {sum(n.values()):,}" for name, n in zip((a, b), counts, strict=True)]
+    return f"{' and '.join(answered)} problems of {titles.benchmark(benchmark)}"
+
+
 def _same_languages(first: Mapping[str, Any], second: Mapping[str, Any], group: str) -> bool:
     """Whether a score is over the same languages on both sides."""
-    groups = (AVERAGE, NON_ENGLISH)
-    return group not in groups or {c for c in first if c not in groups} == {c for c in second if c not in groups}
+    return group not in GROUPS or {c for c in first if c not in GROUPS} == {c for c in second if c not in GROUPS}
