@@ -62,6 +62,24 @@ def test_what_an_earlier_run_did_has_no_rate(clock: Clock, capsys: pytest.Captur
     assert said[-1].endswith("920/1000  loss 1.0  5 min left")
 
 
+def test_the_first_line_stands_before_any_work(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """And each unit moves the bar, while what is said of its state comes now and then."""
+    with Bar("training", 20) as bar:
+        bar.advance(0, "the first step")
+        assert capsys.readouterr().err.endswith("  training: 0/20  the first step\n")
+        for step in range(20):
+            clock.now += 3
+            bar.advance(1)
+            if step % 10 == 9:
+                bar.advance(0, f"loss {step}")
+    said = [line.partition("training: ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert [line.split("  ")[:2] for line in said] == [
+        ["7/20", "the first step"],
+        ["14/20", "loss 9"],
+        ["20/20", "loss 19"],
+    ], said
+
+
 def test_a_terminal_says_the_same(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ None of them is part of a fingerprint or changes a result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,13 @@ class Placement:
     """Requests to the server at once."""
     seconds_per_request: float = 600.0
     """Time to wait for an answer of the server."""
+    systems: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """The system that each stage is for, by the name of its folder: progress names it."""
+
+    def titled(self, title: str, scratch: Path) -> str:
+        """What progress calls the stage that works in a scratch folder: its title, with the system that it is for."""
+        system = self.systems.get(scratch.parent.name.removesuffix(".partial"))
+        return f"{title} for {system}" if system else title
 
     def __post_init__(self) -> None:
         check_values(self)

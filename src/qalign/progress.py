@@ -32,7 +32,7 @@ class Bar:
     def __init__(self, title: str, total: int, done: int = 0, quiet: bool = False) -> None:
         self.title, self.total, self.done = printable(title), total, done
         self._first: tuple[float, int] | None = None
-        self._printed = 0.0
+        self._printed, self._text = 0.0, ""
         self._quiet = quiet
         self._progress: Progress | None = None
         if not quiet and sys.stderr.isatty() and LINES not in os.environ:
@@ -49,15 +49,19 @@ class Bar:
         return self
 
     def advance(self, amount: int, text: str = "") -> None:
-        """Reports `amount` more units as done, with a text about their state."""
+        """Reports `amount` more units as done, with a text about their state. Without one, the last text stays."""
         self.done += amount
+        self._text = text or self._text
         now = time.monotonic()
-        self._first = self._first or (now, self.done)
+        if amount:
+            self._first = self._first or (now, self.done)
         if self._progress:
-            self._progress.update(self._task, completed=self.done, text=text, left=self._left(now))
-        elif not self._quiet and (now - self._printed >= SECONDS_PER_LINE or self.done >= self.total):
+            self._progress.update(self._task, completed=self.done, text=self._text, left=self._left(now))
+            return
+        ends = self.done >= self.total and (bool(text) or not self._text)  # the last text comes with the last report
+        if not self._quiet and (now - self._printed >= SECONDS_PER_LINE or ends):
             self._printed = now
-            log("  ".join(filter(None, [f"  {self.title}: {self.done}/{self.total}", text, self._left(now)])))
+            log("  ".join(filter(None, [f"  {self.title}: {self.done}/{self.total}", self._text, self._left(now)])))
 
     def _left(self, now: float) -> str:
         """The time left. Empty where all is done or the rate is not reliable yet."""

@@ -512,14 +512,19 @@ class Sleep(Stage[Model]):
         (work.output / "out.txt").write_text((work.scratch / "beat.txt").read_text())
 
 
-def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(sleeping: Sleeping) -> None:
-    """A terminal sends it to all processes of the run."""
+@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["to all", "to one"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_its_workers_with_one_line(
+    sleeping: Sleeping, number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    """A terminal and Slurm send it to all processes of the run, `kill` and other programs to one."""
     process, runs, pids = sleeping
-    os.killpg(process.pid, signal.SIGINT)
+    send(process.pid, number)
     _, err = process.communicate(timeout=LIMIT_SECONDS)
-    assert process.returncode == 130, err
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGTERM), err
     assert "Traceback" not in err, err
-    assert err.splitlines()[-1] == "qalign: interrupted; give the same command again to go on"
+    word = "interrupted" if number == signal.SIGINT else "ended by SIGTERM"
+    assert err.splitlines()[-1] == f"qalign: {word}; give the same command again to go on"
     wait_for("the end of the workers", lambda: not any(alive(pid) for pid in pids))
     kept = [sorted(p.name for p in path.iterdir()) for path in (runs / "stages").glob("sleeps-*.partial")]
     assert kept == [["scratch"]] * JOBS

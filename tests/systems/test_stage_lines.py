@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test_sigterm_ends_a_run_with_words(tmp_path: Path) -> None:
     run = [*command, "run", *what, "--tracker", "none", "--device", "cpu"]
     process = subprocess.Popen(run, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/stages/train-*.partial/scratch")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("runs/stages/train-*.partial/scratch/metrics.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.1)
     planned = subprocess.run(
         [*command, "plan", *what[:-4], "--runs", "runs"], cwd=tmp_path, capture_output=True, text=True
@@ -106,7 +107,8 @@ def test_sigterm_ends_a_run_with_words(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
     assert err.splitlines()[-1] == "qalign: ended by SIGTERM; give the same command again to go on"
-    assert "begins again: no checkpoint was written yet" in err
+    assert "response-alignment ends after this step and a checkpoint" in err
+    assert re.search(r"train-response-alignment-\w+ goes on from step \d+\n", err), err
     assert " running     train-response-alignment-" in planned.stdout
     after = subprocess.run(
         [*command, "plan", *what[:-4], "--runs", "runs"], cwd=tmp_path, capture_output=True, text=True

@@ -70,7 +70,7 @@ def generate(
         remaining = [[key for chunk in remaining for key in chunk]]
     repaired = 0
     with (
-        Bar(title, len(ordered), len(done), quiet=placement.quiet) as bar,
+        Bar(placement.titled(title, scratch), len(ordered), len(done), quiet=placement.quiet) as bar,
         saved.open("a", encoding="utf-8") as file,
     ):
 

@@ -7,6 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from .stage import Node
 
+from .workers import interrupt_workers
+
 
 def run_together(to_run: Sequence[Node], make: Callable[[Node], None], jobs: int) -> None:
     """Calls `make` on each node once its inputs are made, on up to `jobs` threads.
@@ -25,15 +27,19 @@ def run_together(to_run: Sequence[Node], make: Callable[[Node], None], jobs: int
     running: dict[Future[None], str] = {}
     faults: list[BaseException] = []
     with ThreadPoolExecutor(jobs) as threads:
-        while running or (waiting and not faults):
-            ready = [n for n in waiting.values() if not any(i.fingerprint in unfinished for i in n.inputs.values())]
-            ready.sort(key=lambda node: -behind[node.fingerprint])
-            for node in ready[: 0 if faults else jobs - len(running)]:
-                running[threads.submit(make, node)] = waiting.pop(node.fingerprint).fingerprint
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                unfinished.discard(running.pop(future))
-                if (fault := future.exception()) is not None:
-                    faults.append(fault)
+        try:
+            while running or (waiting and not faults):
+                ready = [n for n in waiting.values() if not any(i.fingerprint in unfinished for i in n.inputs.values())]
+                ready.sort(key=lambda node: -behind[node.fingerprint])
+                for node in ready[: 0 if faults else jobs - len(running)]:
+                    running[threads.submit(make, node)] = waiting.pop(node.fingerprint).fingerprint
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    unfinished.discard(running.pop(future))
+                    if (fault := future.exception()) is not None:
+                        faults.append(fault)
+        except BaseException:  # an interruption that may have reached this process alone
+            interrupt_workers()
+            raise
     if faults:
         raise faults[0]
 

@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from multiprocessing import active_children
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import ParamSpec, TypeVar
 
@@ -24,10 +25,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 SECONDS_BETWEEN_LOOKS = 1.0
 INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What interrupts the work of a process."""
+ONE_SIGNAL = 2.0
+"""Seconds within which signals count as one: a terminal, a run and a launcher may each send it."""
 
 
 class _Worker(SpawnProcess):
-    """A process that Ctrl-C ends without a word, also while it starts or is idle: a terminal sends it to all of a run."""
+    """A process that Ctrl-C interrupts while it works. One that starts or is idle goes on, until its pool or the run ends it:
+    the end of one worker is that of all others in its pool, which may be writing what they keep."""
 
     def start(self) -> None:
         held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until it can be caught
@@ -37,25 +43,49 @@ class _Worker(SpawnProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
     def run(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it works: there is nothing to tidy up yet
-        try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            super().run()
-        except BaseException:
-            # Once interrupted, any failure is its end too: another worker may have left half of a message to read.
-            if signal.getsignal(signal.SIGINT) is _end_at_once:
-                raise SystemExit(INTERRUPTED) from None
-            raise
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        super().run()
 
 
 def _interrupt_once(*_: object) -> None:
-    """A second Ctrl-C would interrupt the handling of the first: it ends the process there and then."""
-    signal.signal(signal.SIGINT, _end_at_once)
+    """A second signal would interrupt the handling of the first. It ends the process at once."""
+    since = time.monotonic()
+
+    def end_at_once(*_: object) -> None:
+        if time.monotonic() - since > ONE_SIGNAL:
+            os._exit(INTERRUPTED)
+
+    for number in SIGNALS:
+        signal.signal(number, end_at_once)
     raise KeyboardInterrupt
 
 
-def _end_at_once(*_: object) -> None:
-    os._exit(INTERRUPTED)
+def _work(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Calls a function that signals interrupt."""
+    try:
+        for number in SIGNALS:
+            signal.signal(number, _interrupt_once)
+        return function(*arguments, **named)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Processes whose work signals interrupt."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """Starts a function in a worker."""
+        return super().submit(_work, function, *arguments, **named)
+
+
+def interrupt_workers() -> None:
+    """Interrupts the work of all workers of this process, as Ctrl-C in a terminal does."""
+    for child in active_children():
+        if isinstance(child, _Worker) and child.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGINT)
 
 
 class _Context(SpawnContext):
@@ -136,11 +166,11 @@ class _WorkersOnGpus(Executor):
             worker.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def _pool(size: int, jobs: int, visible_gpus: str | None) -> ProcessPoolExecutor:
+def _pool(size: int, jobs: int, visible_gpus: str | None) -> _Pool:
     """Processes with their part of the cores, and the GPUs named (None: all)."""
     threads = max(1, cores() // jobs)
     arguments = (threads, os.getpid(), visible_gpus)
-    return ProcessPoolExecutor(size, mp_context=_Context(), initializer=_begin, initargs=arguments)
+    return _Pool(size, mp_context=_Context(), initializer=_begin, initargs=arguments)
 
 
 def _begin(threads: int, parent: int, visible_gpus: str | None) -> None:
@@ -148,12 +178,15 @@ def _begin(threads: int, parent: int, visible_gpus: str | None) -> None:
     if visible_gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus  # before torch is imported
     os.environ[LINES] = "1"
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    signal.signal(signal.SIGINT, _interrupt_once)
+    end_with(parent)
 
 
-def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone, so that no orphan goes on writing when a run is killed."""
-    while os.getppid() == parent:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    os._exit(1)
+def end_with(parent: int) -> None:
+    """Ends this process once its parent is gone, so that no orphan goes on writing when a run is killed."""
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()

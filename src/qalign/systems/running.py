@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import pipeline
 from ..errors import SettingError
 from ..fingerprints import first_look
+from ..language_file import with_rows_of_models
 from ..pipeline import Node
 from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
@@ -87,6 +88,7 @@ def evaluate(
         placement = replace(placement, endpoint=endpoint)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], ()).given)
     labels = model_names(paths, names, titles_taken())
+    study = replace(study, table=with_rows_of_models(paths, study.table))
 
     def compared() -> list[Evaluated]:
         rows = []
@@ -131,7 +133,7 @@ def reproduce(
     everything = [system for _, comparison in by_seed.values() for system in comparison]
     name = folder_name("reproduce", list(by_seed), scores_of(everything))
     folder = Path(output) if output else study.runs / "results" / name
-    described_run = {**described(study), "seed": ", ".join(by_seed)}
+    described_run = {**described(study, everything), "seed": ", ".join(by_seed)}
     execute(everything, study, placement or Placement(), record_of(name, folder, described_run, everything, study.runs))
     first, comparison = next(iter(by_seed.values()))
     return Results(
@@ -161,7 +163,7 @@ def measured_results(
     """
     name = folder_name("run", [str(study.seed)], scores_of(comparison))
     folder = Path(output) if output else study.runs / "results" / name
-    record = record_of(name, folder, described(study), comparison, study.runs)
+    record = record_of(name, folder, described(study, comparison), comparison, study.runs)
     for part, its_placement in parts or [(comparison, placement or Placement())]:
         execute(part, study, its_placement, record)
     return Results(
@@ -183,6 +185,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     for line in ways.warnings(pipeline.needed(targets(comparison, runs), runs), runs, placement):
         say(f"qalign: {line}")
     lines = StageLines(comparison, runs, placement, pipeline.needed(targets(comparison, runs), runs))
+    placement = replace(placement, systems=lines.systems)
     lines.opening()
     if remark := untaught(study.base_name, study.scale.name, (study.questions, study.english, study.multilingual)):
         say(f"qalign: {remark}")

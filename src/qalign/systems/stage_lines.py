@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..pipeline import Node, in_order, resume_point
@@ -31,6 +30,7 @@ class StageLines:
             stages: those that will run.
         """
         self._runs, self._placement, self._total = runs, placement, len(stages)
+        self._stages = {stage.folder_name: stage for stage in stages}
         self._titles = list(dict.fromkeys(system.title or system.name for system in comparison))
         self._users: dict[str, list[str]] = {}
         for system in comparison:
@@ -41,6 +41,14 @@ class StageLines:
         self._running: dict[str, tuple[Node, float]] = {}
         self._started, self._begun = time.monotonic(), 0
         self._lock = threading.Lock()
+
+    @property
+    def systems(self) -> dict[str, str]:
+        """The system that each stage is for, or how many, by the name of its folder."""
+        titles = {name: self._users.get(stage.fingerprint, []) for name, stage in self._stages.items()}
+        return {
+            name: users[0] if len(users) == 1 else f"{len(users)} systems" for name, users in titles.items() if users
+        }
 
     def opening(self) -> None:
         """Says how many stages will run, for which systems."""
@@ -81,9 +89,14 @@ class StageLines:
     @contextmanager
     def interruptions_in_words(self) -> Iterator[None]:
         """Says where each stage resumes when Ctrl-C or SIGTERM ends the run."""
-        with _at_sigterm(self._say_left):
+        with _sigterm_as_interruption():
             try:
                 yield
+            except _Terminated:
+                self._say_left()
+                say("qalign: ended by SIGTERM; give the same command again to go on")
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.raise_signal(signal.SIGTERM)
             except KeyboardInterrupt:
                 self._say_left()
                 raise
@@ -111,25 +124,23 @@ def _no_checkpoint(placement: Placement) -> str:
     return f"no checkpoint was written yet, one is every {duration(seconds)}"
 
 
-@contextmanager
-def _at_sigterm(last_words: Callable[[], None]) -> Iterator[None]:
-    """Has a SIGTERM end the process as it would, but with words; a handler of somebody else stays.
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM ends a run as Ctrl-C does."""
 
-    Only the main thread can have one.
-    """
+
+@contextmanager
+def _sigterm_as_interruption() -> Iterator[None]:
+    """Has a SIGTERM interrupt the work of the main thread. A second one ends the process, and a handler of others stays."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
-    def end(number: int, frame: object) -> None:
+    def interrupt(number: int, frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        with suppress(Exception):  # no fault may keep the process from its end
-            last_words()
-            say("qalign: ended by SIGTERM; give the same command again to go on")
-        os.kill(os.getpid(), signal.SIGTERM)
+        raise _Terminated
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:

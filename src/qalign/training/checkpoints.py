@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 KEPT = 2
 """How many checkpoints are kept. While the next one is written there is one more."""
+OPTIMIZER_STATES = 2
+"""The states of the optimizer for each weight that is trained."""
+BYTES_PER_SECOND = 200e6
+"""How fast a checkpoint is written and hashed, before one was: a slow disk."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -51,6 +56,7 @@ class Checkpoints:
         """
         self.trainer, self.scratch, self.examples = trainer, scratch, examples
         self._saved_at = time.monotonic()
+        self._seconds: float | None = None
 
     def resume(self) -> None:
         """Puts back the state of the last good checkpoint, if there is one, with its metrics.
@@ -74,15 +80,29 @@ class Checkpoints:
                 shutil.copyfile(checkpoint / METRICS, temporary)
         self._saved_at = time.monotonic()
 
-    def save_if_due(self) -> bool:
+    def seconds_to_save(self) -> float:
+        """The seconds that the next checkpoint will take: those of the last one, else by its size.
+
+        Infinite where the placement wants none, and on several processes, whose steps a signal does not end together.
+        """
+        if math.isinf(self.trainer.placement.seconds_per_checkpoint) or self.trainer.accelerator.num_processes > 1:
+            return math.inf
+        parameters = list(self.trainer.model.parameters())
+        sizes = [one.nbytes * (1 + OPTIMIZER_STATES * one.requires_grad) for one in parameters]
+        return sum(sizes) / BYTES_PER_SECOND if self._seconds is None else self._seconds
+
+    def save_if_due(self, at_once: bool = False) -> bool:
         """Saves a checkpoint if the last one is as old as the placement allows.
 
         Returns whether it did. All ranks go by the first one's clock.
+
+        Args:
+            at_once: save one however old the last is.
         """
         from accelerate.utils import broadcast_object_list
 
         age = time.monotonic() - self._saved_at
-        due = [age >= self.trainer.placement.seconds_per_checkpoint]
+        due = [at_once or age >= self.trainer.placement.seconds_per_checkpoint]
         if not (due if self.trainer.accelerator.num_processes == 1 else broadcast_object_list(due))[0]:
             return False
         self.save()
@@ -90,13 +110,14 @@ class Checkpoints:
 
     def save(self) -> None:
         """Saves a checkpoint, and removes all but the last ones."""
-        place = self.scratch / f"step-{self.trainer.progress.step:09d}"
+        place, started = self.scratch / f"step-{self.trainer.progress.step:09d}", time.monotonic()
         self.trainer.save(place, self.examples, [self.scratch / METRICS])
         if self.trainer.accelerator.is_main_process:
             for older in sorted(self.scratch.glob("step-*"))[:-KEPT]:
                 _remove(older)
         self.trainer.accelerator.wait_for_everyone()
         self._saved_at = time.monotonic()
+        self._seconds = self._saved_at - started
 
 
 def latest(scratch: Path, examples: str) -> Path | None:

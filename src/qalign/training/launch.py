@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import ModelError, QAlignError, SettingError
+from ..pipeline.workers import end_with
 from .loop import Job, finetune
 from .memory import out_of_memory_in_one_line
 
@@ -89,6 +90,7 @@ def _die_with_parent() -> None:
 
 
 def _main() -> None:
+    end_with(os.getppid())
     job = job_from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         with out_of_memory_in_one_line(LESS_MEMORY):

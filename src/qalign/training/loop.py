@@ -22,6 +22,7 @@ from .accelerator import make_accelerator
 from .batches import Batch, GlobalBatches
 from .checkpoints import Checkpoints
 from .config import METRICS, SUMMARY, TrainingConfig
+from .interruption import Interruption
 from .metrics import STEPS_PER_REPORT, Metrics, summary
 from .optimizer import learning_rate_factor
 from .tokens import TokenizedExamples, tokenize
@@ -58,7 +59,7 @@ class Job:
 def finetune(job: Job) -> None:
     """Trains a model and writes it as an ordinary Hugging Face folder, with its metrics.
 
-    An interrupted training goes on from its last checkpoint.
+    An interrupted training goes on from its last checkpoint. On one process an interruption writes one, if that takes seconds.
     On several processes each of them calls this, and does its share.
 
     Raises:
@@ -68,6 +69,9 @@ def finetune(job: Job) -> None:
 
     config, metrics_file = job.config, job.scratch / METRICS
     accelerator = make_accelerator(config, job.placement, job.output.name.removesuffix(".partial"))
+    title, quiet = job.placement.titled(job.title, job.scratch), job.placement.quiet or not accelerator.is_main_process
+    if not quiet:
+        log(f"  {title}: opens the model and encodes the examples")
     folder = resolve(job.model)
     check_vocabulary(folder)
     tokenizer = load_tokenizer_as_saved(folder)
@@ -80,16 +84,22 @@ def finetune(job: Job) -> None:
     checkpoints = Checkpoints(trainer, job.scratch, manifest.digest(job.scratch / TOKENS))
     checkpoints.resume()
     batches, steps = GlobalBatches(len(examples), config), config.steps(len(examples))
-    quiet = job.placement.quiet or not accelerator.is_main_process
-    with Bar(job.title, steps, trainer.progress.step, quiet=quiet) as bar:
+    with (
+        Bar(title, steps, trainer.progress.step, quiet=quiet) as bar,
+        Interruption(title, checkpoints.seconds_to_save) as interruption,
+    ):
+        bar.advance(0, "the first step, which is slow")
         metrics = Metrics(job.title, trainer, job.scratch, bar)
         for step in range(trainer.progress.step, steps):
             rate = config.learning_rate * learning_rate_factor(step, steps, config)
             metrics.add(trainer.step(Batch(examples, batches[step]), rate), rate)
-            if (step + 1) % STEPS_PER_REPORT == 0 or step + 1 == steps:
+            if (step + 1) % STEPS_PER_REPORT == 0 or step + 1 == steps or interruption.asked:
                 metrics.write()
-                if step + 1 < steps and checkpoints.save_if_due():
+                asked = bool(interruption.asked)
+                if (step + 1 < steps or asked) and checkpoints.save_if_due(at_once=asked):
                     metrics.restart_clock()
+                if asked:
+                    interruption.end()
     trainer.export(tokenizer, job.output)
     if accelerator.is_main_process:
         shutil.copyfile(metrics_file, job.output / METRICS)

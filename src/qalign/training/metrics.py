@@ -52,7 +52,7 @@ class Metrics:
         self._since, self._tokens = time.monotonic(), trainer.progress.tokens
 
     def add(self, result: Step, learning_rate: float) -> None:
-        """Keeps the step that the trainer just took for the next report."""
+        """Keeps the step that the trainer just took for the next report, and moves the bar."""
         progress = self.trainer.progress
         self._pending.append(
             Reported(
@@ -60,13 +60,14 @@ class Metrics:
             )
         )
         self._tokens = progress.tokens
+        self.bar.advance(1)
 
     def restart_clock(self) -> None:
         """Leaves the time since the last report out of the speed of the next one."""
         self._since = time.monotonic()
 
     def write(self) -> None:
-        """Writes the rows of the steps since the last report, and moves the bar.
+        """Writes the rows of the steps since the last report, and shows the loss.
 
         Raises:
             ModelError: the loss or the gradient is not finite.
@@ -80,7 +81,7 @@ class Metrics:
             for row in rows:
                 tracked = {name: row[name] for name in ("loss", "learning_rate", "gradient_norm")}
                 self.trainer.accelerator.log(tracked, step=row["step"])
-        self.bar.advance(len(rows), f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s")
+        self.bar.advance(0, f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s")
         self._pending, self._since = [], now
 
     def _row(self, step: Reported, tokens_per_second: float) -> dict[str, float]:

@@ -1,0 +1,86 @@
+"""Ctrl-C and SIGTERM in a training: what was learnt is kept where that takes seconds.
+
+Slurm and other schedulers send SIGTERM some seconds before they kill.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Self
+
+from ..pipeline.workers import ONE_SIGNAL, SIGNALS
+from ..terminal import say
+from ..wording import duration
+
+LONGEST_SAVE = 20.0
+"""Seconds that a checkpoint may take at an interruption. Slurm kills 30 seconds after SIGTERM."""
+
+
+class Interruption:
+    """Asks a training to end after its step. A second signal ends it at once.
+
+    Only the main thread of a process can take signals; elsewhere they act as before.
+
+    Attributes:
+        asked: the signal that asked, or 0.
+    """
+
+    def __init__(self, title: str, seconds_to_save: Callable[[], float]) -> None:
+        """Takes no signal yet.
+
+        Args:
+            title: the name of the training, for people.
+            seconds_to_save: how long a checkpoint will take.
+        """
+        self.title, self.seconds_to_save = title, seconds_to_save
+        self.asked = 0
+        self._since = 0.0
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                before = signal.getsignal(number)
+                if before is not None and before is not signal.SIG_IGN:
+                    self._before[number] = before
+                    signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            if time.monotonic() - self._since > ONE_SIGNAL:
+                self.end(number)
+            return
+        seconds = self.seconds_to_save()
+        saves = seconds <= LONGEST_SAVE
+        how = "after this step and a checkpoint; the same signal again ends it at once"
+        if not saves:
+            how = "without a checkpoint" + (f", which would take {duration(seconds)}" if math.isfinite(seconds) else "")
+        with suppress(Exception):  # a message may be interrupted by itself
+            say(f"qalign: {self.title} ends {how}")
+        if not saves:
+            self.end(number)
+        self.asked, self._since = number, time.monotonic()
+
+    def end(self, number: int | None = None) -> None:
+        """Ends the training as the signal would have ended it without us."""
+        self._restore()
+        signal.raise_signal(number or self.asked)
+
+    def _restore(self) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before = {}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+        if kind is None and self.asked:  # too late for the loop to see it
+            self.end()
