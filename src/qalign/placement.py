@@ -58,11 +58,6 @@ class Placement:
     systems: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """The system that each stage is for, by the name of its folder: progress names it."""
 
-    def titled(self, title: str, scratch: Path) -> str:
-        """What progress calls the stage that works in a scratch folder: its title, with the system that it is for."""
-        system = self.systems.get(scratch.parent.name.removesuffix(".partial"))
-        return f"{title} for {system}" if system else title
-
     def __post_init__(self) -> None:
         check_values(self)
         if self.device not in DEVICES:
@@ -74,3 +69,8 @@ class Placement:
                 raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
         if self.requests_in_flight < 1:
             raise SettingError(f"requests_in_flight is {self.requests_in_flight}; give 1 or more")
+
+    def titled(self, title: str, scratch: Path) -> str:
+        """What progress calls the stage that works in a scratch folder: its title, with the system that it is for."""
+        system = self.systems.get(scratch.parent.name.removesuffix(".partial"))
+        return f"{title} for {system}" if system else title

@@ -107,7 +107,7 @@ def test_sigterm_ends_a_run_with_words(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
     assert err.splitlines()[-1] == "qalign: ended by SIGTERM; give the same command again to go on"
-    assert "response-alignment ends after this step and a checkpoint" in err
+    assert "response-alignment for MonoReason ends after this step and a checkpoint" in err
     assert re.search(r"train-response-alignment-\w+ goes on from step \d+\n", err), err
     assert " running     train-response-alignment-" in planned.stdout
     after = subprocess.run(
