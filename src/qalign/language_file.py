@@ -62,13 +62,15 @@ def load_languages(path: Path | None) -> dict[str, Language]:
     return table
 
 
-def further_rows(table: Mapping[str, Language]) -> dict[str, dict[str, Any]]:
-    """The rows of a table that are not built in, as plain values: what a trained model keeps."""
-    return as_rows([code for code, row in table.items() if LANGUAGES.get(code) != row], table)
+def further_rows(table: Mapping[str, Language]) -> Mapping[str, Mapping[str, object]]:
+    """The rows of languages that are not built in, as plain values: what a trained model keeps."""
+    return as_rows([code for code in table if code not in LANGUAGES], table)
 
 
 def with_rows_of_models(models: Iterable[str], table: Mapping[str, Language]) -> dict[str, Language]:
-    """The language table, with the rows that models keep. A row of the user's own goes before them.
+    """The language table, with the further languages that models keep.
+
+    No model changes a language that the table has: it would decide how its own answers are read.
 
     Args:
         models: names or folders. Folders alone keep rows.
@@ -81,13 +83,11 @@ def with_rows_of_models(models: Iterable[str], table: Mapping[str, Language]) ->
     for model in models:
         for row in _kept_rows(Path(model) / KEPT_ROWS):
             other, where = rows.setdefault(row.code, (row, model))
-            own = table.get(row.code) != LANGUAGES.get(row.code)
-            if other != row and not own:
+            if other != row and row.code not in table:
                 raise SettingError(
                     f"{where} and {model} describe the language '{row.code}' differently; give one row with --language-file"
                 )
-    kept = {code: row for code, (row, _) in rows.items() if table.get(code) == LANGUAGES.get(code)}
-    return {**table, **kept}
+    return {**{code: row for code, (row, _) in rows.items()}, **table}
 
 
 def _kept_rows(path: Path) -> list[Language]:
@@ -101,8 +101,7 @@ def _kept_rows(path: Path) -> list[Language]:
         raise SettingError(f"{error}; remove it, and give the languages with --language-file") from error
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         raise SettingError(f"{where} holds no rows of languages; remove it, and give them with --language-file")
-    languages = [language_from(row, where) for row in rows.values()]
-    return [language for language in languages if language.code != "en"]
+    return [language_from(row, where) for row in rows.values()]
 
 
 def _folded(text: str) -> str:

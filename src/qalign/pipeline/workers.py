@@ -61,7 +61,7 @@ def _interrupt_once(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _work(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def _work(function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
     """Calls a function that signals interrupt."""
     try:
         for number in SIGNALS:
@@ -75,7 +75,7 @@ def _work(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
 class _Pool(ProcessPoolExecutor):
     """Processes whose work signals interrupt."""
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Starts a function in a worker."""
         return super().submit(_work, function, *arguments, **named)
 

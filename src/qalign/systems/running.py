@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import pipeline
 from ..errors import SettingError
 from ..fingerprints import first_look
-from ..language_file import with_rows_of_models
+from ..language_file import KEPT_ROWS, with_rows_of_models
 from ..pipeline import Node
 from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
@@ -88,7 +88,10 @@ def evaluate(
         placement = replace(placement, endpoint=endpoint)
         study.settings.given.extend(parse_settings(["generation.backend=endpoint"], ()).given)
     labels = model_names(paths, names, titles_taken())
-    study = replace(study, table=with_rows_of_models(paths, study.table))
+    table = with_rows_of_models(paths, study.table)
+    if kept := [code for code in table if code not in study.table]:
+        say(f"qalign: {', '.join(kept)}: as a model's {KEPT_ROWS} describes")
+    study = replace(study, table=table)
 
     def compared() -> list[Evaluated]:
         rows = []

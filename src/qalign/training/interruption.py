@@ -36,7 +36,7 @@ class Interruption:
 
         Args:
             title: the name of the training, for people.
-            seconds_to_save: how long a checkpoint will take.
+            seconds_to_save: how long a checkpoint will take. Infinite where none can be written, and signals act as before.
         """
         self.title, self.seconds_to_save = title, seconds_to_save
         self.asked = 0
@@ -44,7 +44,7 @@ class Interruption:
         self._before: dict[int, Callable[[int, FrameType | None], object] | int] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and math.isfinite(self.seconds_to_save()):
             for number in SIGNALS:
                 before = signal.getsignal(number)
                 if before is not None and before is not signal.SIG_IGN:
@@ -59,9 +59,9 @@ class Interruption:
             return
         seconds = self.seconds_to_save()
         saves = seconds <= LONGEST_SAVE
-        how = "after this step and a checkpoint; the same signal again ends it at once"
-        if not saves:
-            how = "without a checkpoint" + (f", which would take {duration(seconds)}" if math.isfinite(seconds) else "")
+        how = f"without a checkpoint, which would take {duration(seconds)}"
+        if saves:
+            how = "after this step and a checkpoint; the same signal again ends it at once"
         with suppress(Exception):  # a message may be interrupted by itself
             say(f"qalign: {self.title} ends {how}")
         if not saves:
