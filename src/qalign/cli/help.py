@@ -23,7 +23,8 @@ class _NearestOption:
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Reads the words of a command line."""
         try:
-            _refuse_repeated(ctx, args)
+            if not ctx.resilient_parsing:  # as a shell completes a line
+                _refuse_repeated(ctx, args)
             words: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except Exception as error:
             _say_nearest_option(error, ctx)

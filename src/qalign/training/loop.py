@@ -88,7 +88,7 @@ def finetune(job: Job) -> None:
         Bar(title, steps, trainer.progress.step, quiet=quiet) as bar,
         Interruption(title, checkpoints.seconds_to_save) as interruption,
     ):
-        bar.advance(0, "the first step, which is slow")
+        bar.advance(0, "the first steps are slow")
         metrics = Metrics(job.title, trainer, job.scratch, bar)
         for step in range(trainer.progress.step, steps):
             rate = config.learning_rate * learning_rate_factor(step, steps, config)
