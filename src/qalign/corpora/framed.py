@@ -13,6 +13,7 @@ digits. A line with no number or several is not compared.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -97,8 +98,7 @@ def disagreements(
     Raises:
         DataError: a language has more of them than `MOST_DISAGREEING`.
     """
-    compared: dict[str, int] = {}
-    differing: dict[str, int] = {}
+    compared, differing = Counter[str](), Counter[str]()
     for group in groups:
         english = final_values(group["en"].answer, LANGUAGES["en"])
         for code, rendition in group.items():
@@ -107,8 +107,8 @@ def disagreements(
             # A run's table says no more of a language than its name: the separators are those of the package's table.
             values = final_values(rendition.answer, LANGUAGES.get(code, table[code]))
             if english and values:
-                compared[code] = compared.get(code, 0) + 1
-                differing[code] = differing.get(code, 0) + english.isdisjoint(values)
+                compared[code] += 1
+                differing[code] += english.isdisjoint(values)
     for code, count in differing.items():
         if count > MOST_DISAGREEING * compared[code]:
             raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -111,11 +112,11 @@ def _records(
     """The records by language, row counts of other languages, and the dropped rows."""
     by_language: dict[str, list[Pair | Problem | Document]] = {code: [] for code in languages}
     seen: dict[tuple[str, str], str] = {}
-    others: dict[str, int] = {}
+    others = Counter[str]()
     dropped: list[dict[str, str]] = []
     for raw in raw_rows:
         if raw.language not in by_language:
-            others[raw.language] = others.get(raw.language, 0) + 1
+            others[raw.language] += 1
             continue
         try:
             entry = record(

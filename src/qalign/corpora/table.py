@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from ..errors import SettingError
 from ..languages import STUDY, Language
@@ -26,8 +26,6 @@ general         pairs: a sentence of general text and the same sentence in Engli
 test            problems: a question and its final number, for evaluation
 text            documents: plain text in many languages, to train a base on
 """
-
-ROLES: tuple[Role, ...] = get_args(Role)
 
 OPTIONS: Mapping[Role, str] = {
     "questions": "--questions", "answers": "--multilingual", "multilingual": "--multilingual", "english": "--english",
