@@ -19,6 +19,7 @@ from ..alignment.response import response_examples, text_examples
 from ..alignment.translation import VARIANTS, translation_examples
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
+from ..corpora.table import OPTIONS
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
@@ -130,7 +131,11 @@ class ReadCorpus(Stage[Records]):
     def fetched(self) -> tuple[Repository, str] | None:
         """The dataset, where it comes from the hub."""
         hub, commit = self.source.hub, self.source.revision
-        return (Repository("dataset", hub), commit) if hub is not None and commit is not None else None
+        return (
+            (Repository("dataset", hub, OPTIONS[self.source.role]), commit)
+            if hub is not None and commit is not None
+            else None
+        )
 
     def size(self, runs: Path) -> str:
         """The published rows."""
