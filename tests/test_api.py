@@ -246,6 +246,13 @@ def test_a_wrong_placement_is_told_in_one_line(values: dict[str, object], words:
     [
         (lambda: qalign.score("answers.csv", tests="mine.csv"), "unknown option 'tests' of score: did you mean 'test'?"),
         (lambda: qalign.run(qalign.study(), "sft", place=QUIET), "unknown option 'place' of run: did you mean 'placement'?"),
+        (lambda: qalign.run("sft", qalign.study()), "study of run is 'sft'; give a Study"),
+        (lambda: qalign.run(qalign.study()), "run: missing a required argument: 'systems'"),
+        (lambda: qalign.score(3), "file of score is 3; give a path or a text"),
+        (lambda: qalign.reproduce(qalign.study(), seeds=["a"]), "seeds of reproduce is ['a']; give a list"),
+        (lambda: qalign.study(settings=[3]), "settings is [3]; give a list or a mapping"),
+        (lambda: qalign.Placement(trackers=[3]), "trackers is [3]; give a list or a text"),
+        (lambda: qalign.Scale(nme="x"), "unknown option 'nme' of Scale: did you mean 'name'?"),
         (lambda: qalign.score("answers.csv", benchmark="mgsm", test="x"), "benchmark and test both name a test set"),
         (lambda: qalign.plan(qalign.study(), "sft", devices=8), "devices needs the memory of one: give device_memory GB"),
         (lambda: qalign.evaluate("x", qalign.study(), names=["a", "b"]), "give names at most once for each model"),
@@ -310,6 +317,7 @@ def test_nothing_to_run_is_told() -> None:
 def test_options_take_several_forms() -> None:
     study = qalign.study(languages="de, sw,de", test="mgsm", base=Path("x"), settings={"training.epochs": 2})
     assert study == qalign.study(languages=["de", "sw"], test=["mgsm"], base="x", settings=["training.epochs=2"])
+    assert study == qalign.study(languages=("de", "sw"), test="mgsm", base="x", settings="training.epochs=2")
 
 
 def test_a_scale_of_ones_own_is_taken() -> None:

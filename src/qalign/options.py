@@ -12,10 +12,10 @@ import inspect
 import re
 import textwrap
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import SettingError, nearest
 
@@ -26,6 +26,7 @@ DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation"
 """The groups of options, in the order in which help shows them."""
 WORDS = {
     int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path", Sequence: "a list",
+    Iterable: "a list",
     tuple: "a list", Mapping: "a mapping", types.NoneType: "none",
 }  # fmt: skip
 """Types in words."""
@@ -101,46 +102,69 @@ def check_values(values: object) -> None:
         SettingError: names the field.
     """
     kind: type = type(values)
-    for name, expected in types_of(kind).items():
+    for name, hints in types_of(kind).items():
         value, row = getattr(values, name), options_of(kind).get(name)
-        known = tuple(get_origin(one) or one for one in expected)
-        fits = Literal in known or isinstance(value, tuple(one for one in known if isinstance(one, type)))
-        fits |= type(value) is int and float in known
-        if not fits or (isinstance(value, bool) and int in known) or (row and not _in_range(value, row)):
-            raise SettingError(f"{name} is {value!r:.80}; give {_expected(known, row)}")
+        in_range = row is None or not isinstance(value, int | float) or _in_range(value, row)
+        if not in_range or not any(fits(value, hint) for hint in hints):
+            raise SettingError(f"{name} is {value!r:.80}; give {_expected(hints, row)}")
 
 
-def _in_range(value: object, row: Option) -> bool:
-    if not isinstance(value, int | float):
+def fits(value: object, hint: object) -> bool:
+    """Whether a value is of a type; the items of lists are looked at too. Types that cannot be told fit."""
+    origin, inner = get_origin(hint) or hint, get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, one) for one in inner)
+    if hint is Any or not isinstance(origin, type) or (type(value) is int and origin is float):
         return True
+    if not isinstance(value, origin) or (isinstance(value, bool) and origin is int):
+        return False
+    looked_at = origin in (Sequence, Iterable, tuple) and inner and isinstance(value, list | tuple)
+    return not looked_at or all(fits(one, inner[0]) for one in value)  # type: ignore[attr-defined]
+
+
+def _in_range(value: float, row: Option) -> bool:
     return (row.least is None or value >= row.least) and (row.most is None or value <= row.most)
 
 
-def _expected(known: Sequence[object], row: Option | None) -> str:
+def _expected(hints: Iterable[object], row: Option | None = None) -> str:
+    names = [_word(get_origin(hint) or hint) for hint in hints]
     if row is not None and row.most is not None:
-        return f"{WORDS[known[0]]} from {row.least} to {row.most}"  # type: ignore[index]
+        return f"{names[0]} from {row.least} to {row.most}"
     if row is not None and row.least is not None:
         return f"{row.least:g} or more"
-    return " or ".join(dict.fromkeys(WORDS[one] for one in known if one in WORDS))
+    return " or ".join(dict.fromkeys(names))
+
+
+def _word(kind: object) -> str:
+    known = [word for one, word in WORDS.items() if one is kind]
+    return known[0] if known else f"a {getattr(kind, '__name__', kind)}"
 
 
 def known_names(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A decorator of functions: an unknown keyword is answered with the nearest one.
+    """A decorator of functions: a call with other parameters or types than theirs is told in one line.
 
     Args:
         what: the function, in words.
     """
 
     def decorated(function: Callable[P, T]) -> Callable[P, T]:
-        parameters = inspect.signature(function).parameters
-        known = [name for name in parameters if name != "self"]
-        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+        signature, hints = inspect.signature(function), get_type_hints(function)
+        known = [name for name in signature.parameters if name != "self"]
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
 
         @functools.wraps(function)
         def checked(*values: P.args, **named: P.kwargs) -> T:
             for name in named:
                 if name not in known and not takes_any:
                     raise SettingError(f"unknown option '{name}' of {what}: {nearest(name, known)}")
+            try:
+                given = signature.bind(*values, **named).arguments
+            except TypeError as error:
+                raise SettingError(f"{what}: {error}; its parameters are {', '.join(known)}") from error
+            for name, value in given.items():
+                expected = alternatives(hints.get(name, Any))
+                if not takes_any and not any(fits(value, hint) for hint in expected):
+                    raise SettingError(f"{name} of {what} is {value!r:.80}; give {_expected(expected)}")
             return function(*values, **named)
 
         return checked
@@ -157,10 +181,19 @@ def in_python(message: str) -> str:
 
 
 def known_fields(what: str) -> Callable[[type[T]], type[T]]:
-    """A decorator of classes: as `known_names`, for their fields."""
+    """A decorator of classes: an unknown field is answered with the nearest one."""
 
     def decorated(kind: type[T]) -> type[T]:
-        kind.__init__ = known_names(what)(kind.__init__)  # type: ignore[method-assign]
+        build, known = kind.__init__, list(inspect.signature(kind).parameters)
+
+        @functools.wraps(build)
+        def checked(self: T, *values: object, **named: object) -> None:
+            for name in named:
+                if name not in known:
+                    raise SettingError(f"unknown option '{name}' of {what}: {nearest(name, known)}")
+            build(self, *values, **named)
+
+        kind.__init__ = checked  # type: ignore[method-assign, assignment]
         return kind
 
     return decorated

@@ -136,6 +136,8 @@ def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
         ),
         ("reproduce --seeds 1 --seeds 2", "--seeds stands 2 times, and takes one value: give it once."),
         ("run sft --english a --english b", "--english stands 2 times, and takes one value: give it once."),
+        ("plan sft --set=", "--set is empty; give it a value, or leave it out"),
+        ("score answers.csv --join=", "--join is empty; give it a value, or leave it out"),
         ("check x --format csv", "there is no option '--format' here: `qalign report` has it."),
     ],
 )

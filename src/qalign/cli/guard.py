@@ -72,5 +72,5 @@ def _typed(parameter: inspect.Parameter) -> str:
     information = parameter.annotation.__metadata__[0]
     if isinstance(information, typer.models.ArgumentInfo):
         return parameter.name
-    flags = information.param_decls or [f"--{parameter.name.replace('_', '-')}"]
-    return str(flags[0])
+    flags = (information.default, *(information.param_decls or ()))  # typer takes the first flag for a default
+    return next((str(flag) for flag in flags if str(flag).startswith("--")), f"--{parameter.name.replace('_', '-')}")

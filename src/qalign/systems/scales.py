@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import SettingError
+from ..options import known_fields
 from ..training.config import TrainingConfig
 
 PAPER_TRAINING = TrainingConfig(too_long="cut")
@@ -62,6 +63,7 @@ class DataConfig:
             raise SettingError(f"max_repetition is {self.max_repetition:g}; give 1 or more")
 
 
+@known_fields("Scale")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """Which corpora, how much of them, and how training goes by default: `training`, or what `stages` has for a stage."""

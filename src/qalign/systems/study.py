@@ -314,6 +314,7 @@ def study(options: StudyOptions) -> Study:
 
 def settings_in(given: Sequence[str | Setting] | Mapping[str, object]) -> list[Setting]:
     """The settings of an option, whichever way they were given."""
+    given = [given] if isinstance(given, str) else given
     texts = [f"{name}={value}" for name, value in given.items()] if isinstance(given, Mapping) else given
     return [one if isinstance(one, Setting) else Setting(text=one) for one in texts]
 
