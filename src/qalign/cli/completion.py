@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 from ..placement import DEVICES, TRACKERS
@@ -13,27 +14,6 @@ def systems(incomplete: str) -> list[str]:
     from ..systems import SYSTEMS
 
     return _beginning([*SYSTEMS, *sorted(map(str, Path().glob("*.toml")))], incomplete)
-
-
-def scales(incomplete: str) -> list[str]:
-    """Names of scales."""
-    from ..systems import SCALES
-
-    return _beginning(SCALES, incomplete)
-
-
-def benchmarks(incomplete: str) -> list[str]:
-    """Names of benchmarks."""
-    from ..evaluation.benchmarks import BENCHMARKS
-
-    return _beginning(BENCHMARKS, incomplete)
-
-
-def corpora(incomplete: str) -> list[str]:
-    """Names of corpora."""
-    from ..corpora import CORPORA
-
-    return _beginning(CORPORA, incomplete)
 
 
 def roles(incomplete: str) -> list[str]:
@@ -54,13 +34,6 @@ def languages(incomplete: str) -> list[str]:
     return [f"{before}{comma}{known}" for known in _beginning(LANGUAGES, code) if known not in given]
 
 
-def sections(incomplete: str) -> list[str]:
-    """What `list` lists."""
-    from ..systems.checks import SECTIONS
-
-    return _beginning(SECTIONS, incomplete)
-
-
 def settings(incomplete: str) -> list[str]:
     """Settings with their equals sign, such as `training.epochs=`."""
     from ..systems.reference import STAGES, TRAINING_STAGES, settings_of
@@ -73,6 +46,15 @@ def settings(incomplete: str) -> list[str]:
         if name.startswith("training.")
     ]
     return _beginning([f"{name}=" for name in names], incomplete)
+
+
+def table(module: str, name: str) -> Callable[[str], list[str]]:
+    """A completion from the names of a table of the package, which is imported when it is needed."""
+
+    def completed(incomplete: str) -> list[str]:
+        return _beginning(getattr(import_module(module, __package__), name), incomplete)
+
+    return completed
 
 
 def words(*known: str) -> Callable[[str], list[str]]:
@@ -88,6 +70,10 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+scales = table("..systems", "SCALES")
+benchmarks = table("..evaluation.benchmarks", "BENCHMARKS")
+corpora = table("..corpora", "CORPORA")
+sections = table("..systems.checks", "SECTIONS")
 KNOWN: Mapping[str, Callable[[str], list[str]]] = {
     "scales": scales, "benchmarks": benchmarks, "corpora": corpora, "languages": languages, "settings": settings,
     "devices": words(*DEVICES), "trackers": words(*TRACKERS, "none"),

@@ -215,8 +215,10 @@ def _at(key: str) -> Iterator[None]:
 
 def _instead_of(key: str) -> str:
     plain = key.replace("-", "_")
-    if plain in ("runs", "output", *options_of(Placement)):
-        return f"it is an option of the command, --{plain.replace('_', '-')}, and not part of a study"
+    flags = {name: option.flag or f"--{name.replace('_', '-')}" for name, option in options_of(Placement).items()}
+    flag = {**flags, "runs": "--runs", "output": "--output"}.get(plain, f"--{plain}")
+    if plain in ("runs", "output") or flag in flags.values():
+        return f"it is an option of the command, {flag}, and not part of a study"
     return "did you mean 'settings'?" if plain == "set" else nearest(plain, KEYS)
 
 
