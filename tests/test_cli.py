@@ -25,6 +25,7 @@ from qalign.cli import app
 from qalign.cli.options import JOBS
 from qalign.corpora import CORPORA
 from qalign.results.accuracies import with_error
+from qalign.results.files import load
 
 TINY = [
     word
@@ -879,7 +880,7 @@ def test_score_a_file_against_the_real_mgsm(tmp_path: Path) -> None:
 
 def test_report_in_all_formats(trained: Path) -> None:
     (path,) = (trained / "results").rglob("results.json")
-    scores = next(iter(json.loads(path.read_text())["systems"]["qalign-mono"].values()))
+    (scores,) = load(path).systems["qalign-mono"].values()
     average = with_error(scores["average"], 6)
     assert "QAlign (monolingual)" in qalign("report", path).out
     markdown = qalign("report", path, "--format", "markdown").out

@@ -14,10 +14,11 @@ import termios
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 
-from qalign.results.results import results
+from qalign.results.schema import described
 from qalign.systems import SYSTEMS
 
 WIDTHS = (80, 120)
@@ -67,7 +68,10 @@ def demo_like(folder: Path) -> Path:
     names = ["monoreason", "multireason", "qalign-mono"]
     scores = {name: {benchmark: row() for benchmark in ("world-mgsm", "world-msvamp")} for name in names}
     path = folder / "results.json"
-    found = results({"base": "world", "scale": "toy", "seed": 1234, "qalign": "0.1.0"}, scores, {}, {})
+    found = {
+        "format": "qalign-results", "version": 2, "rules": msgspec.to_builtins(described()), "systems": scores,
+        "run": {"base": "world", "scale": "toy", "seed": 1234, "qalign": "0.1.0"}, "trained_on": {}, "published": {},
+    }  # fmt: skip
     path.write_text(json.dumps(found))
     return path
 

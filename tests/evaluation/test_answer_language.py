@@ -11,7 +11,9 @@ from qalign.evaluation.answer_language import NONE, OTHER, UNTOLD, language_of_a
 from qalign.evaluation.scores import AVERAGE, judge_one, score
 from qalign.languages import LANGUAGES, STUDY, Language
 from qalign.records import Judgement, Prediction
-from qalign.results.results import results, tables
+from qalign.results.accuracies import untold
+from qalign.results.report import tables
+from qalign.results.schema import Content, described
 from qalign.results.titles import Titles
 from qalign.world.sets import rows
 
@@ -104,8 +106,12 @@ def test_without_the_library_the_share_is_left_out(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_without_the_library_says_what_is_left_out() -> None:
-    row = score(judged("de", "7"))["de"].as_dict() | {"in_another": None, "no_language": None}
-    found = results({}, {"mine": {"own": {"de": row, AVERAGE: row}}}, {}, {})
-    assert found["notes"] == [UNTOLD]
+    row = replace(score(judged("de", "7"))["de"], in_another=None, no_language=None)
+    scores = {"mine": {"own": {"de": row, AVERAGE: row}}}
+    assert untold(scores) == [UNTOLD]
+    found = Content(
+        format="qalign-results", version=2, run={}, rules=described(), systems=scores, trained_on={}, published={},
+        notes=untold(scores),
+    )  # fmt: skip
     assert UNTOLD in tables(found, Titles())[0].note
     assert [table.title for table in tables(found, Titles())] == ["Results"]

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
+from typed import plain_results
+
 from qalign.languages import STUDY
-from qalign.results.results import results
 from qalign.results.titles import Titles
 
 TITLES = Titles(
@@ -151,7 +152,7 @@ def found(given: list[dict[str, Any]] | None = None, seed: int = 1) -> dict[str,
         "base": "HuggingFaceTB/SmolLM2-360M", "scale": "sample", "seed": seed, "languages": list(STUDY),
         "settings": ["training.epochs=2", "data.problems_per_language=40"], "qalign": "0.3.0",
     }  # fmt: skip
-    made = results(run, scores, {name: _chain(name) for name in SYSTEMS}, published, [_corpus()])
+    made = plain_results(run, scores, {name: _chain(name) for name in SYSTEMS}, published, [_corpus()])
     return {**made, "consistency": _consistency(given), "comparisons": _comparisons(scores), "claims": CLAIMS,
             "findings": FINDINGS, "rejections": REJECTIONS}  # fmt: skip
 

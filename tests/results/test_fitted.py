@@ -11,9 +11,10 @@ import pytest
 import synthetic
 from rich.cells import cell_len
 from rich.console import Console
+from typed import content_of, tables
 
 from qalign.results.fitted import is_figure
-from qalign.results.results import last_tables, tables
+from qalign.results.report import last_tables
 from qalign.results.tables import Table
 
 
@@ -55,7 +56,7 @@ def test_a_figure_stands_under_the_head_of_its_column(width: int) -> None:
 
 def test_a_run_ends_with_english_the_others_and_the_average_where_it_is_narrow() -> None:
     found = {**synthetic.found(), "claims": []}
-    (wide,) = last_tables(found, synthetic.TITLES)
+    (wide,) = last_tables(content_of(found), synthetic.TITLES)
     assert wide.columns[:4] == ["system", "benchmark", "bn", "th"]
     lines = drawn([wide], 80)
     heads = [line.split() for line in lines if line.startswith("system")]

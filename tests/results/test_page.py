@@ -9,30 +9,39 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import synthetic
 from reader import Reader
+from typed import content_of, curves_of, page_of, plain_results, results_of, tables
 
-from qalign.results.charts import bar_chart, gap_chart, whiskers
-from qalign.results.explorer import explorer_data, language_tag, safe_json
-from qalign.results.page import render_page, write_page
-from qalign.results.results import results, tables
+from qalign.evaluation.scores import Score
+from qalign.results.accuracies import interval
+from qalign.results.charts import bar_chart, gap_chart
+from qalign.results.curves import curves_by_stage, smoothed, thinned
+from qalign.results.explorer import AnsweredProblem, explorer_data, language_tag, safe_json
+from qalign.results.geometry import bar_places, gap_scale, nice_ticks
+from qalign.results.page import write_page
 from qalign.results.titles import Titles
-from qalign.results.view import curves_by_stage, interval, nice_ticks, smoothed, thinned
 
-HOSTILE = "</script><script>alert(1)</script></td></table>{{ 7 * 7 }}{% raw %}\u2028\u2029\"'`&amp;<!--\x00\x1b[31m\ud800\u202e"
+HOSTILE = (
+    "</script><script>alert(1)</script></td></table>{{ 7 * 7 }}{% raw %}\u2028\u2029\"'`&amp;<!--\x00\x1b[31m\u202e"
+)
 
 
 @pytest.fixture(scope="module")
 def whole() -> str:
     given = list(synthetic.answers(4))
-    return render_page(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given)
+    return page_of(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given)
+
+
+FIXED = ("verdict", "outcome", "group", "format")
 
 
 def hostile(value: Any) -> Any:
     """The same with something hostile behind every text, keys of the form and words of it left alone."""
     if isinstance(value, dict):
-        return {key: (v if key in ("verdict", "outcome", "group") else hostile(v)) for key, v in value.items()}
+        return {key: (v if key in FIXED else hostile(v)) for key, v in value.items()}
     if isinstance(value, list | tuple):
         return [hostile(inner) for inner in value]
     return value + HOSTILE if isinstance(value, str) else value
@@ -58,14 +67,14 @@ def hostile_names(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_nothing_that_others_wrote_is_read_as_markup() -> None:
     given = list(synthetic.answers(2))
-    plain = Reader(render_page(synthetic.found(given), Titles(), synthetic.curves(), given))
+    plain = Reader(page_of(synthetic.found(given), Titles(), synthetic.curves(), given))
     spoiled = [
         {**hostile(entry), "answers": {name + HOSTILE: row for name, row in hostile(entry["answers"]).items()}}
         for entry in given
     ]
     found = hostile_names(hostile(synthetic.found(given)))
     curves = {name + HOSTILE: hostile(stages) for name, stages in synthetic.curves().items()}
-    page = render_page(found, Titles(), curves, spoiled)
+    page = page_of(found, Titles(), curves, spoiled)
     read = Reader(page)
 
     assert [tag for tag, _ in read.tags].count("script") == 2
@@ -116,45 +125,46 @@ def test_what_was_found_stands_in_the_page(whole: str) -> None:
     found = synthetic.found(list(synthetic.answers(4)))
     for said in (*found["findings"], *(row["claim"] for row in found["claims"]), "does not hold", "not decided"):
         assert said in text
-    average = found["systems"]["qalign-mixed"]["mgsm"]["average"]
-    low, high = interval(average)
-    assert f"{average['accuracy']['strict']:.1f}{low:.1f}–{high:.1f}" in text.replace(" ", "")
+    average = content_of(found).systems["qalign-mixed"]["mgsm"]["average"]
+    low, high = interval(average, average.n)
+    assert (
+        f"{average.accuracy['strict']:.1f}±{average.standard_error['strict']:.1f}{low:.1f}–{high:.1f}"
+        in text.replace(" ", "")
+    )
     for said in ("49.6", "data.problems_per_language=40", "adopted from meta-math/MetaMath-7B-V1.0", "QAlign, En→X questions",
                  "shared with QAlign (monolingual)", "3 truncated", "Dropped 1 row: th.json line 3", "gsm8k"):  # fmt: skip
         assert said in text, said
 
 
-def test_what_was_read_kept_and_trained_on_stands_in_the_page_as_in_the_other_forms(whole: str) -> None:
+def test_every_table_of_the_other_forms_stands_in_the_page(whole: str) -> None:
     found = synthetic.found(list(synthetic.answers(4)))
     text = " ".join(Reader(whole).text().split())
-    shown = [table for table in tables(found, synthetic.TITLES.with_arrows()) if table.section == "training"]
-    assert [table.title for table in shown] == [
-        "What the systems were trained on", "One epoch by source and language", "Sampled answers", "What was read",
-    ]  # fmt: skip
-    for table in shown:
-        for row in (*table.rows, [table.title], *([table.note] if table.note else [])):
-            for cell in row:
-                assert cell.replace("->", "→") in text or cell == "-", cell
-    assert "SFTbn402596" in text, "of the answers in Bengali 9 had the wrong number, 6 were too alike"
+    text, every = text.replace("->", "→"), tables(found, synthetic.TITLES)
+    assert len(every) == 9
+    for table in every:
+        titles = [] if table.section == "claims" else [table.title]
+        for said in (*titles, table.note, *(cell for row in table.rows for cell in row)):
+            assert said.replace("->", "→") in text or said == "-", said
+    assert "SFTbn402596" in text.replace(" ", ""), "of the answers in Bengali 9 had the wrong number, 6 were too alike"
 
 
 def test_published_figures_stand_beside_the_published_benchmark_alone(whole: str) -> None:
     assert "29.7" in Reader(whole).text()
     found = synthetic.found(list(synthetic.answers(2)))
     found["systems"] = {name: {"own": rows["mgsm"]} for name, rows in found["systems"].items()}
-    assert "29.7" not in Reader(render_page(found, Titles(), {}, [])).text()
+    assert "29.7" not in Reader(page_of(found, Titles(), {}, [])).text()
 
 
 def test_nothing_but_the_results_is_needed() -> None:
     row = {"n": 4, "accuracy": {"strict": 50.0, "paper": 25.0}, "standard_error": {"strict": 1.25, "paper": 2.0},
            "correct": 2, "wrong": 1, "unanswered": 1, "cut_off": 0}  # fmt: skip
-    found = results({"base": "tiny", "seed": 1}, {"mine": {"own": {"en": row, "average": row}}}, {"mine": []}, {})
-    read = Reader(render_page(found, Titles()))
+    found = plain_results({"base": "tiny", "seed": 1}, {"mine": {"own": {"en": row, "average": row}}}, {"mine": []}, {})
+    read = Reader(page_of(found, Titles()))
     ids = {attributes.get("id") for _, attributes in read.tags}
     assert {"results", "by-language", "explorer"} <= ids
     assert not {"claims", "consistency", "comparisons"} & ids
     assert "Nothing has been measured" not in read.text()
-    assert "Nothing has been measured" in Reader(render_page(results({}, {}, {}, {}), Titles())).text()
+    assert "Nothing has been measured" in Reader(page_of(plain_results({}, {}, {}, {}), Titles())).text()
 
 
 def test_text_in_a_language_says_which(whole: str) -> None:
@@ -166,10 +176,10 @@ def test_text_in_a_language_says_which(whole: str) -> None:
 
 def test_places_in_an_answer_are_counted_as_the_script_counts() -> None:
     text = "😀 it is 42."
-    entry = {"benchmark": "own", "id": 7, "language": "en", "gold": "42", "question": "?", "answers": {
+    entry = {"benchmark": "own", "id": "7", "language": "en", "gold": "42", "question": "?", "answers": {
         "mine": {"text": text, "value": "42", "start": text.index("42"), "end": text.index("42") + 2, "outcome": "correct",
                  "right": {"strict": True, "paper": True}}, "gone": None}}  # fmt: skip
-    data = explorer_data(results({}, {}, {}, {}), Titles(), [entry])
+    data = explorer_data(content_of({}), Titles(), [msgspec.convert(entry, AnsweredProblem)])
     ((_, key, ((_, gold, _, (answer, gone)),)),) = data["problems"]
     assert (key, gold, gone) == ("7", "42", None)
     text16 = text.encode("utf-16-le")
@@ -177,20 +187,20 @@ def test_places_in_an_answer_are_counted_as_the_script_counts() -> None:
 
 
 def test_json_holds_what_it_was_given() -> None:
-    value = {"a": [HOSTILE, 1.5, None, True], "<b>": float("nan")}
-    assert json.loads(safe_json(value)) == {"a": [HOSTILE, 1.5, None, True], "<b>": None}
+    value = {"a": [HOSTILE, "\ud800", 1.5, None, True], "<b>": float("nan")}
+    assert json.loads(safe_json(value)) == {"a": [HOSTILE, "\ud800", 1.5, None, True], "<b>": None}
 
 
 def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "out" / "index.html"
     found = synthetic.found(list(synthetic.answers(1)))
-    write_page(found, Titles(), None, synthetic.answers(1), path)
+    write_page(results_of(found, answers=synthetic.answers(1)), path)
     before = path.read_bytes()
     with pytest.raises(KeyError):
-        write_page({}, Titles(), None, [], path)
+        write_page(results_of({"rules": {}}), path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
-    write_page(found, Titles(), None, synthetic.answers(1), path)
+    write_page(results_of(found, answers=synthetic.answers(1)), path)
     assert path.read_bytes() == before, "the same results make the same page"
 
 
@@ -198,36 +208,52 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_bars_stand_for_their_figures() -> None:
-    found = synthetic.found(list(synthetic.answers(4)))
+    found = content_of(synthetic.found(list(synthetic.answers(4))))
     chart = bar_chart(found, "mgsm", synthetic.TITLES)
-    assert len(chart.bars) == 9 * 11
-    assert [group.label for group in chart.groups] == [*synthetic.STUDY, "all"]
-    zero, full = chart.ticks[0], chart.ticks[-1]
+    places = bar_places(chart)
+    assert len(chart.bars) == len(places.left_edges) == 9 * 11
+    assert [group.code for group, _ in places.groups] == [*synthetic.STUDY, "all"]
+    assert places.left_edges == sorted(set(places.left_edges)), "none covers another"
+    assert places.divider is not None and places.left_edges[89] < places.divider < places.left_edges[90]
+    full = places.y.ticks[-1]
     for bar in chart.bars:
-        value = float(bar.title.split(": ")[1].split("%")[0])
-        assert (zero.at - bar.top) / (zero.at - full.at) * float(full.label) == pytest.approx(value, abs=0.3)
-        assert bar.high <= bar.top <= bar.low <= zero.at + 1e-9
-    rows = gap_chart(found, "mgsm", synthetic.TITLES).rows
-    assert [row.slot for row in rows] == list(range(9))
+        assert (280 - places.y(bar.value)) / (280 - places.y(full)) * full == pytest.approx(bar.value, abs=0.3)
+        assert places.y(bar.high) <= places.y(bar.value) <= places.y(bar.low) <= 280
+    gaps = gap_chart(found, "mgsm", synthetic.TITLES)
+    assert [gap.system.slot for gap in gaps] == list(range(9))
+    assert all(216 <= gap_scale(gaps)(gap.others) <= 700 for gap in gaps)
+
+
+def test_charts_of_the_page_say_their_figures_in_words(whole: str) -> None:
+    said = {text for inside, text in Reader(whole).texts if inside == "title"}
+    chart = bar_chart(content_of(synthetic.found(list(synthetic.answers(4)))), "mgsm", synthetic.TITLES.with_arrows())
+    for bar in chart.bars:
+        assert f"{bar.system.name}, {bar.group.name}: {bar.value:.1f}% ({bar.low:.1f} to {bar.high:.1f})" in said
+    assert any(
+        text.startswith("QAlign (monolingual), QAlign (mixed): loss ") and text.endswith(" 600 steps") for text in said
+    )
 
 
 def test_intervals_are_of_the_standard_error() -> None:
-    score = {"accuracy": {"strict": 1.0}, "standard_error": {"strict": 1.0}, "n": 100}
-    assert interval(score) == pytest.approx((0.176, 5.485), abs=0.001)
-    score = {"accuracy": {"strict": 0.0}, "standard_error": {"strict": 0.0}, "n": 100}
+    counts = {"n": 100, "correct": 1, "wrong": 99, "unanswered": 0, "cut_off": 0}
+    score = msgspec.convert({"accuracy": {"strict": 1.0}, "standard_error": {"strict": 1.0}, **counts}, Score)
+    assert interval(score, 100) == pytest.approx((0.176, 5.485), abs=0.001)
+    score = msgspec.convert({"accuracy": {"strict": 0.0}, "standard_error": {"strict": 0.0}, **counts}, Score)
     assert interval(score, 10) == pytest.approx((0.0, 27.75), abs=0.01)
 
 
-def test_differences_share_an_axis_with_zero_in_its_middle() -> None:
-    rows = [{"difference": 5, "low": 0, "high": 10}, {"difference": -5, "low": -10, "high": 0}]
-    one, two = whiskers(rows)
-    assert one.zero == two.zero == one.low == two.high
-    assert one.high - one.zero == pytest.approx(two.zero - two.low)
-    assert whiskers([]) == []
+def test_differences_of_a_table_share_an_axis() -> None:
+    base = synthetic.found(list(synthetic.answers(2)))
+    rows = [{**base["comparisons"][0], "group": "en", "difference": 5, "low": 0, "high": 10},
+            {**base["comparisons"][1], "group": "en", "difference": -5, "low": -20, "high": 10}]  # fmt: skip
+    (table,) = (t for t in tables({**base, "comparisons": rows}, Titles()) if t.section == "comparisons")
+    one, two = (row[table.columns.index("95% interval")].drawing for row in table.rows)  # type: ignore[attr-defined]
+    assert (one.low, one.at, one.high) == (0, 0.25, 0.5)
+    assert (two.low, two.at, two.high) == (-1, -0.25, 0.5)
 
 
 def test_a_shared_stage_is_one_curve() -> None:
-    by_stage = curves_by_stage(synthetic.curves())
+    by_stage = curves_by_stage(curves_of(synthetic.curves()))
     assert list(by_stage) == ["question-alignment", "response-alignment"], "in the order of training"
     assert by_stage["question-alignment"][0].systems == ("qalign-mono", "qalign-mixed")
     assert len(by_stage["question-alignment"]) == 5

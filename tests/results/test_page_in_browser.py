@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import synthetic
+from typed import results_of
 from visits import Visit
 
 from qalign.results.page import write_page
@@ -26,7 +27,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "right": {"strict": False, "paper": True}, "answered_in": "en",
     }  # fmt: skip
     path = tmp_path_factory.mktemp("page") / "index.html"
-    write_page(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given, path)
+    write_page(results_of(synthetic.found(given), synthetic.TITLES, synthetic.curves(), given), path)
     return path
 
 
@@ -132,9 +133,9 @@ def test_an_answer_in_another_language_is_said(visit: Any) -> None:
     cards = page.locator("#detail details[open] .answer").all()
     said = ["answered in English" in card.inner_text() for card in cards]
     assert said == [name == "qalign-mono" for name in synthetic.SYSTEMS]
-    table = page.locator("#results table.in-language").first
+    table = page.locator("#results table.listed").nth(1)
     assert table.locator("tbody tr").count() == len(synthetic.SYSTEMS)
-    shown = table.locator("tbody tr").nth(synthetic.SYSTEMS.index("qalign-mono")).locator("td").first.inner_text()
+    shown = table.locator("tbody tr").nth(synthetic.SYSTEMS.index("qalign-mono")).locator("td").nth(10).inner_text()
     row = synthetic.found(list(synthetic.answers(PROBLEMS)))["systems"]["qalign-mono"]["mgsm"]["average"]
     assert shown == f"{row['in_language']:.1f}" and float(shown) < 70
 
@@ -205,7 +206,7 @@ def column(table: Any, number: int) -> list[str]:
 
 def test_a_table_is_sorted_by_mouse_and_keyboard(visit: Any) -> None:
     page = visit().page
-    table = page.locator("#results table.results").first
+    table = page.locator("#results table.listed").first
     before = column(table, 0)
     head = table.locator("thead th").nth(1)
     for press, order in (("click", "descending"), ("Enter", "ascending"), ("Space", None)):
@@ -224,16 +225,16 @@ def test_a_table_is_sorted_by_mouse_and_keyboard(visit: Any) -> None:
 
 def test_what_was_not_measured_comes_last_and_small_p_first(visit: Any) -> None:
     page = visit().page
-    published = page.locator("#results table.results").first
+    published = page.locator("#results table.listed").first
     place = [text.split()[0] for text in published.locator("thead th").all_inner_texts()].index("Published")
     for order in ("descending", "ascending"):
         published.locator("thead th").nth(place).get_by_role("button").click()
         figures = column(published, place)
         assert published.locator("thead th").nth(place).get_attribute("aria-sort") == order
         assert figures[4:] == ["–"] * 5 and figures[:4] == sorted(figures[:4], reverse=order == "descending")
-    compared = page.locator("#comparisons details[open] table").first
-    compared.locator("thead th").filter(has_text="p adjusted").get_by_role("button").click(click_count=2)
-    values = [0.0005 if "<" in text else float(text) for text in column(compared, 6)]
+    compared = page.locator("#comparisons table").first
+    compared.locator("thead th").last.get_by_role("button").click(click_count=2)
+    values = [0.0005 if "<" in text else float(text) for text in column(compared, 4)]
     assert values == sorted(values) and values[0] < values[-1]
 
 
@@ -250,10 +251,10 @@ def copied(page: Any, button: Any) -> str:
 
 def test_a_table_is_copied_as_text(visit: Any, page_path: Path) -> None:
     page = visit(permissions=["clipboard-read", "clipboard-write"]).page
-    table = page.locator("#results table.results").first
+    table = page.locator("#results table.listed").first
     bar = page.locator("#results .copy").first
     rows = [line.split("\t") for line in copied(page, bar.get_by_role("button", name="Copy table")).splitlines()]
-    assert rows[0][:4] == ["System", "Average", "Non-English", "Bengali (bn)"]
+    assert rows[0][:2] == ["System", "Bengali (bn)"] and rows[0][11:13] == ["Average ± s.e.", "Non-English"]
     assert rows[0][-2:] == ["Published 7B", "Published 13B"]
     assert [row[1] for row in rows[1:]] == column(table, 1)
     lines = copied(page, bar.get_by_role("button", name="Copy as Markdown")).splitlines()
@@ -261,13 +262,13 @@ def test_a_table_is_copied_as_text(visit: Any, page_path: Path) -> None:
     assert lines[1].count("|") == lines[2].count("|") == len(rows[0]) + 1
     shown = page.locator("#comparisons .copy").first
     heads = copied(page, shown.get_by_role("button", name="Copy table")).splitlines()[0].split("\t")
-    assert heads[:4] == ["A", "B", "A − B", "95%"], "a column of drawings is left out"
+    assert heads == ["Difference", "Languages", "Points", "95% interval", "p"]
 
 
 def test_a_copied_table_holds_no_formula_and_no_markup(browser: Any, tmp_path: Path) -> None:
     given = synthetic.found(list(synthetic.answers(2)))
     titles = synthetic.Titles({"sft": "=HYPERLINK(1)", "monoreason": "a|b *c*\td", "multireason": "-1 +cmd"})
-    write_page(given, titles, {}, [], tmp_path / "index.html")
+    write_page(results_of(given, titles), tmp_path / "index.html")
     one = Visit(browser, tmp_path / "index.html", permissions=["clipboard-read", "clipboard-write"])
     bar = one.page.locator("#results .copy").first
     names = [
@@ -362,7 +363,7 @@ def test_without_script_tables_and_charts_are_there(browser: Any, page_path: Pat
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(page_path.as_uri())
-    assert page.locator("#results table.results").first.is_visible()
+    assert page.locator("#results table.listed").first.is_visible()
     assert page.locator("svg.bars").first.is_visible()
     assert page.locator("noscript").first.is_visible()
     assert page.locator("#filters").is_hidden()
@@ -372,13 +373,8 @@ def test_without_script_tables_and_charts_are_there(browser: Any, page_path: Pat
 def test_thirty_six_thousand_answers_stay_quick(browser: Any, tmp_path: Path) -> None:
     given = list(synthetic.answers(200))
     path = tmp_path / "large.html"
-    write_page(
-        synthetic.found([entry for entry in given if int(entry["id"]) <= 20]),
-        synthetic.TITLES,
-        synthetic.curves(),
-        given,
-        path,
-    )
+    found = synthetic.found([entry for entry in given if int(entry["id"]) <= 20])
+    write_page(results_of(found, synthetic.TITLES, synthetic.curves(), given), path)
     one = Visit(browser, path)
     took = one.page.evaluate(
         """() => {

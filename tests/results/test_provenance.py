@@ -7,9 +7,10 @@ from typing import Any
 
 import synthetic
 from reader import Reader
+from typed import content_of, page_of
 
 from qalign.results import provenance
-from qalign.results.page import render_page
+from qalign.results.schema import Content
 from qalign.results.titles import Titles
 
 MADE = {
@@ -20,8 +21,9 @@ MADE = {
 TITLES = Titles({"sft": "SFT", "mine": "Mine"})
 
 
-def found(*models: dict[str, str]) -> dict[str, Any]:
-    return {"trained_on": {"sft": [{"stage": "x"}], "mine": []}, "made": MADE, "models": list(models)}
+def found(*models: dict[str, str], **parts: Any) -> Content:
+    trained_on = {"sft": [{"stage": "x", "folder": "x"}], "mine": [], "other": [{"stage": "x", "folder": "y"}]}
+    return content_of({"trained_on": trained_on, "made": MADE, "models": list(models), **parts})
 
 
 SFT = {"system": "sft", "folder": "/runs/stages/train-x-12345678"}
@@ -31,7 +33,7 @@ MINE = {"system": "mine", "folder": "/my models/base"}
 def test_the_command_can_be_pasted_into_a_shell() -> None:
     assert provenance.command_text(MADE["command"]) == "qalign run sft --questions 'my folder'"
     assert provenance.command_text(["/x/qalign/__main__.py", "demo"]) == "qalign demo"
-    assert provenance.serve_command("/my models/base") == "vllm serve '/my models/base'"
+    assert provenance.serve_command(found(MINE)) == "vllm serve '/my models/base'"
 
 
 def test_a_run_ends_with_the_folder_of_each_model_and_the_command_that_serves_one() -> None:
@@ -59,32 +61,32 @@ def test_the_snippet_is_for_a_model_that_was_trained_here() -> None:
 
 def test_the_model_to_use_is_the_best_outside_of_english() -> None:
     def score(others: float, english: float) -> dict[str, Any]:
+        counts = {"n": 1, "standard_error": {"strict": 0.0}, "correct": 0, "wrong": 1, "unanswered": 0, "cut_off": 0}
         return {
-            key: {"accuracy": {"strict": value}}
+            key: {"accuracy": {"strict": value}, **counts}
             for key, value in (("non_english", others), ("en", english), ("average", english))
         }
 
     other = {"system": "other", "folder": "/runs/stages/other"}
-    given = found(SFT, other)
-    given["trained_on"]["other"] = [{"stage": "x"}]
-    given["systems"] = {
+    systems = {
         "sft": {"near": score(9.0, 99.0), "far": score(9.0, 99.0)},
         "other": {"near": score(30.0, 10.0), "far": score(8.0, 10.0)},
     }
+    given = found(SFT, other, systems=systems)
     assert provenance.model_lines(given, TITLES)[2].endswith("vllm serve /runs/stages/other")
     assert "/runs/stages/other" in provenance.snippet(given)
 
 
 def test_the_snippet_asks_a_question_of_the_test_set_and_says_what_was_answered() -> None:
     question, answer = 'It\'s "2 \\ 3"\nHow many\u2028\u202e?', "Two.\n#### 2"
-    given = {**found(SFT), "example": {"language": "en", "question": question, "answers": {"sft": answer}}}
-    code = provenance.snippet(given)
+    asked = {"language": "en", "question": question, "answers": {"sft": answer}}
+    code = provenance.snippet(found(SFT, example=asked))
     lines = code.splitlines()
     assert ast.literal_eval(next(one for one in lines if one.startswith("question = "))[11:]) == question
     assert lines[-1] == "# In this run it answered: " + repr(answer)
     compile(code, "snippet", "exec")
-    longer = {**given, "example": {**given["example"], "answers": {"sft": "x" * 500}}}
-    assert provenance.snippet(longer).endswith(f"'{'x' * 400}', and more\n")
+    longer = {**asked, "answers": {"sft": "x" * 500}}
+    assert provenance.snippet(found(SFT, example=longer)).endswith(f"'{'x' * 400}', and more\n")
 
 
 def test_results_md_holds_models_snippet_command_and_versions() -> None:
@@ -98,7 +100,7 @@ def test_results_md_holds_models_snippet_command_and_versions() -> None:
         "qalign run sft",
     ):
         assert said in text
-    assert provenance.markdown({"trained_on": {}}, TITLES) == "", "results of earlier versions say nothing"
+    assert provenance.markdown(content_of({}), TITLES) == "", "results of earlier versions say nothing"
     fenced = provenance.markdown(found({**SFT, "folder": "/a```b"}), TITLES)
     assert "````python" in fenced
 
@@ -107,20 +109,20 @@ def test_the_page_shows_them_as_text() -> None:
     hostile = "/x/<img src=x onerror=alert(1)>"
     given = {**synthetic.found(list(synthetic.answers(1))), "made": {**MADE, "command": ["qalign", hostile]}}
     given["models"] = [{"system": "sft", "folder": hostile}]
-    read = Reader(render_page(given, synthetic.TITLES))
+    read = Reader(page_of(given, synthetic.TITLES))
     assert read.text().count(hostile) >= 4, "table, snippet, command to serve, command line"
     assert not any(tag == "img" for tag, _ in read.tags)
     assert "2026-01-02T03:04:05Z" in read.text() and "transformers 5.0.0" in read.text()
-    without = Reader(render_page(synthetic.found(list(synthetic.answers(1))), synthetic.TITLES))
+    without = Reader(page_of(synthetic.found(list(synthetic.answers(1))), synthetic.TITLES))
     assert not any(attributes.get("id") == "models" for _, attributes in without.tags)
 
 
 def test_the_page_says_what_the_world_is_and_what_a_training_saw() -> None:
     given = synthetic.found(list(synthetic.answers(1)))
-    assert "World is the embedded world" not in Reader(render_page(given, synthetic.TITLES)).text()
+    assert "World is the embedded world" not in Reader(page_of(given, synthetic.TITLES)).text()
     stage = next(stage for stages in given["trained_on"].values() for stage in stages if "steps" in stage)
     stage |= {"examples": 24_000, "examples_seen": 14_400}
     for benchmarks in given["systems"].values():
         benchmarks["world-mgsm"] = next(iter(benchmarks.values()))
-    text = Reader(render_page(given, synthetic.TITLES)).text()
+    text = Reader(page_of(given, synthetic.TITLES)).text()
     assert "World is the embedded world, a miniature" in text and "14,400 of 24,000" in text

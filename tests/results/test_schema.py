@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from qalign.cli import app
 from qalign.errors import DataError
-from qalign.results.results import load, tables
-from qalign.results.schema import check
+from qalign.results.files import load
+from qalign.results.report import tables
+from qalign.results.schema import parse
 from qalign.results.titles import Titles
 
 GOOD = json.loads(json.dumps(synthetic.found(list(synthetic.answers(problems=3)))))
@@ -66,12 +67,12 @@ def test_every_value_of_another_type_is_refused_or_printed() -> None:
             tried += 1
             results = changed(path, value)
             try:
-                check(results, "results.json")
+                content = parse(results, "results.json")
             except DataError as error:
                 refused += 1
                 lines.add(str(error).count("\n"))
                 continue
-            for table in tables(results, Titles()):  # what is taken can be printed
+            for table in tables(content, Titles()):  # what is taken can be printed
                 table.markdown()
     assert tried > 1500
     assert refused > 0.7 * tried
@@ -81,13 +82,13 @@ def test_every_value_of_another_type_is_refused_or_printed() -> None:
 @pytest.mark.parametrize("name", ["format", "version", "run", "rules", "systems", "trained_on", "published"])
 def test_a_part_that_is_missing_is_named(name: str) -> None:
     with pytest.raises(DataError, match=f"`{name}`"):
-        check(without((name,)), "results.json")
+        parse(without((name,)), "results.json")
 
 
 @pytest.mark.parametrize("field", ["n", "accuracy", "correct", "standard_error"])
 def test_a_field_of_a_score_that_is_missing_is_named(field: str) -> None:
     with pytest.raises(DataError, match=f"`{field}`.*systems"):
-        check(without(("systems", "sft", "mgsm", "bn", field)), "results.json")
+        parse(without(("systems", "sft", "mgsm", "bn", field)), "results.json")
 
 
 SCORE = ("systems", "sft", "mgsm", "bn")
@@ -122,12 +123,12 @@ CONTRADICTIONS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("reason", CONTRADICTIONS)
 def test_a_file_that_contradicts_itself_is_refused(reason: str) -> None:
     with pytest.raises(DataError, match=reason):
-        check(CONTRADICTIONS[reason](), "results.json")
+        parse(CONTRADICTIONS[reason](), "results.json")
 
 
 def test_fields_may_be_added() -> None:
-    check({**GOOD, "later": {"a": 1}}, "results.json")
-    check(changed((*SCORE, "median"), 3), "results.json")
+    parse({**GOOD, "later": {"a": 1}}, "results.json")
+    parse(changed((*SCORE, "median"), 3), "results.json")
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0", "true", "3", "0", '"2"'])
@@ -174,4 +175,4 @@ def test_a_results_file_in_another_encoding_or_place_is_refused(tmp_path: Path) 
     with pytest.raises(DataError, match="cannot read"):
         load(tmp_path / "none.json")
     path.write_text(json.dumps(GOOD), encoding="utf-8")
-    assert load(path) == GOOD
+    assert load(path) == parse(GOOD, "")

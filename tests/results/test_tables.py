@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 from rich.console import Console
+from typed import content_of, plain_results, tables
 
 from qalign.errors import DataError
-from qalign.results.accuracies import score_table
-from qalign.results.results import load, results, tables, write
+from qalign.results.accuracy_tables import score_table
+from qalign.results.files import load, write
+from qalign.results.schema import Scores
 from qalign.results.tables import Table
 from qalign.results.titles import Titles
 from qalign.untrusted import printable
@@ -49,7 +52,7 @@ def found() -> dict[str, object]:
     }
     published = {"sft": {"mgsm": {"7B": 22.6, "13B": 29.7}}}
     adopted = {"stage": "response-alignment", "folder": "x", "adopted_from": "elsewhere"}
-    return results({"base": "tiny", "seed": 1}, scores, {"sft": [stage], "mine": [adopted]}, published)
+    return plain_results({"base": "tiny", "seed": 1}, scores, {"sft": [stage], "mine": [adopted]}, published)
 
 
 def test_results_stand_beside_the_published_ones(found: dict[str, object]) -> None:
@@ -79,9 +82,11 @@ def test_the_training_table_names_what_was_cut_and_what_was_adopted(found: dict[
 
 
 def test_results_are_written_and_read_again(found: dict[str, object], tmp_path: Path) -> None:
-    files = write(found, tables(found, Titles()), tmp_path / "out")
+    files = write(content_of(found), tables(found, Titles()), tmp_path / "out", Titles())
     assert {path.name for path in files} == {"results.json", "results.md", "results.tex", "results.csv"}
-    assert load(tmp_path / "out" / "results.json") == json.loads(json.dumps(found))
+    assert load(tmp_path / "out" / "results.json") == content_of(found)
+    written = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert written["trained_on"] == found["trained_on"] and not {"seeds", "claims", "made"} & set(written)
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -147,25 +152,19 @@ def test_agreement_with_english_by_language(compared: dict[str, object]) -> None
     assert made.rows == [["SFT", "mGSM", "40.0", "20.0", "30.0 ± 2.2"]], "none for a system without English"
 
 
+CLAIM = {"claim": "a is above b (mGSM)", "benchmark": "mgsm", "verdict": "not decided", "evidence": "e", "tests": []}
+
+
 def test_claims_with_verdict_and_evidence(compared: dict[str, object]) -> None:
     evidence = "+1.0 (-1.0 to 3.0, p = 0.200; by seed +2.0, +0.0)"
-    claim = {
-        "claim": "a is above b (mGSM)",
-        "benchmark": "mgsm",
-        "verdict": "not decided",
-        "evidence": evidence,
-        "tests": [],
-    }
+    claim = {**CLAIM, "evidence": evidence}
     made = table_named({**compared, "claims": [claim]}, "The claims of the study, here")
     assert made.rows == [[claim["claim"], "not decided", evidence]]
     assert made.columns == ["claim", "verdict", "evidence"]
 
 
 def test_tables_follow_each_other_and_are_left_out_where_there_is_nothing(compared: dict[str, object]) -> None:
-    titles = [
-        table.title
-        for table in tables({**compared, "claims": [{"claim": "c", "verdict": "holds", "evidence": "e"}]}, TITLES)
-    ]
+    titles = [table.title for table in tables({**compared, "claims": [{**CLAIM, "claim": "c"}]}, TITLES)]
     assert titles[:4] == [
         "Results", "Differences between systems", "Consistency with English", "The claims of the study, here",
     ]  # fmt: skip
@@ -261,15 +260,23 @@ def test_nothing_is_0_plus_or_minus_0(found: dict[str, Any]) -> None:
     assert two.narrow[0].columns == ["system", "benchmark", "average ± s.e."]
     assert "brackets hold a 95% interval" in made.note
     assert "50% in one language has the 95% interval 24 to 76" in made.note
-    scored = score_table("t", bare)
+    scored = score_table("t", convert(bare, Scores))
     assert [dict(zip(scored.columns, row, strict=True))["95% interval"] for row in scored.rows] == ["0.0 to 27.8"]
-    assert [row[0] for row in score_table("t", {"bn": nothing, "sw": nothing, "average": nothing}).rows] == [
+    assert [
+        row[0] for row in score_table("t", convert({"bn": nothing, "sw": nothing, "average": nothing}, Scores)).rows
+    ] == [
         "bn",
         "sw",
         "average",
     ]
     every = dict.fromkeys(("bn", "sw", "en", "average", "non_english"), nothing)
-    assert [row[0] for row in score_table("t", every).rows] == ["bn", "sw", "en", "average", "non-english"]
+    assert [row[0] for row in score_table("t", convert(every, Scores)).rows] == [
+        "bn",
+        "sw",
+        "en",
+        "average",
+        "non-english",
+    ]
 
 
 def test_systems_that_never_differ_have_an_interval_and_no_p(compared: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import qalign
 from qalign.errors import DataError
-from qalign.results.results import load
+from qalign.results.files import load
 from qalign.results.versions import read_judgements
 
 RUN = Path(__file__).with_name("version_1")
@@ -48,7 +48,7 @@ def test_its_figures_are_reported_as_before(tmp_path: Path) -> None:
     for table in results.tables():
         assert table.markdown() in written + "\n", table.title
     assert {path.name for path in results.write(tmp_path)} >= {"index.html", "results.json"}
-    assert load(tmp_path / "results.json")["version"] == 2
+    assert load(tmp_path / "results.json").version == 2
 
 
 def test_two_of_them_are_compared_problem_by_problem(tmp_path: Path) -> None:

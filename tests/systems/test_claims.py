@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from scipy import stats
 
@@ -38,7 +39,9 @@ def answers(n: int = 100, **right: int | Iterable[int]) -> Judged:
 def told(*seeds: Mapping[str, Judged], **more: Mapping[str, Judged]) -> dict[str, dict[str, Any]]:
     """The verdicts on one benchmark, by the text of the claim."""
     runs = {str(number): run for number, run in enumerate(seeds, 1)}
-    found = verdicts({"mgsm": runs, **{name: {"1": run} for name, run in more.items()}}, TITLES)
+    found = map(
+        msgspec.to_builtins, verdicts({"mgsm": runs, **{name: {"1": run} for name, run in more.items()}}, TITLES)
+    )
     return {row["claim"].removesuffix(" (mGSM)"): row for row in found}
 
 
@@ -205,7 +208,7 @@ def everything(benchmark: int) -> dict[str, Judged]:
 
 def test_holm_is_over_all_tests_of_all_claims_and_benchmarks() -> None:
     runs = {"mgsm": {"1": everything(0), "2": everything(3)}, "msvamp": {"1": everything(1)}}
-    found = verdicts(runs, TITLES)
+    found = [msgspec.to_builtins(row) for row in verdicts(runs, TITLES)]
     assert len(found) == 2 * len(CLAIMS)
     assert [row["benchmark"] for row in found[:2]] == ["mgsm", "msvamp"]
     assert [row["claim"] for row in found[:2]] == [f"{EACH} (mGSM)", f"{EACH} (msvamp)"]

@@ -85,7 +85,7 @@ def report_command(
     name: Annotated[list[str] | None, option(OUTPUT, "A name for the systems of a result; may be repeated, in the order of the results.", metavar="NAME")] = None,
 ) -> None:  # fmt: skip
     """Print the tables of a finished run again, or several runs in one table."""
-    from ..results.results import for_terminal
+    from ..results.report import for_terminal
     from ..systems.side_by_side import load_results
 
     if form not in FORMS:

@@ -15,22 +15,22 @@ from ..errors import DataError
 from ..records import Judgement
 from ..wording import counted
 from .rules import MAIN
-from .scores import clustered_standard_error, plain
+from .scores import Count, Percent, StandardError, clustered_standard_error, plain
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How far answers in one language agree with those in English, or the mean over languages."""
 
-    n: int
+    n: Count
     """The problems."""
-    agree: float
+    agree: Percent
     """The percent of problems with the same number in both."""
-    correct: float
+    correct: Percent
     """The percent right in both."""
-    agree_given_english_right: float | None
+    agree_given_english_right: Percent | None
     """The percent right here, of the problems that are right in English. None where there are none."""
-    standard_error: float
+    standard_error: StandardError
     """The standard error of `agree` in percent points, clustered by problem."""
 
 
@@ -43,9 +43,9 @@ class Consistency:
     mean_with_english: Agreement | None
     languages: tuple[str, ...]
     """The languages of the matrices."""
-    matrix: tuple[tuple[float, ...], ...]
+    matrix: tuple[tuple[Percent | None, ...], ...]
     """The percent of problems with the same number in two languages. On the diagonal: with a number at all."""
-    matrix_correct: tuple[tuple[float | None, ...], ...]
+    matrix_correct: tuple[tuple[Percent | None, ...], ...]
     """The percent of problems right in both, of those right in either (Jaccard 1912). None where none is right."""
 
     def as_dict(self) -> dict[str, object]:
@@ -108,7 +108,7 @@ def mean_consistency(runs: Sequence[Consistency]) -> Consistency:
         if (means := [run.mean_with_english for run in runs if run.mean_with_english])
         else None,
         languages=first.languages,
-        matrix=tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),  # type: ignore[misc]
+        matrix=tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),
         matrix_correct=tuple(_mean_row([run.matrix_correct[i] for run in runs]) for i in range(len(first.languages))),
     )
 

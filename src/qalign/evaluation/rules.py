@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..languages import Language
@@ -44,8 +44,3 @@ RULES: dict[str, Rule] = {
     )
 }
 """The rules by name, in the order of the tables."""
-
-
-def described(rules: Mapping[str, Rule]) -> dict[str, dict[str, str]]:
-    """Rules as `results.json` has them: title and description by name."""
-    return {name: {"title": row.title, "description": row.description} for name, row in rules.items()}

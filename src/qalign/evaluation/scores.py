@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
 
 from ..errors import DataError
 from ..languages import Language, language
@@ -28,6 +30,10 @@ AVERAGE = "average"
 NON_ENGLISH = "non_english"
 NORMAL_975 = 1.959963984540054
 """The 97.5% quantile of the standard normal distribution."""
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+StandardError = Annotated[float, msgspec.Meta(ge=0)]
+"""In percent points."""
 _OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "unanswered", "cut_off")
 
 
@@ -38,20 +44,20 @@ class Score:
     The four outcomes are counts under the main rule. They add up to `n`.
     """
 
-    n: int
-    accuracy: dict[str, float]
-    """Rule -> accuracy in percent."""
-    standard_error: dict[str, float]
-    """Rule -> its standard error in percent points."""
-    correct: int
-    wrong: int
-    unanswered: int
-    cut_off: int
-    in_language: float | None = None
+    n: Annotated[int, msgspec.Meta(ge=1)]
+    accuracy: dict[str, Percent]
+    """By rule."""
+    standard_error: dict[str, StandardError]
+    """By rule."""
+    correct: Count
+    wrong: Count
+    unanswered: Count
+    cut_off: Count
+    in_language: Percent | None = None
     """Percent in the language of the question, of the answers whose language is told; None where there are none."""
-    in_another: int | None = None
+    in_another: Count | None = None
     """Answers in another language than the question. None where languages were not told."""
-    no_language: int | None = None
+    no_language: Count | None = None
     """Answers whose language cannot be told, such as those without words."""
 
     def as_dict(self) -> dict[str, object]:

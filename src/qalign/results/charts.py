@@ -1,253 +1,169 @@
-"""The charts of the page as geometry: numbers and texts that the template draws as inline SVG, in the page's own colours.
-
-Lengths are in units of the SVG's view box; `slot` is a system's place in the palette.
-"""
+"""What each chart shows: labels, values and their order. Figures and page draw the same, each in its own way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
-from ..wording import counted
-from .accuracies import problems
-from .findings import bounds
+from .accuracies import accuracy, interval, problems
+from .curves import Curves, Points, curves_by_stage, smoothed
+from .schema import Content, in_order
 from .titles import Titles
-from .view import (
-    Curve,
-    accuracy,
-    interval,
-    languages_of,
-    nice_ticks,
-    slots_of,
-    smoothed,
-    stage_name,
-    systems_of,
-    thinned,
-)
 
-POINTS_PER_CURVE = 500
+PALETTE = ("#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
+"""Nine colours that stay apart in every kind of colour blindness: Paul Tol, "Colour Schemes" (SRON/EPS/TN/09-002), muted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """A linear map from values to positions."""
+class System:
+    """A system in a chart."""
 
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        return round(self.start + (value - self.low) / ((self.high - self.low) or 1) * (self.end - self.start), 1)
+    name: str
+    """For people."""
+    slot: int
+    """Its place among the colours, the same in every chart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """A place on an axis and what is written there."""
+class Group:
+    """Languages whose scores stand together."""
 
-    at: float
-    label: str
-    title: str = ""
+    code: str
+    """The language's, or `all`."""
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar from the base line up to `top`, with its interval; `title` says it in words."""
+    """The accuracy of a system in a group, with its 95% interval."""
 
-    slot: int
-    x: float
-    width: float
-    top: float
-    high: float
+    system: System
+    group: Group
+    value: float
     low: float
-    title: str
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
 class BarChart:
-    """Accuracy by language: a group of bars a language, a bar a system."""
+    """Accuracy by language: a group of bars a language and one for the average, a bar a system."""
 
-    width: float
-    height: float
-    left: float
-    base: float
-    ticks: Sequence[Tick]
-    groups: Sequence[Tick]
+    title: str
+    systems: Sequence[System]
+    groups: Sequence[Group]
     bars: Sequence[Bar]
-    divider: float | None
-
-
-def bar_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> BarChart:
-    """The languages of a benchmark, then the average where there is more than one."""
-    systems, slots = systems_of(found, benchmark), slots_of(found)
-    rows = {name: found["systems"][name][benchmark] for name in systems}
-    languages = languages_of(found, benchmark)
-    groups = [*languages, *([AVERAGE] if len(languages) > 1 else [])]
-    bar, gap, left, top, height = max(7.0, min(26.0, 76 / len(systems))), 20.0, 44.0, 14.0, 320.0
-    base = height - 40
-    highest = max(
-        (interval(row[code], problems(row))[1] for row in rows.values() for code in groups if code in row), default=1
-    )
-    ticks = nice_ticks(0, max(highest, 1.0))
-    y = Scale(ticks[0], ticks[-1], base, top)
-    bars, marks, divider = [], [], None
-    x = left + gap / 2
-    for code in groups:
-        if code == AVERAGE:
-            divider = round(x, 1)
-            x += gap
-        there = [name for name in systems if code in rows[name]]
-        for place, name in enumerate(there):
-            low, high = interval(rows[name][code], problems(rows[name]))
-            value = accuracy(rows[name][code])
-            title = f"{titles.system(name)}, {titles.group(code)}: {value:.1f}% ({low:.1f} to {high:.1f})"
-            bars.append(
-                Bar(slots[name], round(x + place * bar, 1), round(bar - 1, 1), y(value), y(high), y(low), title)
-            )
-        width = max(len(there) * bar, 48.0)  # a name stands below
-        label = "all" if code == AVERAGE else code
-        marks.append(Tick(round(x + width / 2, 1), label, titles.group(code)))
-        x += width + gap
-    return BarChart(
-        round(x - gap / 2, 1), height, left, base, [Tick(y(t), f"{t:g}") for t in ticks], marks, bars, divider
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A system's accuracy in English and on average in the other languages, as positions (None: not measured) and as the
-    figures that stand beside them; `title` says it in words."""
+    """How far a system's other languages are behind its English."""
 
-    slot: int
-    y: float
-    name: str
+    system: System
     others: float
+    """The average over the other languages, with its interval. Where English alone was measured, the average."""
     low: float
     high: float
     english: float | None
-    figures: Sequence[str]
-    title: str
+    difference: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class GapChart:
-    """How far each system's other languages are behind its English. `columns` are the places of the figures."""
+class HeatMap:
+    """How often a system gives the same answer in two languages."""
 
-    width: float
-    height: float
-    top: float
-    base: float
-    ticks: Sequence[Tick]
-    columns: Sequence[Tick]
-    rows: Sequence[Gap]
-
-
-def gap_chart(found: Mapping[str, Any], benchmark: str, titles: Titles) -> GapChart:
-    """One row a system, in the order of the results; of a system that was measured in English only, its average."""
-    rows = {name: found["systems"][name][benchmark] for name in systems_of(found, benchmark)}
-    left, right, step, top = 216.0, 700.0, 32.0, 30.0
-    shown = {name: row.get(NON_ENGLISH) or row[AVERAGE] for name, row in rows.items()}
-    ends = [interval(score, problems(rows[name]))[1] for name, score in shown.items()] + [
-        accuracy(row["en"]) for row in rows.values() if "en" in row
-    ]
-    ticks = nice_ticks(0, max([1.0, *ends]))
-    x = Scale(ticks[0], ticks[-1], left, right)
-    slots = slots_of(found)
-    made = []
-    for place, (name, row) in enumerate(rows.items()):
-        others, english = accuracy(shown[name]), row.get("en")
-        low, high = interval(shown[name], problems(row))
-        difference = f"{accuracy(english) - others:.1f}" if english and NON_ENGLISH in row else "–"
-        figures = [f"{others:.1f}", f"{accuracy(english):.1f}" if english else "–", difference]
-        title = titles.system(name)
-        made.append(
-            Gap(
-                slot=slots[name],
-                y=top + step * (place + 0.5),
-                name=title,
-                others=x(others),
-                low=x(low),
-                high=x(high),
-                english=x(accuracy(english)) if english else None,
-                figures=figures,
-                title=f"{title}: others {figures[0]} ({low:.1f} to {high:.1f}), English {figures[1]}, gap {figures[2]}",
-            )
-        )
-    base = top + step * len(rows)
-    columns = [Tick(764, "others"), Tick(832, "English"), Tick(896, "gap")]
-    return GapChart(900, base + 26, top, base, [Tick(x(t), f"{t:g}") for t in ticks], columns, made)
+    system: System
+    languages: Sequence[str]
+    """Codes, in the order of rows and columns."""
+    same: Sequence[Sequence[float | None]]
+    """Percent of the problems with the same number."""
+    both_right: Sequence[Sequence[float | None]]
+    """Percent right in both languages, of the problems right in either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A loss curve as paths: as it was, and smoothed. `label` names the systems whose stage it is."""
+    """The losses of a stage, in the colour of the first system that it is a part of."""
 
-    slot: int
-    raw: str
-    smooth: str
     label: str
-    title: str
+    """The systems."""
+    slot: int
+    points: Points
+    smooth: Points
 
 
 @dataclass(frozen=True, slots=True)
 class LossChart:
-    """The curves of all stages of one name."""
+    """Loss over the steps of all stages of one name."""
 
-    stage: str
-    width: float
-    height: float
-    left: float
-    base: float
-    x_ticks: Sequence[Tick]
-    y_ticks: Sequence[Tick]
+    title: str
     lines: Sequence[Line]
 
 
-def loss_chart(stage: str, curves: Sequence[Curve], slots: Mapping[str, int], titles: Titles) -> LossChart:
-    """Loss over steps. A stage that systems share is one line, in the colour of the first of them."""
-    width, height, left, top = 520.0, 260.0, 46.0, 12.0
-    base = height - 34
-    losses = [loss for curve in curves for _, loss in curve.points]
-    steps = [step for curve in curves for step, _ in curve.points]
-    y_ticks = nice_ticks(min(0.0, *losses, min(losses)), max(losses))
-    x_ticks = nice_ticks(0, max(steps), 5)
-    x = Scale(0, max(max(steps), 1.0), left, width - 14)
-    y = Scale(y_ticks[0], y_ticks[-1], base, top)
-    lines = []
-    for curve in curves:
-        label = ", ".join(titles.system(name) for name in curve.systems)
-        (_, first), (last_step, last) = curve.points[0], curve.points[-1]
-        title = f"{label}: loss {first:.3f} to {last:.3f} in {counted(round(last_step), 'step')}"
-        paths = [_path(thinned(points, POINTS_PER_CURVE), x, y) for points in (curve.points, smoothed(curve.points))]
-        lines.append(Line(slots.get(curve.systems[0], 0), paths[0], paths[1], label, title))
-    return LossChart(
-        stage_name(stage), width, height, left, base,
-        [Tick(x(t), f"{t:,g}") for t in x_ticks if t <= max(steps)], [Tick(y(t), f"{t:g}") for t in y_ticks], lines,
-    )  # fmt: skip
+def systems_in(content: Content, titles: Titles) -> dict[str, System]:
+    """The systems with their colours."""
+    return {name: System(titles.system(name), slot) for slot, name in enumerate(content.systems)}
 
 
-def _path(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
-    return "M" + "L".join(f"{x(step):g} {y(loss):g}" for step, loss in points)
+def bar_chart(content: Content, benchmark: str, titles: Titles) -> BarChart:
+    """The languages of a benchmark, then the average where there is more than one."""
+    systems, rows = systems_in(content, titles), content.scores_on(benchmark)
+    languages = content.languages_on(benchmark)
+    codes = [*languages, *([AVERAGE] if len(languages) > 1 else [])]
+    groups = {code: Group("all" if code == AVERAGE else code, titles.group(code)) for code in codes}
+    bars = [
+        Bar(
+            systems[name], group, accuracy(scores[code]), *interval(scores[code], problems(scores, content.repetitions))
+        )
+        for code, group in groups.items()
+        for name, scores in rows.items()
+        if code in scores
+    ]
+    return BarChart(titles.benchmark(benchmark), [systems[name] for name in rows], list(groups.values()), bars)
 
 
-@dataclass(frozen=True, slots=True)
-class Whisker:
-    """A difference with its interval on an axis that all of a table share; `zero` is where there is none."""
+def gap_chart(content: Content, benchmark: str, titles: Titles) -> list[Gap]:
+    """One row a system, in the order of the results. None where English alone was measured."""
+    rows, systems = content.scores_on(benchmark), systems_in(content, titles)
+    if not any(NON_ENGLISH in scores for scores in rows.values()):
+        return []
+    gaps = []
+    for name, scores in rows.items():
+        others = scores.get(NON_ENGLISH) or scores[AVERAGE]
+        english = accuracy(scores["en"]) if "en" in scores else None
+        ends = interval(others, problems(scores, content.repetitions))
+        difference = english - accuracy(others) if english is not None and NON_ENGLISH in scores else None
+        gaps.append(Gap(systems[name], accuracy(others), *ends, english, difference))
+    return gaps
 
-    low: float
-    at: float
-    high: float
-    zero: float
+
+def heat_maps(content: Content, benchmark: str, titles: Titles) -> list[HeatMap]:
+    """The agreement between languages of each system on a benchmark, languages in the order of the study."""
+    maps = []
+    for name, system in systems_in(content, titles).items():
+        row = content.consistency.get(name, {}).get(benchmark)
+        if row is None or not row.matrix:
+            continue
+        order = [row.languages.index(code) for code in in_order(row.languages)]
+        same, both = ([[matrix[i][j] for j in order] for i in order] for matrix in (row.matrix, row.matrix_correct))
+        maps.append(HeatMap(system, [row.languages[i] for i in order], same, both))
+    return maps
 
 
-WHISKER_WIDTH = 140.0
+def loss_charts(content: Content, curves: Curves, titles: Titles) -> list[LossChart]:
+    """A chart for each name of a stage, in the order of training. A stage that systems share is one line."""
+    systems = systems_in(content, titles)
 
+    def slot(name: str) -> int:
+        return systems[name].slot if name in systems else 0
 
-def whiskers(rows: Sequence[Mapping[str, Any]]) -> list[Whisker]:
-    """One for each comparison."""
-    ends = [bounds(row) for row in rows]
-    reach = max((abs(end) for both in ends for end in both), default=1.0) or 1.0
-    x = Scale(-reach, reach, 5, WHISKER_WIDTH - 5)
-    return [Whisker(x(low), x(row["difference"]), x(high), x(0)) for row, (low, high) in zip(rows, ends, strict=True)]
+    return [
+        LossChart(
+            (stage[:1].upper() + stage[1:]).replace("-", " "),
+            [
+                Line(", ".join(map(titles.system, one.systems)), slot(one.systems[0]), one.points, smoothed(one.points))
+                for one in lines
+            ],
+        )
+        for stage, lines in curves_by_stage(curves).items()
+    ]

@@ -7,37 +7,62 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
+
+import msgspec
 
 from ..evaluation.answer_language import NONE
 from ..languages import LANGUAGES
+from ..records import Outcome
+from .schema import Content, in_order
 from .titles import Titles
-from .view import in_order, other_rules, slots_of
 
 OUTCOMES = ("correct", "wrong", "unanswered", "cut_off")
 
-Answers = Iterable[Mapping[str, Any]]
-"""One entry a problem and language: `benchmark`, `id`, `language`, `gold`, `question`, and `answers`: system -> `text`,
-`value` (what was read), `start` and `end` (where, in characters), `outcome`, `right` by rule, `answered_in`."""
+
+class SystemAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer, and what was read from it under the main rule."""
+
+    text: str
+    outcome: Outcome
+    right: dict[str, bool]
+    """By rule."""
+    value: str | None = None
+    """The number that was read."""
+    start: int = 0
+    """Where it stands, in characters."""
+    end: int = 0
+    answered_in: str | None = None
+    """The language."""
 
 
-def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) -> dict[str, Any]:
+class AnsweredProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem in one language, with its answers by system."""
+
+    benchmark: str
+    id: str
+    language: str
+    gold: str
+    question: str
+    answers: dict[str, SystemAnswer | None]
+
+
+def explorer_data(content: Content, titles: Titles, answers: Iterable[AnsweredProblem]) -> dict[str, object]:
     """The answers by problem, as arrays: names are said once, and thirty-six thousand answers stay small.
 
     A problem is [benchmark, id, languages]; a language is [language, gold, question, answers]; an answer, one a system
     (null where it has none), is [text, value, start, end, outcome, right under each further rule, the language if another].
     """
-    problems: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    problems: dict[tuple[str, str], list[AnsweredProblem]] = {}
     for entry in answers:
-        problems.setdefault((entry["benchmark"], str(entry["id"])), []).append(entry)
+        problems.setdefault((entry.benchmark, entry.id), []).append(entry)
     entries = list(chain.from_iterable(problems.values()))
     benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in problems))
-    languages = in_order(entry["language"] for entry in entries)
-    answering = {name: None for entry in entries for name in entry["answers"]}
-    systems = [*(s for s in found["systems"] if s in answering), *(s for s in answering if s not in found["systems"])]
-    slots = slots_of(found)
+    languages = in_order(entry.language for entry in entries)
+    answering = {name: None for entry in entries for name in entry.answers}
+    systems = [*(s for s in content.systems if s in answering), *(s for s in answering if s not in content.systems)]
+    slots = {name: slot for slot, name in enumerate(content.systems)}
     places = {code: place for place, code in enumerate(languages)}
-    rules = other_rules(found)
+    rules = content.other_rules
     return {
         "rules": list(rules.values()),
         "spoken": {code: titles.language(code) for code in sorted({*LANGUAGES, *languages})},
@@ -50,12 +75,12 @@ def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) ->
                 key,
                 [
                     [
-                        places[e["language"]],
-                        str(e["gold"]),
-                        e["question"],
-                        [_answer(e["answers"].get(s), e["language"], rules) for s in systems],
+                        places[entry.language],
+                        entry.gold,
+                        entry.question,
+                        [_answer(entry.answers.get(system), entry.language, rules) for system in systems],
                     ]
-                    for e in sorted(group, key=lambda e: places[e["language"]])
+                    for entry in sorted(group, key=lambda entry: places[entry.language])
                 ],
             ]
             for (benchmark, key), group in problems.items()
@@ -63,23 +88,20 @@ def explorer_data(found: Mapping[str, Any], titles: Titles, answers: Answers) ->
     }
 
 
-def _language_row(code: str, titles: Titles) -> list[Any]:
+def _language_row(code: str, titles: Titles) -> list[object]:
     """Code, English name, own name, tag, and whether it is written in Latin letters."""
     row = LANGUAGES.get(code)
     name = titles.language(code)
     return [code, name, row.native_name if row else "", language_tag(code), row is None or row.script == "Latn"]
 
 
-def _answer(answer: Mapping[str, Any] | None, language: str, rules: Iterable[str]) -> list[Any] | None:
+def _answer(answer: SystemAnswer | None, language: str, rules: Iterable[str]) -> list[object] | None:
     if answer is None:
         return None
-    text, value = answer["text"], answer.get("value")
-    start, end = (_utf16(text, answer.get(key) or 0) for key in ("start", "end"))
-    outcome = OUTCOMES.index(answer["outcome"])
-    right = [int(bool(answer["right"].get(rule))) for rule in rules]
-    spoken = answer.get("answered_in")
-    another = None if spoken in (None, NONE, language) else spoken
-    return [text, None if value is None else str(value), start, end, outcome, right, another]
+    start, end = (_utf16(answer.text, at) for at in (answer.start, answer.end))
+    right = [int(answer.right.get(rule, False)) for rule in rules]
+    another = None if answer.answered_in in (None, NONE, language) else answer.answered_in
+    return [answer.text, answer.value, start, end, OUTCOMES.index(answer.outcome), right, another]
 
 
 def _utf16(text: str, at: int) -> int:
@@ -98,13 +120,13 @@ def language_tag(code: str) -> str:
 _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
-def safe_json(value: Any) -> str:
+def safe_json(value: object) -> str:
     """JSON that no HTML parser reads as anything else: no markup character, line separator or half a surrogate pair."""
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -10,33 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..evaluation.scores import AVERAGE
 from ..records import atomic_file
-from .accuracies import problems
-from .titles import Titles
-from .view import (
-    PALETTE,
-    Curves,
-    accuracy,
-    benchmarks_of,
-    curves_by_stage,
-    in_order,
-    interval,
-    languages_of,
-    slots_of,
-    smoothed,
-    stage_name,
-    systems_of,
-)
+from .charts import PALETTE, BarChart, HeatMap, LossChart, bar_chart, heat_maps, loss_charts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
+
+    from .run_results import Results
 
 FONT = "DejaVu Sans"
 DOTS_PER_INCH = 150
@@ -49,155 +36,126 @@ DARK_FROM = 62
 HATCHES = ("", "///", "...", "xxx")
 """By round of the palette: the tenth system has the first one's colour, hatched."""
 
-_SETTINGS: Any = {
+_SETTINGS: dict[RcKeyType, object] = {
     "font.family": [FONT], "font.size": 9.0, "text.parse_math": False, "svg.hashsalt": "qalign", "svg.fonttype": "path",
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT,
     "xtick.color": SOFT, "ytick.color": SOFT, "text.color": INK, "hatch.linewidth": 0.6, "axes.unicode_minus": True,
 }  # fmt: skip
 
 
-def write_figures(found: Mapping[str, Any], curves: Curves, folder: Path, titles: Titles | None = None) -> list[Path]:
-    """Writes every figure that `results.json` and the curves allow as PNG and SVG; returns the files.
-
-    `titles` are names for people of systems and benchmarks.
-    """
+def write_figures(results: Results, folder: Path) -> list[Path]:
+    """Writes every figure that the results allow as PNG and SVG; returns the files."""
     import matplotlib
 
-    names = (titles or Titles()).with_arrows()
+    content, titles = results.data, results.titles.with_arrows()
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # whatever a matplotlibrc says
         matplotlib.rcParams.update(_SETTINGS)
-        for benchmark in benchmarks_of(found):
-            written += _save(bars(found, benchmark, names), folder, f"accuracy-{benchmark}")
-            if any(_matrix(found, name, benchmark) for name in systems_of(found, benchmark)):
-                written += _save(heat_map(found, benchmark, names), folder, f"consistency-{benchmark}")
-        if curves_by_stage(curves):
-            written += _save(losses(curves, found, names), folder, "losses")
+        for benchmark in content.benchmarks:
+            written += _save(bars(bar_chart(content, benchmark, titles)), folder, f"accuracy-{benchmark}")
+            if maps := heat_maps(content, benchmark, titles):
+                written += _save(heat_map(titles.benchmark(benchmark), maps), folder, f"consistency-{benchmark}")
+        if charts := loss_charts(content, results.curves, titles):
+            written += _save(losses(charts), folder, "losses")
     return written
 
 
-def bars(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
-    """Accuracy by language: a group a language and one for the average, a bar a system, with its standard error."""
+def bars(chart: BarChart) -> Figure:
+    """Accuracy by language: a group a language and one for the average, a bar a system, with its interval."""
     from matplotlib.figure import Figure
 
-    systems, slots = systems_of(found, benchmark), slots_of(found)
-    languages = languages_of(found, benchmark)
-    groups = [*languages, *([AVERAGE] if len(languages) > 1 else [])]
-    width = 0.84 / len(systems)
-    figure = Figure(figsize=(max(6.0, 1.0 + 0.85 * len(groups)), 4.2), layout="constrained")
+    places = {group: place for place, group in enumerate(chart.groups)}
+    width = 0.84 / len(chart.systems)
+    figure = Figure(figsize=(max(6.0, 1.0 + 0.85 * len(places)), 4.2), layout="constrained")
     axes = figure.subplots()
-    for place, name in enumerate(systems):
-        scores = found["systems"][name][benchmark]
-        there = [(at, scores[code]) for at, code in enumerate(groups) if code in scores]
-        ends = [interval(score, problems(scores)) for _, score in there]
-        below = [accuracy(score) - low for (_, score), (low, _) in zip(there, ends, strict=True)]
-        above = [high - accuracy(score) for (_, score), (_, high) in zip(there, ends, strict=True)]
+    for place, system in enumerate(chart.systems):
+        own = [bar for bar in chart.bars if bar.system is system]
         axes.bar(
-            [at + (place - (len(systems) - 1) / 2) * width for at, _ in there],
-            [accuracy(score) for _, score in there],
+            [places[bar.group] + (place - (len(chart.systems) - 1) / 2) * width for bar in own],
+            [bar.value for bar in own],
             width * 0.94,
-            yerr=[below, above],
+            yerr=[[bar.value - bar.low for bar in own], [bar.high - bar.value for bar in own]],
             error_kw={"elinewidth": 0.8, "ecolor": INK, "capsize": 1.5, "capthick": 0.8},
             edgecolor=INK,
             linewidth=0.4,
-            **_look(slots[name]),
+            color=_color(system.slot),
+            hatch=_hatch(system.slot),
         )
-    if len(languages) > 1:
-        axes.axvline(len(languages) - 0.5, color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
-    _label_x(axes, range(len(groups)), [f"{'all' if g == AVERAGE else g}\n{titles.group(g)}" for g in groups])
-    axes.set_xlim(-0.55, len(groups) - 0.45)
+    if chart.groups[-1].code == "all":
+        axes.axvline(len(places) - 1.5, color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
+    _label_x(axes, range(len(places)), [f"{group.code}\n{group.name}" for group in chart.groups])
+    axes.set_xlim(-0.55, len(places) - 0.45)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("accuracy, percent (95% intervals)")
     _grid(axes)
-    axes.set_title(printable(titles.benchmark(benchmark)), loc="left", fontweight="bold", parse_math=False)
-    _legend(figure, [(titles.system(name), slots[name]) for name in systems])
+    axes.set_title(printable(chart.title), loc="left", fontweight="bold", parse_math=False)
+    _legend(figure, [(system.name, system.slot) for system in chart.systems])
     return _with_fonts(figure)
 
 
-def heat_map(found: Mapping[str, Any], benchmark: str, titles: Titles) -> Figure:
+def heat_map(title: str, maps: Sequence[HeatMap]) -> Figure:
     """How often each system gives the same answer in two languages: a matrix a system, all on one scale."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
-    systems = [name for name in systems_of(found, benchmark) if _matrix(found, name, benchmark)]
-    columns = min(3, len(systems))
-    lines = -(-len(systems) // columns)
+    columns = min(3, len(maps))
+    lines = -(-len(maps) // columns)
     figure = Figure(figsize=(0.6 + 3.0 * columns, 0.6 + 3.0 * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False)
-    image, heat = None, LinearSegmentedColormap.from_list("qalign", HEAT).with_extremes(bad=FAINT)
-    for place, axes in enumerate(grid.flat):
-        if place >= len(systems):
-            axes.set_axis_off()
-            continue
-        codes, values = _ordered(found["consistency"][systems[place]][benchmark])
-        shown = [[float("nan") if value is None else value for value in row] for row in values]
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
+    heat = LinearSegmentedColormap.from_list("qalign", HEAT).with_extremes(bad=FAINT)
+    for axes in grid[len(maps) :]:
+        axes.set_axis_off()
+    for axes, one in zip(grid, maps, strict=False):
+        shown = [[float("nan") if value is None else value for value in row] for row in one.same]
         image = axes.imshow(shown, vmin=0, vmax=100, cmap=heat)
-        for i, row in enumerate(values):
+        for i, row in enumerate(one.same):
             for j, value in enumerate(row):
                 if value is not None:
                     color = "white" if value >= DARK_FROM else "black"
                     axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color=color)
-        _label_x(axes, range(len(codes)), codes)
-        axes.set_yticks(range(len(codes)), [printable(code) for code in codes], parse_math=False)
+        _label_x(axes, range(len(one.languages)), one.languages)
+        axes.set_yticks(range(len(one.languages)), [printable(code) for code in one.languages], parse_math=False)
         axes.tick_params(length=0, labelsize=7.5)
         axes.spines[:].set_visible(False)
-        title = printable(titles.system(systems[place]))
-        axes.set_title(title, loc="left", fontsize=9, fontweight="bold", parse_math=False)
-    assert image is not None
-    bar = figure.colorbar(image, ax=list(grid.flat), shrink=0.5, aspect=30, pad=0.01)
+        axes.set_title(printable(one.system.name), loc="left", fontsize=9, fontweight="bold", parse_math=False)
+    bar = figure.colorbar(image, ax=grid, shrink=0.5, aspect=30, pad=0.01)
     bar.set_label("same answer, percent of problems")
     bar.outline.set_visible(False)
-    figure.suptitle(printable(titles.benchmark(benchmark)), x=0.01, ha="left", fontweight="bold", parse_math=False)
+    figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold", parse_math=False)
     return _with_fonts(figure)
 
 
-def losses(curves: Curves, found: Mapping[str, Any], titles: Titles) -> Figure:
+def losses(charts: Sequence[LossChart]) -> Figure:
     """Loss per supervised token over steps, a panel a kind of stage and a line a stage, smoothed over the faint raw line."""
     from matplotlib.figure import Figure
 
-    by_stage, slots = curves_by_stage(curves), slots_of(found)
-    figure = Figure(figsize=(0.6 + 4.6 * len(by_stage), 3.6), layout="constrained")
-    for axes, (stage, lines) in zip(
-        figure.subplots(1, len(by_stage), squeeze=False).flat, by_stage.items(), strict=True
-    ):
-        entries = []
-        for curve in lines:
-            slot = slots.get(curve.systems[0], 0)
-            color, dashes = PALETTE[slot % len(PALETTE)], "-" if slot < len(PALETTE) else "--"
-            axes.plot(*zip(*curve.points, strict=True), color=color, linewidth=0.6, alpha=0.3)
-            axes.plot(*zip(*smoothed(curve.points), strict=True), color=color, linewidth=1.6, linestyle=dashes)
-            entries.append((", ".join(titles.system(name) for name in curve.systems), slot))
-        axes.set_title(printable(stage_name(stage)), loc="left", fontweight="bold", parse_math=False)
+    figure = Figure(figsize=(0.6 + 4.6 * len(charts), 3.6), layout="constrained")
+    for axes, chart in zip(figure.subplots(1, len(charts), squeeze=False).flat, charts, strict=True):
+        for line in chart.lines:
+            color, dashes = _color(line.slot), "-" if line.slot < len(PALETTE) else "--"
+            axes.plot(*zip(*line.points, strict=True), color=color, linewidth=0.6, alpha=0.3)
+            axes.plot(*zip(*line.smooth, strict=True), color=color, linewidth=1.6, linestyle=dashes)
+        axes.set_title(printable(chart.title), loc="left", fontweight="bold", parse_math=False)
         axes.set_xlabel("step")
         axes.set_ylabel("loss per supervised token")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         _grid(axes)
-        _legend(axes, entries)
+        _legend(axes, [(line.label, line.slot) for line in chart.lines])
     return _with_fonts(figure)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def _matrix(found: Mapping[str, Any], system: str, benchmark: str) -> Sequence[Sequence[float | None]]:
-    matrix: Sequence[Sequence[float | None]] = (
-        found.get("consistency", {}).get(system, {}).get(benchmark, {}).get("matrix") or ()
-    )
-    return matrix
+def _color(slot: int) -> str:
+    return PALETTE[slot % len(PALETTE)]
 
 
-def _ordered(row: Mapping[str, Any]) -> tuple[list[str], list[list[float | None]]]:
-    """The languages in the order of the study, and the matrix in theirs."""
-    codes = list(row["languages"])
-    order = [codes.index(code) for code in in_order(codes)]
-    return [codes[i] for i in order], [[row["matrix"][i][j] for j in order] for i in order]
-
-
-def _look(slot: int) -> dict[str, Any]:
-    return {"color": PALETTE[slot % len(PALETTE)], "hatch": HATCHES[slot // len(PALETTE) % len(HATCHES)]}
+def _hatch(slot: int) -> str:
+    return HATCHES[slot // len(PALETTE) % len(HATCHES)]
 
 
 def _grid(axes: Axes) -> None:
@@ -215,7 +173,7 @@ def _legend(where: Figure | Axes, entries: Sequence[tuple[str, int]]) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    handles = [Patch(edgecolor=INK, linewidth=0.4, **_fill(slot)) for _, slot in entries]
+    handles = [Patch(edgecolor=INK, linewidth=0.4, facecolor=_color(slot), hatch=_hatch(slot)) for _, slot in entries]
     labels = [str(number) for number in range(len(entries))]
     if isinstance(where, Figure):
         legend = where.legend(handles, labels, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
@@ -224,11 +182,6 @@ def _legend(where: Figure | Axes, entries: Sequence[tuple[str, int]]) -> None:
     for text, (name, _) in zip(legend.get_texts(), entries, strict=True):
         text.set_parse_math(False)
         text.set_text(printable(name))
-
-
-def _fill(slot: int) -> dict[str, Any]:
-    look = _look(slot)
-    return {"facecolor": look["color"], "hatch": look["hatch"]}
 
 
 def _save(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+import msgspec
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, wilson
+from ..evaluation.significance import Estimate
 from ..wording import counted
+from .accuracies import accuracy
+from .schema import Comparison, Content, is_language
 from .titles import Titles
-from .view import accuracy
 
 METHOD = "qalign-mono"
 """The system of the study, which is compared with each other one."""
@@ -16,81 +19,80 @@ ALL = 3
 """Others up to which every comparison is a sentence; of more, the best and the worst are."""
 
 
-def findings(found: Mapping[str, Any], titles: Titles) -> list[str]:
+def findings(content: Content, titles: Titles) -> list[str]:
     """Sentences on how QAlign, or else the last system, compares with the others, for each benchmark.
 
     The choice cannot flatter: all comparisons are told, or the best and the worst of them.
     """
-    systems = list(found["systems"])
+    systems = list(content.systems)
     if len(systems) < 2:
         return []
     method = METHOD if METHOD in systems else systems[-1]
-    benchmarks = dict.fromkeys(row["benchmark"] for row in found.get("comparisons", ()))
+    benchmarks = dict.fromkeys(row.benchmark for row in content.comparisons)
     return [
-        _finding(found, titles, benchmark, row)
+        _finding(content, titles, benchmark, row)
         for benchmark in benchmarks
-        for row in _told([comparison(found, benchmark, NON_ENGLISH, method, name) for name in systems])
+        for row in _told([comparison(content, benchmark, NON_ENGLISH, method, name) for name in systems])
     ]
 
 
-def _told(rows: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:
+def _told(rows: Sequence[Comparison | None]) -> list[Comparison]:
     """The comparisons that become sentences, in the order of the systems."""
-    there = [row for row in rows if row is not None]
-    if len(there) <= ALL:
-        return there
-    kept = [pick(there, key=lambda row: row["difference"]) for pick in (max, min)]
-    return [row for row in there if any(row is one for one in kept)]
+    known = [row for row in rows if row is not None]
+    if len(known) <= ALL:
+        return known
+    kept = [pick(known, key=lambda row: row.difference) for pick in (max, min)]
+    return [row for row in known if any(row is one for one in kept)]
 
 
-def headline(found: Mapping[str, Any], titles: Titles) -> str:
+def headline(content: Content, titles: Titles) -> str:
     """What was seen, in one sentence: the first finding, or the first average where nothing was compared."""
-    if sentences := found.get("findings"):
-        return str(sentences[0])
-    for name, benchmarks in found["systems"].items():
+    if content.findings:
+        return content.findings[0]
+    for name, benchmarks in content.systems.items():
         for benchmark, scores in benchmarks.items():
-            languages = counted(sum(code not in (AVERAGE, NON_ENGLISH) for code in scores), "language")
+            languages = counted(sum(map(is_language, scores)), "language")
             return f"{titles.benchmark(benchmark)}, {languages}: {titles.system(name)} solves {accuracy(scores[AVERAGE]):.1f}%."
     return ""
 
 
-def _finding(found: Mapping[str, Any], titles: Titles, benchmark: str, others: Mapping[str, Any]) -> str:
+def _finding(content: Content, titles: Titles, benchmark: str, others: Comparison) -> str:
     """One comparison: the languages other than English, then English, each with its own interval and p."""
-    a, b = others["a"], others["b"]
-    english = comparison(found, benchmark, "en", a, b)
-    scores = [found["systems"][name][benchmark] for name in (a, b)]
-    languages = counted(sum(code not in ("en", AVERAGE, NON_ENGLISH) for code in scores[0]), "language")
+    english = comparison(content, benchmark, "en", others.a, others.b)
+    scores = [content.systems[name][benchmark] for name in (others.a, others.b)]
+    languages = counted(sum(is_language(code) and code != "en" for code in scores[0]), "language")
     text = (
-        f"{titles.benchmark(benchmark)}, {languages} other than English: {titles.system(a)} solves "
-        f"{accuracy(scores[0][NON_ENGLISH]):.1f}% and {titles.system(b)} {accuracy(scores[1][NON_ENGLISH]):.1f}%, "
+        f"{titles.benchmark(benchmark)}, {languages} other than English: {titles.system(others.a)} solves "
+        f"{accuracy(scores[0][NON_ENGLISH]):.1f}% and {titles.system(others.b)} {accuracy(scores[1][NON_ENGLISH]):.1f}%, "
         f"{difference_text(others)}"
     )
     return f"{text}; in English {difference_text(english)}." if english else f"{text}."
 
 
-def difference_text(row: Mapping[str, Any]) -> str:
+def difference_text(row: Comparison) -> str:
     """`+31.2 points (95% interval 28.0 to 34.1, p < 0.001)`; no p where no problem tells two systems apart."""
     low, high = bounds(row)
     interval = f"95% interval {low:.1f} to {high:.1f}"
     if is_same(row):
         return f"no difference on any problem ({interval})"
-    return f"{row['difference']:+.1f} points ({interval}, {p_text(row['p_adjusted'])})"
+    return f"{row.difference:+.1f} points ({interval}, {p_text(row.p_adjusted)})"
 
 
-def is_same(row: Mapping[str, Any]) -> bool:
+def is_same(row: Comparison) -> bool:
     """Whether a comparison found no problem at all on which two systems differ."""
-    return bool(row["difference"] == row["low"] == row["high"] == 0)
+    return row.difference == row.low == row.high == 0
 
 
-def bounds(row: Mapping[str, Any]) -> tuple[float, float]:
-    """The 95% interval of a comparison, in points.
+def bounds(row: Comparison | Estimate) -> tuple[float, float]:
+    """The 95% interval of a difference, in points.
 
     Where all problems differ alike, every resample of the bootstrap is the same and its interval a point. Then Wilson's
     bound for 0 of n says how many problems might differ otherwise, by 100 points either way.
     """
-    if row["low"] != row["high"]:
-        return row["low"], row["high"]
-    odd = wilson(0.0, row["n"])[1]
-    middle = row["difference"] * (1 - odd / 100)
+    if row.low != row.high:
+        return row.low, row.high
+    odd = wilson(0.0, row.n)[1]
+    middle = row.difference * (1 - odd / 100)
     return max(-100.0, middle - odd), min(100.0, middle + odd)
 
 
@@ -105,13 +107,15 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def comparison(found: Mapping[str, Any], benchmark: str, group: str, a: str, b: str) -> dict[str, Any] | None:
+def comparison(content: Content, benchmark: str, group: str, a: str, b: str) -> Comparison | None:
     """The comparison of a with b in one group, turned round if it was made the other way; None if there is none."""
-    for row in found.get("comparisons", ()):
-        if (row["benchmark"], row["group"]) == (benchmark, group) and {row["a"], row["b"]} == {a, b}:
-            if row["a"] == a:
-                return dict(row)
+    for row in content.comparisons:
+        if (row.benchmark, row.group) == (benchmark, group) and {row.a, row.b} == {a, b}:
+            if row.a == a:
+                return row
             # Taken from 0, for -0.0 would be told as a loss.
-            turned = {"difference": 0 - row["difference"], "low": 0 - row["high"], "high": 0 - row["low"]}
-            return {**row, "a": a, "b": b, "only_a": row["only_b"], "only_b": row["only_a"], **turned}
+            return msgspec.structs.replace(
+                row, a=a, b=b, only_a=row.only_b, only_b=row.only_a,
+                difference=0 - row.difference, low=0 - row.high, high=0 - row.low,
+            )  # fmt: skip
     return None

@@ -1,52 +1,44 @@
-"""The shape of `results.json`, version 2, as docs/results.md states it: every field with its type and its bounds.
+"""The content of `results.json`, version 2, by type: every field with its bounds, as docs/results.md states it.
 
 Fields may be added within version 2, so an unknown field is no error; a field that is named here and has another type is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from ..errors import DataError
-from ..evaluation.rules import MAIN
-from ..evaluation.scores import AVERAGE, NON_ENGLISH
+from ..evaluation.consistency import Agreement
+from ..evaluation.rules import MAIN, RULES
+from ..evaluation.scores import AVERAGE, NON_ENGLISH, Count, Percent, Score, StandardError
+from ..languages import STUDY
 from ..untrusted import printable
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Error = Annotated[float, msgspec.Meta(ge=0)]
-Loss = float
+FORMAT: Final = "qalign-results"
+VERSION: Final = 2
 ROUNDING = 0.01
 """Percent points by which an accuracy may differ from its counts."""
 
+Verdict = Literal["holds", "does not hold", "not decided"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Scores = dict[str, Score]
+"""Language, `average` or `non_english` -> score."""
 
-class Score(msgspec.Struct):
-    """The result of a system in one language, or on average."""
-
-    n: Annotated[int, msgspec.Meta(ge=1)]
-    accuracy: dict[str, Percent]
-    standard_error: dict[str, Error]
-    correct: Count
-    wrong: Count
-    unanswered: Count
-    cut_off: Count
-    in_language: Percent | None = None
-    in_another: Count | None = None
-    no_language: Count | None = None
+TooLong = dict[Literal["drop", "cut"], dict[str, Count]]
+"""Treatment -> language -> examples that were too long."""
 
 
-class Rule(msgspec.Struct):
+class Rule(msgspec.Struct, frozen=True):
     """An answer rule, for people."""
 
     title: str
     description: str
 
 
-class Mixed(msgspec.Struct):
+class Mixed(msgspec.Struct, frozen=True):
     """What one epoch holds of a source in one language."""
 
     source: str
@@ -56,7 +48,14 @@ class Mixed(msgspec.Struct):
     supervised_tokens: Count
 
 
-class Trained(msgspec.Struct):
+class TrainingStage:
+    """A training stage behind a system. `Trained` and `Untold` are the two kinds."""
+
+    stage: str
+    folder: str
+
+
+class Trained(TrainingStage, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A training stage that ran here."""
 
     stage: str
@@ -65,15 +64,15 @@ class Trained(msgspec.Struct):
     tokens: Count
     supervised_tokens: Count
     steps: Count
-    first_loss: Loss
-    last_loss: Loss
-    too_long: dict[Literal["drop", "cut"], dict[str, Count]]
+    first_loss: float
+    last_loss: float
+    too_long: TooLong
     mixture: list[Mixed]
     examples_by_language: dict[str, Count] = {}
     examples_seen: Count | None = None
 
 
-class Untold(msgspec.Struct):
+class Untold(TrainingStage, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A training stage that was adopted, or whose folder has been removed."""
 
     stage: str
@@ -82,15 +81,15 @@ class Untold(msgspec.Struct):
     adopted_name: str | None = None
 
 
-class Dropped(msgspec.Struct):
+class Dropped(msgspec.Struct, frozen=True):
     """A row that was left out on request."""
 
     where: str
     reason: str
 
 
-class CorpusRead(msgspec.Struct):
-    """The counts of a corpus that was read; own data have the name of their folder or file."""
+class CorpusRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The counts of a corpus that was read."""
 
     folder: str
     corpus: str
@@ -100,29 +99,21 @@ class CorpusRead(msgspec.Struct):
     dropped: list[Dropped]
     notes: list[str]
     name: str = ""
+    """Of own data: that of their folder or file."""
 
 
-class Agreement(msgspec.Struct):
-    """How far answers agree with the English ones."""
-
-    n: Count
-    agree: Percent
-    correct: Percent
-    agree_given_english_right: Percent | None
-    standard_error: Error
-
-
-class Consistency(msgspec.Struct):
+class Consistency(msgspec.Struct, frozen=True):
     """The agreement of one system's answers across languages."""
 
     with_english: dict[str, Agreement]
     mean_with_english: Agreement | None
     languages: list[str]
+    """The order of the rows and columns of the matrices."""
     matrix: list[list[Percent | None]]
     matrix_correct: list[list[Percent | None]]
 
 
-class Comparison(msgspec.Struct):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The difference of two systems on one benchmark in one group of languages."""
 
     benchmark: str
@@ -131,7 +122,7 @@ class Comparison(msgspec.Struct):
     b: str
     n: Count
     difference: Annotated[float, msgspec.Meta(ge=-100, le=100)]
-    standard_error: Error
+    standard_error: StandardError
     low: float
     high: float
     p: Share
@@ -140,17 +131,35 @@ class Comparison(msgspec.Struct):
     only_b: Count | None = None
 
 
-class Claim(msgspec.Struct):
+class ClaimTest(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference that a claim speaks of, as the mean over seeds."""
+
+    name: str
+    """The language, the other system, or both."""
+    n: Count
+    difference: float
+    standard_error: StandardError
+    low: float
+    high: float
+    p: Share
+    p_bootstrap: Share
+    by_seed: dict[str, float]
+    p_adjusted: Share
+    bound: float
+    """Above which the difference lies if the claim holds."""
+
+
+class TestedClaim(msgspec.Struct, frozen=True, kw_only=True):
     """A claim of the study with its verdict."""
 
     claim: str
     benchmark: str
-    verdict: Literal["holds", "does not hold", "not decided"]
+    verdict: Verdict
     evidence: str
-    tests: list[dict[str, Any]]
+    tests: list[ClaimTest]
 
 
-class Made(msgspec.Struct):
+class Made(msgspec.Struct, frozen=True):
     """When and how results were made."""
 
     date: str
@@ -158,7 +167,7 @@ class Made(msgspec.Struct):
     versions: dict[str, str]
 
 
-class Model(msgspec.Struct, omit_defaults=True):
+class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     """The folder of a system's final model."""
 
     system: str
@@ -166,7 +175,7 @@ class Model(msgspec.Struct, omit_defaults=True):
     seed: str = ""
 
 
-class Asked(msgspec.Struct):
+class Asked(msgspec.Struct, frozen=True):
     """One problem of the run's test set, with the answers of the systems to it."""
 
     language: str
@@ -174,16 +183,17 @@ class Asked(msgspec.Struct):
     answers: dict[str, str]
 
 
-class LeftOut(msgspec.Struct):
+class LeftOut(msgspec.Struct, frozen=True):
     """What was kept of the answers in one language."""
 
     language: str
     answers: Count
     kept: Count
     left_out: dict[str, Count]
+    """Reason -> answers."""
 
 
-class Rejections(msgspec.Struct):
+class Rejections(msgspec.Struct, frozen=True):
     """What a filter kept of a model's answers to train on."""
 
     folder: str
@@ -192,16 +202,18 @@ class Rejections(msgspec.Struct):
     languages: list[LeftOut]
 
 
-class Results(msgspec.Struct):
-    """A whole `results.json`."""
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """All that `results.json` holds."""
 
     format: Literal["qalign-results"]
     version: Literal[2]
     run: dict[str, str | int | list[str]]
     rules: dict[str, Rule]
-    systems: Annotated[dict[str, dict[str, dict[str, Score]]], msgspec.Meta(min_length=1)]
-    trained_on: dict[str, list[dict[str, Any]]]
+    systems: dict[str, dict[str, Scores]]
+    """System -> benchmark -> scores."""
+    trained_on: dict[str, list[TrainingStage]]
     published: dict[str, dict[str, dict[str, Percent]]]
+    """System -> benchmark -> model size -> average accuracy in the study."""
     corpora: list[CorpusRead] = []
     rejections: list[Rejections] = []
     consistency: dict[str, dict[str, Consistency]] = {}
@@ -209,36 +221,95 @@ class Results(msgspec.Struct):
     notes: list[str] = []
     findings: list[str] = []
     seeds: dict[str, dict[str, dict[str, dict[str, Percent]]]] = {}
-    claims: list[Claim] = []
+    claims: list[TestedClaim] = []
     made: Made | None = None
     models: list[Model] = []
     judgements: dict[str, dict[str, str]] = {}
     example: Asked | None = None
     titles: dict[str, str] = {}
 
+    @property
+    def benchmarks(self) -> list[str]:
+        """The benchmarks that any system was measured on, in order of appearance."""
+        return list(dict.fromkeys(benchmark for measured in self.systems.values() for benchmark in measured))
 
-def check(found: Mapping[str, Any], where: str) -> None:
-    """Raises DataError, one line that names the field, if a parsed `results.json` has not this shape or contradicts itself."""
+    @property
+    def repetitions(self) -> int:
+        """How often each problem counts in `n`: once for each seed."""
+        return len(self.seeds) or 1
+
+    @property
+    def other_rules(self) -> dict[str, str]:
+        """The rules besides the main one, with their titles."""
+        return {name: row.title for name, row in self.rules.items() if name != MAIN}
+
+    def scores_on(self, benchmark: str) -> dict[str, Scores]:
+        """System -> scores, of the systems that were measured on a benchmark."""
+        return {name: measured[benchmark] for name, measured in self.systems.items() if benchmark in measured}
+
+    def languages_on(self, *benchmarks: str) -> list[str]:
+        """The languages of benchmarks, or of all: those of the study in its order, then the others."""
+        rows = [scores for name in benchmarks or self.benchmarks for scores in self.scores_on(name).values()]
+        return in_order(code for scores in rows for code in scores if is_language(code))
+
+    def training_stages(self) -> dict[str, TrainingStage]:
+        """The training stages by folder. A stage that systems share is one."""
+        return {stage.folder: stage for chain in self.trained_on.values() for stage in chain}
+
+
+OF_SOME_RUNS = ("seeds", "claims", "made", "example")
+"""The parts that a file lacks where there are none."""
+
+
+def in_order(codes: Iterable[str]) -> list[str]:
+    """Languages without repetition, those of the study in its order, then the others as they come."""
+    distinct = dict.fromkeys(codes)
+    return [*(code for code in STUDY if code in distinct), *(code for code in distinct if code not in STUDY)]
+
+
+def is_language(group: str) -> bool:
+    """Whether a score is of one language, and no average."""
+    return group not in (AVERAGE, NON_ENGLISH)
+
+
+def described(names: Iterable[str] = RULES) -> dict[str, Rule]:
+    """Answer rules by name, for people."""
+    return {name: Rule(RULES[name].title, RULES[name].description) for name in names}
+
+
+def plain(content: Content) -> dict[str, object]:
+    """The content as plain values, for JSON."""
+    values: dict[str, object] = msgspec.to_builtins(content)
+    return {name: value for name, value in values.items() if value or name not in OF_SOME_RUNS}
+
+
+def parse(values: object, where: str) -> Content:
+    """The content of a parsed `results.json`.
+
+    Raises:
+        DataError: it has not this shape, or contradicts itself. One line names the field.
+    """
     try:
-        results = msgspec.convert(found, Results)
-        for name, stages in found["trained_on"].items():
-            for place, stage in enumerate(stages):
-                _check_stage(stage, f"$.trained_on[{name!r}][{place}]")
-        fault = next(_contradictions(results), None)
+        content = msgspec.convert(values, Content, dec_hook=training_stage)
+        fault = next(_contradictions(content), None)
     except msgspec.ValidationError as error:
         fault = str(error)
     if fault:
         raise DataError(
             f"{where} is not the results.json of a run: {printable(fault)}; give the file as the run wrote it"
         )
+    return content
 
 
-def _check_stage(stage: Mapping[str, Any], where: str) -> None:
-    ran = any(name in stage for name in ("steps", "examples", "first_loss", "last_loss", "tokens", "too_long"))
+def training_stage(kind: type, values: object) -> TrainingStage:
+    """A training stage: one that ran here has counts."""
+    names = set(values) if isinstance(values, dict) else set()
+    ran = names & {"steps", "examples", "first_loss", "last_loss", "tokens", "too_long"}
     try:
-        msgspec.convert(stage, Trained if ran else Untold)
+        return msgspec.convert(values, Trained if ran else Untold)
     except msgspec.ValidationError as error:
-        raise msgspec.ValidationError(f"{error} in {where}") from error
+        name = values.get("folder") if isinstance(values, dict) else values
+        raise msgspec.ValidationError(f"{error} in the stage {name!r} of `$.trained_on`") from error
 
 
 def _is_mean(score: Score, members: Sequence[Score]) -> bool:
@@ -249,42 +320,43 @@ def _is_mean(score: Score, members: Sequence[Score]) -> bool:
     )
 
 
-def _contradictions(results: Results) -> Iterator[str]:
+def _contradictions(content: Content) -> Iterator[str]:
     """What the types cannot say: sums, names that refer to others, the sides of matrices."""
-    if MAIN not in results.rules:
+    if not content.systems:
+        yield "'systems' names no system"
+    if MAIN not in content.rules:
         yield f"'rules' has no '{MAIN}'"
-    for system, benchmarks in results.systems.items():
+    for system, benchmarks in content.systems.items():
         for benchmark, scores in benchmarks.items():
             at = f"systems.{system}.{benchmark}"
             if AVERAGE not in scores or len(scores) < 2:
                 yield f"{at} has no '{AVERAGE}', or no language next to it"
             for code, score in scores.items():
                 for field in ("accuracy", "standard_error"):
-                    if odd := set(getattr(score, field)) ^ set(results.rules):
+                    if odd := set(getattr(score, field)) ^ set(content.rules):
                         yield f"'{field}' of {at}.{code} and 'rules' do not both have '{min(odd)}'"
                 if score.correct + score.wrong + score.unanswered + score.cut_off != score.n:
                     yield f"the counts of {at}.{code} do not add up to n"
-                single = code not in (AVERAGE, NON_ENGLISH)
-                if single and abs(score.accuracy[MAIN] - 100 * score.correct / score.n) > ROUNDING:
+                if is_language(code) and abs(score.accuracy[MAIN] - 100 * score.correct / score.n) > ROUNDING:
                     yield f"'{MAIN}' of {at}.{code} is not its share of correct answers"
                 if (score.in_another or 0) + (score.no_language or 0) > score.n:
                     yield f"{at}.{code} has more answers in another language, or in none, than answers"
-            languages = {code: score for code, score in scores.items() if code not in (AVERAGE, NON_ENGLISH)}
+            languages = {code: score for code, score in scores.items() if is_language(code)}
             others = [score for code, score in languages.items() if code != "en"]
             for group, members in ((AVERAGE, [*languages.values()]), (NON_ENGLISH, others)):
                 if members and group not in scores:
                     yield f"{at} has no '{group}'"
                 if group in scores and not _is_mean(scores[group], members):
                     yield f"'{group}' of {at} is not the mean of its languages"
-    known = {(system, benchmark) for system, benchmarks in results.systems.items() for benchmark in benchmarks}
-    for row in results.comparisons:
+    known = {(system, benchmark) for system, benchmarks in content.systems.items() for benchmark in benchmarks}
+    for row in content.comparisons:
         if not {(row.a, row.benchmark), (row.b, row.benchmark)} <= known:
             yield f"comparisons name {row.a} and {row.b} on {row.benchmark}, which 'systems' does not have"
-        elif row.group not in results.systems[row.a][row.benchmark]:
+        elif row.group not in content.systems[row.a][row.benchmark]:
             yield f"comparisons name the group {row.group}, which {row.a} was not measured in"
         if row.low > row.high:
             yield f"the interval of {row.a} and {row.b} on {row.benchmark} ends below its beginning"
-    for system, agreements in results.consistency.items():
+    for system, agreements in content.consistency.items():
         for benchmark, agreement in agreements.items():
             if (system, benchmark) not in known:
                 yield f"consistency names {system} on {benchmark}, which 'systems' does not have"
@@ -293,6 +365,6 @@ def _contradictions(results: Results) -> Iterator[str]:
                 if len(matrix) != side or any(len(row) != side for row in matrix):
                     yield f"a matrix of consistency.{system}.{benchmark} is not {side} by {side}"
     for name in ("trained_on", "published"):
-        for system in getattr(results, name):
-            if system not in results.systems:
+        for system in getattr(content, name):
+            if system not in content.systems:
                 yield f"{name} names {system}, which 'systems' does not have"

@@ -6,11 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..untrusted import printable
 from .fitted import Fitted, one_line
+
+Section = Literal["claims", "results", "consistency", "comparisons", "training", "models"]
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -23,15 +25,34 @@ _FORMULA = re.compile(r"(?:^|(?<=[;|]))(?=[\s'\"\u2018-\u201f]*[=+@\uff1d\uff0b\
 """The places before what may be a formula: a sign behind spaces and quotes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """A difference with its interval, on an axis from -1 to 1 that all of a table share."""
+
+    low: float
+    at: float
+    high: float
+    is_decided: bool
+
+
 class Cell(str):
     """The text of a cell, with what the page alone shows of it."""
 
     below: str
     """A second line."""
+    name: str
+    """A name that stands in place of the text, with the text below."""
+    is_best: bool
+    """Whether it is the highest figure of its column."""
+    slot: int | None
+    """The place of a system among the colours."""
+    drawing: Whisker | None
+    """An interval that is drawn."""
 
-    def __new__(cls, text: str, below: str = "") -> Cell:
+    def __new__(cls, text: str, below: str = "", *, name: str = "", is_best: bool = False, slot: int | None = None,
+                drawing: Whisker | None = None) -> Cell:  # fmt: skip
         cell = super().__new__(cls, text)
-        cell.below = below
+        cell.below, cell.name, cell.is_best, cell.slot, cell.drawing = below, name, is_best, slot, drawing
         return cell
 
 
@@ -46,8 +67,48 @@ class Table:
     """Text that stands below."""
     narrow: Sequence[Table] = ()
     """The tables that show the same on a terminal that is too narrow for this one."""
-    section: str = ""
+    section: Section = "results"
     """The part of the page where it stands."""
+    details: Sequence[Table] = ()
+    """Further tables that the page alone has, folded."""
+
+    def parts(self, column: str) -> dict[str, Table]:
+        """A table for each text of a column, without that column and without those that are then empty."""
+        if column not in self.columns:
+            return {"": self}
+        place = self.columns.index(column)
+        parts = {}
+        for text in dict.fromkeys(row[place] for row in self.rows):
+            rows = [row for row in self.rows if row[place] == text]
+            kept = [n for n in range(len(self.columns)) if n != place and any(row[n] != "-" for row in rows)]
+            parts[text] = replace(
+                self, columns=[self.columns[n] for n in kept], rows=[[row[n] for n in kept] for row in rows]
+            )
+        return parts
+
+    def select(self, columns: Sequence[str]) -> Table:
+        """Some of the columns, without the note."""
+        places = [self.columns.index(column) for column in columns]
+        return Table(
+            self.title, [_name(self.columns[n]) for n in places], [[row[n] for n in places] for row in self.rows]
+        )
+
+    def turned(self, title: str, columns: Sequence[str]) -> list[Table]:
+        """For each benchmark a table whose rows are columns of this one, and whose columns are its first cells.
+
+        Args:
+            title: of each table, with `{}` for the benchmark.
+            columns: those that become rows.
+        """
+        tables = []
+        for benchmark, part in self.parts("benchmark").items():
+            rows = [
+                [_name(column), *(row[place] for row in part.rows)]
+                for place, column in enumerate(part.columns)
+                if column in columns
+            ]
+            tables.append(Table(title.format(benchmark), ["language", *(row[0] for row in part.rows)], rows))
+        return [table for table in tables if table.rows]
 
     def markdown(self) -> str:
         """GitHub's Markdown."""
@@ -84,9 +145,13 @@ class Table:
         )
         return out.getvalue()
 
-    def rich(self) -> Any:
+    def rich(self) -> Fitted:
         """The table for a terminal, at the width that there is."""
         return Fitted(self)
+
+
+def _name(column: str) -> str:
+    return column.name or column if isinstance(column, Cell) else column
 
 
 def _bar(cells: Sequence[str]) -> str:

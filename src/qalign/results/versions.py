@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ..errors import DataError
-from ..evaluation.rules import RULES, described
 from ..records import Judgement, read_rows
+from .schema import VERSION, described
 
 FIRST_RULES = {"strict": "standard_error", "paper": "standard_error_paper"}
 """The rules of version 1, with the names that their standard errors had."""
 
 
-def of_today(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A `results.json` of version 1 as version 2. What has not the form of version 1 stays for `schema.check` to name."""
-    systems = _each(found.get("systems"), lambda b: _each(b, lambda codes: _each(codes, _score)))
-    rules = described({name: RULES[name] for name in FIRST_RULES})
-    return {**found, "version": 2, "rules": rules, "systems": systems}
+def of_today(values: dict[str, object]) -> dict[str, object]:
+    """A `results.json` of version 1 as version 2. What has not the form of version 1 stays for `schema.parse` to name."""
+    systems = _each(values.get("systems"), lambda b: _each(b, lambda codes: _each(codes, _score)))
+    rules = msgspec.to_builtins(described(FIRST_RULES))
+    return {**values, "version": VERSION, "rules": rules, "systems": systems}
 
 
 def read_judgements(path: Path) -> Iterator[Judgement]:
@@ -37,7 +36,7 @@ def read_judgements(path: Path) -> Iterator[Judgement]:
         raise DataError(f"{path} does not hold judgements: {error}; the file is damaged") from error
 
 
-def _score(score: Any) -> Any:
+def _score(score: object) -> object:
     if not isinstance(score, dict):
         return score
     gone = {*FIRST_RULES, *FIRST_RULES.values()}
@@ -49,5 +48,5 @@ def _score(score: Any) -> Any:
     }
 
 
-def _each(value: Any, change: Any) -> Any:
+def _each(value: object, change: Callable[[object], object]) -> object:
     return {key: change(inner) for key, inner in value.items()} if isinstance(value, dict) else value

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+import msgspec
 
 from ..evaluation.rules import MAIN
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Pooled, holm, pooled, t_test
 from ..records import Judgement, Reading
 from ..results.findings import bounds, p_text
+from ..results.schema import ClaimTest, TestedClaim, Verdict
 from ..results.titles import Titles
 
 LEVEL = 0.05
@@ -62,7 +64,7 @@ class _Test:
     found: Pooled
 
 
-def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[dict[str, Any]]:
+def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[TestedClaim]:
     """Each claim on each benchmark, with the verdict and the evidence; claims on systems that were not run are left out."""
     tested = [
         (claim, benchmark, _tests(claim, runs, titles))
@@ -75,16 +77,24 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[dict
     for claim, benchmark, tests in tested:
         ps = [next(adjusted) for _ in tests]
         made.append(
-            {
-                "claim": f"{claim.text} ({titles.benchmark(benchmark)})",
-                "benchmark": benchmark,
-                "verdict": _verdict(claim, tests, ps),
-                "evidence": "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True)),
-                "tests": [
-                    {"name": test.name, **test.found.as_dict(), "p_adjusted": float(f"{p:.4g}"), "bound": claim.bound}
+            TestedClaim(
+                claim=f"{claim.text} ({titles.benchmark(benchmark)})",
+                benchmark=benchmark,
+                verdict=_verdict(claim, tests, ps),
+                evidence="; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True)),
+                tests=[
+                    msgspec.convert(
+                        {
+                            "name": test.name,
+                            **test.found.as_dict(),
+                            "p_adjusted": float(f"{p:.4g}"),
+                            "bound": claim.bound,
+                        },
+                        ClaimTest,
+                    )
                     for test, p in zip(tests, ps, strict=True)
                 ],
-            }
+            )
         )
     return made
 
@@ -137,7 +147,7 @@ def _p(test: _Test, bound: float) -> float:
     return t_test(estimate.difference - bound, estimate.standard_error, estimate.n) if bound else estimate.p
 
 
-def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> str:
+def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> Verdict:
     decided = [p < LEVEL for p in ps]
     above = [test.found.estimate.difference > claim.bound for test in tests]
     every_seed = [min(test.found.by_seed.values()) > claim.bound for test in tests]
@@ -152,5 +162,5 @@ def _evidence(test: _Test, p: float) -> str:
     one = test.found.estimate
     seeds = ", ".join(f"{value:+.1f}" for value in test.found.by_seed.values())
     name = f"{test.name}: " if test.name else ""
-    low, high = bounds({"difference": one.difference, "low": one.low, "high": one.high, "n": one.n})
+    low, high = bounds(one)
     return f"{name}{one.difference:+.1f} ({low:.1f} to {high:.1f}, {p_text(p)}; by seed {seeds})"

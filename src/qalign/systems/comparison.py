@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -15,8 +14,11 @@ from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
 from ..pipeline import Node, in_order, needed
 from ..redaction import redacted_command
+from ..results.accuracies import untold
+from ..results.curves import Curves
 from ..results.findings import findings
-from ..results.results import results
+from ..results.schema import FORMAT, VERSION, Content, CorpusRead, LeftOut, Rejections, Scores
+from ..results.schema import described as rules_described
 from ..results.titles import Titles
 from . import measured, provenance
 from .bases import FetchModel, MakeTinyModel
@@ -106,36 +108,58 @@ def _stands_before_training(stage: Node) -> bool:
     return not stage.on_device and all(_stands_before_training(inner) for inner in stage.inputs.values())
 
 
-def collect(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
-    """The results of a finished comparison, for `results.json`."""
+def collect(study: Study, comparison: Sequence[Evaluated]) -> Content:
+    """The results of a finished comparison."""
     runs = study.runs
-    trained_on = {
-        system.name: [measured.trained(stage, runs) for stage in training_stages(system.model, runs)]
-        for system in comparison
-    }
-    published = {system.name: system.published for system in comparison if system.published}
     statistics = measured.statistics(measured.judged(comparison, runs))
-    found = results(
-        described(study, comparison),
-        measured.scores(comparison, runs),
-        trained_on,
-        published,
-        corpora(comparison, runs),
-        statistics,
+    content = content_of(study, comparison, measured.scores(comparison, runs), statistics)
+    return msgspec.structs.replace(
+        content,
+        findings=findings(content, titles(comparison)),
+        made=provenance.made(scores_of(comparison), runs),
+        models=provenance.models({"": comparison}, runs),
+        judgements=provenance.judgements(comparison, runs),
     )
-    return {
-        **found,
-        "findings": findings(found, titles(comparison)),
-        "made": provenance.made(scores_of(comparison), runs),
-        "models": provenance.models({"": comparison}, runs),
-        "judgements": provenance.judgements(comparison, runs),
-        "titles": {system.name: system.title for system in comparison if system.title},
-        **measured.example(comparison, runs),
-        "rejections": rejections(comparison, runs),
-    }
 
 
-def described(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
+def content_of(
+    study: Study, comparison: Sequence[Evaluated], scores: dict[str, dict[str, Scores]], statistics: measured.Statistics
+) -> Content:
+    """What the results of a comparison hold, but for findings and where they came from.
+
+    Args:
+        study: what the systems were built from.
+        comparison: the systems.
+        scores: system -> benchmark -> scores.
+        statistics: what the systems say of each other.
+    """
+    runs = study.runs
+    return Content(
+        format=FORMAT,
+        version=VERSION,
+        run=described(study, comparison),
+        rules=rules_described(),
+        systems=scores,
+        trained_on={
+            system.name: [measured.trained(stage, runs) for stage in training_stages(system.model, runs)]
+            for system in comparison
+        },
+        published={
+            system.name: {benchmark: dict(sizes) for benchmark, sizes in system.published.items()}
+            for system in comparison
+            if system.published
+        },
+        corpora=corpora(comparison, runs),
+        rejections=rejections(comparison, runs),
+        consistency=statistics.consistency,
+        comparisons=statistics.comparisons,
+        notes=[*statistics.notes, *untold(scores)],
+        titles={system.name: system.title for system in comparison if system.title},
+        example=measured.example(comparison, runs),
+    )
+
+
+def described(study: Study, comparison: Sequence[Evaluated]) -> dict[str, str | int | list[str]]:
     """What a study was run with. Its languages are those that its systems were trained on, next to English."""
     read = [stage for stage in in_order(scores_of(comparison)) if isinstance(stage, ReadCorpus)]
     trained = {code for stage in read if stage.source.role != "test" for code in stage.languages}
@@ -150,34 +174,32 @@ def described(study: Study, comparison: Sequence[Evaluated]) -> dict[str, Any]:
     }
 
 
-def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]:
+def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[CorpusRead]:
     """The counts of what was read."""
     return [
-        {
-            "folder": stage.folder_name,
-            **msgspec.to_builtins(records.counts()),
-            **({"name": stage.label} if stage.label else {}),
-        }
+        msgspec.convert(
+            {"folder": stage.folder_name, "name": stage.label, **msgspec.to_builtins(records.counts())}, CorpusRead
+        )
         for stage in in_order(scores_of(comparison))
         if isinstance(stage, ReadCorpus) and (records := stage.result(runs)) is not None
     ]
 
 
-def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[dict[str, Any]]:
+def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[Rejections]:
     """What filters kept of models' answers, and which systems train on it."""
-    found: dict[str, tuple[Keep, list[str]]] = {}
+    filters: dict[str, tuple[Keep, list[str]]] = {}
     for system in comparison:
         for stage in in_order([system.model]):
             if isinstance(stage, Keep):
-                found.setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
+                filters.setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
     return [
-        {"folder": stage.folder_name, "systems": names, "languages": msgspec.to_builtins(kept.rejections())}
-        for stage, names in found.values()
+        Rejections(stage.folder_name, names, msgspec.convert(kept.rejections(), list[LeftOut], from_attributes=True))
+        for stage, names in filters.values()
         if (kept := stage.result(runs)) is not None
     ]
 
 
-def curves(study: Study, comparison: Sequence[Evaluated]) -> dict[str, list[dict[str, Any]]]:
+def curves(study: Study, comparison: Sequence[Evaluated]) -> Curves:
     """The losses of all training stages, by system."""
     return measured.losses({s.name: training_stages(s.model, study.runs) for s in comparison}, study.runs)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import QAlignError, SettingError
 from ..paths import instead
 from ..pipeline.stage_record import RECORD, read_record
-from ..results.results import load
+from ..results.files import load
 from ..results.tables import Table
 from ..untrusted import printable
 from ..wording import counted, in_bytes
@@ -171,19 +171,18 @@ def _earlier(results: Path, stages: Sequence[StageFolder]) -> Run:
     It needs every stage that went into those it names, and every stage that those went into.
     """
     try:
-        found = load(results / "results.json")
+        content = load(results / "results.json")
     except QAlignError as error:
         return Run(name=results.name, results=results, has_results=True, fault=printable(str(error)))
     inputs = {stage.stage: stage.inputs for stage in stages if stage.is_done}
-    named = [row["folder"] for rows in found["trained_on"].values() for row in rows]
-    named += [corpus["folder"] for corpus in found.get("corpora", ())]
+    named = [*content.training_stages(), *(corpus.folder for corpus in content.corpora)]
     users = {need: [stage for stage, needs in inputs.items() if need in needs] for need in {*named, *inputs}}
     needed = closure(closure(named, users), inputs)
     return Run(
         name=results.name,
         date=_date(results),
-        systems=tuple(found["systems"]),
-        run=found["run"],
+        systems=tuple(content.systems),
+        run=content.run,
         results=results,
         has_results=True,
         stages=frozenset(needed),

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ..errors import DataError
 from ..evaluation.consistency import consistency, mean_consistency
 from ..evaluation.rules import MAIN
+from ..evaluation.scores import score
 from ..evaluation.significance import compare_systems
 from ..pipeline import status
 from ..pipeline.stage_record import read_record
 from ..records import Judgement
+from ..results.curves import Curve
+from ..results.explorer import AnsweredProblem, SystemAnswer
+from ..results.schema import Asked, Comparison, Consistency, Scores, Trained, TrainingStage, Untold
 from .evaluated import Evaluated
 from .kinds import Train
 
@@ -32,83 +35,101 @@ def judged(comparison: Sequence[Evaluated], runs: Path) -> Judged:
     return found
 
 
-def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """System -> benchmark -> language -> score, as plain values."""
+def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, Scores]]:
+    """System -> benchmark -> scores."""
     return {
-        system.name: {
-            name: msgspec.to_builtins(stage.open(stage.folder(runs)).scores()) for name, stage in system.scores.items()
-        }
+        system.name: {name: stage.open(stage.folder(runs)).scores() for name, stage in system.scores.items()}
         for system in comparison
     }
 
 
-def statistics(*runs: Judged) -> dict[str, Any]:
-    """Consistency of each system, differences of each pair, and notes on what could not be computed; of several runs (under
-    several seeds) the means."""
-    consistencies: dict[str, dict[str, Any]] = {}
-    comparisons: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for benchmark, systems in runs[0].items():
+def scores_of(judgements: Sequence[Judgement]) -> Scores:
+    """The scores of judgements, rounded to what a reader can use."""
+    return msgspec.convert({code: one.as_dict() for code, one in score(judgements).items()}, Scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What systems say of each other on the same problems."""
+
+    consistency: dict[str, dict[str, Consistency]] = field(default_factory=dict)
+    """System -> benchmark -> agreement across languages."""
+    comparisons: list[Comparison] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What could not be computed, and why."""
+
+
+def statistics(*runs: Judged) -> Statistics:
+    """Consistency of each system and differences of each pair; of several runs (under several seeds) the means."""
+    found = Statistics()
+    for benchmark, systems in runs[0].items() if runs else ():
         try:
             for name in systems:
                 mean = mean_consistency([consistency(run[benchmark][name]) for run in runs])
-                consistencies.setdefault(name, {})[benchmark] = mean.as_dict()
+                found.consistency.setdefault(name, {})[benchmark] = msgspec.convert(mean.as_dict(), Consistency)
             differences = compare_systems(*(run[benchmark] for run in runs))
-            comparisons += [{"benchmark": benchmark, **row.as_dict()} for row in differences]
+            found.comparisons.extend(
+                msgspec.convert({"benchmark": benchmark, **row.as_dict()}, Comparison) for row in differences
+            )
         except DataError as error:  # an own test set may have other problems in each language
-            notes.append(f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}")
-    return {"consistency": consistencies, "comparisons": comparisons, "notes": notes}
+            found.notes.append(
+                f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}"
+            )
+    return found
 
 
-def trained(stage: Train, runs: Path) -> dict[str, Any]:
+def trained(stage: Train, runs: Path) -> TrainingStage:
     """What a stage was trained on; no more than its name where its folder has been removed since."""
     folder = stage.folder(runs)
-    known: dict[str, Any] = {"stage": stage.title, "folder": folder.name}
     if status(stage, runs) != "done":
-        return known
+        return Untold(stage=stage.title, folder=folder.name)
     record = read_record(folder)
     if record.adopted_from is not None:
-        name = {"adopted_name": record.adopted_name} if record.adopted_name is not None else {}
-        return {**known, "adopted_from": record.adopted_from, **name}
-    summary = msgspec.to_builtins(stage.open(folder).summary())
-    seen = {"examples_seen": stage.training.examples_seen(summary["examples"])}
-    return {
-        **known,
-        **{key: summary[key] for key in summary if key not in ("title", "config", "tokens_by_language")},
-        **seen,
-    }
+        return Untold(
+            stage=stage.title, folder=folder.name, adopted_from=record.adopted_from, adopted_name=record.adopted_name
+        )
+    summary = stage.open(folder).summary()
+    return msgspec.convert(
+        {
+            **msgspec.to_builtins(summary),
+            "stage": stage.title,
+            "folder": folder.name,
+            "examples_seen": stage.training.examples_seen(summary.examples),
+        },
+        Trained,
+    )
 
 
-def losses(chains: Mapping[str, Sequence[Train]], runs: Path) -> dict[str, list[dict[str, Any]]]:
+def losses(chains: Mapping[str, Sequence[Train]], runs: Path) -> dict[str, list[Curve]]:
     """System -> its training stages, each with the loss of every step; stages made elsewhere have none."""
     return {
         name: [
-            {"stage": stage.title, "folder": stage.folder_name, "points": points}
+            Curve(stage.title, stage.folder_name, points)
             for stage in chain
-            if (points := [[row.step, round(row.loss, 4)] for row in stage.open(stage.folder(runs)).losses()])
+            if (points := [(row.step, round(row.loss, 4)) for row in stage.open(stage.folder(runs)).losses()])
         ]
         for name, chain in chains.items()
     }
 
 
-def example(comparison: Sequence[Evaluated], runs: Path) -> dict[str, Any]:
-    """The first English problem of the first benchmark, or its first one, with the answers of the systems; empty if no
+def example(comparison: Sequence[Evaluated], runs: Path) -> Asked | None:
+    """The first English problem of the first benchmark, or its first one, with the answers of the systems; None if no
     predictions are there."""
     first = next((name for system in comparison for name in system.scores), "")
     alike = [replace(system, scores={first: system.scores[first]}) for system in comparison if first in system.scores]
     entries = list(answers(alike, runs))
-    if not entries:
-        return {}
-    entry = next((one for one in entries if one["language"] == "en"), entries[0])
-    texts = {name: answer["text"] for name, answer in entry["answers"].items()}
-    return {"example": {"language": entry["language"], "question": entry["question"], "answers": texts}}
+    entry = next((one for one in entries if one.language == "en"), next(iter(entries), None))
+    if entry is None:
+        return None
+    texts = {name: answer.text for name, answer in entry.answers.items() if answer}
+    return Asked(entry.language, entry.question, texts)
 
 
-def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, Any]]:
+def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[AnsweredProblem]:
     """Every problem with the answers of all systems, and what was read from each; systems whose predictions have been
     removed since are left out."""
     for benchmark in dict.fromkeys(name for system in comparison for name in system.scores):
-        problems: dict[tuple[str, str], dict[str, Any]] = {}
+        problems: dict[tuple[str, str], AnsweredProblem] = {}
         for system in comparison:
             score = system.scores.get(benchmark)
             if score is None:
@@ -117,16 +138,19 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[dict[str, A
             if records is None or asked is None:
                 continue
             if not problems:
-                for problem in records.problems():
-                    problems[problem.language, problem.id] = {
-                        "benchmark": benchmark, "id": problem.id, "language": problem.language, "gold": problem.gold,
-                        "question": problem.question, "answers": {},
-                    }  # fmt: skip
+                problems = {
+                    (one.language, one.id): AnsweredProblem(
+                        benchmark=benchmark, id=one.id, language=one.language, gold=str(one.gold), question=one.question,
+                        answers={},
+                    )
+                    for one in records.problems()
+                }  # fmt: skip
             texts = {(prediction.language, prediction.id): prediction.text for prediction in asked.predictions()}
             for one in score.open(score.folder(runs)).judgements():
-                problems[one.language, one.id]["answers"][system.name] = {
-                    "text": texts[one.language, one.id], "outcome": one.outcome, "answered_in": one.answered_in,
-                    "value": one.readings[MAIN].value, "start": one.readings[MAIN].start, "end": one.readings[MAIN].end,
-                    "right": {rule: read.right for rule, read in one.readings.items()},
-                }  # fmt: skip
+                reading = one.readings[MAIN]
+                problems[one.language, one.id].answers[system.name] = SystemAnswer(
+                    text=texts[one.language, one.id], outcome=one.outcome, answered_in=one.answered_in,
+                    value=reading.value, start=reading.start, end=reading.end,
+                    right={rule: read.right for rule, read in one.readings.items()},
+                )  # fmt: skip
         yield from problems.values()

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..pipeline import Node, in_order, status
 from ..pipeline.stage_record import Record, read_record
 from ..redaction import redacted_command
+from ..results.schema import Made, Model
 from ..untrusted import printable
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SHOWN = ("qalign", "torch", "transformers", "python")
 """The versions that results name first."""
 
 
-def made(targets: Sequence[Node], runs: Path) -> dict[str, Any]:
+def made(targets: Sequence[Node], runs: Path) -> Made:
     """Date (UTC), command and versions of a finished comparison.
 
     Date and versions are those of the stage that was finished last. The same command without work keeps them.
@@ -29,7 +30,7 @@ def made(targets: Sequence[Node], runs: Path) -> dict[str, Any]:
     date = datetime.fromtimestamp(int(last.finished), UTC).isoformat().replace("+00:00", "Z")
     order = [*(name for name in SHOWN if name in last.versions), *(n for n in last.versions if n not in SHOWN)]
     versions = {printable(name): printable(last.versions[name]) for name in order}
-    return {"date": date, "command": redacted_command(sys.argv), "versions": versions}
+    return Made(date, redacted_command(sys.argv), versions)
 
 
 def _records(targets: Sequence[Node], runs: Path) -> list[Record]:
@@ -37,14 +38,14 @@ def _records(targets: Sequence[Node], runs: Path) -> list[Record]:
     return [read_record(stage.folder(runs)) for stage in stages]
 
 
-def models(comparisons: Mapping[str, Sequence[Evaluated]], runs: Path) -> list[dict[str, str]]:
+def models(comparisons: Mapping[str, Sequence[Evaluated]], runs: Path) -> list[Model]:
     """The folder of each system's final model that is on this disk.
 
     Args:
         comparisons: seed -> systems; the seed is empty where there is one run.
     """
     return [
-        {"system": system.name, **({"seed": seed} if seed else {}), "folder": printable(str(folder.resolve()))}
+        Model(system.name, printable(str(folder.resolve())), seed)
         for seed, comparison in comparisons.items()
         for system in comparison
         if ((folder := system.model.folder(runs)) / "config.json").is_file()

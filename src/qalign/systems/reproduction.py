@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import get_args
+
+import msgspec
 
 from ..evaluation.rules import MAIN
-from ..evaluation.scores import AVERAGE, NON_ENGLISH, score
+from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..results.findings import findings
-from ..results.results import results
+from ..results.schema import Content, TestedClaim, Verdict
 from ..wording import counted
 from . import provenance
 from .claims import verdicts
-from .comparison import compare, corpora, described, titles
-from .evaluated import Evaluated, scores_of
-from .lineage import training_stages
-from .measured import Judged, example, judged, statistics, trained
+from .comparison import compare, content_of, titles
+from .evaluated import Evaluated
+from .evaluated import scores_of as stages_of
+from .measured import Judged, judged, scores_of, statistics
 from .study import Study
 from .table import SYSTEMS
 
@@ -32,49 +34,32 @@ def reproduction(study: Study, seeds: Sequence[int], systems: Sequence[str] = AL
     return {seed: (one, compare(one, systems)) for seed, one in studies.items()}
 
 
-def collect_all(made: Reproduction) -> dict[str, Any]:
+def collect_all(made: Reproduction) -> Content:
     """The results of a finished reproduction: means over the seeds, each seed's averages, and the claims."""
     first, comparison = next(iter(made.values()))
     by_seed = {seed: judged(systems, study.runs) for seed, (study, systems) in made.items()}
-    names, benchmarks = [system.name for system in comparison], list(next(iter(by_seed.values())))
+    benchmarks = list(next(iter(by_seed.values())))
     scores = {
-        name: {
-            benchmark: {
-                code: found.as_dict()
-                for code, found in score([one for run in by_seed.values() for one in run[benchmark][name]]).items()
-            }
+        system.name: {
+            benchmark: scores_of([one for run in by_seed.values() for one in run[benchmark][system.name]])
             for benchmark in benchmarks
         }
-        for name in names
+        for system in comparison
     }
-    compared = statistics(*by_seed.values())
-    tested = dict.fromkeys(row["benchmark"] for row in compared["comparisons"])  # those with parallel problems
-    named = titles(comparison)
-    runs_by_benchmark = {benchmark: {seed: run[benchmark] for seed, run in by_seed.items()} for benchmark in tested}
-    found = results(
-        {**described(first, comparison), "seed": ", ".join(made)},
-        scores,
-        {
-            system.name: [trained(stage, first.runs) for stage in training_stages(system.model, first.runs)]
-            for system in comparison
-        },
-        {system.name: system.published for system in comparison if system.published},
-        corpora(comparison, first.runs),
-        {
-            **compared,
-            "seeds": {seed: _averages(run) for seed, run in by_seed.items()},
-            "claims": verdicts(runs_by_benchmark, named),
-        },
+    compared, named = statistics(*by_seed.values()), titles(comparison)
+    tested = dict.fromkeys(row.benchmark for row in compared.comparisons)  # those with parallel problems
+    claims = verdicts({name: {seed: run[name] for seed, run in by_seed.items()} for name in tested}, named)
+    content = content_of(first, comparison, scores, compared)
+    everything = stages_of([system for _, systems in made.values() for system in systems])
+    return msgspec.structs.replace(
+        content,
+        run={**content.run, "seed": ", ".join(made)},
+        seeds={seed: _averages(run) for seed, run in by_seed.items()},
+        claims=claims,
+        findings=[*_summary(claims), *findings(content, named)],
+        made=provenance.made(everything, first.runs),
+        models=provenance.models({seed: systems for seed, (_, systems) in made.items()}, first.runs),
     )
-    everything = [system for _, systems in made.values() for system in systems]
-    return {
-        **found,
-        "findings": [*_summary(found["claims"]), *findings(found, named)],
-        "made": provenance.made(scores_of(everything), first.runs),
-        "models": provenance.models({seed: systems for seed, (_, systems) in made.items()}, first.runs),
-        "titles": {system.name: system.title for system in comparison if system.title},
-        **example(comparison, first.runs),
-    }
 
 
 def _averages(run: Judged) -> dict[str, dict[str, dict[str, float]]]:
@@ -82,17 +67,14 @@ def _averages(run: Judged) -> dict[str, dict[str, dict[str, float]]]:
     averages: dict[str, dict[str, dict[str, float]]] = {}
     for benchmark, systems in run.items():
         for name, judgements in systems.items():
-            scored = score(judgements)
+            scores = scores_of(judgements)
             averages.setdefault(name, {})[benchmark] = {
-                code: round(scored[code].accuracy[MAIN], 4) for code in (AVERAGE, "en", NON_ENGLISH) if code in scored
+                code: scores[code].accuracy[MAIN] for code in (AVERAGE, "en", NON_ENGLISH) if code in scores
             }
     return averages
 
 
-def _summary(claims: Sequence[Mapping[str, Any]]) -> list[str]:
-    counts = {
-        verdict: sum(row["verdict"] == verdict for row in claims)
-        for verdict in ("holds", "does not hold", "not decided")
-    }
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return [f"Of {counted(len(claims), 'claim')} of the study tested here: {told}."] if claims else []
+def _summary(claims: Sequence[TestedClaim]) -> list[str]:
+    verdicts = [row.verdict for row in claims]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in get_args(Verdict))
+    return [f"Of {counted(len(claims), 'claim')} of the study tested here: {counts}."] if claims else []

@@ -140,7 +140,7 @@ def reproduce(
     execute(everything, study, placement or Placement(), record_of(name, folder, described_run, everything, study.runs))
     first, comparison = next(iter(by_seed.values()))
     return Results(
-        content=reproduction.collect_all(by_seed),
+        data=reproduction.collect_all(by_seed),
         titles=titles(comparison),
         folder=folder,
         curves=curves(first, comparison),
@@ -170,7 +170,7 @@ def measured_results(
     for part, its_placement in parts or [(comparison, placement or Placement())]:
         execute(part, study, its_placement, record)
     return Results(
-        content=collect(study, comparison),
+        data=collect(study, comparison),
         titles=titles(comparison),
         folder=folder,
         curves=curves(study, comparison),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ..evaluation.scores import Score
 from ..evaluation.scores import score as scores_of
 from ..language_file import load_languages
 from ..records import Judgement, write_jsonl
-from ..results.results import score_table
+from ..results.accuracy_tables import score_table
 from ..results.tables import Table
 from ..terminal import text_of
 from .checks import problems_of
@@ -25,7 +25,7 @@ class ScoredFile:
 
     file: Path
     """What was scored."""
-    scores: Mapping[str, Score]
+    scores: dict[str, Score]
     """Language, `average` or `non_english` -> score."""
     judgements: Sequence[Judgement]
     """What was read from each answer."""
@@ -34,7 +34,7 @@ class ScoredFile:
 
     def table(self) -> Table:
         """The table of scores."""
-        return score_table(str(self.file), {code: score.as_dict() for code, score in self.scores.items()}, self.notes)
+        return score_table(str(self.file), self.scores, self.notes)
 
     def __str__(self) -> str:
         return text_of([self.table().rich()])
