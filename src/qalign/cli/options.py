@@ -41,6 +41,16 @@ def option(panel: str, text: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
+def option_of(kind: type, name: str, **more: Any) -> Any:
+    """The option of a field of `StudyOptions` or `Placement`."""
+    row, first = options_of(kind)[name], types_of(kind)[name][0]
+    flag = [row.flag] if row.flag else [f"--{name.replace('_', '-')}"] if first is bool else []
+    return option(
+        row.group, meanings(kind)[name], *flag, metavar=row.metavar or None, min=row.least, max=row.most,
+        autocompletion=completion.KNOWN.get(row.names), **more,
+    )  # fmt: skip
+
+
 Systems = Annotated[
     list[str],
     typer.Argument(
@@ -59,7 +69,7 @@ Names = Annotated[
         autocompletion=completion.languages,
     ),
 ]
-Runs = Annotated[Path, option(OUTPUT, "The folder of all stages and results.", metavar="DIR")]
+Runs = Annotated[Path, option_of(StudyOptions, "runs")]
 Output = Annotated[
     Path | None, option(OUTPUT, "Where page and tables go. By default a folder under --runs.", metavar="DIR")
 ]
@@ -69,9 +79,9 @@ Save = Annotated[
         OUTPUT, "Write the study of this command to a TOML file, which takes the place of its options.", metavar="FILE"
     ),
 ]
-Quiet = Annotated[bool, option(OUTPUT, "Print results only, no progress.", "--quiet")]
-Data = Annotated[Path | None, option(DATA, "A folder with local copies of the corpora.", metavar="DIR")]
-LanguageFile = Annotated[Path | None, option(DATA, "A TOML file that describes further languages.", metavar="FILE")]
+Quiet = Annotated[bool, option_of(Placement, "quiet")]
+Data = Annotated[Path | None, option_of(StudyOptions, "data")]
+LanguageFile = Annotated[Path | None, option_of(StudyOptions, "language_file")]
 
 
 def with_study(
@@ -169,25 +179,16 @@ def _shown(hint: Any, hidden: bool, training: str) -> object:
 
 def _parameter(kind: type, name: str, defaults: Mapping[str, object]) -> inspect.Parameter:
     """The option of a field, as typer reads it. The verb's default takes the place of the field's."""
-    row, types = options_of(kind)[name], types_of(kind)[name]
+    types = types_of(kind)[name]
     default = defaults.get(name, inspect.signature(kind).parameters[name].default)
     hint: Any = types[0]
     if is_repeated(kind, name):
         hint, default = list[str] | None, None
     elif NoneType in types:
         hint = hint | None
-    flag = [row.flag] if row.flag else [f"--{name.replace('_', '-')}"] if hint is bool else []
-    shown = typer.Option(
-        *flag,
-        help=meanings(kind)[name],
-        rich_help_panel=row.group,
-        metavar=row.metavar or None,
-        autocompletion=completion.KNOWN.get(row.names),
-        min=row.least,
-        max=row.most,
-        show_default=JOBS_IN_WORDS if default == JOBS and name in defaults else True,
-    )
-    return inspect.Parameter(name, POSITIONAL, default=default, annotation=Annotated[hint, shown])
+    shown = JOBS_IN_WORDS if default == JOBS and name in defaults else True
+    annotation = Annotated[hint, option_of(kind, name, show_default=shown)]
+    return inspect.Parameter(name, POSITIONAL, default=default, annotation=annotation)
 
 
 def whole_numbers(text: str) -> list[int]:
