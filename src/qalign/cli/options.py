@@ -43,8 +43,8 @@ def option(panel: str, text: str, *names: str, **more: Any) -> Any:
 
 def option_of(kind: type, name: str, **more: Any) -> Any:
     """The option of a field of `StudyOptions` or `Placement`."""
-    row, first = options_of(kind)[name], types_of(kind)[name][0]
-    flag = [row.flag] if row.flag else [f"--{name.replace('_', '-')}"] if first is bool else []
+    row, types = options_of(kind)[name], types_of(kind)[name]
+    flag = [row.flag] if row.flag else [f"--{name.replace('_', '-')}"] if types == (bool,) else []
     return option(
         row.group, meanings(kind)[name], *flag, metavar=row.metavar or None, min=row.least, max=row.most,
         autocompletion=completion.KNOWN.get(row.names), **more,
