@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from ..evaluation import scores
 from ..evaluation.answer_language import UNTOLD
 from ..evaluation.rules import MAIN
 from ..evaluation.scores import AVERAGE, Score
-from .schema import Scores, is_language
+from .schema import Rule, Scores, is_language
 
 OUTCOMES = {"wrong": "wrong", "unanswered": "no answer", "cut_off": "truncated"}
 """What may become of an answer that is not right, with its name for people."""
-
-
-class Described(Protocol):
-    """An answer rule, for people."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def description(self) -> str: ...
 
 
 def accuracy(score: Score, rule: str = MAIN) -> float:
@@ -84,7 +74,7 @@ def untold(systems: Mapping[str, Mapping[str, Scores]]) -> list[str]:
     return [UNTOLD] if rows and not is_told(rows) else []
 
 
-def rules_in_words(rules: Mapping[str, Described]) -> str:
+def rules_in_words(rules: Mapping[str, Rule]) -> str:
     """`Strict rule: numbers as the language writes them.`, for each rule."""
     texts = [(rule.title, rule.description) for rule in rules.values()]
     return " ".join(f"{title[:1].upper()}{title[1:]}: {text[:1].lower()}{text[1:]}" for title, text in texts)

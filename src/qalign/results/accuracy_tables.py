@@ -24,7 +24,7 @@ from .accuracies import (
     rules_in_words,
     with_error,
 )
-from .schema import Content, Scores, TooLong, Trained, Untold, is_language
+from .schema import Content, Scores, TooLong, Trained, Untold, described, is_language
 from .tables import Cell, Table
 from .titles import Titles
 
@@ -127,7 +127,7 @@ def score_table(title: str, scores: Scores, note: Sequence[str] = ()) -> Table:
         answers.append([name, *counts, *([in_language(score)] if told else [])])
     columns = ["language", "n", f"{MAIN} ± s.e.", "95% interval", *(f"{rule} ± s.e." for rule in rules)]
     outcomes = ["correct", *OUTCOMES.values(), *([IN_LANGUAGE] if told else [])]
-    sentences = [*note, rules_in_words(RULES), f"Interval: of the {RULES[MAIN].title}, by Wilson."]
+    sentences = [*note, rules_in_words(described()), f"Interval: of the {RULES[MAIN].title}, by Wilson."]
     sentences.append(f"{IN_LANGUAGE.capitalize()}: {_SHARE}." if told else f"{UNTOLD}.")
     narrow = (Table(title, columns, accuracies), Table("Answers", ["language", *outcomes], answers))
     rows = [[*left, *right[1:]] for left, right in zip(accuracies, answers, strict=True)]

@@ -49,8 +49,10 @@ class AnsweredProblem(msgspec.Struct, frozen=True, kw_only=True):
 def explorer_data(content: Content, titles: Titles, answers: Iterable[AnsweredProblem]) -> dict[str, object]:
     """The answers by problem, as arrays: names are said once, and thirty-six thousand answers stay small.
 
-    A problem is [benchmark, id, languages]; a language is [language, gold, question, answers]; an answer, one a system
-    (null where it has none), is [text, value, start, end, outcome, right under each further rule, the language if another].
+    - A problem is [benchmark, id, languages].
+    - A language is [language, gold, question, answers].
+    - An answer is [text, value, start, end, outcome, right under each further rule, the language if another].
+      A system without one has null.
     """
     problems: dict[tuple[str, str], list[AnsweredProblem]] = {}
     for entry in answers:

@@ -1,9 +1,9 @@
 """Figures for a paper: accuracy by language, consistency between languages, loss curves, as PNG and SVG.
 
 Made with matplotlib's object interface alone: no window, no global figure. The same results give the same bytes. Names are
-taken literally (`$` starts no formula). DejaVu Sans, which matplotlib ships, covers codes and English names; where a name
-has other characters, an installed font that has them is used, and a character that no font has is written as its code,
-such as <U+1F600>. Scripts that need shaping (Bengali, Thai) are legible but not as well set as in the page.
+taken literally: `$` starts no formula. DejaVu Sans, which matplotlib ships, covers codes and English names. Other
+characters take an installed font that has them. A character that no font has is written as its code, such as <U+1F600>.
+Scripts that need shaping, such as Bengali, are legible but not as well set as in the page.
 """
 
 from __future__ import annotations

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from ..untrusted import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.text import Text
+
     from .tables import Table
 
 GAP = 3
@@ -41,7 +44,7 @@ class Fitted:
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         from rich.text import Text
 
         if not self.table.rows:
@@ -124,7 +127,7 @@ def _widths(table: Table, width: int) -> list[int] | None:
     return wide
 
 
-def _drawn(table: Table, width: int) -> Iterator[Any]:
+def _drawn(table: Table, width: int) -> Iterator[RenderableType]:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -143,7 +146,7 @@ def _drawn(table: Table, width: int) -> Iterator[Any]:
     yield drawn
 
 
-def _wrapped(cell: str, width: int) -> Any:
+def _wrapped(cell: str, width: int) -> Text:
     """A cell in lines, broken between words or, where a word is too long, behind a hyphen or a slash of it."""
     from rich.text import Text
 

@@ -3,7 +3,7 @@
 `page.html.jinja` is its text, `page.css` its look, `page.js` the explorer of answers, `tables.js` sorts and copies tables.
 Tables and charts need no script.
 All accuracies, agreements and differences come in percent (points), as in `results.json`. What a model or a user wrote
-reaches the page through Jinja's escaping, or as JSON that the script writes out as text; neither is ever read as HTML.
+reaches the page through Jinja's escaping, or as JSON that the script writes out as text. Neither is ever read as HTML.
 """
 
 from __future__ import annotations

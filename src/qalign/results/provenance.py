@@ -35,15 +35,6 @@ _LONGEST_ANSWER = 400
 """Characters of an answer that the snippet quotes."""
 
 
-def facts(content: Content) -> list[tuple[str, str]]:
-    """Names and values of what is known of a run: date, command, versions."""
-    if (made := content.made) is None:
-        return []
-    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
-    rows = [("date", made.date), ("command", command_text(made.command)), ("versions", versions)]
-    return [(name, value) for name, value in rows if value]
-
-
 def command_text(words: Sequence[str]) -> str:
     """A command line as a person types it: the program by its name, words quoted for a shell."""
     if not words:
@@ -111,8 +102,12 @@ def models_table(content: Content, titles: Titles) -> Table:
 
 
 def facts_table(content: Content) -> Table:
-    """How the results were made."""
-    return Table("How this was made", ["fact", "value"], facts(content), section="models")
+    """How the results were made: date, command, versions."""
+    rows = []
+    if made := content.made:
+        versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
+        rows = [["date", made.date], ["command", command_text(made.command)], ["versions", versions]]
+    return Table("How this was made", ["fact", "value"], [row for row in rows if row[1]], section="models")
 
 
 def model_lines(content: Content, titles: Titles) -> list[str]:
