@@ -188,6 +188,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     language: str
     answers: Count
+    """How many were sampled."""
     kept: Count
     left_out: dict[str, Count]
     """Reason -> answers."""

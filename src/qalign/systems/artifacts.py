@@ -18,6 +18,7 @@ from ..evaluation.scores import Score
 from ..pipeline import Artifact
 from ..pipeline.stage_record import read_output
 from ..records import Document, Example, Judgement, Pair, Prediction, Problem, read_jsonl, read_rows
+from ..results.schema import LeftOut
 from ..training.config import METRICS, SUMMARY
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"
@@ -64,17 +65,6 @@ class Step(msgspec.Struct):
     loss: float
 
 
-class Rejected(msgspec.Struct):
-    """A row of `rejections.json`: what was made of the answers in one language."""
-
-    language: str
-    answers: Count
-    """How many were drawn."""
-    kept: Count
-    left_out: Counts
-    """Reason -> answers."""
-
-
 class Records(Artifact):
     """Problems, pairs of texts, or documents."""
 
@@ -105,9 +95,9 @@ class Records(Artifact):
 class Kept(Records):
     """Records made of a model's answers."""
 
-    def rejections(self) -> list[Rejected]:
+    def rejections(self) -> list[LeftOut]:
         """How many answers were kept and left out, by language."""
-        return read_output(self.folder / REJECTIONS, list[Rejected])
+        return read_output(self.folder / REJECTIONS, list[LeftOut])
 
 
 class Examples(Artifact):

@@ -17,7 +17,7 @@ from ..redaction import redacted_command
 from ..results.accuracies import untold
 from ..results.curves import Curves
 from ..results.findings import findings
-from ..results.schema import FORMAT, VERSION, Content, CorpusRead, LeftOut, Rejections, Scores
+from ..results.schema import FORMAT, VERSION, Content, CorpusRead, Rejections, Scores
 from ..results.schema import described as rules_described
 from ..results.titles import Titles
 from . import measured, provenance
@@ -193,7 +193,7 @@ def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[Rejections]:
             if isinstance(stage, Keep):
                 filters.setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
     return [
-        Rejections(stage.folder_name, names, msgspec.convert(kept.rejections(), list[LeftOut], from_attributes=True))
+        Rejections(stage.folder_name, names, kept.rejections())
         for stage, names in filters.values()
         if (kept := stage.result(runs)) is not None
     ]
