@@ -22,7 +22,7 @@ from qalign.results.report import tables
 from qalign.results.schema import Content, parse, plain
 from qalign.results.titles import Titles
 from qalign.systems import SCALES, Study, reproduction
-from qalign.systems.measured import scores_of, statistics
+from qalign.systems.evaluated import rounded_scores, statistics
 from qalign.systems.reproduction import collect_all
 
 TINY = ("vocabulary=400", "hidden_size=16", "layers=1", "heads=2", "intermediate_size=32")
@@ -262,7 +262,7 @@ def test_one_seed_gives_what_a_run_gives(
     alone = statistics({"test": MADE_UP["1"]})
     assert (found.consistency, found.comparisons, found.notes) == (alone.consistency, alone.comparisons, alone.notes)
     assert alone.comparisons[-1].only_a is not None, "of one run, McNemar's test"
-    assert found.systems["monoreason"]["test"] == scores_of(MADE_UP["1"]["monoreason"])
+    assert found.systems["monoreason"]["test"] == rounded_scores(MADE_UP["1"]["monoreason"])
 
 
 def test_problems_that_are_not_parallel_leave_a_note_and_their_scores(

@@ -20,7 +20,7 @@ from ..results.findings import findings
 from ..results.schema import FORMAT, VERSION, Content, CorpusRead, Rejections, Scores
 from ..results.schema import described as rules_described
 from ..results.titles import Titles
-from . import measured, provenance
+from . import evaluated, provenance
 from .bases import FetchModel, MakeTinyModel
 from .evaluated import Evaluated, scores_of
 from .keep import Keep
@@ -111,8 +111,8 @@ def _stands_before_training(stage: Node) -> bool:
 def collect(study: Study, comparison: Sequence[Evaluated]) -> Content:
     """The results of a finished comparison."""
     runs = study.runs
-    statistics = measured.statistics(measured.judged(comparison, runs))
-    content = content_of(study, comparison, measured.scores(comparison, runs), statistics)
+    statistics = evaluated.statistics(evaluated.judged(comparison, runs))
+    content = content_of(study, comparison, evaluated.scores(comparison, runs), statistics)
     return msgspec.structs.replace(
         content,
         findings=findings(content, titles(comparison)),
@@ -123,7 +123,10 @@ def collect(study: Study, comparison: Sequence[Evaluated]) -> Content:
 
 
 def content_of(
-    study: Study, comparison: Sequence[Evaluated], scores: dict[str, dict[str, Scores]], statistics: measured.Statistics
+    study: Study,
+    comparison: Sequence[Evaluated],
+    scores: dict[str, dict[str, Scores]],
+    statistics: evaluated.Statistics,
 ) -> Content:
     """What the results of a comparison hold, but for findings and where they came from.
 
@@ -141,7 +144,7 @@ def content_of(
         rules=rules_described(),
         systems=scores,
         trained_on={
-            system.name: [measured.trained(stage, runs) for stage in training_stages(system.model, runs)]
+            system.name: [evaluated.trained(stage, runs) for stage in training_stages(system.model, runs)]
             for system in comparison
         },
         published={
@@ -155,7 +158,7 @@ def content_of(
         comparisons=statistics.comparisons,
         notes=[*statistics.notes, *untold(scores)],
         titles={system.name: system.title for system in comparison if system.title},
-        example=measured.example(comparison, runs),
+        example=evaluated.example(comparison, runs),
     )
 
 
@@ -201,7 +204,7 @@ def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[Rejections]:
 
 def curves(study: Study, comparison: Sequence[Evaluated]) -> Curves:
     """The losses of all training stages, by system."""
-    return measured.losses({s.name: training_stages(s.model, study.runs) for s in comparison}, study.runs)
+    return evaluated.losses({s.name: training_stages(s.model, study.runs) for s in comparison}, study.runs)
 
 
 def titles(comparison: Sequence[Evaluated] = ()) -> Titles:

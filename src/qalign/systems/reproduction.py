@@ -16,9 +16,7 @@ from ..wording import counted
 from . import provenance
 from .claims import verdicts
 from .comparison import compare, content_of, titles
-from .evaluated import Evaluated
-from .evaluated import scores_of as stages_of
-from .measured import Judged, judged, scores_of, statistics
+from .evaluated import Evaluated, Judged, judged, rounded_scores, scores_of, statistics
 from .study import Study
 from .table import SYSTEMS
 
@@ -41,7 +39,7 @@ def collect_all(made: Reproduction) -> Content:
     benchmarks = list(next(iter(by_seed.values())))
     scores = {
         system.name: {
-            benchmark: scores_of([one for run in by_seed.values() for one in run[benchmark][system.name]])
+            benchmark: rounded_scores([one for run in by_seed.values() for one in run[benchmark][system.name]])
             for benchmark in benchmarks
         }
         for system in comparison
@@ -50,7 +48,7 @@ def collect_all(made: Reproduction) -> Content:
     tested = dict.fromkeys(row.benchmark for row in compared.comparisons)  # those with parallel problems
     claims = verdicts({name: {seed: run[name] for seed, run in by_seed.items()} for name in tested}, named)
     content = content_of(first, comparison, scores, compared)
-    everything = stages_of([system for _, systems in made.values() for system in systems])
+    everything = scores_of([system for _, systems in made.values() for system in systems])
     return msgspec.structs.replace(
         content,
         run={**content.run, "seed": ", ".join(made)},
@@ -67,7 +65,7 @@ def _averages(run: Judged) -> dict[str, dict[str, dict[str, float]]]:
     averages: dict[str, dict[str, dict[str, float]]] = {}
     for benchmark, systems in run.items():
         for name, judgements in systems.items():
-            scores = scores_of(judgements)
+            scores = rounded_scores(judgements)
             averages.setdefault(name, {})[benchmark] = {
                 code: scores[code].accuracy[MAIN] for code in (AVERAGE, "en", NON_ENGLISH) if code in scores
             }

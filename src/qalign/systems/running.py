@@ -20,8 +20,7 @@ from ..terminal import say
 from . import readiness, reproduction, ways
 from .bases import base_on_server, untaught
 from .comparison import before_training, collect, compare, curves, described, targets, titles, titles_taken
-from .evaluated import Evaluated, scores_of
-from .measured import answers
+from .evaluated import Evaluated, answers, scores_of
 from .names import model_names
 from .run_records import RunRecord, record_of, recorded
 from .settings import Settings, oddities, parse_settings

@@ -27,7 +27,7 @@ from ..results.tables import Table
 from ..results.titles import Titles
 from ..results.versions import read_judgements
 from ..untrusted import printable
-from . import measured
+from . import evaluated
 from .artifacts import JUDGEMENTS
 from .checks import titles
 from .names import apart, checked
@@ -81,7 +81,7 @@ class Loaded:
             return f"the answers of {self.place} are not at {printable(recorded)} any more"
         try:
             judgements = list(read_judgements(folder / JUDGEMENTS))
-            scores = measured.scores_of(judgements)
+            scores = evaluated.rounded_scores(judgements)
         except QAlignError as error:
             return str(error)
         same = scores == self.data.systems[system][benchmark]
@@ -129,7 +129,7 @@ def side_by_side(paths: Sequence[Path], names: Sequence[str], titles: Titles, fo
     both = Titles(systems={**titles.systems, **shown}, benchmarks=titles.benchmarks, languages=titles.languages)
     both = both.shortened(merged.systems)
     judged, faults = _judged(loaded)
-    statistics = measured.statistics(judged)
+    statistics = evaluated.statistics(judged)
     tested = [replace(row, benchmark=row.benchmark.partition("\0")[0]) for row in statistics.comparisons]
     pairs = {pair for row in tested for pair in _pairs(row)}
     merged = replace(merged, comparisons=[*tested, *(row for row in merged.comparisons if not pairs & _pairs(row))])
@@ -190,7 +190,7 @@ def _merged(loaded: Sequence[Loaded]) -> Content:
     return merged
 
 
-def _judged(loaded: Sequence[Loaded]) -> tuple[measured.Judged, dict[tuple[str, str], str]]:
+def _judged(loaded: Sequence[Loaded]) -> tuple[evaluated.Judged, dict[tuple[str, str], str]]:
     """The judgements of systems that answered the same problems, and why others are left out, by system and benchmark.
 
     A benchmark whose systems answered different problems stands once for each set of problems.
