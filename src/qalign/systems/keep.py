@@ -22,6 +22,9 @@ from ..records import Prediction, Problem, write_json, write_jsonl
 from .artifacts import COUNTS, RECORDS, REJECTIONS, Answers, CorpusCounts, Kept, Records
 from .kinds import Rows, languages_of
 
+Selection = tuple[list[Problem], Counter[str]]
+"""Records, and how many answers were left out, by reason."""
+
 
 @dataclass(frozen=True)
 class Filter(ABC):
@@ -33,9 +36,7 @@ class Filter(ABC):
     """What it imports, other than the packages of a plain installation."""
 
     @abstractmethod
-    def kept(
-        self, problem: Problem, answers: Sequence[Prediction], row: Language
-    ) -> tuple[list[Problem], Counter[str]]:
+    def kept(self, problem: Problem, answers: Sequence[Prediction], row: Language) -> Selection:
         """The records that the answers give, and how many answers were left out, by reason."""
 
     def identity(self) -> dict[str, Plain]:
@@ -50,9 +51,7 @@ class RejectionSampling(Filter):
 
     packages: ClassVar[tuple[str, ...]] = ("rapidfuzz",)
 
-    def kept(
-        self, problem: Problem, answers: Sequence[Prediction], row: Language
-    ) -> tuple[list[Problem], Counter[str]]:
+    def kept(self, problem: Problem, answers: Sequence[Prediction], row: Language) -> Selection:
         """The problem again with each answer that is kept."""
         chosen, reasons = rejection.kept(problem, answers, row)
         sampled = [
