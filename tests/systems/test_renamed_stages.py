@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from own_data import OwnData
 from qalign import pipeline
 from qalign.pipeline import Node
@@ -54,7 +56,7 @@ def said(comparison: list[Evaluated], here: Study, placement: Placement) -> dict
     problems = list(readiness.problems(comparison, here.runs, placement))
     front = {type(stage).__name__ for stage in before_training(comparison, here.runs)}
     pipeline.run(targets(comparison, here.runs), here.runs, placement)
-    found = collect(here, comparison)
+    found = msgspec.to_builtins(collect(here, comparison))
     trained = {
         name: [{key: value for key, value in stage.items() if key != "folder"} for stage in stages]
         for name, stages in found["trained_on"].items()
