@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import msgspec
 
 from .errors import SettingError, closest
 from .iso639 import NAMES
@@ -57,9 +56,10 @@ PHRASES = ("answer_markers", "question_markers", "no_answer", "result_markers")
 
 
 def _built_in() -> dict[str, Language]:
-    text = Path(__file__).with_name("languages.toml").read_bytes()
-    rows = msgspec.toml.decode(text, type=dict[str, list[Language]])["language"]
-    return {row.code: row for row in rows}
+    """The rows by code, read with the standard library alone, as all that the embedded world needs."""
+    rows = tomllib.loads(Path(__file__).with_name("languages.toml").read_text(encoding="utf-8"))["language"]
+    phrases = ((row, {name: tuple(row[name]) for name in PHRASES if name in row}) for row in rows)
+    return {row["code"]: Language(**{**row, **lists}) for row, lists in phrases}
 
 
 LANGUAGES: Mapping[str, Language] = _built_in()
@@ -124,4 +124,6 @@ def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, d
 
 def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, object]]:
     """The rows of languages as plain values for a config. A new row is a new stage."""
+    import msgspec
+
     return {code: msgspec.to_builtins(language(code, table)) for code in codes}

@@ -28,7 +28,7 @@ PLACES = (0, 3, 5)
 # Values that are wrong in a column, as JSON; a refusal names the column (or says what is wrong with the JSON).
 WRONG: dict[str, dict[str, str]] = {
     "id": {"null": "null", "true": "true", "list": "[]", "object": "{}", "half": "1.5", "empty": '""', "blank": '"  "'},
-    "response": {"null": "null", "true": "true", "number": "5", "list": '["x"]', "object": '{"text": "x"}'},
+    "response": {"null": "null", "true": "true", "number": "5", "list": '["x", "y"]', "object": '{"x": "x"}'},
     "gold": {
         "null": "null", "true": "true", "list": "[]", "object": "{}", "empty": '""', "word": '"abc"', "nan": '"NaN"',
         "infinite": '"Infinity"', "unit": '"12 apples"', "signs": '"--5"', "commas": '"1,2,3"', "exponent": '"1e999"',
@@ -203,8 +203,8 @@ def parquet_trials() -> Iterator[Trial]:
         yield trial(f"score-parquet/{name}-dictionary", encoded, accepted=right)
         for kind, make in {
             "binary": lambda pa, t=texts: pa.array([x.encode() for x in t], pa.binary()),
-            "list": lambda pa, t=texts: pa.array([[x] for x in t]),
-            "struct": lambda pa, t=texts: pa.array([{"text": x} for x in t]),
+            "list": lambda pa, t=texts: pa.array([[x, x] for x in t]),
+            "struct": lambda pa, t=texts: pa.array([{"other": x} for x in t]),
             "bool": lambda pa: pa.array([True] * count),
             "timestamp": lambda pa: pa.array(range(count), pa.timestamp("us")),
             "half-float": lambda pa: pa.array([0.5] * count, pa.float64()),

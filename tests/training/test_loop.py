@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from qalign.errors import DataError, ModelError
 from qalign.models.opening import load_tokenizer
@@ -268,13 +268,13 @@ class Interrupted(Exception):
 
 
 def interrupt(job: Job, reports: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains until so many reports (of ten steps each) are written, and breaks off."""
+    """Trains until so many reports (of ten steps each) are written and shown, and breaks off."""
     advance = Bar.advance
     seen = Counter[str]()
 
     def breaks(bar: Bar, amount: int, text: str = "") -> None:
         advance(bar, amount, text)
-        seen["reports"] += 1
+        seen["reports"] += text.startswith("loss")
         if seen["reports"] == reports:
             raise Interrupted
 
@@ -352,8 +352,12 @@ def test_dropout_is_in_use(make_job: Any) -> None:
     assert losses(with_dropout) != pytest.approx(losses(without), abs=1e-6)
 
 
-def test_a_training_that_diverges_is_an_error_and_no_result(make_job: Any) -> None:
-    job = make_job(max_steps=12, learning_rate=1e30, warmup_ratio=0.0, max_grad_norm=1e30)
+def test_a_training_that_diverges_is_an_error_and_no_result(make_job: Any, base: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    shutil.copytree(base, large)
+    weights = load_file(large / "model.safetensors")
+    save_file({name: tensor * 1e30 for name, tensor in weights.items()}, large / "model.safetensors", {"format": "pt"})
+    job = dataclasses.replace(make_job(max_steps=12), model=large)
     with pytest.raises(ModelError, match=r"diverged at step \d+ .*(nan|inf).*learning_rate"):
         launch(job)
     assert not (job.output / "model.safetensors").exists()
