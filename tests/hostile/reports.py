@@ -51,6 +51,7 @@ def trials(fixtures: Path, seed: int) -> Iterator[Trial]:
                 "systems",
                 "trained_on",
                 "published",
+                "titles",
             )
             words = (*words, "qalign-results")
             check = anything if optional and len(place) <= 2 else same_as(fixtures, "terminal")

@@ -129,7 +129,7 @@ WRONG: dict[str, Sequence[str]] = {
     "--batch-size": (*NO_WHOLE, "0", "-8"),
     "--seconds-per-checkpoint": (*NO_NUMBER, "-1"),
     "--tracker": NO_WORD,
-    "--languages": ("", ",", " , ", "xx", "de,xx", "DE", "de;sw", "de sw", "\x1b[31m", "de,\u202esw", "../de", "average", "a" * 4000),
+    "--languages": ("", ",", " , ", "xx", "de,xx", "DE", "de;sw", "de/sw", "\x1b[31m", "de,\u202esw", "../de", "average", "a" * 4000),
     "--test-languages": ("", ",", "xx", "de,xx", "DE", "th", "de;sw", "\x1b[31m"),
     "--questions": ("", "nowhere", "nowhere/at/all", "own/english.jsonl", "own", "\x1b[31m", "new\nline", "/dev/null", "a" * 5000, "mgsm"),
     "--english": ("", "nowhere", "own", "own/test", "own/questions", "\x1b]52;c;eA==\x07", "/dev/null", "a" * 5000, "flores"),

@@ -355,6 +355,8 @@ def _contradictions(content: Content) -> Iterator[str]:
             yield f"comparisons name {row.a} and {row.b} on {row.benchmark}, which 'systems' does not have"
         elif row.group not in content.systems[row.a][row.benchmark]:
             yield f"comparisons name the group {row.group}, which {row.a} was not measured in"
+        if (row.only_a is None) != (row.only_b is None):
+            yield f"the comparison of {row.a} and {row.b} on {row.benchmark} has one of 'only_a' and 'only_b'"
         if row.low > row.high:
             yield f"the interval of {row.a} and {row.b} on {row.benchmark} ends below its beginning"
     for system, agreements in content.consistency.items():
