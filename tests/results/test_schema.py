@@ -113,7 +113,7 @@ CONTRADICTIONS: dict[str, Callable[[], Any]] = {
     "no 'non_english'": lambda: without(("systems", "sft", "mgsm", "non_english")),
     "'systems' does not have": lambda: changed(("comparisons", 0, "a"), "sftt"),
     "not measured in": lambda: changed(("comparisons", 0, "group"), "xx"),
-    "has one of 'only_a' and 'only_b'": lambda: without(("comparisons", 0, "only_b")),
+    "has one of 'only_a' and 'only_b'": lambda: changed(("comparisons", 0, "only_a"), 3),
     "ends below its beginning": lambda: changed(("comparisons", 0, "low"), 99.0),
     "is not 10 by 10": lambda: without(("consistency", "sft", "mgsm", "matrix", 0)),
     "trained_on names": lambda: changed(("trained_on", "other"), []),
