@@ -11,8 +11,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from .errors import DataError, SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language, as_rows
 from .toml_file import read_toml
@@ -153,6 +151,8 @@ def language_from(row: Mapping[str, object], where: str) -> Language:
         fits, expected = _FIELDS[name]
         if not fits(value):
             raise SettingError(f"{where}: '{name}' of the language {code} is {value!r:.80}; it must be {expected}")
+    import msgspec  # here: the embedded world is made with the standard library alone
+
     language = msgspec.convert(dict(row), Language)
     if language.decimal in language.groups:
         raise SettingError(

@@ -124,6 +124,6 @@ def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, d
 
 def as_rows(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, object]]:
     """The rows of languages as plain values for a config. A new row is a new stage."""
-    import msgspec
+    import msgspec  # here: the embedded world is made with the standard library alone
 
     return {code: msgspec.to_builtins(language(code, table)) for code in codes}

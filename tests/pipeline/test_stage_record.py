@@ -119,9 +119,18 @@ def test_a_flipped_bit_of_a_record_is_noticed_wherever_it_is(folder: Path, stage
     for place in range(len(whole)):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << place % 8
+        if says_the_same(damaged, whole):  # the last of 17 digits of a time
+            continue
         path.write_bytes(damaged)
         with pytest.raises(StageError, match=r"stage\.json"):
             stage_record.read_record(folder)
+
+
+def says_the_same(damaged: bytes, whole: bytes) -> bool:
+    try:
+        return bool(json.loads(damaged) == json.loads(whole))
+    except ValueError:
+        return False
 
 
 # --- the files of a finished stage ------------------------------------------------------------------------------------
