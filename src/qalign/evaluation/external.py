@@ -43,9 +43,9 @@ def score_file(
 ) -> Scored:
     """Judges the predictions of a JSONL, CSV or Parquet file.
 
-    Columns: `response` (or another of `TEXT_COLUMNS`), `id`, `gold` (not needed with `problems`), `language` (not needed with
-    `default_language`), `question` (to join by it), `finish` ("stop" or "length"; without it and without
-    `finish_reason` every answer counts as finished).
+    The answer is in `response`, or in another of `TEXT_COLUMNS`. Rows have an `id` too. `problems` take the place of `gold`,
+    and `default_language` that of `language`. To join by `question`, rows need it. `finish` is "stop" or "length". Without
+    it and without `finish_reason`, every answer counts as finished.
 
     Args:
         path: the file.
