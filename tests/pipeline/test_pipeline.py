@@ -441,7 +441,7 @@ def removed(folder: Path) -> str:
 def record_edited(folder: Path) -> str:
     path = folder / "stage.json"
     path.write_text(path.read_text().replace('"value": 1', '"value": 2'))
-    return r"stage\.json cannot be read .*does not have the hash that was written with it"
+    return r"stage\.json is not what its stage left .*does not have the hash that was written with it"
 
 
 def record_of_another_stage(folder: Path) -> str:
@@ -454,7 +454,7 @@ def record_of_another_stage(folder: Path) -> str:
 
 def record_broken(folder: Path) -> str:
     (folder / "stage.json").write_text("{")
-    return r"stage\.json cannot be read .*remove the folder to make the stage again"
+    return r"stage\.json is not what its stage left .*remove the folder to make it again"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is done with a tree of stages: run what has still to run, explain why, adopt what was made elsewhere."""
+"""What is done with a tree of stages: run what has still to run, check it, adopt what was made elsewhere."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from msgspec import to_builtins
 
 from ..errors import QAlignError, StageError
@@ -20,22 +21,10 @@ from ..own_code import own_faults
 from ..placement import Placement
 from ..redaction import redacted_command
 from ..untrusted import printable
-from .differences import differences
-from .schedule import run_together
+from . import stage_record
 from .stage import Node, Work, in_order, needed, status, working_folder
-from .stage_record import (
-    RECORD,
-    RETURNED,
-    SCRATCH,
-    check_files,
-    hardware,
-    read_record,
-    read_returned,
-    sync,
-    versions,
-    write_record,
-    write_returned,
-)
+from .stage_record import RECORD, RETURNED, SCRATCH, again
+from .workers import run_together
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -62,13 +51,11 @@ def run(
     for stage in to_run:
         _check_place(stage, runs)
     for stage in in_order(targets):
-        if status(stage, runs) == "done":
-            if (
-                stage.given is None and (stage.folder(runs) / SCRATCH).is_dir()
-            ):  # its run ends just now, or was killed there
+        if stage.given is None and status(stage, runs) == "done":
+            if (stage.folder(runs) / SCRATCH).is_dir():  # its run ends just now, or was killed there
                 with _lock(stage, runs, on_event):
                     _remove_leftovers(stage.folder(runs))
-            verify(stage, runs)
+            _verify(stage, runs)
             on_event("done", stage)
 
     def make(stage: Node) -> None:
@@ -88,67 +75,23 @@ def _check_place(stage: Node, runs: Path) -> None:
     folder = stage.folder(runs)
     # In this order: another run may put the finished folder there at any moment.
     if (folder.exists() or folder.is_symlink()) and status(stage, runs) != "done":
-        raise StageError(
-            f"{folder} has no {RECORD}, so it was edited by hand; put it back, or remove the folder to make it again: "
-            f"rm -r {folder}"
-        )
+        raise StageError(f"{folder} has no {RECORD}, so it was edited by hand; put it back, or {again(folder)}")
 
 
-def verify(stage: Node, runs: Path) -> None:
-    """Refuses a finished folder whose files are not those that the stage left.
-
-    Raises:
-        StageError: a file was changed, added or removed, or the record does not fit the folder's name.
-    """
-    if stage.given is not None:
-        return
+def _verify(stage: Node, runs: Path) -> None:
+    """Refuses a finished folder whose files or record are not those that the stage left."""
     folder = stage.folder(runs)
-    record = read_record(folder)
+    record = stage_record.read_record(folder)
     if record.fingerprint != stage.fingerprint or canonical(to_builtins(record.identity)) != canonical(stage.identity):
-        raise StageError(
-            f"{folder}/{RECORD} was edited: it does not describe this stage any more; put it back, or remove the folder to "
-            f"make it again: rm -r {folder}"
-        )
-    check_files(folder, record)
-
-
-def explain(stage: Node, runs: Path) -> list[str]:
-    """Why the stage is new: the fields in which it differs from the finished stage of the same name that is nearest."""
-    if status(stage, runs) == "done":
-        return [f"{stage.folder_name} is done"]
-    others = [read_record(path.parent) for path in sorted((runs / "stages").glob(f"{stage.name}-*/{RECORD}"))]
-    others = [other for other in others if other.identity.name == stage.name]
-    if not others:
-        return [f"{stage.folder_name} is new: no stage named {stage.name} has been run"]
-    compared = [(list(differences("", to_builtins(other.identity), stage.identity)), other) for other in others]
-    lines, other = min(compared, key=lambda pair: (len(pair[0]), -pair[1].finished))
-    beside = f"{stage.name}-{other.fingerprint[:8]}"
-    return [f"{stage.folder_name} is new versus {beside}: {line}" for line in lines]
-
-
-def of_earlier_versions(stages: Iterable[Node], runs: Path) -> list[str]:
-    """The finished folders that earlier versions of the package made of stages with these names.
-
-    Their results are not used any more: the kind of stage has another form or a higher version now.
-    """
-    versions = {stage.name: stage.version for stage in stages}
-    found = []
-    for name, version in versions.items():
-        for path in sorted((runs / "stages").glob(f"{name}-????????/{RECORD}")):
-            identity = read_record(path.parent).identity
-            if identity.name == name and (identity.kind is None or identity.version < version):
-                found.append(path.parent.name)
-    return found
+        what = "was edited: it does not describe this stage any more"
+        raise StageError(f"{folder}/{RECORD} {what}; put it back, or {again(folder)}")
+    stage_record.check_files(folder, record)
 
 
 def adopt(stage: Node, source: Path, runs: Path, name: str | None = None) -> Path:
     """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
 
-    Args:
-        stage: whose result it is.
-        source: the folder.
-        runs: the folder of all stages.
-        name: by which tables know it; the folder's own by default.
+    Tables know it by `name`, which is by default the folder's own.
 
     Raises:
         StageError: the stage is done already, or `source` is no folder.
@@ -194,13 +137,13 @@ def _execute(stage: Node, runs: Path, placement: Placement | None, on_event: Eve
     """Runs a stage and records its result; where an earlier run was interrupted at recording, only that."""
     folder = stage.folder(runs)
     partial = working_folder(folder)
-    seconds = read_returned(partial)
-    if seconds is None:
-        seconds = _call(stage, runs, placement, on_event, workers)
-    else:
-        on_event("resuming", stage)
-    # An interruption from here on leaves output and scratch: the next run records them.
     with _machine_faults_in_one_line(partial):
+        seconds = stage_record.read_returned(partial)
+        if seconds is None:
+            seconds = _call(stage, runs, placement, on_event, workers)
+        else:
+            on_event("resuming", stage)
+        # An interruption from here on leaves output and scratch: the next run records them.
         _finish(stage, partial, folder, seconds)
     _remove_leftovers(folder)
     on_event("finished", stage)
@@ -216,42 +159,46 @@ def perform(stage: Node, work: Work) -> None:
 def _call(stage: Node, runs: Path, placement: Placement | None, on_event: Event, workers: Executor | None) -> float:
     """Runs a stage, notes that it has returned, and returns the seconds it took."""
     partial = working_folder(stage.folder(runs))
-    (partial / SCRATCH / RETURNED).unlink(missing_ok=True)
-    resumes = (partial / SCRATCH).is_dir() and any((partial / SCRATCH).iterdir())
-    _empty(partial, keep=SCRATCH)
-    (partial / SCRATCH).mkdir(parents=True, exist_ok=True)
+    scratch = partial / SCRATCH
+    (scratch / RETURNED).unlink(missing_ok=True)
+    resumes = scratch.is_dir() and any(scratch.iterdir())
+    _remove_output(partial)
+    scratch.mkdir(parents=True, exist_ok=True)
     folders = {before.fingerprint: before.folder(runs) for before in stage.inputs.values()}
-    work = Work(folders=folders, output=partial, scratch=partial / SCRATCH, placement=placement or Placement())
+    work = Work(folders=folders, output=partial, scratch=scratch, placement=placement or Placement())
     on_event("resuming" if resumes else "running", stage)
     started = time.time()
     try:
-        with _machine_faults_in_one_line(partial):
-            if workers is None:
-                perform(stage, work)
-            else:
-                workers.submit(perform, stage, work).result()
-            seconds = round(time.time() - started, 3)
-            write_returned(partial, seconds)
+        if workers is None:
+            perform(stage, work)
+        else:
+            workers.submit(perform, stage, work).result()
+        seconds = round(time.time() - started, 3)
+        stage_record.write_returned(partial, seconds)
     except BaseException:
-        _empty(partial, keep=SCRATCH)
-        if not (partial / SCRATCH).is_dir() or not any((partial / SCRATCH).iterdir()):
+        _remove_output(partial)
+        if not scratch.is_dir() or not any(scratch.iterdir()):
             shutil.rmtree(partial)  # nothing in it to go on from
         raise
     return seconds
 
 
+def _remove_output(partial: Path) -> None:
+    for path in partial.iterdir() if partial.is_dir() else ():
+        if path.name != SCRATCH:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def resume_point(stage: Node, runs: Path) -> str | None:
     """Where an interrupted stage goes on, in words; empty where it begins again, None where that is not known."""
     partial = working_folder(stage.folder(runs))
-    if read_returned(partial) is not None:
+    if stage_record.read_returned(partial) is not None:
         return "at its end"
     return stage.resume_point(partial / SCRATCH)
 
 
 def is_running(stage: Node, runs: Path) -> bool:
     """Whether a process works on the stage now."""
-    from filelock import FileLock, Timeout
-
     path = _lock_file(stage, runs)
     if not path.exists():
         return False
@@ -278,13 +225,11 @@ def _finish(stage: Node, partial: Path, folder: Path, seconds: float, adopted: M
         "command": redacted_command(sys.argv),
         "finished": time.time(),
         "seconds": seconds,
-        "versions": versions(),
-        "hardware": hardware(),
         **(adopted or {}),
     }
-    write_record(partial, record)
+    stage_record.write_record(partial, record)
     partial.rename(folder)
-    sync(folder.parent)
+    stage_record.sync(folder.parent)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -296,15 +241,12 @@ def _remove_leftovers(folder: Path) -> None:
 @contextmanager
 def _lock(stage: Node, runs: Path, on_event: Event) -> Iterator[None]:
     """Keeps two runs off one stage; the system frees the lock of a process that was killed."""
-    from filelock import FileLock, Timeout
-
     path = _lock_file(stage, runs)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StageError(
-            f"cannot write to the folder of runs {runs}: {error.strerror}; give another with --runs"
-        ) from error
+        where = f"cannot write to the folder of runs {runs}: {error.strerror}"
+        raise StageError(f"{where}; give another with --runs") from error
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -330,13 +272,9 @@ def _machine_faults_in_one_line(folder: Path) -> Iterator[None]:
         raise StageError("a worker process was killed, maybe for lack of memory; go on with fewer --jobs") from error
     except Exception as error:
         free_bytes = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-        number = getattr(error, "errno", None)
-        if (
-            number in _DISK_FULL
-            or "No space left" in str(error)
-            or "File too large" in str(error)
-            or free_bytes < 2**20
-        ):
+        messages = ("No space left", "File too large")
+        full = getattr(error, "errno", None) in _DISK_FULL or any(message in str(error) for message in messages)
+        if full or free_bytes < 2**20:
             raise StageError(
                 f"the disk is full ({free_bytes / 2**20:.0f} MiB free at {folder.parent}); free some space or choose another "
                 "folder with --runs, then run the same command again: what was finished is kept"
@@ -346,9 +284,3 @@ def _machine_faults_in_one_line(folder: Path) -> Iterator[None]:
 
 def _adopting(folder: Path) -> Path:
     return folder.with_name(folder.name + ".adopting")
-
-
-def _empty(folder: Path, keep: str) -> None:
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name != keep:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -2,8 +2,7 @@
 
 A kind of stage is a frozen dataclass. Its fields that hold stages are its inputs; all others are its config, which
 decides the result. The folder of a stage is named `name-hash8`. The hash is over the canonical JSON of kind, name,
-version, config and the fingerprints of the inputs, so a changed number re-runs the stages behind it only. This module
-knows nothing of machine learning.
+version, config and the fingerprints of the inputs, so a changed number re-runs the stages behind it only.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -131,16 +130,14 @@ class Stage(ABC, Generic[Made]):
 
     def with_inputs(self, change: Callable[[Node], Node]) -> Stage[Made]:
         """The stage with each input changed; the same object where nothing changes."""
-        new = {name: change(stage) for name, stage in self.inputs.items()}
-        if all(new[name] is stage for name, stage in self.inputs.items()):
-            return self
         changes: dict[str, object] = {}
-        for name, value in self._values(local=False):
-            if (held := _stages_in(name, value)) is not None:
-                stages = [new[key] for key in held]
-                parts = dict(zip(value, stages, strict=True)) if isinstance(value, Mapping) else tuple(stages)
-                changes[name] = stages[0] if isinstance(value, Stage) else parts
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+        for name, value in self._values():
+            held = list(_stages_in(name, value).values())
+            new = [change(stage) for stage in held]
+            if any(one is not stage for one, stage in zip(new, held, strict=True)):
+                parts = dict(zip(value, new, strict=True)) if isinstance(value, Mapping) else tuple(new)
+                changes[name] = new[0] if isinstance(value, Stage) else parts
+        return dataclasses.replace(self, **changes) if changes else self  # type: ignore[arg-type]
 
     def open(self, folder: Path) -> Made:
         """The result that a folder holds."""
@@ -154,26 +151,22 @@ class Stage(ABC, Generic[Made]):
     def inputs(self) -> dict[str, Node]:
         """The stages that go into this one, by field; of several in a field by position or key behind a dot."""
         found: dict[str, Node] = {}
-        for name, value in self._values(local=False):
+        for name, value in self._values():
             held = _stages_in(name, value)
-            if held is None and name in _stage_fields(type(self)):
+            if not held and name in _stage_fields(type(self)):
                 raise StageError(f"'{name}' of stage '{self.name}' is {value!r}; it has to be a stage")
-            found |= held or {}
+            found |= held
         return found
 
     @cached_property
     def config(self) -> dict[str, Plain]:
         """All that decides the result but the inputs, as plain values."""
-        return {
-            name: plain(value)
-            for name, value in self._values(local=False)
-            if name != "name" and _stages_in(name, value) is None
-        }
+        values = {name: value for name, value in self._values() if name != "name"}
+        return {name: plain(value) for name, value in values.items() if not _stages_in(name, value)}
 
-    def _values(self, local: bool) -> Iterable[tuple[str, object]]:
-        for one in dataclasses.fields(self):
-            if bool(one.metadata.get(_LOCAL)) == local:
-                yield one.name, getattr(self, one.name)
+    def _values(self) -> Iterator[tuple[str, object]]:
+        """What is part of the identity, by field."""
+        return ((one.name, getattr(self, one.name)) for one in dataclasses.fields(self) if _LOCAL not in one.metadata)
 
     @cached_property
     def identity(self) -> dict[str, Plain]:
@@ -211,28 +204,21 @@ def _stage_fields(kind: type) -> frozenset[str]:
         hints = get_type_hints(kind)
     except NameError:  # a name that only type checkers import
         return frozenset()
-    return frozenset(
-        name
-        for name, hint in hints.items()
-        if isinstance(origin := get_origin(hint), type) and issubclass(origin, Stage)
-    )
+    origins = {name: get_origin(hint) for name, hint in hints.items()}
+    return frozenset(name for name, kind in origins.items() if isinstance(kind, type) and issubclass(kind, Stage))
 
 
-def _stages_in(name: str, value: object) -> dict[str, Node] | None:
-    """The stages that a field holds; None where it holds none."""
+def _stages_in(name: str, value: object) -> dict[str, Node]:
+    """The stages that a field holds."""
     if isinstance(value, Stage):
         return {name: value}
     parts = dict(value) if isinstance(value, Mapping) else dict(enumerate(value)) if isinstance(value, tuple) else {}
-    if parts and all(isinstance(part, Stage) for part in parts.values()):
-        return {f"{name}.{key}": part for key, part in parts.items()}
-    return None
+    are_stages = all(isinstance(part, Stage) for part in parts.values())
+    return {f"{name}.{key}": part for key, part in parts.items()} if are_stages else {}
 
 
 def plain(value: object) -> Plain:
-    """A value as JSON has it: dataclasses and mappings as dicts, tuples as lists.
-
-    What has a method `identity` is known by what that returns.
-    """
+    """A value as JSON has it; what has a method `identity` is known by what that returns."""
     if hasattr(value, "identity"):
         return plain(value.identity())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -244,9 +230,22 @@ def plain(value: object) -> Plain:
     return value  # type: ignore[return-value]  # what JSON does not hold, the fingerprint refuses
 
 
-def in_order(targets: Iterable[Node]) -> list[Node]:
-    """The targets and all stages behind them, each once, inputs before what uses them."""
-    return _walk(targets, lambda stage: True)
+def in_order(targets: Iterable[Node], enters: Callable[[Node], bool] = lambda stage: True) -> list[Node]:
+    """The targets and all stages behind them, each once, inputs before what uses them.
+
+    `enters` says whether the inputs of a stage are taken too.
+    """
+    ordered: dict[str, Node] = {}
+
+    def visit(stage: Node) -> None:
+        if stage.fingerprint not in ordered:
+            for inner in stage.inputs.values() if enters(stage) else ():
+                visit(inner)
+            ordered[stage.fingerprint] = stage
+
+    for target in targets:
+        visit(target)
+    return list(ordered.values())
 
 
 def needed(targets: Iterable[Node], runs: Path) -> list[Node]:
@@ -254,22 +253,11 @@ def needed(targets: Iterable[Node], runs: Path) -> list[Node]:
 
     Inputs of a finished stage are not needed: they may have been removed or, for an adopted stage, never existed.
     """
-    ordered = _walk(targets, lambda stage: status(stage, runs) != "done")
-    return [stage for stage in ordered if status(stage, runs) != "done"]
 
+    def waits(stage: Node) -> bool:
+        return status(stage, runs) != "done"
 
-def _walk(targets: Iterable[Node], descends: Callable[[Node], bool]) -> list[Node]:
-    ordered: dict[str, Node] = {}
-
-    def visit(stage: Node) -> None:
-        if stage.fingerprint not in ordered:
-            for inner in stage.inputs.values() if descends(stage) else ():
-                visit(inner)
-            ordered[stage.fingerprint] = stage
-
-    for target in targets:
-        visit(target)
-    return list(ordered.values())
+    return list(filter(waits, in_order(targets, waits)))
 
 
 def status(stage: Node, runs: Path) -> Status:

@@ -10,11 +10,11 @@ import json
 import os
 import platform
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -28,11 +28,10 @@ RECORD = "stage.json"
 SCRATCH = "scratch"
 RETURNED = "returned.json"
 """The file in `scratch` of a stage whose function has returned: only its record is missing."""
-SMALL = 64 * 2**20
-"""Bytes of a file that is hashed at each check. A larger one is hashed where size or time changed."""
+LARGE = 64 * 2**20
+"""The most bytes of a JSON file of a stage, and of a file that is hashed at each check. A larger file is hashed where size or
+time changed."""
 PACKAGES = ("qalign", "torch", "transformers", "tokenizers", "accelerate", "peft", "datasets")
-LARGEST = 64 * 2**20
-"""The most bytes of a record or another JSON file of a stage."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -87,19 +86,20 @@ class Returned(msgspec.Struct, frozen=True):
 
 
 def write_record(folder: Path, record: Mapping[str, object]) -> None:
-    """Hashes the folder's content, writes its record, and syncs both to disk.
+    """Hashes the folder's content, writes its record with versions and machine, and syncs both to disk.
 
     Raises:
         StageError: the folder holds something other than files and folders.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    paths = list(output_files(folder))
-    announce_hashing(folder, paths)
+    paths = _files(folder)
+    announce_hashing(folder, paths.values())
     with ThreadPoolExecutor(min(cores(), 8)) as threads:
-        entries = list(threads.map(_entry, paths))
-    files = {_name(folder, path): entry for path, entry in zip(paths, entries, strict=True)}
-    _write(folder / RECORD, sealed({**record, "files": files}))
-    for path in {folder, *(path.parent for path in paths)}:
+        entries = dict(zip(paths, threads.map(_entry, paths.values()), strict=True))
+    hardware = {"machine": platform.machine(), "system": platform.system(), "cores": cores()}
+    whole = {**record, "versions": _versions(), "hardware": hardware, "files": entries}
+    _write(folder / RECORD, whole)
+    for path in {folder, *(path.parent for path in paths.values())}:
         sync(path)
 
 
@@ -109,67 +109,70 @@ def read_record(folder: Path) -> Record:
     Raises:
         StageError: it is unreadable or damaged, or does not have the shape of a record.
     """
-    path = folder / RECORD
+    with as_left(folder / RECORD):
+        record = read_object(folder / RECORD)
+        if isinstance(record, dict) and SEAL in record:  # records of earlier versions have no seal
+            record = unsealed(record)
+        return msgspec.convert(record, Record)
+
+
+def read_output(path: Path, shape: type[Shape]) -> Shape:
+    """The value of a JSON file at the top of a finished stage's folder, as a type that msgspec knows.
+
+    Raises:
+        StageError: the file has changed, or does not fit the type.
+    """
+    with as_left(path):
+        return msgspec.convert(read_object(path), shape)
+
+
+@contextmanager
+def as_left(path: Path) -> Iterator[None]:
+    """Raises a StageError where a file at the top of a finished stage's folder cannot be read."""
     try:
-        record = msgspec.convert(_unsealed(read_object(path)), Record)
-        for name in record.files:
-            if not is_inside(name):
-                raise ValueError(f"it lists the file '{name}', which is not in the folder")
+        yield
     except (OSError, ValueError, QAlignError) as error:
+        reason = printable(str(error)[:300] or type(error).__name__)
         raise StageError(
-            f"{path} cannot be read as the record of a stage ({_one_line(error)}); remove the folder to make the stage "
-            f"again: rm -r {folder}"
+            f"{path} is not what its stage left ({reason}); put it back, or {again(path.parent)}"
         ) from error
-    return record
+
+
+def again(folder: Path) -> str:
+    """How a stage is made again."""
+    return f"remove the folder to make it again: rm -r {folder}"
 
 
 def check_files(folder: Path, record: Record) -> None:
     """Checks that the files of a finished folder are those of its record.
 
-    A changed large file with the same size and time is not detected: see `SMALL`.
+    A changed large file with the same size and time is not detected: see `LARGE`.
 
     Raises:
         StageError: a file was changed, added or removed.
     """
-    remove = f"remove the folder to make it again: rm -r {folder}"
-    present = {_name(folder, path) for path in files_of(folder)} - {RECORD}
+    present = _files(folder)
     for name, (size, nanoseconds, digest) in record.files.items():
-        path = folder / name
         if name not in present:
-            raise StageError(f"{path} is missing from a finished stage; put it back, or {remove}")
-        status = path.stat()
-        same_time = status.st_mtime_ns == nanoseconds and size > SMALL
-        if status.st_size == size and not same_time:
+            raise StageError(
+                f"{folder}/{printable(name)} is missing from a finished stage; put it back, or {again(folder)}"
+            )
+        path = present[name]
+        same_size, same_time = (one == then for one, then in zip(_stamp(path), (size, nanoseconds), strict=True))
+        if same_size and same_time and size > LARGE:
+            continue
+        if same_size:
             announce_hashing(path, [path])
-        if status.st_size != size or (not same_time and file_sha256(path) != digest):
-            raise StageError(f"{path} was edited after the stage was finished; put it back, or {remove}")
-    if added := sorted(present - record.files.keys()):
-        raise StageError(f"{folder / added[0]} was added to a finished stage; move it away, or {remove}")
-
-
-def read_output(path: Path, shape: type[Shape]) -> Shape:
-    """The value of a JSON file of a finished stage, as a type.
-
-    Args:
-        path: the file, at the top of the stage's folder.
-        shape: a type that msgspec knows.
-
-    Raises:
-        StageError: the file has changed, or does not fit the type.
-    """
-    try:
-        return msgspec.convert(read_object(path), shape)
-    except (OSError, ValueError, QAlignError) as error:
-        raise StageError(
-            f"{path} is not what its stage left ({_one_line(error)}); put it back, or remove the folder to make it again: "
-            f"rm -r {path.parent}"
-        ) from error
+        if not same_size or file_sha256(path) != digest:
+            raise StageError(f"{path} was edited after the stage was finished; put it back, or {again(folder)}")
+    if added := sorted(present.keys() - record.files.keys()):
+        raise StageError(f"{folder / added[0]} was added to a finished stage; move it away, or {again(folder)}")
 
 
 def write_returned(folder: Path, seconds: float) -> None:
     """Records that the stage's function has returned after `seconds`, and its output."""
-    files = {_name(folder, path): _stamp(path) for path in output_files(folder)}
-    _write(folder / SCRATCH / RETURNED, sealed({"boot": _boot(), "seconds": seconds, "files": files}))
+    files = {name: _stamp(path) for name, path in _files(folder).items()}
+    _write(folder / SCRATCH / RETURNED, {"boot": _boot(), "seconds": seconds, "files": files})
 
 
 def read_returned(folder: Path) -> float | None:
@@ -180,7 +183,7 @@ def read_returned(folder: Path) -> float | None:
     """
     try:
         note = msgspec.convert(unsealed(read_object(folder / SCRATCH / RETURNED)), Returned)
-        files = {_name(folder, path): _stamp(path) for path in output_files(folder)}
+        files = {name: _stamp(path) for name, path in _files(folder).items()}
     except (OSError, ValueError, QAlignError):
         return None
     return note.seconds if note.boot == _boot() and note.files == files else None
@@ -197,64 +200,9 @@ def read_object(path: Path) -> object:
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"it is {_kind(status.st_mode)}, no file")
-    if status.st_size > LARGEST:
-        raise ValueError(f"it has {status.st_size} bytes, more than {LARGEST}")
+    if status.st_size > LARGE:
+        raise ValueError(f"it has {status.st_size} bytes, more than {LARGE}")
     return parse_json(path.read_bytes(), path.name)
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide the output of a stage."""
-    installed = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            installed[name] = metadata.version(name)
-    return installed
-
-
-def hardware() -> dict[str, str | int]:
-    """The machine of this process, in the shape of `Hardware`."""
-    return {"machine": platform.machine(), "system": platform.system(), "cores": cores()}
-
-
-def files_of(folder: Path, without: Sequence[str] = ()) -> Iterator[Path]:
-    """All files in a folder, sorted. Links are not followed.
-
-    Args:
-        folder: the folder.
-        without: names at its top to leave out.
-
-    Raises:
-        StageError: an entry is neither a file nor a folder.
-    """
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name in without:
-            continue
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if printable(entry.name) != entry.name:
-            raise StageError(f"the name of the file {printable(entry.path)} holds control characters; give it another")
-        if stat.S_ISDIR(mode):
-            yield from files_of(Path(entry.path))
-        elif stat.S_ISREG(mode):
-            yield Path(entry.path)
-        else:
-            raise StageError(
-                f"{printable(entry.path)} is {_kind(mode)}; a stage's folder holds files only: put the file itself there, or "
-                "remove it"
-            )
-
-
-def output_files(folder: Path) -> Iterator[Path]:
-    """The files of a folder that a record lists.
-
-    The record itself and the files of `scratch` are left out.
-    """
-    return files_of(folder, without=(RECORD, SCRATCH))
-
-
-def is_inside(name: str) -> bool:
-    """Whether a name with slashes means a file within its folder."""
-    path = PurePosixPath(name)
-    return name == str(path) and name != "." and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def sync(path: Path) -> None:
@@ -264,6 +212,29 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The files of a stage's folder but record and scratch, sorted, by their names in it. Links are not followed."""
+
+    def within(inner: Path) -> Iterator[Path]:
+        for entry in sorted(os.scandir(inner), key=lambda entry: entry.name):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if inner == folder and entry.name in (RECORD, SCRATCH):
+                continue
+            if printable(entry.name) != entry.name:
+                raise StageError(
+                    f"the name of the file {printable(entry.path)} holds control characters; give it another"
+                )
+            if stat.S_ISDIR(mode):
+                yield from within(Path(entry.path))
+            elif stat.S_ISREG(mode):
+                yield Path(entry.path)
+            else:
+                only = "a stage's folder holds files only: put the file itself there, or remove it"
+                raise StageError(f"{entry.path} is {_kind(mode)}; {only}")
+
+    return {path.relative_to(folder).as_posix(): path for path in within(folder)}
 
 
 def _entry(path: Path) -> tuple[int, int, str]:
@@ -276,24 +247,21 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _name(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
-
-
 def _write(path: Path, value: Mapping[str, object]) -> None:
-    """Writes sealed JSON to disk, and returns when it is there.
-
-    The seal reveals a torn file.
-    """
+    """Writes JSON to disk, and returns when it is there. Its seal reveals a torn file."""
     with path.open("w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1)
+        json.dump(sealed(value), file, ensure_ascii=False, indent=1)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _unsealed(value: object) -> object:
-    """The values of a record. Records of earlier versions have no seal."""
-    return unsealed(value) if isinstance(value, dict) and SEAL in value else value
+def _versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide the output of a stage."""
+    installed = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def _boot() -> str:
@@ -308,7 +276,3 @@ def _kind(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
     return "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "no regular file"
-
-
-def _one_line(error: Exception) -> str:
-    return printable(str(error)[:300] or type(error).__name__)

@@ -1,7 +1,8 @@
-"""Worker processes, so that several stages run at once: two trainings with one thread each are faster than one with two.
+"""Several stages at once: which starts next, and the processes that share the cores and GPUs of the machine.
 
-Where there are GPUs, each stage that computes on one gets a worker of its own GPUs: CUDA lets a process see those that
-`CUDA_VISIBLE_DEVICES` names when torch is imported, so a worker keeps its GPUs for life.
+Two trainings with one thread each are faster than one with two. Where there are GPUs, each stage that computes on one gets a
+worker of its own GPUs: CUDA lets a process see those that `CUDA_VISIBLE_DEVICES` names when torch is imported, so a worker
+keeps its GPUs for life.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing import active_children
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..placement import Placement
 from ..progress import LINES
 from ..resources import cores, cores_by_affinity, gpus
+from .stage import Node
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,24 +82,56 @@ class _Pool(ProcessPoolExecutor):
         return super().submit(_work, function, *arguments, **named)
 
 
-def interrupt_workers() -> None:
-    """Interrupts the work of all workers of this process, as Ctrl-C in a terminal does."""
-    for child in active_children():
-        if isinstance(child, _Worker) and child.pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGINT)
-
-
 class _Context(SpawnContext):
     Process = _Worker
 
 
-def open_workers(jobs: int, gpu_groups: Sequence[str] = ()) -> AbstractContextManager[Executor | None]:
-    """So many processes that share the cores; None for one job, which needs no process of its own.
+def run_together(to_run: Sequence[Node], make: Callable[[Node], None], jobs: int) -> None:
+    """Calls `make` on each stage once its inputs are made, on up to `jobs` threads; `to_run` has inputs first.
 
-    Args:
-        jobs: how many stages run at once.
-        gpu_groups: the GPUs of one stage each, as `CUDA_VISIBLE_DEVICES` names them; none where all stages see the same.
+    Of the ready stages, the one with the longest chain after it starts first, so that no long chain is left for the end. After
+    a fault no stage starts, and the first fault is raised.
+    """
+    waiting = {stage.fingerprint: stage for stage in to_run}
+    unfinished = set(waiting)
+    behind = _stages_behind(to_run)
+    running: dict[Future[None], str] = {}
+    faults: list[BaseException] = []
+    with ThreadPoolExecutor(jobs) as threads:
+        try:
+            while running or (waiting and not faults):
+                ready = [n for n in waiting.values() if not any(i.fingerprint in unfinished for i in n.inputs.values())]
+                ready.sort(key=lambda stage: -behind[stage.fingerprint])
+                for stage in ready[: 0 if faults else jobs - len(running)]:
+                    running[threads.submit(make, stage)] = waiting.pop(stage.fingerprint).fingerprint
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    unfinished.discard(running.pop(future))
+                    if (fault := future.exception()) is not None:
+                        faults.append(fault)
+        except BaseException:  # an interruption that may have reached this process alone
+            for child in active_children():
+                if isinstance(child, _Worker) and child.pid is not None:
+                    with suppress(ProcessLookupError):
+                        os.kill(child.pid, signal.SIGINT)
+            raise
+    if faults:
+        raise faults[0]
+
+
+def _stages_behind(to_run: Sequence[Node]) -> dict[str, int]:
+    """The length of the longest chain that starts with each stage."""
+    behind: dict[str, int] = {}
+    for stage in reversed(to_run):
+        length = behind.setdefault(stage.fingerprint, 0)
+        for inner in stage.inputs.values():
+            behind[inner.fingerprint] = max(behind.get(inner.fingerprint, 0), length + 1)
+    return behind
+
+
+def open_workers(jobs: int, gpu_groups: Sequence[str] = ()) -> AbstractContextManager[Executor | None]:
+    """Processes that share the cores, one for each of `jobs` stages at once; None for one job, which needs no other process.
+
+    `gpu_groups` are the GPUs of one stage each, as `CUDA_VISIBLE_DEVICES` names them; none where all stages see the same.
     """
     if jobs == 1:
         if cores() < cores_by_affinity():  # torch knows the affinity, and nothing of control groups
@@ -124,41 +158,22 @@ class _WorkersOnGpus(Executor):
     """Workers of one process each, begun when they are needed. A stage gets an idle worker on the GPUs that the fewest other
     stages compute on; one that needs no GPU gets a worker that sees none."""
 
-    NO_GPU = ""
-
     def __init__(self, jobs: int, groups: Sequence[str]) -> None:
         self.jobs, self.groups = jobs, groups
-        self.idle: dict[str, list[ProcessPoolExecutor]] = {group: [] for group in (*groups, self.NO_GPU)}
-        self.busy = dict.fromkeys(self.idle, 0)
-        self.workers: list[ProcessPoolExecutor] = []
+        self.workers: dict[_Pool, tuple[str, Future[Any]]] = {}
+        """Each worker with its GPUs and its last stage."""
         self.lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Starts a function in a worker. Its first argument may be the stage that it runs."""
         with self.lock:
-            on_device = getattr(arguments[0], "on_device", True)
-            group = min(self.groups, key=self.busy.__getitem__) if on_device else self.NO_GPU
-            self.busy[group] += 1
-            if not self.idle[group]:
-                self.workers.append(_pool(1, self.jobs, group))
-                self.idle[group].append(self.workers[-1])
-            worker = self.idle[group].pop()
-        outcome: Future[T] = Future()
-        running = worker.submit(function, *arguments, **named)
-        running.add_done_callback(lambda done: self._finish(done, outcome, group, worker))
-        return outcome
-
-    def _finish(self, done: Future[T], outcome: Future[T], group: str, worker: ProcessPoolExecutor) -> None:
-        """Frees the GPUs before anyone hears that the stage is done, and begins the next."""
-        with self.lock:
-            self.busy[group] -= 1
-            self.idle[group].append(worker)
-        if done.cancelled():
-            outcome.cancel()
-        elif (fault := done.exception()) is not None:
-            outcome.set_exception(fault)
-        else:
-            outcome.set_result(done.result())
+            busy = [group for group, last in self.workers.values() if not last.done()]
+            group = min(self.groups, key=busy.count) if getattr(arguments[0], "on_device", True) else ""
+            idle = (worker for worker, (its, last) in self.workers.items() if its == group and last.done())
+            worker = next(idle, None) or _pool(1, self.jobs, group)
+            future = worker.submit(function, *arguments, **named)
+            self.workers[worker] = group, future
+            return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers."""

@@ -112,11 +112,7 @@ def _testable(claim: Claim, runs: Runs) -> bool:
 def _tests(claim: Claim, runs: Runs, titles: Titles) -> list[_Test]:
     there = list(dict.fromkeys(one.language for one in next(iter(runs.values()))[claim.first]))
     others = [code for code in there if code != "en"]
-    groups = {
-        "each": {code: [code] for code in others},
-        "en": {"": ["en"]},
-        NON_ENGLISH: {"": others},
-    }[claim.languages]
+    groups = {"each": {code: [code] for code in others}, "en": {"": ["en"]}, NON_ENGLISH: {"": others}}[claim.languages]
     return [
         _Test(
             " ".join(part for part in (code, f"versus {titles.system(other)}" * (len(claim.others) > 1)) if part),

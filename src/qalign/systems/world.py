@@ -34,12 +34,7 @@ SHAPE = TinyConfig(
     residual_std=0.005,
 )
 TRAINING = TrainingConfig(
-    epochs=1,
-    learning_rate=2e-3,
-    warmup_ratio=0.03,
-    adam_beta2=0.98,
-    global_batch_size=16,
-    precision="float32",
+    epochs=1, learning_rate=2e-3, warmup_ratio=0.03, adam_beta2=0.98, global_batch_size=16, precision="float32"
 )
 
 
