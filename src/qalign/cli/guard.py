@@ -1,20 +1,19 @@
-"""How a verb ends when something is wrong: one line and exit status 2, or 130 after Ctrl-C."""
+"""How a verb ends: with its results; or, where something is wrong, with one line and exit status 2, or 130 after Ctrl-C."""
 
 from __future__ import annotations
 
 import errno
 import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from ..errors import QAlignError
+from ..terminal import INTERRUPTED, say, show
 
-from ..errors import QAlignError, SettingError
-from ..terminal import INTERRUPTED, say
-from ..untrusted import check_surrogates
+if TYPE_CHECKING:
+    from ..results.run_results import Results
 
 USER_ERROR = 2
 CANNOT_WRITE = (
@@ -28,20 +27,19 @@ def errors() -> Iterator[None]:
     """One line and exit status 2 for what the user can mend; 130 for Ctrl-C; a traceback for a mistake of ours."""
     try:
         yield
-    except QAlignError as error:
-        say(f"qalign: error: {error}")
-        raise SystemExit(USER_ERROR) from error
     except KeyboardInterrupt:
         say()
         say("qalign: interrupted; give the same command again to go on")
         raise SystemExit(INTERRUPTED) from None
-    except ModuleNotFoundError as error:
-        say(f"qalign: error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")
-        raise SystemExit(USER_ERROR) from error
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE and error.filename is None:
-            raise
-        say(f"qalign: error: cannot use {error.filename or ''}: {error.strerror}; see to it and run it again")
+    except (QAlignError, ModuleNotFoundError, OSError) as error:
+        words = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            words = f"this needs {error.name}: pip install 'qalign[all]' (or one of its extras)"
+        elif isinstance(error, OSError):
+            if error.errno not in CANNOT_WRITE and error.filename is None:
+                raise
+            words = f"cannot use {error.filename or ''}: {error.strerror}; see to it and run it again"
+        say(f"qalign: error: {words}")
         raise SystemExit(USER_ERROR) from error
 
 
@@ -51,26 +49,22 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
         with errors():
-            check_text(arguments, inspect.signature(command, eval_str=True).parameters)
             command(**arguments)
 
     return wrapped
 
 
-def check_text(arguments: Mapping[str, object], parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Raises an error for an empty argument, and for one that has no UTF-8: it would stand in files written after days."""
-    for name, value in arguments.items():
-        for text in value if isinstance(value, list) else [value]:
-            if text == "" and parameters[name].default != "":
-                raise SettingError(f"{_typed(parameters[name])} is empty; give it a value, or leave it out")
-            if isinstance(text, str | Path):
-                check_surrogates(str(text), f"the argument '{text}'")
+def finish(results: Results, differences: bool = False) -> None:
+    """Writes results with their figures and page; prints tables, findings and where the files are.
 
-
-def _typed(parameter: inspect.Parameter) -> str:
-    """A parameter as it is typed on the command line."""
-    information = parameter.annotation.__metadata__[0]
-    if isinstance(information, typer.models.ArgumentInfo):
-        return parameter.name
-    flags = (information.default, *(information.param_decls or ()))  # typer takes the first flag for a default
-    return next((str(flag) for flag in flags if str(flag).startswith("--")), f"--{parameter.name.replace('_', '-')}")
+    Args:
+        results: of the run.
+        differences: whether the tests of all differences are printed too.
+    """
+    files = results.write()
+    for table in results.last_tables(differences):
+        show(table.rich(), "")
+    for sentence in (*results.findings, *results.model_lines):
+        show(sentence)
+    show(f"All tables: qalign report {shlex.quote(str(results.folder / 'results.json'))}")
+    show(f"{'Page' if files[0].suffix == '.html' else 'Results'}: {files[0]}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typer.core import TyperCommand, TyperGroup
 
-from ..errors import nearest
+from ..errors import SettingError, nearest
 from ..options import DATA, EXECUTION, GENERATION, OUTPUT, TRAINING
 from ..terminal import write
+from ..untrusted import check_surrogates
+from .guard import errors
 
 ARGUMENTS, OTHER = "Arguments", "Other"
 if TYPE_CHECKING:  # typer's own copy of click
@@ -29,6 +32,9 @@ class _NearestOption:
         except Exception as error:
             _say_nearest_option(error, ctx)
             raise
+        if not ctx.resilient_parsing:
+            with errors():
+                _check_texts(ctx)
         return words
 
 
@@ -99,12 +105,12 @@ def _say_nearest_option(error: Exception, ctx: Context) -> None:
     if name is None or not hasattr(error, "possibilities") or not hasattr(error, "message"):
         return
     own = [option for parameter in ctx.command.get_params(ctx) for option in parameter.opts if option.startswith("--")]
-    others = getattr(ctx.find_root().command, "commands", {})
-    elsewhere = sorted(
-        (verb for verb, command in others.items() if _has(command, name)), key=lambda verb: verb != "run"
+    verbs = getattr(ctx.find_root().command, "commands", {}).items()
+    elsewhere = [verb for verb, command in verbs if any(name in parameter.opts for parameter in command.params)]
+    verb = "run" if "run" in elsewhere else min(elsewhere, default="")
+    error.message = f"there is no option '{name}' here: " + (
+        f"`qalign {verb}` has it." if verb else _sentence(nearest(name, own))
     )
-    what = f"`qalign {elsewhere[0]}` has it." if elsewhere else _sentence(nearest(name, own))
-    error.message = f"there is no option '{name}' here: {what}"
     error.possibilities = None
 
 
@@ -116,16 +122,21 @@ def _refuse_repeated(ctx: Context, args: list[str]) -> None:
     _, _, order = ctx.command.make_parser(ctx).parse_args(args=list(args))
     for parameter, count in Counter(order).items():
         names_data = getattr(parameter, "rich_help_panel", None) == DATA and parameter.metavar != "N"
-        if (
-            count > 1
-            and (names_data or "--seeds" in parameter.opts)
-            and not (parameter.multiple or getattr(parameter, "is_flag", False))
-        ):
+        takes_one = not (parameter.multiple or getattr(parameter, "is_flag", False))
+        if count > 1 and takes_one and (names_data or "--seeds" in parameter.opts):
             ctx.fail(f"{parameter.opts[0]} stands {count} times, and takes one value: give it once.")
 
 
-def _has(command: Command, name: str) -> bool:
-    return any(name in parameter.opts for parameter in command.params)
+def _check_texts(ctx: Context) -> None:
+    """Refuses an empty argument, and one that has no UTF-8: it would stand in files written after days."""
+    for parameter in ctx.command.params:
+        value = ctx.params.get(parameter.name or "")
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if text == "" and parameter.default != "":
+                typed = next((flag for flag in parameter.opts if flag.startswith("--")), parameter.name)
+                raise SettingError(f"{typed} is empty; give it a value, or leave it out")
+            if isinstance(text, str | Path):
+                check_surrogates(str(text), f"the argument '{text}'")
 
 
 def _sentence(text: str) -> str:

@@ -17,7 +17,7 @@ from .options import Data, LanguageFile, Names, Runs, option
 
 @guarded
 def list_command(
-    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.sections)] = None,
+    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.words(table="systems.checks:SECTIONS"))] = None,
 ) -> None:  # fmt: skip
     """List what has a name: systems, scales, benchmarks, corpora, languages, settings."""
     from ..systems.checks import overview
@@ -29,7 +29,7 @@ def list_command(
 @guarded
 def check_command(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus by name, or a path.", autocompletion=completion.corpora)],
-    role: Annotated[str, option(DATA, "questions, answers, multilingual, english, general, test or text.", metavar="ROLE", autocompletion=completion.roles)],
+    role: Annotated[str, option(DATA, "questions, answers, multilingual, english, general, test or text.", metavar="ROLE", autocompletion=completion.words(table="corpora.table:OPTIONS"))],
     languages: Names = None,
     data: Data = None,
     language_file: LanguageFile = None,

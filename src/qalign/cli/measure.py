@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +13,11 @@ from ..options import DATA, EXECUTION, GENERATION, OUTPUT
 from ..placement import Placement
 from ..terminal import show, write
 from . import completion
-from .finish import finish
-from .guard import guarded
+from .guard import finish, guarded
 from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Output, option, with_study
 
 if TYPE_CHECKING:
     from ..systems import Study
-
 
 FORMS = ("terminal", "markdown", "latex", "csv")
 
@@ -35,8 +34,6 @@ def eval_command(
     seconds_per_request: Annotated[float | None, option(EXECUTION, "Time to wait for an answer of the server before asking again.", metavar="SECONDS", min=0.1, show_default=f"{Placement().seconds_per_request:g}")] = None,
 ) -> None:  # fmt: skip
     """Measure checkpoints on the benchmarks, zero-shot. Several stand in one table, with tests of their differences."""
-    from dataclasses import replace
-
     from ..systems.running import evaluate
 
     given = {"requests_in_flight": requests_in_flight, "seconds_per_request": seconds_per_request}
@@ -45,14 +42,8 @@ def eval_command(
         raise SettingError(
             f"--{next(iter(of_server)).replace('_', '-')} is about a server: give --endpoint URL as well"
         )
-    results = evaluate(
-        models,
-        study,
-        names=name or (),
-        endpoint=endpoint or "",
-        placement=replace(placement, **of_server),
-        output=output,
-    )
+    placement = replace(placement, **of_server)
+    results = evaluate(models, study, names=name or (), endpoint=endpoint or "", placement=placement, output=output)
     finish(results, differences=True)
 
 

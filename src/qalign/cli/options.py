@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ..errors import SettingError
 from ..options import DATA, OUTPUT, TRAINING, is_repeated, meanings, options_of, types_of
 from ..placement import Placement
 from ..resources import cores
 from ..study_options import Setting, StudyOptions
 from ..terminal import say
 from . import completion
-from .guard import check_text, errors
+from .guard import errors
 
 if TYPE_CHECKING:
     from ..systems.study import Study
@@ -33,7 +32,6 @@ TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "g
 """What only training reads."""
 TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "trackers")  # fmt: skip
 """How training is executed."""
-POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def option(panel: str, text: str, *names: str, **more: Any) -> Any:
@@ -43,53 +41,28 @@ def option(panel: str, text: str, *names: str, **more: Any) -> Any:
 
 def option_of(kind: type, name: str, **more: Any) -> Any:
     """The option of a field of `StudyOptions` or `Placement`."""
-    row, types = options_of(kind)[name], types_of(kind)[name]
-    flag = [row.flag] if row.flag else [f"--{name.replace('_', '-')}"] if types == (bool,) else []
-    return option(
-        row.group, meanings(kind)[name], *flag, metavar=row.metavar or None, min=row.least, max=row.most,
-        autocompletion=completion.KNOWN.get(row.names), **more,
-    )  # fmt: skip
+    row, is_flag = options_of(kind)[name], types_of(kind)[name] == (bool,)
+    flags = [row.flag or f"--{name.replace('_', '-')}"] if row.flag or is_flag else []
+    shown = {"metavar": row.metavar or None, "min": row.least, "max": row.most, **more}
+    return option(row.group, meanings(kind)[name], *flags, autocompletion=completion.KNOWN.get(row.names), **shown)
 
 
-Systems = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SYSTEM",
-        help="Systems by name, or module:function of your own. NAME=SYSTEM gives one a name. `qalign list systems` names them. "
-        "A study file (STUDY.toml) brings its own.",
-        autocompletion=completion.systems,
-    ),
-]
-Names = Annotated[
-    list[str] | None,
-    option(
-        DATA,
-        "Language codes with commas, such as bn,th,sw; may be repeated.",
-        metavar="CODES",
-        autocompletion=completion.languages,
-    ),
-]
+Systems = Annotated[list[str], typer.Argument(metavar="SYSTEM", help="Systems by name, or module:function of your own. NAME=SYSTEM gives one a name. `qalign list systems` names them. A study file (STUDY.toml) brings its own.", autocompletion=completion.systems)]  # fmt: skip
+Names = Annotated[list[str] | None, option(DATA, "Language codes with commas, such as bn,th,sw; may be repeated.", metavar="CODES", autocompletion=completion.languages)]  # fmt: skip
+Output = Annotated[Path | None, option(OUTPUT, "Where page and tables go. By default a folder under --runs.", metavar="DIR")]  # fmt: skip
+Save = Annotated[Path | None, option(OUTPUT, "Write the study of this command to a TOML file, which takes the place of its options.", metavar="FILE")]  # fmt: skip
 Runs = Annotated[Path, option_of(StudyOptions, "runs")]
-Output = Annotated[
-    Path | None, option(OUTPUT, "Where page and tables go. By default a folder under --runs.", metavar="DIR")
-]
-Save = Annotated[
-    Path | None,
-    option(
-        OUTPUT, "Write the study of this command to a TOML file, which takes the place of its options.", metavar="FILE"
-    ),
-]
-Quiet = Annotated[bool, option_of(Placement, "quiet")]
+Seed = Annotated[int, option_of(StudyOptions, "seed")]
 Data = Annotated[Path | None, option_of(StudyOptions, "data")]
 LanguageFile = Annotated[Path | None, option_of(StudyOptions, "language_file")]
+Jobs = Annotated[int, option_of(Placement, "jobs", show_default=JOBS_IN_WORDS)]
+Quiet = Annotated[bool, option_of(Placement, "quiet")]
 
 
 def with_study(
-    hidden: Collection[str] = (),
-    without: Collection[str] = (),
-    training: str = TRAINING,
+    hidden: Collection[str] = (), without: Collection[str] = (), training: str = TRAINING,
     defaults: Mapping[str, object] = MappingProxyType({}),
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
     """Gives a verb the options of its `study` and `placement`.
 
     Args:
@@ -101,40 +74,36 @@ def with_study(
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
-        parameters = [
-            one.replace(annotation=hints[one.name])
-            for one in inspect.signature(command).parameters.values()
-            if one.name not in KINDS
-        ]
-        own = [one.name for one in parameters]
-        fields = {
-            key: [name for name in options_of(kind) if name not in (*own, *without)] for key, kind in KINDS.items()
+        parameters = {
+            name: one.replace(annotation=hints[name])
+            for name, one in inspect.signature(command).parameters.items()
+            if name not in KINDS
         }
+        own = list(parameters)
+        fields = {key: [f for f in options_of(kind) if f not in (*own, *without)] for key, kind in KINDS.items()}
         for key, names in fields.items():
-            parameters += [_parameter(KINDS[key], name, defaults) for name in names]
-        parameters = [
-            one.replace(annotation=_shown(one.annotation, one.name in hidden, training)) for one in parameters
-        ]
+            parameters |= {name: _parameter(KINDS[key], name, defaults) for name in names}
 
         def wrapped(context: typer.Context, **arguments: Any) -> None:
             with errors():
-                check_text(arguments, signature.parameters)
+                arguments["settings"] = [
+                    Setting(text=text, origin="--set ") for text in arguments.get("settings") or ()
+                ]
                 values = {
                     key: {name: arguments[name] for name in names if arguments[name] is not None}
                     for key, names in fields.items()
                 }
-                values["study"]["settings"] = [
-                    Setting(text=text, origin="--set ") for text in arguments["settings"] or ()
-                ]
-                given = {name for name in fields["study"] if _is_given(context, name)}
+                given = [f for f in fields["study"] if (s := context.get_parameter_source(f)) and s.name != "DEFAULT"]
                 study = _study(arguments, values["study"], given)
                 placement = Placement(runs=study.runs, **values["placement"])
                 command(**{name: arguments[name] for name in own}, study=study, placement=placement)
 
-        context = inspect.Parameter("context", POSITIONAL, annotation=typer.Context)
-        signature = inspect.Signature([context, *parameters])
-        wrapped.__signature__ = signature  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+        signature = {"context": inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)}
+        for name, one in parameters.items():
+            annotation = _shown(one.annotation, name in hidden, training)
+            signature[name] = one.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY)
+        wrapped.__signature__ = inspect.Signature(list(signature.values()))  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {name: one.annotation for name, one in signature.items()}
         wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
         return wrapped
 
@@ -152,19 +121,12 @@ def _study(arguments: dict[str, Any], values: Values, given: Collection[str]) ->
     from ..systems import study_file
     from ..systems.study import study
 
-    systems, path = arguments.get("systems"), arguments.get("save")
-    if isinstance(systems, list):
-        systems, values = study_file.with_file(systems, values, given)
-        arguments["systems"] = systems
-        if isinstance(path, Path):
-            study_file.save(path, systems, values)
+    if "systems" in arguments:
+        arguments["systems"], values = study_file.with_file(arguments["systems"], values, given)
+        if path := arguments["save"]:
+            study_file.save(path, arguments["systems"], values)
             say(f"qalign: the study is in {path}")
     return study(**values)
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _shown(hint: Any, hidden: bool, training: str) -> object:
@@ -188,16 +150,4 @@ def _parameter(kind: type, name: str, defaults: Mapping[str, object]) -> inspect
         hint = hint | None
     shown = JOBS_IN_WORDS if default == JOBS and name in defaults else True
     annotation = Annotated[hint, option_of(kind, name, show_default=shown)]
-    return inspect.Parameter(name, POSITIONAL, default=default, annotation=annotation)
-
-
-def whole_numbers(text: str) -> list[int]:
-    """The seeds of an option, each once.
-
-    Raises:
-        SettingError: one is no whole number from 0 to 2^32 - 1.
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and len(part) <= 10 and int(part) < 2**32 for part in parts):
-        raise SettingError(f"'{text}' is not a list of seeds; give whole numbers with commas, such as 101,102,103")
-    return list(dict.fromkeys(map(int, parts)))
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

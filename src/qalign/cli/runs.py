@@ -30,7 +30,7 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
     context.obj = runs
     if context.invoked_subcommand is not None:
         return
-    from ..systems.inventory import elsewhere, inventory, runs_table, stages_table
+    from ..systems.inventory import inventory, runs_table, stages_table
     from ..wording import in_bytes
 
     found = inventory(runs or Path("runs"))
@@ -39,13 +39,13 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
         show(f"There are no runs in {found.folder}.")
     if found.runs:
         show(runs_table(found).rich(), "")
-        for line in elsewhere(found):
-            show(line)
+    for run in found.runs:
+        if not found.holds(run.results):
+            show(f"Results of {run.name}: {run.results}")
     if unneeded:
         show(stages_table("Stages that no run needs", unneeded).rich(), "")
-        total = sum(stage.bytes for stage in unneeded)
-        freed = f"frees {in_bytes(total)}" if total else "removes them"
-        show(f"`qalign runs remove --unneeded` {freed}; `qalign runs remove NAME` removes a run.")
+        size = in_bytes(sum(stage.bytes for stage in unneeded))
+        show(f"`qalign runs remove --unneeded` frees {size}; `qalign runs remove NAME` removes a run.")
 
 
 @app.command("remove", cls=Verb, epilog=epilog("runs remove"))
@@ -58,8 +58,7 @@ def remove_command(
     runs: Folder = None,
 ) -> None:  # fmt: skip
     """Remove runs: their results, and the stages that no other run needs. Asks first."""
-    from ..systems.inventory import inventory, stages_table
-    from ..systems.removal import removal, remove
+    from ..systems.inventory import inventory, removal, remove, stages_table
     from ..wording import in_bytes
 
     if not names and not unneeded:
@@ -71,29 +70,20 @@ def remove_command(
         return
     if planned.stages:
         show(stages_table("Stages to be removed", planned.stages).rich(), "")
-    for folder in planned.results:
-        show(f"Results to be removed: {folder}")
-    for folder in planned.kept_results:
-        show(f"Results outside of {found.folder / 'results'} are kept: {folder}")
+    for run in planned.runs:
+        if run.results in planned.results:
+            show(f"Results to be removed: {run.results}")
+        elif run.results.is_dir():
+            show(f"Results outside of {found.folder / 'results'} are kept: {run.results}")
     named = ", ".join(run.name for run in planned.runs)
     show(f"This frees {in_bytes(planned.bytes)}{f' and removes {named}' if named else ''}.")
     if not yes:
-        _ask()
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise SettingError("there is no terminal to ask in; look at what would be removed, then give --yes")
+        print("Remove? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise SettingError("nothing was removed")
     freed, kept = remove(planned, found, names or (), unneeded)
     for line in kept:
         say(f"kept: {line}")
     show(f"Freed {in_bytes(freed)}.")
-
-
-def _ask() -> None:
-    """Asks whether to go on.
-
-    Raises:
-        SettingError: nobody can be asked, or the answer is not yes.
-    """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise SettingError("there is no terminal to ask in; look at what would be removed, then give --yes")
-    sys.stderr.write("Remove? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise SettingError("nothing was removed")

@@ -14,21 +14,8 @@ from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
-from .finish import finish
-from .guard import guarded
-from .options import (
-    JOBS,
-    JOBS_IN_WORDS,
-    TRAINING_EXECUTION,
-    Output,
-    Quiet,
-    Runs,
-    Save,
-    Systems,
-    option,
-    whole_numbers,
-    with_study,
-)
+from .guard import finish, guarded
+from .options import JOBS, TRAINING_EXECUTION, Jobs, Output, Quiet, Runs, Save, Seed, Systems, option, with_study
 
 if TYPE_CHECKING:
     from ..systems import Study
@@ -52,20 +39,11 @@ def plan_command(
     placement: Placement,
     output: Output = None,
     save: Save = None,
-    devices: Annotated[
-        int | None,
-        option(EXECUTION, "Plan for a machine with so many devices; needs --device-memory.", metavar="N", min=1),
-    ] = None,
-    device_memory: Annotated[
-        float | None, option(EXECUTION, "Memory of one of these devices in GB, such as 80.", metavar="GB", min=0.1)
-    ] = None,
-    device_kind: Annotated[
-        str | None, option(EXECUTION, "What these devices are, such as H100.", metavar="NAME")
-    ] = None,
-    measure: Annotated[
-        bool, option(EXECUTION, "Take a few steps on this machine to say how long a run takes.", "--measure")
-    ] = False,
-) -> None:
+    devices: Annotated[int | None, option(EXECUTION, "Plan for a machine with so many devices; needs --device-memory.", metavar="N", min=1)] = None,
+    device_memory: Annotated[float | None, option(EXECUTION, "Memory of one of these devices in GB, such as 80.", metavar="GB", min=0.1)] = None,
+    device_kind: Annotated[str | None, option(EXECUTION, "What these devices are, such as H100.", metavar="NAME")] = None,
+    measure: Annotated[bool, option(EXECUTION, "Take a few steps on this machine to say how long a run takes.", "--measure")] = False,
+) -> None:  # fmt: skip
     """Say whether a run fits, how long it takes and how much disk. Draw the tree of its stages. Starts nothing.
 
     The exit status is 2 if it does not fit, or if a run would be refused.
@@ -94,20 +72,13 @@ def explain_command(
 
 @with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "quiet", "test", "test_languages", "limit"))
 def adopt_command(
-    system: Annotated[
-        str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)
-    ],
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A trained checkpoint: a folder or a hub name.")],
     study: Study,
     placement: Placement,
-    stage: Annotated[
-        str | None, option(TRAINING, "The training stage. By default the last one.", metavar="STAGE")
-    ] = None,
-    name: Annotated[
-        str | None,
-        option(OUTPUT, "The checkpoint's name in tables. By default its hub name or folder.", metavar="NAME"),
-    ] = None,
-) -> None:
+    stage: Annotated[str | None, option(TRAINING, "The training stage. By default the last one.", metavar="STAGE")] = None,
+    name: Annotated[str | None, option(OUTPUT, "The checkpoint's name in tables. By default its hub name or folder.", metavar="NAME")] = None,
+) -> None:  # fmt: skip
     """Register a checkpoint from elsewhere as a finished stage, so that `run` measures it."""
     from ..systems.planning import adopt
 
@@ -116,12 +87,8 @@ def adopt_command(
 
 @guarded
 def demo_command(
-    seed: Annotated[
-        int, option(TRAINING, "Decides the order of the examples.", metavar="N", min=0, max=2**32 - 1)
-    ] = 1234,
-    jobs: Annotated[
-        int, option(EXECUTION, "Stages that run at once.", metavar="N", min=1, show_default=JOBS_IN_WORDS)
-    ] = JOBS,
+    seed: Seed = 1234,
+    jobs: Jobs = JOBS,
     runs: Runs = Path("runs"),
     output: Output = None,
     quiet: Quiet = False,
@@ -148,16 +115,8 @@ def demo_command(
 def reproduce_command(
     study: Study,
     placement: Placement,
-    seeds: Annotated[
-        str, option(TRAINING, "Seeds with commas; each system is trained under each.", metavar="N,N")
-    ] = "101,102,103",
-    system: Annotated[
-        list[str] | None,
-        option(
-            TRAINING, "A system of the study; may be repeated. All by default.",
-            metavar="SYSTEM", autocompletion=completion.systems,
-        ),
-    ] = None,
+    seeds: Annotated[str, option(TRAINING, "Seeds with commas; each system is trained under each.", metavar="N,N")] = "101,102,103",
+    system: Annotated[list[str] | None, option(TRAINING, "A system of the study; may be repeated. All by default.", metavar="SYSTEM", autocompletion=completion.systems)] = None,
     seed: Annotated[int | None, typer.Option(hidden=True)] = None,
     output: Output = None,
 ) -> None:  # fmt: skip
@@ -170,4 +129,8 @@ def reproduce_command(
 
     if seed is not None:
         raise SettingError(f"reproduce trains under several seeds: give --seeds {seed} instead of --seed {seed}")
-    finish(reproduce(study, system or ALL, seeds=whole_numbers(seeds), placement=placement, output=output))
+    parts = [part.strip() for part in seeds.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and len(part) <= 10 and int(part) < 2**32 for part in parts):
+        raise SettingError(f"'{seeds}' is not a list of seeds; give whole numbers with commas, such as 101,102,103")
+    distinct = list(dict.fromkeys(map(int, parts)))
+    finish(reproduce(study, system or ALL, seeds=distinct, placement=placement, output=output))

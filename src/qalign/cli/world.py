@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingError, nearest
-from ..options import DATA, EXECUTION, OUTPUT, TRAINING
+from ..options import DATA, OUTPUT
 from ..placement import Placement
 from ..study_options import codes
 from ..terminal import say, show, write
@@ -18,7 +18,7 @@ from . import completion
 from .examples import epilog
 from .guard import guarded
 from .help import Verb, Verbs
-from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, option
+from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, Seed, option, option_of
 
 app = typer.Typer(
     name="world",
@@ -36,11 +36,9 @@ SETS = ("world-mgsm", "world-msvamp", "world-gsm8k", "world-gsm8kinstruct", "wor
 @guarded
 def show_command(
     languages: Names = None,
-    corpus: Annotated[
-        str, option(DATA, "A set of problems of the world.", metavar="CORPUS", autocompletion=completion.words(*SETS))
-    ] = "world-mgsm",
+    corpus: Annotated[str, option(DATA, "A set of problems of the world.", metavar="CORPUS", autocompletion=completion.words(*SETS))] = "world-mgsm",
     count: Annotated[int, option(OUTPUT, "The number of problems.", metavar="N", min=1)] = 3,
-) -> None:
+) -> None:  # fmt: skip
     """Print problems of the world with their worked answers."""
     from ..languages import STUDY
     from ..world.grammar import grammar
@@ -48,9 +46,7 @@ def show_command(
 
     name = corpus.removeprefix("world-")
     if f"world-{name}" not in SETS:
-        raise SettingError(
-            f"'{corpus}' is not a set of problems of the world: try world-mgsm, world-msvamp or world-gsm8k"
-        )
+        raise SettingError(f"'{corpus}' is not a set of problems of the world: {nearest(corpus, SETS)}")
     spoken = [grammar(code) for code in codes(languages) or STUDY]
     for story in stories(name)[:count]:
         write(f"# {story.signature}: {story.answer}")
@@ -66,53 +62,40 @@ def write_command(
 ) -> None:
     """Write the world's corpora as JSONL files, one per language, in the format of your own data."""
     import json
-    from collections.abc import Iterator
 
     from ..corpora import CORPORA
     from ..languages import STUDY
     from ..records import atomic_file
     from ..world import rows
 
-    for code in codes(languages) or ():
+    wanted = codes(languages) or STUDY
+    for code in wanted:
         if code not in STUDY:
             raise SettingError(f"the world has no language '{code}': {nearest(code, STUDY)}")
-
-    def lines(name: str, role: str, chosen: list[str]) -> Iterator[tuple[str, str]]:
-        for code, row in rows(name, role, chosen):
-            yield code, json.dumps(row, ensure_ascii=False) + "\n"
-
     for corpus in CORPORA.values():
-        if corpus.world is None:
-            continue
-        for role in corpus.roles:
+        for role in corpus.roles if corpus.world is not None else ():
             known = [code for code in corpus.languages if role not in ("questions", "answers") or code != "en"]
-            chosen = [code for code in codes(languages) or known if code in known] if role != "english" else ["en"]
+            chosen = ["en"] if role == "english" else [code for code in wanted if code in known]
             texts: dict[str, list[str]] = {code: [] for code in chosen}
-            for code, line in lines(corpus.world, role, chosen):
-                texts[code].append(line)
+            for code, row in rows(corpus.world or "", role, chosen):
+                texts[code].append(json.dumps(row, ensure_ascii=False) + "\n")
             place = folder / corpus.name / role
             place.mkdir(parents=True, exist_ok=True)
-            for code, written in texts.items():
+            for code, lines in texts.items():
                 with atomic_file(place / f"{code}.jsonl") as temporary:
-                    temporary.write_text("".join(written), encoding="utf-8")
+                    temporary.write_text("".join(lines), encoding="utf-8")
             say(f"{place}: {counted(sum(map(len, texts.values())), 'row')} in {counted(len(texts), 'language')}")
 
 
 @app.command("base", cls=Verb, epilog=epilog("world base"))
 @guarded
 def base_command(
-    output: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Copy the trained base to this folder, with a model card.")
-    ] = None,
-    seed: Annotated[
-        int, option(TRAINING, "Decides initial weights and the order of texts.", metavar="N", min=0, max=2**32 - 1)
-    ] = 1234,
-    processes: Annotated[
-        int, option(EXECUTION, "Training processes on this machine.", metavar="N", min=1, show_default=JOBS_IN_WORDS)
-    ] = JOBS,
+    output: Annotated[Path | None, typer.Argument(metavar="DIR", help="Copy the trained base to this folder, with a model card.")] = None,
+    seed: Seed = 1234,
+    processes: Annotated[int, option_of(Placement, "processes", show_default=JOBS_IN_WORDS)] = JOBS,
     runs: Runs = Path("runs"),
     quiet: Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Train the model that `--base world` names, from the world's text alone."""
     from ..systems import SCALES, Study
     from ..systems.world import make_base
@@ -127,15 +110,10 @@ def base_command(
 @app.command("probe", cls=Verb, epilog=epilog("world probe"))
 @guarded
 def probe_command(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MODEL]", help="Bases to ask: folders, or world for the shipped one.", show_default="world"
-        ),
-    ] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]", help="Bases to ask: folders, or world for the shipped one.", show_default="world")] = None,
     count: Annotated[int, option(OUTPUT, "Probes of a kind in a language.", metavar="N", min=1)] = 40,
     quiet: Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Show what a base knows of the world's languages and of reasoning, before any fine-tuning."""
     from ..systems.bases import WORLD, WORLD_FOLDER, checkpoint
     from ..systems.probing import probe

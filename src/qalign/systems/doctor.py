@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -15,9 +14,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 from .. import __version__
@@ -56,146 +54,110 @@ print(json.dumps({
 }))
 """
 """Looked at in a process of its own: a broken installation or a driver that hangs ends that process only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    """What was looked at."""
-    state: Literal["ok", "missing", "optional"]
-    """`optional` is what is not there and not needed by most."""
-    found: str
-    """What there is."""
-    advice: str = ""
-    """What to do about it."""
+Row = tuple[str, str, str, str]
+"""What was looked at, `ok`, `missing` or `optional`, what there is, and what to do about it."""
 
 
 def examination(runs: Path) -> Table:
     """A table of all that was looked at. It takes a few seconds, most of them for torch."""
     with ThreadPoolExecutor() as pool:
         devices, hub = pool.submit(lambda: list(_devices())), pool.submit(lambda: list(_hub()))
-        findings = [*_python(), *devices.result(), *_resources(), *_extras(), *_programs(), *hub.result(), _disk(runs)]
-    rows = [[one.name, one.state, one.found, one.advice or "-"] for one in findings]
+        rows = [
+            _row("qalign", __version__),
+            _row("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+            *devices.result(),
+            _row("CPU cores", f"{cores()} for this process, {os.cpu_count()} in the machine"),
+            _row("Memory", f"{in_bytes(memory())} for this process"),
+            *_packages_and_programs(),
+            *hub.result(),
+            _disk(runs),
+        ]
     return Table("What this machine has", ["what", "state", "found", "what to do"], rows)
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding("qalign", "ok", __version__)
-    yield Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+def _row(what: str, found: str | None, lack: str = "none", advice: str = "-", needed: bool = False) -> Row:
+    """The row of what was found, else of what lacks."""
+    return (what, "ok", found, "-") if found else (what, "missing" if needed else "optional", lack, advice)
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[Row]:
     """PyTorch, and the devices that it can use."""
-    advice = "pip install 'qalign[train]'"
+    seen, lack, advice = None, "an answer that cannot be read", "pip install 'qalign[train]'"
     try:
         done = subprocess.run(
             [sys.executable, "-c", TORCH], capture_output=True, text=True, timeout=SECONDS_FOR_TORCH, errors="replace",
             env={**os.environ, "PYTHONSAFEPATH": "1"}, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        seen = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout else None
-        last = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]
+        if done.returncode == 0 and done.stdout:
+            seen = json.loads(done.stdout.splitlines()[-1])
+        else:
+            lack = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1][:200]
     except subprocess.TimeoutExpired:
-        seen, last = None, f"no answer within {SECONDS_FOR_TORCH} seconds"
-        advice = "see whether the driver of the GPU answers (nvidia-smi)"
+        lack, advice = (
+            f"no answer within {SECONDS_FOR_TORCH} seconds",
+            "see whether the GPU's driver answers (nvidia-smi)",
+        )
     except ValueError:
-        seen, last = None, "an answer that cannot be read"
+        pass
+    yield _row("PyTorch", seen and str(seen["version"]), lack, advice, needed=True)
     if seen is None:
-        yield Finding("PyTorch", "missing", last[:200], advice)
         return
-    yield Finding("PyTorch", "ok", str(seen["version"]))
     for number, (name, size) in enumerate(seen["cuda"]):
-        precision = "" if seen["bfloat16"] else ", no bfloat16"
-        advice = "" if seen["bfloat16"] else "--set training.precision=float32 --set generation.precision=float32"
-        yield Finding(f"GPU {number}", "ok", f"{name}, {in_bytes(size)}{precision}", advice)
+        found = f"{name}, {in_bytes(size)}"
+        advice = "--set training.precision=float32 --set generation.precision=float32"
+        yield f"GPU {number}", "ok", *((found, "-") if seen["bfloat16"] else (f"{found}, no bfloat16", advice))
     if seen["mps"]:
-        yield Finding("GPU", "ok", "Apple's, by way of MPS; it shares the memory of the machine")
-    if not seen["cuda"] and not seen["mps"]:
+        yield _row("GPU", "Apple's, by way of MPS; it shares the memory of the machine")
+    elif not seen["cuda"]:
         if any(Path(driver).exists() for driver in GPU_DRIVERS) and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
             advice = "install a PyTorch that fits the driver: https://pytorch.org/get-started/locally"
-            yield Finding("GPU", "missing", "a driver, but PyTorch sees no device", advice)
+            yield _row("GPU", None, "a driver, but PyTorch sees no device", advice, needed=True)
         else:
             advice = "a CPU is enough for `qalign demo` and --scale sample; a 7B model needs a GPU"
-            yield Finding("GPU", "optional", "none", advice)
+            yield _row("GPU", None, advice=advice)
 
 
-def _resources() -> Iterator[Finding]:
-    yield Finding("CPU cores", "ok", f"{cores()} for this process, {os.cpu_count()} in the machine")
-    yield Finding("Memory", "ok", f"{in_bytes(memory())} for this process")
-
-
-def _extras() -> Iterator[Finding]:
-    """The extras of this package, and vLLM."""
-    packages: dict[str, list[str]] = {extra: [] for extra in EXTRAS}
-    for requirement in _requirements():
-        match = re.match(r"([\w.-]+)[^;]*;.*extra == ['\"]([\w-]+)['\"]", requirement)
-        if match and match[2] in packages:
-            packages[match[2]].append(match[1])
+def _packages_and_programs() -> Iterator[Row]:
+    """The extras of this package, vLLM, and programs."""
+    own = next(iter(distributions(name="qalign")), None)  # none in a source tree that is not installed
+    wanted = re.findall(
+        r"^([\w.-]+)[^;\n]*;.*extra == ['\"]([\w-]+)", "\n".join((own and own.requires) or ()), re.MULTILINE
+    )
     for extra, purpose in EXTRAS.items():
-        lacking = [package for package in packages[extra] if _version(package) is None]
-        if lacking:
-            state: Literal["missing", "optional"] = "missing" if extra in NEEDED else "optional"
-            advice = f"pip install 'qalign[{extra}]' for {purpose}"
-            yield Finding(f"Extra {extra}", state, f"no {', '.join(lacking)}", advice)
-        else:
-            yield Finding(f"Extra {extra}", "ok", purpose)
-    version = _version("vllm")
-    if version is not None:
-        yield Finding("vLLM", "ok", version)
-    else:
-        advice = "pip install vllm, then --set generation.backend=vllm, for fast generation on a GPU"
-        yield Finding("vLLM", "optional", "none", advice)
-
-
-def _requirements() -> list[str]:
-    try:
-        return importlib.metadata.requires("qalign") or []
-    except importlib.metadata.PackageNotFoundError:  # a source tree that is not installed
-        return []
+        lacking = ", ".join(package for package, needing in wanted if needing == extra and not _version(package))
+        advice = f"pip install 'qalign[{extra}]' for {purpose}"
+        yield _row(f"Extra {extra}", None if lacking else purpose, f"no {lacking}", advice, extra in NEEDED)
+    advice = "pip install vllm, then --set generation.backend=vllm, for fast generation on a GPU"
+    yield _row("vLLM", _version("vllm"), advice=advice)
+    for name, (programs, without) in PROGRAMS.items():
+        yield _row(name, next(filter(None, map(shutil.which, programs)), None), f"no {programs[0]}", without)
 
 
 def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return next((found.version for found in distributions(name=package)), None)
 
 
-def _programs() -> Iterator[Finding]:
-    for name, (programs, without) in PROGRAMS.items():
-        paths = [path for program in programs if (path := shutil.which(program)) is not None]
-        if paths:
-            yield Finding(name, "ok", paths[0])
-        else:
-            yield Finding(name, "optional", f"no {programs[0]}", without)
-
-
-def _hub() -> Iterator[Finding]:
+def _hub() -> Iterator[Row]:
     """Whether the hub answers, and whether there is a token, which is never shown."""
     try:
         from huggingface_hub import constants, get_token
     except ImportError:
-        yield Finding("Hub", "missing", "no huggingface-hub", "pip install 'qalign[data]'")
+        yield _row("Hub", None, "no huggingface-hub", "pip install 'qalign[data]'", needed=True)
         return
-    host = urlsplit(constants.ENDPOINT).hostname or "huggingface.co"
     if constants.HF_HUB_OFFLINE:
         advice = "unset HF_HUB_OFFLINE to fetch models and data"
-        yield Finding("Hub", "optional", "offline, as HF_HUB_OFFLINE says; only the cache is used", advice)
-    elif (answer := _answer(constants.ENDPOINT)) is None:
-        yield Finding("Hub", "ok", f"{host} answers")
+        yield _row("Hub", None, "offline, as HF_HUB_OFFLINE says; only the cache is used", advice)
     else:
+        host, fault = urlsplit(constants.ENDPOINT).hostname or "huggingface.co", _fault(constants.ENDPOINT)
         advice = "see to the network or a proxy (HTTPS_PROXY), or give models and data as local folders"
-        yield Finding("Hub", "missing", f"{host}: {answer}", advice)
-    if get_token():
-        yield Finding("Hub token", "ok", "present")
-    else:
-        yield Finding("Hub token", "optional", "none", "run `hf auth login`; gated models such as Llama 2 need it")
+        yield _row("Hub", None if fault else f"{host} answers", f"{host}: {fault}", advice, needed=True)
+    advice = "run `hf auth login`; gated models such as Llama 2 need it"
+    yield _row("Hub token", "present" if get_token() else None, advice=advice)
 
 
-def _answer(address: str) -> str | None:
+def _fault(address: str) -> str | None:
     """Why an address does not answer; None if it does. Name servers too are waited for `SECONDS_FOR_HUB` only."""
-    problems: list[str | None] = []
+    faults: list[str | None] = []
 
     def ask() -> None:
         try:
@@ -203,24 +165,22 @@ def _answer(address: str) -> str | None:
                 raise ValueError("HF_ENDPOINT is not a web address")
             request = urllib.request.Request(address, method="HEAD")
             with urllib.request.urlopen(request, timeout=SECONDS_FOR_HUB):
-                problems.append(None)
+                faults.append(None)
         except urllib.error.HTTPError as error:
-            problems.append(f"answers with status {error.code}" if error.code >= 500 else None)
+            faults.append(f"answers with status {error.code}" if error.code >= 500 else None)
         except (OSError, ValueError) as error:
-            problems.append(str(getattr(error, "reason", error))[:200])
+            faults.append(str(getattr(error, "reason", error))[:200])
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(SECONDS_FOR_HUB + 0.5)
-    return problems[0] if problems else f"no answer within {SECONDS_FOR_HUB} seconds"
+    return faults[0] if faults else f"no answer within {SECONDS_FOR_HUB} seconds"
 
 
-def _disk(runs: Path) -> Finding:
+def _disk(runs: Path) -> Row:
     """The disk that holds the runs."""
-    folder = runs.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = in_bytes(shutil.disk_usage(folder).free)
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        return Finding("Disk", "missing", f"{folder} cannot be written to", "choose another folder with --runs")
-    return Finding("Disk", "ok", f"{free} free for runs", "`qalign plan` says what a run takes")
+    folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
+    free = f"{in_bytes(shutil.disk_usage(folder).free)} free for runs; `qalign plan` says what a run takes"
+    writable = folder.is_dir() and os.access(folder, os.W_OK)
+    lack, advice = f"{folder} cannot be written to", "choose another folder with --runs"
+    return _row("Disk", free if writable else None, lack, advice, needed=True)

@@ -1,4 +1,4 @@
-"""What a folder of runs holds: each run with its state and its size, the stages, and which of them no run needs.
+"""What a folder of runs holds: each run with its state and its size, the stages, which of them no run needs; and removal.
 
 Links are not followed: what lies behind one counts nothing and is never removed.
 """
@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import QAlignError, SettingError
+from filelock import FileLock, Timeout
+
+from ..errors import QAlignError, SettingError, nearest
 from ..paths import instead
 from ..pipeline.stage_record import RECORD, read_record
 from ..results.files import load
 from ..results.tables import Table
 from ..untrusted import printable
 from ..wording import counted, in_bytes
-from .run_records import RunRecord, is_running, read_records
+from .run_records import FOLDER, RunRecord, is_running, read_records
 
-_STAGE = re.compile(r"(?P<stage>.+-[0-9a-f]{8})(?P<leftover>\.partial|\.adopting|\.removing)?")
+_STAGE = re.compile(r"(?P<stage>.+-[0-9a-f]{8})(?P<ending>\.partial|\.adopting|\.removing)?")
 NAMED = 3
 """Missing stages that a row names; more are counted."""
+LOCKS = ".locks"
+RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +40,14 @@ class StageFolder:
     path: Path
     stage: str
     """The name of the folder when the stage is done."""
-    is_done: bool
+    state: str
+    """`finished`, `adopted`, `partial`, or `leftover`: no run goes on from it."""
     bytes: int
-    inputs: tuple[str, ...] = ()
-    adopted: bool = False
+    inputs: Sequence[str] = ()
 
     @property
-    def is_leftover(self) -> bool:
-        """Whether no run goes on from it."""
-        return self.path.name.endswith((".adopting", ".removing"))
+    def is_done(self) -> bool:
+        return self.state in ("finished", "adopted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +57,14 @@ class Run:
     name: str
     results: Path
     """The folder of the results."""
+    state: str
     date: float = 0.0
     """When the run began or its results were written, seconds since 1970."""
-    systems: tuple[str, ...] = ()
+    systems: Sequence[str] = ()
     run: Mapping[str, object] = field(default_factory=dict)
     """What it was run with, as `results.json` says it."""
-    has_results: bool = False
     stages: frozenset[str] | None = None
     """The stages that it needs; None if that cannot be known."""
-    missing: tuple[str, ...] = ()
-    """Those of them that are not done."""
-    running: bool = False
-    fault: str = ""
-    """Why its record or its results cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,52 +73,49 @@ class Inventory:
 
     folder: Path
     runs: list[Run]
-    stages: list[StageFolder] = field(default_factory=list)
+    stages: list[StageFolder]
 
-    def needed(self, without: Iterable[str] = ()) -> set[str]:
-        """The stages that runs need, other than the runs named."""
-        left_out = set(without)
-        roots = [name for run in self.runs if run.name not in left_out for name in run.stages or ()]
-        return closure(roots, self.inputs)
+    def unneeded(self, without: Iterable[Run] = ()) -> list[StageFolder]:
+        """Stages that no run needs, other than the runs named, and leftovers from which no run goes on."""
+        left_out = {run.name for run in without}
+        done = {stage.stage: stage.inputs for stage in self.stages if stage.is_done}
+        needed = closure((name for run in self.runs if run.name not in left_out for name in run.stages or ()), done)
+        return [
+            one
+            for one in self.stages
+            if one.stage not in needed or one.state == "leftover" or (not one.is_done and one.stage in done)
+        ]
 
-    @property
-    def inputs(self) -> dict[str, tuple[str, ...]]:
-        """Stage -> the stages that went into it, of those that are done."""
-        return {stage.stage: stage.inputs for stage in self.stages if stage.is_done}
-
-    def unneeded(self) -> list[StageFolder]:
-        """Finished stages that no run needs, and leftovers from which no run goes on."""
-        needed, done = self.needed(), {stage.stage for stage in self.stages if stage.is_done}
-        return [s for s in self.stages if s.stage not in needed or s.is_leftover or (not s.is_done and s.stage in done)]
+    def holds(self, results: Path) -> bool:
+        """Whether a folder of results lies in this folder, and is no link."""
+        return not results.is_symlink() and results.parent.resolve() == (self.folder / "results").resolve()
 
     def bytes_of(self, run: Run) -> int:
         """The bytes of a run's stages and results in this folder. Stages that runs share count for each."""
-        results = size(run.results) if is_within(run.results, self.folder / "results") else 0
-        return sum(s.bytes for s in self.stages if s.stage in (run.stages or ())) + results
+        results = size(run.results) if self.holds(run.results) else 0
+        return sum(stage.bytes for stage in self.stages if stage.stage in (run.stages or ())) + results
 
 
 def inventory(folder: Path) -> Inventory:
     """Reads a folder of runs.
 
     Raises:
-        SettingError: it is not a folder, or its `stages` or `results` are links.
+        SettingError: it is not a folder, or its `stages`, `results` or `records` are links.
     """
     if not folder.is_dir():
         advice = instead(folder, "give the one that you ran with: --runs DIR")
         raise SettingError(f"{folder} is not a folder of runs; {advice}")
-    for name in ("stages", "results", "records"):
-        if (folder / name).is_symlink():
-            raise SettingError(
-                f"{folder / name} is a symbolic link, and links are not followed; put the folder itself there"
-            )
-    stages = list(_stages(folder / "stages"))
-    broken: dict[str, str] = {}
-    records = read_records(folder, broken)
-    runs = [_run(record, folder, stages) for record in records]
+    for path in (folder / "stages", folder / "results", folder / FOLDER):
+        if path.is_symlink():
+            raise SettingError(f"{path} is a symbolic link, and links are not followed; put the folder itself there")
+    stages, broken = list(_stages(folder / "stages")), dict[str, str]()
+    runs = [_recorded(record, folder, stages) for record in read_records(folder, broken)]
     known = {run.results.resolve() for run in runs}
-    earlier = sorted(path.parent for path in (folder / "results").glob("*/results.json") if path.is_file())
-    runs += [_earlier(path, stages) for path in earlier if not path.is_symlink() and path.resolve() not in known]
-    runs += [Run(name=name, results=folder / "results" / name, fault=why) for name, why in broken.items()]
+    for path in sorted((folder / "results").glob("*/results.json")):
+        if path.is_file() and not path.parent.is_symlink() and path.parent.resolve() not in known:
+            runs.append(_unrecorded(path, stages))
+    for name, fault in broken.items():
+        runs.append(Run(name=name, results=folder / "results" / name, state=f"cannot be read: {fault}"))
     return Inventory(folder, sorted(runs, key=lambda run: (run.date, run.name)), stages)
 
 
@@ -129,81 +125,85 @@ def _stages(folder: Path) -> Iterator[StageFolder]:
         match = _STAGE.fullmatch(path.name)
         if match is None or path.is_symlink() or not path.is_dir():
             continue
-        is_done = match["leftover"] is None
-        if is_done and not (path / RECORD).is_file():
-            continue  # made by hand, or edited: nobody but its owner knows what it is
-        found = StageFolder(path=path, stage=match["stage"], is_done=is_done, bytes=size(path))
-        with suppress(QAlignError):  # a run that uses it says what is wrong
-            record = read_record(path) if is_done else None
-            if record is not None:
-                found = replace(found, inputs=tuple(record.inputs.values()), adopted=record.adopted_from is not None)
-        yield found
+        state, inputs = "partial" if match["ending"] == ".partial" else "leftover", list[str]()
+        if match["ending"] is None:
+            if not (path / RECORD).is_file():
+                continue  # made by hand, or edited: nobody but its owner knows what it is
+            state = "finished"
+            with suppress(QAlignError):  # a run that uses it says what is wrong
+                record = read_record(path)
+                state, inputs = "adopted" if record.adopted_from else "finished", list(record.inputs.values())
+        yield StageFolder(path=path, stage=match["stage"], state=state, bytes=size(path), inputs=inputs)
 
 
-def _run(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
+def _recorded(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
     """The row of a recorded run."""
     results = Path(record.results)
     if results.name == record.name:  # in the folder of runs, which may have been moved
         results = folder / "results" / record.name
-    done = {stage.stage for stage in stages if stage.is_done}
-    partial = {stage.stage for stage in stages if not stage.is_done and not stage.is_leftover}
-    last = [name for name in record.stages if not any(name in inputs for inputs in record.stages.values())]
-    missing = [name for name in closure(last, record.stages, done) if name not in done]
-    has_results = (results / "results.json").is_file()
+    finished = (results / "results.json").is_file()
+    if is_running(record.name, folder):
+        state = RUNNING
+    else:
+        state = "finished" if finished else _interrupted(record, stages) or f"no results at {results}"
     return Run(
         name=record.name,
-        date=_date(results) if has_results else record.began,
-        systems=tuple(record.systems),
-        run=record.run,
         results=results,
-        has_results=has_results,
+        state=state,
+        date=_date(results / "results.json") if finished else record.began,
+        systems=record.systems,
+        run=record.run,
         stages=frozenset(record.stages),
-        missing=tuple(
-            f"{name} (partial)" if name in partial else name for name in sorted(missing, key=lambda n: n not in partial)
-        ),
-        running=is_running(record.name, folder),
     )
 
 
-def _earlier(results: Path, stages: Sequence[StageFolder]) -> Run:
+def _interrupted(record: RunRecord, stages: Sequence[StageFolder]) -> str:
+    """Which stages an interrupted run still needs, those first that it goes on from; empty if none."""
+    done = {stage.stage for stage in stages if stage.is_done}
+    partial = {stage.stage for stage in stages if stage.state == "partial"}
+    last = [name for name in record.stages if not any(name in inputs for inputs in record.stages.values())]
+    left = {name: () if name in done else inputs for name, inputs in record.stages.items()}
+    missing = sorted(closure(last, left) - done, key=lambda name: (name not in partial, name))
+    named = [f"{name} (partial)" if name in partial else name for name in missing[:NAMED]]
+    more = ["..."] if len(missing) > NAMED else []
+    total = counted(len(record.stages), "stage")
+    return f"interrupted: {len(missing)} of {total} missing: {', '.join([*named, *more])}" if missing else ""
+
+
+def _unrecorded(path: Path, stages: Sequence[StageFolder]) -> Run:
     """The row of results that an earlier version wrote, without a record.
 
     It needs every stage that went into those it names, and every stage that those went into.
     """
+    results = path.parent
     try:
-        content = load(results / "results.json")
+        content = load(path)
     except QAlignError as error:
-        return Run(name=results.name, results=results, has_results=True, fault=printable(str(error)))
+        return Run(name=results.name, results=results, state=f"cannot be read: {printable(str(error))}")
     inputs = {stage.stage: stage.inputs for stage in stages if stage.is_done}
     named = [*content.training_stages(), *(corpus.folder for corpus in content.corpora)]
     users = {need: [stage for stage, needs in inputs.items() if need in needs] for need in {*named, *inputs}}
-    needed = closure(closure(named, users), inputs)
     return Run(
         name=results.name,
-        date=_date(results),
-        systems=tuple(content.systems),
-        run=content.run,
         results=results,
-        has_results=True,
-        stages=frozenset(needed),
+        state="finished",
+        date=_date(path),
+        systems=list(content.systems),
+        run=content.run,
+        stages=frozenset(closure(closure(named, users), inputs)),
     )
 
 
-def closure(roots: Iterable[str], edges: Mapping[str, Iterable[str]], stop: Iterable[str] = ()) -> set[str]:
-    """The roots and all that edges lead to from them; edges of `stop` are not followed."""
+def closure(roots: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """The roots and all that edges lead to from them."""
     reached: set[str] = set()
-    stopped, waiting = set(stop), list(roots)
+    waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting += () if name in stopped else edges.get(name, ())
+            waiting += edges.get(name, ())
     return reached
-
-
-def is_within(path: Path, folder: Path) -> bool:
-    """Whether a path is at the top of a folder, and no link."""
-    return not path.is_symlink() and path.parent.resolve() == folder.resolve()
 
 
 def size(path: Path) -> int:
@@ -218,23 +218,12 @@ def size(path: Path) -> int:
         return 0
 
 
-def _date(results: Path) -> float:
-    """When results were written, seconds since 1970."""
-    return (results / "results.json").stat().st_mtime
+def _date(path: Path) -> float:
+    """When a file was written, seconds since 1970."""
+    return path.stat().st_mtime
 
 
-def state(run: Run) -> str:
-    """`finished`, `running`, or `interrupted` with what lacks."""
-    if run.fault:
-        return f"cannot be read: {run.fault}"
-    if run.running:
-        return "running"
-    if run.has_results:
-        return "finished"
-    if run.missing:
-        named = ", ".join(run.missing[:NAMED]) + (", ..." if len(run.missing) > NAMED else "")
-        return f"interrupted: {len(run.missing)} of {counted(len(run.stages or ()), 'stage')} missing: {named}"
-    return f"no results at {run.results}"
+# --- what is shown ----------------------------------------------------------------------------------------------------
 
 
 def runs_table(found: Inventory) -> Table:
@@ -248,43 +237,17 @@ def runs_table(found: Inventory) -> Table:
             str(run.run.get("scale", "-")),
             _settings(run.run),
             in_bytes(found.bytes_of(run)),
-            state(run),
+            run.state,
         ]
         for run in found.runs
     ]
     columns = ["run", "date (UTC)", "systems", "base", "scale", "settings", "size", "state"]
-    title, note = f"Runs in {found.folder}", "Stages that runs share count in the size of each."
-    # Names are copied from here, so a narrow terminal gets one table with less in each row.
-    short = [
-        [*row[:2], _short(run, row), row[6], row[7].partition(" missing:")[0]]
-        for run, row in zip(found.runs, body, strict=True)
-    ]
-    further = "A wider terminal shows settings, and the names of missing stages."
-    narrow = Table(title, ["run", "date (UTC)", "what", "size", "state"], short, further)
-    return Table(title, columns, body, note, narrow=(narrow,))
-
-
-def _short(run: Run, row: Sequence[str]) -> str:
-    """Systems, base and scale; settings by their number."""
-    given = run.run.get("settings")
-    parts = [row[2], *(f"{word} {text}" for word, text in (("base", row[3]), ("scale", row[4])) if text != "-")]
-    return "; ".join([*parts, counted(len(given), "setting")] if isinstance(given, list) and given else parts)
-
-
-def elsewhere(found: Inventory) -> list[str]:
-    """Where the results of runs are that lie outside of the folder of runs."""
-    results = found.folder / "results"
-    return [f"Results of {run.name}: {run.results}" for run in found.runs if not is_within(run.results, results)]
+    return Table(f"Runs in {found.folder}", columns, body, "Stages that runs share count in the size of each.")
 
 
 def stages_table(title: str, stages: Sequence[StageFolder]) -> Table:
     """Stages with their sizes."""
-    kinds = {True: "adopted", False: "finished"}
-    body = [
-        [s.path.name, kinds[s.adopted] if s.is_done else "leftover" if s.is_leftover else "partial", in_bytes(s.bytes)]
-        for s in stages
-    ]
-    return Table(title, ["stage", "state", "size"], body)
+    return Table(title, ["stage", "state", "size"], [[s.path.name, s.state, in_bytes(s.bytes)] for s in stages])
 
 
 def _date_text(seconds: float) -> str:
@@ -305,3 +268,117 @@ def _settings(run: Mapping[str, object]) -> str:
     given = run.get("settings") or []
     seed = [f"seed {run['seed']}"] if "seed" in run else []
     return ", ".join([*seed, *(given if isinstance(given, list) else [str(given)])]) or "-"
+
+
+# --- removal ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What is to be removed: runs, stages, and folders of results within the folder of runs."""
+
+    runs: list[Run]
+    stages: list[StageFolder]
+    results: list[Path]
+
+    @property
+    def bytes(self) -> int:
+        """What is freed."""
+        return sum(stage.bytes for stage in self.stages) + sum(map(size, self.results))
+
+
+def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
+    """What is removed with some runs: their records, their results, and the stages that no other run needs.
+
+    Args:
+        names: of runs, or the folders of their results.
+        unneeded: with all stages that no remaining run needs.
+
+    Raises:
+        SettingError: a name is unknown, a run is running, or it cannot be known what a remaining run or a stage needs.
+    """
+    runs = [_named(found, name) for name in dict.fromkeys(names)]
+    for run in runs:
+        if run.state == RUNNING:
+            raise SettingError(f"{run.name} is running; stop it first, or wait until it is done")
+    for run in found.runs:
+        if run.stages is None and run not in runs:
+            raise SettingError(
+                f"it cannot be known which stages {run.name} needs ({run.state}); remove it too, or put its file back"
+            )
+    own = {name for run in runs for name in run.stages or ()}
+    stages = [stage for stage in found.unneeded(runs) if unneeded or stage.stage in own]
+    recorded = {name for run in found.runs for name in run.stages or ()}
+    for lock in sorted((found.folder / "stages" / LOCKS).glob("*.lock")) if stages else ():
+        if lock.stem not in recorded and _is_locked(lock):  # what it needs is not known
+            raise SettingError(f"{lock.stem} is being made now, by a command other than run; wait until it is done")
+    return Removal(runs, stages, [run.results for run in runs if found.holds(run.results) and run.results.is_dir()])
+
+
+def _named(found: Inventory, name: str) -> Run:
+    """The run of a name, or of a folder of results."""
+    for run in found.runs:
+        if name == run.name or Path(name).resolve() == run.results.resolve():
+            return run
+    raise SettingError(f"there is no run '{name}' in {found.folder}: {nearest(name, (run.name for run in found.runs))}")
+
+
+def _is_locked(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def remove(told: Removal, found: Inventory, names: Sequence[str], unneeded: bool) -> tuple[int, list[str]]:
+    """Removes what was told and is still not needed; returns the bytes that were freed, and what was kept, with the reason.
+
+    No run begins meanwhile.
+
+    Raises:
+        SettingError: as `removal`.
+    """
+    folder = found.folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    kept, freed = [], 0
+    with FileLock(folder / ".lock"):
+        still = {
+            stage.path for stage in removal(inventory(found.folder), names, unneeded).stages
+        }  # a run may have begun
+        for stage in told.stages:
+            if stage.path not in still:
+                kept.append(f"{stage.path.name}: a run needs it now")
+            elif not _remove_stage(stage, found.folder):
+                kept.append(f"{stage.path.name}: a process uses it")
+            else:
+                freed += stage.bytes
+        for results in told.results:
+            freed += size(results)
+            shutil.rmtree(results)
+        for run in told.runs:
+            (folder / f"{run.name}.json").unlink(missing_ok=True)
+    return freed, kept
+
+
+def _remove_stage(stage: StageFolder, runs: Path) -> bool:
+    """Removes a stage and its logs unless a process holds its lock. Half of a removed stage never looks finished."""
+    locks = stage.path.parent / LOCKS
+    locks.mkdir(exist_ok=True)
+    try:
+        with FileLock(locks / f"{stage.stage}.lock", timeout=0):
+            away = stage.path
+            if stage.is_done:
+                away = stage.path.with_name(f"{stage.stage}.removing")
+                if away.exists():
+                    shutil.rmtree(away)
+                stage.path.rename(away)
+            shutil.rmtree(away)
+            logs = runs / "logs" / stage.stage
+            if stage.is_done and logs.is_dir() and not logs.is_symlink() and not logs.parent.is_symlink():
+                shutil.rmtree(logs)
+    except Timeout:
+        return False
+    except FileNotFoundError as error:
+        raise QAlignError(f"{error.filename} was removed by something else; run the command again") from error
+    return True

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from own_data import OwnData
 from qalign.cli import app
-from qalign.systems.inventory import inventory, state
+from qalign.systems.inventory import inventory
 from qalign.systems.run_records import read_records, recorded
 
 
@@ -71,8 +71,8 @@ def test_each_run_is_a_row_with_what_it_was_and_its_size(two: Path) -> None:
     code, out, _ = qalign("runs", "--runs", two / "runs")
     assert code == 0
     found = inventory(two / "runs")
-    assert [run.systems for run in found.runs] == [("first",), ("second",)]
-    assert {state(run) for run in found.runs} == {"finished"}
+    assert [run.systems for run in found.runs] == [["first"], ["second"]]
+    assert {run.state for run in found.runs} == {"finished"}
     for run in found.runs:
         assert run.name in out
         assert found.bytes_of(run) > 1000
@@ -91,7 +91,7 @@ def test_a_removed_run_frees_what_no_other_run_needs(runs: Path) -> None:
     assert "corpus-own-test" not in out, "the other run needs it"
     assert len([path for path in (runs / "stages").iterdir() if path.name.startswith("score-")]) == 1
     assert not (runs / "results" / name).exists()
-    assert [run.systems for run in inventory(runs).runs] == [("second",)]
+    assert [run.systems for run in inventory(runs).runs] == [["second"]]
     assert stages(runs) == {"corpus-own-test", "generate-own", "score-own"}
 
 
@@ -100,7 +100,7 @@ def test_results_elsewhere_are_kept(runs: Path, two: Path) -> None:
     assert code == 0
     assert f"are kept: {two / 'mine'}" in out.replace("\n", " ")
     assert (two / "mine/results.json").is_file()
-    assert [run.systems for run in inventory(runs).runs] == [("first",)]
+    assert [run.systems for run in inventory(runs).runs] == [["first"]]
 
 
 def test_the_last_run_takes_everything_with_it(runs: Path, two: Path) -> None:
@@ -146,7 +146,7 @@ def test_an_interrupted_run_says_what_is_missing_and_keeps_what_it_goes_on_from(
     shutil.rmtree(runs / "stages" / score)
     (runs / "stages" / generate).rename(runs / "stages" / f"{generate}.partial")
     (run,) = [run for run in inventory(runs).runs if run.name == name]
-    assert state(run) == f"interrupted: 2 of 3 stages missing: {generate} (partial), {score}"
+    assert run.state == f"interrupted: 2 of 3 stages missing: {generate} (partial), {score}"
     assert "nothing to remove" in qalign("runs", "remove", "--unneeded", "--yes", "--runs", runs)[1]
     assert (runs / "stages" / f"{generate}.partial").is_dir()
     assert qalign("runs", "remove", name, "--yes", "--runs", runs)[0] == 0
@@ -165,7 +165,7 @@ def test_a_killed_run_is_known_by_its_record(
     with pytest.raises(AssertionError):
         measure(tmp_path, own_data, "first")
     (run,) = inventory(tmp_path / "runs").runs
-    assert state(run).startswith("interrupted: 1 of 3 stages missing: score-own-")
+    assert run.state.startswith("interrupted: 1 of 3 stages missing: score-own-")
     assert not (tmp_path / "runs/results").exists()
 
 
@@ -236,7 +236,7 @@ def test_a_running_run_is_not_removed_and_one_that_was_killed_is(runs: Path) -> 
     name = name_of(runs, "first")
     (record,) = [record for record in read_records(runs, {}) if record.name == name]
     with recorded(record, runs):
-        assert "running" in [state(run) for run in inventory(runs).runs]
+        assert "running" in [run.state for run in inventory(runs).runs]
         code, _, said = qalign("runs", "remove", name, "--yes", "--runs", runs)
         assert code == 2 and f"{name} is running" in said
     (runs / "records" / f".{name}.0.running").touch()  # the mark of a process that was killed
@@ -248,7 +248,7 @@ def test_results_of_an_earlier_version_keep_their_stages(runs: Path) -> None:
     shutil.rmtree(runs / "records")
     found = inventory(runs)
     (run,) = found.runs
-    assert run.systems == ("first",) and state(run) == "finished"
+    assert run.systems == ["first"] and run.state == "finished"
     assert {stage.stage for stage in found.stages} <= set(run.stages or ()), "the corpus, and all that was made with it"
     assert "nothing to remove" in qalign("runs", "remove", "--unneeded", "--yes", "--runs", runs)[1]
 
@@ -262,7 +262,7 @@ def test_a_broken_record_is_a_row_and_stands_in_the_way(runs: Path) -> None:
     code, _, said = qalign("runs", "remove", "--unneeded", "--yes", "--runs", runs)
     assert code == 2 and f"which stages {name} needs" in said
     assert qalign("runs", "remove", name, "--unneeded", "--yes", "--runs", runs)[0] == 0
-    assert [run.systems for run in inventory(runs).runs] == [("second",)]
+    assert [run.systems for run in inventory(runs).runs] == [["second"]]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_wrong_name_is_one_line(words: tuple[str, ...], says: str, runs: Path)
 def test_the_folder_can_stand_before_or_behind_the_verb(runs: Path) -> None:
     name = name_of(runs, "first")
     assert qalign("runs", "--runs", runs, "remove", name, "--yes")[0] == 0
-    assert [run.systems for run in inventory(runs).runs] == [("second",)]
+    assert [run.systems for run in inventory(runs).runs] == [["second"]]
     code, _, said = qalign("runs", "--runs", runs / "nothing")
     assert code == 2 and "is not a folder of runs" in said
 
