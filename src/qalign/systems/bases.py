@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -31,6 +31,9 @@ from ..revisions import FILE, resolve
 from ..training.config import SUMMARY
 from .artifacts import Model, Records
 from .kinds import TRAIN
+
+if TYPE_CHECKING:
+    from .study import Study
 
 FRAME_TIMES = 2000
 SERVED = "served.json"
@@ -141,13 +144,9 @@ class MakeTinyModel(Stage[Model]):
 # --- what a name means ------------------------------------------------------------------------------------------------
 
 
-def untaught(base_name: str, scale: str, given: Iterable[str | None]) -> str:
-    """A line where a base with random weights meets the published data; else nothing.
-
-    Args:
-        given: the user's own corpora.
-    """
-    if base_name != TINY or scale != "paper" or any(given):
+def untaught(study: Study) -> str:
+    """A line where a base with random weights meets the published data; else nothing."""
+    if study.base_name != TINY or study.scale.name != "paper" or study.questions or study.english or study.multilingual:
         return ""
     return f"{TINY} has random weights: at --scale paper it learns nothing; take --scale sample, or --base MODEL"
 
@@ -158,18 +157,16 @@ def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage[Records]], frames:
     return MakeTinyModel(name="base-tiny", tiny=config, frame=(prompt(""), *frames), corpora=dict(corpora))
 
 
-def base_on_disk(folder: Path, runs: Path) -> Stage[Model]:
-    """A model folder, known by the content of its files: the same model in another folder is the same base. A folder
-    with a script is the base of the scripted backend."""
-    if (folder / SCRIPT).is_file() and not (folder / "config.json").exists():
-        return ModelOnDisk(name="base", sha256=file_sha256(folder / SCRIPT), place=folder)
-    check_folder(folder)
-    return ModelOnDisk(name="base", sha256=_model_hash(folder, runs / "hashes.json"), place=folder)
+def base(name: str, runs: Path) -> Stage[Model]:
+    """A base that exists already: a path or a hub name.
 
-
-def base_on_hub(name: str, runs: Path) -> Stage[Model]:
-    """A hub model at the commit of the revision asked for (`name@revision`), else of the newest one."""
-    repository, commit = _on_hub(name, runs)
+    Raises:
+        SettingError, ModelError: it is neither, or the folder is not a model.
+    """
+    place = WORLD_FOLDER if name == WORLD else _found(name, runs, (WORLD, TINY))
+    if isinstance(place, Path):
+        return base_on_disk(place, runs)
+    repository, commit = place
     return FetchModel(name="base", hub=repository.name, revision=commit)
 
 
@@ -179,98 +176,68 @@ def checkpoint(name: str, runs: Path) -> Path:
     Raises:
         SettingError, ModelError: it is neither, or the hub does not have it.
     """
-    path = Path(name)
-    if path.exists():
-        return path
-    if not is_hub_name(name):
-        advice = instead(path, "give one of these")
-        raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); {advice}")
-    repository, commit = _on_hub(name, runs)
-    return download(repository.name, commit)
-
-
-def is_hub_name(name: str) -> bool:
-    """Whether a name is `owner/name` or `owner/name@revision`; a revision may hold slashes."""
-    return re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@.*)?", name) is not None
-
-
-def _on_hub(name: str, runs: Path) -> tuple[Repository, str]:
-    """A hub model and the commit that is meant."""
-    owner_and_name, named, asked = name.partition("@")
-    if named and not asked:
-        raise SettingError(
-            f"'{name}' names no revision: give a branch, a tag or a commit behind the @, or {owner_and_name} alone"
-        )
-    repository = Repository("model", owner_and_name)
-    if not named and cached_commit(repository, "main") is None and (folder := _meant(name)) is not None:
-        raise SettingError(
-            f"there is no folder '{name}'; did you mean '{folder}'? For the model on the hub give {name}@main"
-        )
-    return repository, resolve(repository, asked or None, runs / FILE)
-
-
-def _meant(name: str) -> Path | None:
-    """The folder that a mistyped hub name may be meant for; other digits are another model, not a mistake."""
-    near = nearest_path(name)
-    same = near is not None and re.findall(r"\d+", str(near)) == re.findall(r"\d+", name)
-    return near if same and near is not None and near.is_dir() else None
+    place = _found(name, runs)
+    return place if isinstance(place, Path) else download(place[0].name, place[1])
 
 
 def base_on_server(name: str, runs: Path) -> Stage[Model]:
     """A model that a server knows by a name: known by its content where the name is a folder's, else by the name alone."""
-    if Path(name).is_dir():
-        return base_on_disk(Path(name), runs)
-    return ServedModel(name="base-served", served=name)
+    return base_on_disk(Path(name), runs) if Path(name).is_dir() else ServedModel(name="base-served", served=name)
 
 
-def base(name: str, runs: Path) -> Stage[Model]:
-    """A base that exists already: a path or a hub name.
+def base_on_disk(folder: Path, runs: Path) -> Stage[Model]:
+    """A model folder, known by the content of its files: the same model in another folder is the same base. A folder
+    with a script is the base of the scripted backend."""
+    if (folder / SCRIPT).is_file() and not (folder / "config.json").exists():
+        sha256 = file_sha256(folder / SCRIPT)
+    else:
+        check_folder(folder)
+        sha256 = _model_hash(folder, runs / "hashes.json")
+    return ModelOnDisk(name="base", sha256=sha256, place=folder)
 
-    Raises:
-        SettingError, ModelError: it is neither, or the folder is not a model.
-    """
-    if name == WORLD:
-        return base_on_disk(WORLD_FOLDER, runs)
+
+def _found(name: str, runs: Path, words: Sequence[str] = ()) -> Path | tuple[Repository, str]:
+    """The existing path of a name, else the hub model and the commit of the revision asked for (`name@revision`), or of
+    the newest one. `words` have a meaning too, which a message may name."""
     path = Path(name)
     if path.exists():
-        return base_on_disk(path, runs)
-    if is_hub_name(name):
-        return base_on_hub(name, runs)
-    named = closest(name, (WORLD, TINY))
-    advice = f"did you mean '{named}'?" if named else instead(path, f"give one of these, or '{WORLD}', or '{TINY}'")
-    raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); {advice}")
+        return path
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@.*)?", name) is None:  # a revision may hold slashes
+        meant, kinds = closest(name, words), ["give one of these", *(f"'{word}'" for word in words)]
+        advice = f"did you mean '{meant}'?" if meant else instead(path, ", or ".join(kinds))
+        raise SettingError(f"'{name}' is neither a folder nor a hub name (owner/name); {advice}")
+    hub, at, revision = name.partition("@")
+    if at and not revision:
+        raise SettingError(f"'{name}' names no revision: give a branch, a tag or a commit behind the @, or {hub} alone")
+    repository = Repository("model", hub)
+    near = nearest_path(name) if not at and cached_commit(repository, "main") is None else None
+    if near and near.is_dir() and re.findall(r"\d+", str(near)) == re.findall(r"\d+", name):  # 7b is no mistake for 13b
+        raise SettingError(
+            f"there is no folder '{name}'; did you mean '{near}'? For the model on the hub give {name}@main"
+        )
+    return repository, resolve(repository, revision or None, runs / FILE)
 
 
 def _model_hash(folder: Path, known_hashes: Path) -> str:
-    """A hash over the files of a model. Hashes of files are kept by size and time: weights are read once."""
+    """A hash over the files of a model. Hashes of files are kept by path, size and time: weights are read once."""
     if is_first_look():
         return NO_HASH
-    names = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in (".safetensors", ".json", ".model", ".txt", ".jinja")
-        and path.name not in NOT_THE_MODEL
-        and path.is_file()
-    )
+    endings = (".safetensors", ".json", ".model", ".txt", ".jinja")
+    paths = sorted(path for path in folder.iterdir() if path.suffix in endings and path.is_file())
+    keys = {}
+    for path in paths:
+        if path.name not in NOT_THE_MODEL:
+            stat = path.stat()
+            keys[path] = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     try:
         kept = msgspec.convert(unsealed(read_object(known_hashes)), dict[str, Sha256])
     except (OSError, ValueError, QAlignError):  # a cache: what it lacks is computed again
         kept = {}
-    before = dict(kept)
-    total = hashlib.sha256()
-    announce_hashing(folder, [path for path in names if _key(path) not in kept])
-    for path in names:
-        key = _key(path)
-        if key not in kept:
-            kept[key] = file_sha256(path)
-        total.update(f"{path.name}\0{kept[key]}\n".encode())
-    if kept != before:
+    new = {key: path for path, key in keys.items() if key not in kept}
+    announce_hashing(folder, new.values())
+    if new:
+        kept |= {key: file_sha256(path) for key, path in new.items()}
         known_hashes.parent.mkdir(parents=True, exist_ok=True)
         write_json(known_hashes, sealed(kept))
-    return total.hexdigest()
-
-
-def _key(path: Path) -> str:
-    """By what the hash of a file is kept."""
-    stat = path.stat()
-    return f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    lines = [f"{path.name}\0{kept[key]}\n" for path, key in keys.items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

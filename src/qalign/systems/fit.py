@@ -7,6 +7,7 @@ next run and `plan` take them from there.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -41,82 +42,62 @@ def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Pat
         waiting: the fingerprints of the stages that have still to run.
         runs: the folder of all stages.
     """
-    encoding = [stage for stage in in_order(scores_of(comparison)) if stage.fingerprint in waiting and _encodes(stage)]
-    unusable: set[Path] = set()
-    for folder in dict.fromkeys(folder for stage in encoding if (folder := _tokenizer_of(stage, runs))):
+    stages = [stage for stage in in_order(scores_of(comparison)) if stage.fingerprint in waiting]
+    asks = [stage for stage in stages if isinstance(stage, Ask) and stage.decoding.backend in ("transformers", "vllm")]
+    trainings = [stage for stage in stages if isinstance(stage, Train)]
+    unusable: set[Path | None] = {None}
+    models = [*(stage.model for stage in trainings), *(stage.model for stage in asks)]
+    for folder in dict.fromkeys(origin(model, runs) for model in models):
         try:
-            _check_vocabulary(folder)
+            if folder is not None:
+                _check_vocabulary(folder)
         except QAlignError as error:
             unusable.add(folder)
             yield error
+
+    def counted(stage: Train | Ask, texts: Node) -> tuple[Lengths, float] | None:
+        folder = origin(stage.model, runs)
+        known = folder is not None and folder not in unusable and status(texts, runs) == "done"
+        return _count(folder, texts, runs) if known and folder else None
+
     for name, alike in _trainings(comparison).items():
-        trainings = {fingerprint: next(iter(stages.values())) for fingerprint, stages in alike.items()}
-        faults = {
-            fingerprint: fault
-            for fingerprint, training in trainings.items()
-            if fingerprint in waiting and (fault := _fault(training, [name], unusable, runs))
-        }
-        if len(faults) < len(alike):  # to change the others too would make them train again
-            for fingerprint in faults:
-                names = [f"{system}.{name}" for system in alike[fingerprint] if system in SYSTEMS] or [name]
-                faults[fingerprint] = _fault(trainings[fingerprint], names, unusable, runs) or faults[fingerprint]
-        yield from faults.values()
-    for stage in encoding:
-        if isinstance(stage, Ask) and (fault := _too_long(stage, unusable, runs)):
-            yield fault
+        faulty = {}
+        for stage, systems in alike:
+            lengths = counted(stage, stage.examples) if stage.fingerprint in waiting else None
+            if lengths and _fault(stage, [name], *lengths):
+                faulty[stage] = lengths, [f"{system}.{name}" for system in systems if system in SYSTEMS]
+        for stage, (lengths, own) in faulty.items():  # to change others of the name too would make them train again
+            names = own if own and len(faulty) < len(alike) else [name]
+            yield from filter(None, [_fault(stage, names, *lengths)])
+    for ask in asks:
+        new, lengths = ask.decoding.max_new_tokens, counted(ask, ask.records)
+        if lengths and lengths[0].longest + new > lengths[1]:
+            yield ModelError(
+                f"{ask.folder_name}: a question with its answer may have {lengths[0].longest + new} tokens, and the model "
+                f"has {lengths[1]} positions; set generation.max_new_tokens lower (it is {new})"
+            )
 
 
-def _encodes(stage: Node) -> bool:
-    """Whether a stage encodes texts with a tokenizer that is here."""
-    asks = isinstance(stage, Ask) and stage.decoding.backend in ("transformers", "vllm")
-    return asks or isinstance(stage, Train)
-
-
-def _tokenizer_of(stage: Node, runs: Path) -> Path | None:
-    """The folder that the tokenizer of a stage comes from; None while it is not there."""
-    return origin(stage.model, runs) if isinstance(stage, Train | Ask) else None
-
-
-def _trainings(comparison: Sequence[Evaluated]) -> dict[str, dict[str, dict[str, Train]]]:
-    """The training stages: name -> fingerprint -> system -> stage."""
-    found: defaultdict[str, dict[str, dict[str, Train]]] = defaultdict(dict)
+def _trainings(comparison: Sequence[Evaluated]) -> dict[str, list[tuple[Train, list[str]]]]:
+    """The training stages by name, each once, with the systems that it is of."""
+    found: defaultdict[str, dict[str, tuple[Train, list[str]]]] = defaultdict(dict)
     for system in comparison:
         for stage in training_stages(system.model):
-            found[stage.title].setdefault(stage.fingerprint, {})[system.name] = stage
-    return found
+            found[stage.title].setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
+    return {name: list(alike.values()) for name, alike in found.items()}
 
 
-def _fault(stage: Train, names: Sequence[str], unusable: Collection[Path], runs: Path) -> QAlignError | None:
+def _fault(stage: Train, names: Sequence[str], lengths: Lengths, positions: float) -> QAlignError | None:
     """What is wrong with the lengths of a training stage's examples; `names` are what `--set` calls the stage."""
-    folder, config = _tokenizer_of(stage, runs), stage.training
-    if folder is None or folder in unusable or status(stage.examples, runs) != "done":
-        return None
-    lengths, positions = _count(folder, stage.examples, runs)
     try:
-        lengths.check(config, names)
+        lengths.check(stage.training, names)
     except DataError as error:
         return DataError(f"{', '.join(names)}: {error}")
-    tokens = lengths.trained(config)
-    if positions is None or tokens <= positions:
+    if (tokens := lengths.trained(stage.training)) <= positions:
         return None
     return ModelError(
         f"{', '.join(names)}: a sequence has {tokens} tokens, and the model has {positions} positions; give "
         f"{settings(names, f'max_length={positions}')}, with too_long=drop or cut"
-    )
-
-
-def _too_long(stage: Ask, unusable: Collection[Path], runs: Path) -> QAlignError | None:
-    """Says that a question with the longest answer has more tokens than the model has positions."""
-    folder, new_tokens = _tokenizer_of(stage, runs), stage.decoding.max_new_tokens
-    if folder is None or folder in unusable or status(stage.records, runs) != "done":
-        return None
-    lengths, positions = _count(folder, stage.records, runs)
-    tokens = lengths.longest + new_tokens
-    if positions is None or tokens <= positions:
-        return None
-    return ModelError(
-        f"{stage.folder_name}: a question with its answer may have {tokens} tokens, and the model has "
-        f"{positions} positions; set generation.max_new_tokens lower (it is {new_tokens})"
     )
 
 
@@ -125,23 +106,19 @@ def lengths_of(folder: Path, examples: Stage[Examples], runs: Path) -> Lengths:
     return _count(folder, examples, runs)[0]
 
 
-def _count(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, int | None]:
-    """The tokens of finished examples or prompts, and the positions of the model.
-
-    Positions are None where no limit is known.
-    """
+def _count(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, float]:
+    """The tokens of finished examples or prompts, and the positions of the model, infinite where no limit is known."""
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
     try:
         values = msgspec.json.decode(kept.read_bytes())
-        return msgspec.convert(values["lengths"], Lengths, str_keys=True), values["positions"]
+        lengths, positions = msgspec.convert(values["lengths"], Lengths, str_keys=True), values["positions"]
     except (OSError, ValueError, TypeError, KeyError):  # none, or not whole: it is counted again
         lengths = _lengths(folder, texts.open(texts.folder(runs)))
-        limit = getattr(load_config(folder), "max_position_embeddings", None)
-        positions = limit if isinstance(limit, int) else None
-    if runs.is_dir():
-        kept.parent.mkdir(exist_ok=True)
-        write_json(kept, {"lengths": msgspec.to_builtins(lengths, str_keys=True), "positions": positions})
-    return lengths, positions
+        positions = getattr(load_config(folder), "max_position_embeddings", None)
+        if runs.is_dir():
+            kept.parent.mkdir(exist_ok=True)
+            write_json(kept, {"lengths": msgspec.to_builtins(lengths, str_keys=True), "positions": positions})
+    return lengths, positions if isinstance(positions, int) else math.inf
 
 
 def _lengths(folder: Path, texts: Artifact) -> Lengths:
@@ -174,22 +151,15 @@ def _check_vocabulary(folder: Path) -> None:
     Raises:
         ModelError: a token has no embedding, or configuration or tokenizer cannot be opened.
     """
-    embeddings = _plainly_embedded(folder)
-    if embeddings is None:
-        check_vocabulary(folder)
-    else:
-        for name in ("config.json", "generation_config.json"):
-            check_special_ids(folder / name, embeddings)
-
-
-def _plainly_embedded(folder: Path) -> int | None:
-    """How many embeddings a model has, if two JSON files show that each token has one."""
     try:
         config = parse_json((folder / "config.json").read_bytes(), "config.json")
         tokenizer = parse_json((folder / "tokenizer.json").read_bytes(), "tokenizer.json")
         embeddings, vocabulary = (config.get("text_config") or config)["vocab_size"], tokenizer["model"]["vocab"]
         ids = [*(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))]
-        ids += [token["id"] for token in tokenizer["added_tokens"]]
-        return embeddings if max(ids) < embeddings else None
+        is_plain = max([*ids, *(token["id"] for token in tokenizer["added_tokens"])]) < embeddings
     except (OSError, ValueError, TypeError, KeyError, AttributeError, QAlignError):
-        return None
+        is_plain = False
+    if not is_plain:
+        check_vocabulary(folder)
+    for name in ("config.json", "generation_config.json") if is_plain else ():
+        check_special_ids(folder / name, embeddings)

@@ -236,7 +236,7 @@ def plan(
         placement=placement,
         costs=measured(found, runs, placement) if measure else found,
         is_measured=measure,
-        remark=untaught(study.base_name, study.scale.name, (study.questions, study.english, study.multilingual)),
+        remark=untaught(study),
         refusals=[f"A run would be refused; {counted(len(lines), 'problem')}:", *lines] if lines else [],
     )
 

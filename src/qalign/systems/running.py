@@ -189,7 +189,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     lines = StageLines(comparison, runs, placement, pipeline.needed(targets(comparison, runs), runs))
     placement = replace(placement, systems=lines.systems)
     lines.opening()
-    if remark := untaught(study.base_name, study.scale.name, (study.questions, study.english, study.multilingual)):
+    if remark := untaught(study):
         say(f"qalign: {remark}")
     with (
         lines.interruptions_in_words(),
