@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from qalign.evaluation import answer_language
@@ -106,7 +107,7 @@ def test_without_the_library_the_share_is_left_out(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_without_the_library_says_what_is_left_out() -> None:
-    row = replace(score(judged("de", "7"))["de"], in_another=None, no_language=None)
+    row = msgspec.structs.replace(score(judged("de", "7"))["de"], in_another=None, no_language=None)
     scores = {"mine": {"own": {"de": row, AVERAGE: row}}}
     assert untold(scores) == [UNTOLD]
     found = Content(

@@ -13,7 +13,7 @@ from scipy import stats
 
 from qalign.errors import DataError
 from qalign.evaluation.consistency import Consistency, consistency, mean_consistency, parallel
-from qalign.evaluation.scores import judge_one
+from qalign.evaluation.scores import judge_one, plain
 from qalign.languages import LANGUAGES
 from qalign.records import Judgement, Prediction, Reading
 
@@ -54,14 +54,14 @@ def test_by_hand() -> None:
     assert (mean.n, mean.agree, mean.correct, mean.agree_given_english_right) == pytest.approx((5, 40.0, 30.0, 75.0))
     # Summed over both languages, the residuals of the five problems are 1.2, 0.2, -0.8, -0.8, 0.2, each over 2 x 5.
     assert mean.standard_error == pytest.approx(100 * math.sqrt(5 / 4 * (1.44 + 0.04 + 0.64 + 0.64 + 0.04) / 100))
-    assert found.languages == ("de", "en", "sw")
-    assert found.matrix == ((80.0, 40.0, 20.0), (40.0, 80.0, 40.0), (20.0, 40.0, 60.0))
+    assert found.languages == ["de", "en", "sw"]
+    assert found.matrix == [[80.0, 40.0, 20.0], [40.0, 80.0, 40.0], [20.0, 40.0, 60.0]]
     # Right are {0, 2} in German, {0, 4} in English, {0, 1, 4} in Swahili.
-    assert found.matrix_correct == ((100.0, 100 / 3, 25.0), (100 / 3, 100.0, 200 / 3), (25.0, 200 / 3, 100.0))
+    assert found.matrix_correct == [[100.0, 100 / 3, 25.0], [100 / 3, 100.0, 200 / 3], [25.0, 200 / 3, 100.0]]
 
 
 def test_as_plain_values() -> None:
-    row = consistency(judgements({**FIVE, "th": ["1", "1", "1", "1", "1"]})).as_dict()
+    row = plain(consistency(judgements({**FIVE, "th": ["1", "1", "1", "1", "1"]})))
     assert row == json.loads(json.dumps(row))
     assert list(row) == ["with_english", "mean_with_english", "languages", "matrix", "matrix_correct"]
     assert row["matrix_correct"][0][1] == 33.3333
@@ -76,17 +76,17 @@ def test_where_nothing_is_right_there_is_no_share_of_it() -> None:
     assert found.mean_with_english is not None
     assert found.mean_with_english.agree_given_english_right is None
     assert found.mean_with_english.agree == 25.0
-    assert found.matrix_correct == ((None, 0.0, None), (0.0, 100.0, 0.0), (None, 0.0, None))
-    assert found.matrix[2] == (0.0, 0.0, 0.0), "no answer agrees with nothing, not even with itself"
+    assert found.matrix_correct == [[None, 0.0, None], [0.0, 100.0, 0.0], [None, 0.0, None]]
+    assert found.matrix[2] == [0.0, 0.0, 0.0], "no answer agrees with nothing, not even with itself"
 
 
 def test_without_english_or_with_nothing_else() -> None:
     found = consistency(judgements({"de": ["7", "1"], "sw": ["7", "2"]}))
     assert (found.with_english, found.mean_with_english) == ({}, None)
-    assert found.matrix == ((100.0, 50.0), (50.0, 100.0))
+    assert found.matrix == [[100.0, 50.0], [50.0, 100.0]]
     alone = consistency(judgements({"en": ["7", None]}))
     assert (alone.with_english, alone.mean_with_english) == ({}, None)
-    assert alone.matrix == ((50.0,),)
+    assert alone.matrix == [[50.0]]
 
 
 # --- the mean over several runs ---------------------------------------------------------------------------------------
@@ -111,8 +111,8 @@ def test_the_mean_over_runs_by_hand() -> None:
     assert mean.agree == pytest.approx((40 + 50) / 2)
     assert mean.agree_given_english_right == 75.0
     assert mean.standard_error == pytest.approx(sum(one.standard_error for one in means if one) / 2, abs=1e-12)
-    assert found.languages == ("de", "en", "sw")
-    assert found.matrix[0] == pytest.approx(((80 + 100) / 2, (40 + 100) / 2, (20 + 0) / 2))
+    assert found.languages == ["de", "en", "sw"]
+    assert found.matrix[0] == pytest.approx([(80 + 100) / 2, (40 + 100) / 2, (20 + 0) / 2])
     # Neither German nor English is ever right in the second run: the first alone has a share of those.
     assert found.matrix_correct[0][:2] == first.matrix_correct[0][:2]
     assert found.matrix_correct[0][2] == pytest.approx((25 + 0) / 2)
@@ -123,9 +123,9 @@ def test_what_no_run_has_the_mean_lacks_too() -> None:
     nothing = consistency(judgements({"en": ["1", "2"], "de": ["1", None]}))
     found = mean_consistency([nothing, nothing])
     assert found == nothing
-    assert found.matrix_correct == ((None, None), (None, None))
+    assert found.matrix_correct == [[None, None], [None, None]]
     assert found.with_english["de"].agree_given_english_right is None
-    assert found.as_dict() == json.loads(json.dumps(found.as_dict()))
+    assert plain(found) == json.loads(json.dumps(plain(found)))
     without_english = consistency(judgements({"de": ["7", "1"], "sw": ["7", "2"]}))
     assert mean_consistency([without_english, without_english]) == without_english
 
@@ -135,8 +135,8 @@ def test_one_run_is_its_own_mean(seed: int) -> None:
     draw = random.Random(seed)
     rows = {code: [draw.choice([None, "7", "7", "8"]) for _ in range(17)] for code in ("bn", "de", "en", "th")}
     alone = consistency(judgements(rows))
-    assert mean_consistency([alone]).as_dict() == alone.as_dict()
-    assert mean_consistency([alone, alone, alone]).as_dict() == alone.as_dict()
+    assert plain(mean_consistency([alone])) == plain(alone)
+    assert plain(mean_consistency([alone, alone, alone])) == plain(alone)
 
 
 # --- numbers, not texts -----------------------------------------------------------------------------------------------

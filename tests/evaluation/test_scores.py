@@ -21,6 +21,7 @@ from qalign.evaluation.scores import (
     judge,
     judge_one,
     mean_of_means,
+    plain,
     score,
     wilson,
 )
@@ -192,7 +193,7 @@ def test_without_another_language_there_is_no_average_over_others() -> None:
 
 
 def test_figures_are_rounded_for_readers() -> None:
-    row = score(judged(["correct", "wrong", "wrong"]))["en"].as_dict()
+    row = plain(score(judged(["correct", "wrong", "wrong"])))["en"]
     assert row["accuracy"]["strict"] == 33.3333
     assert row["n"] == 3
 

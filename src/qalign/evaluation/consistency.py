@@ -8,18 +8,20 @@ Two right answers may differ as numbers, such as 50% and 0.5.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+
+import msgspec
 
 from ..errors import DataError
 from ..records import Judgement
 from ..wording import counted
 from .rules import MAIN
-from .scores import Count, Percent, StandardError, clustered_standard_error, plain
+from .scores import Count, Percent, StandardError, clustered_standard_error
+
+Matrix = list[list[Percent | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """How far answers in one language agree with those in English, or the mean over languages."""
 
     n: Count
@@ -34,23 +36,18 @@ class Agreement:
     """The standard error of `agree` in percent points, clustered by problem."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consistency:
+class Consistency(msgspec.Struct, frozen=True, kw_only=True):
     """The agreement of a model's answers across languages."""
 
     with_english: dict[str, Agreement]
     """A row for each language but English. Empty where English is missing."""
     mean_with_english: Agreement | None
-    languages: tuple[str, ...]
-    """The languages of the matrices."""
-    matrix: tuple[tuple[Percent | None, ...], ...]
+    languages: list[str]
+    """The order of the rows and columns of the matrices."""
+    matrix: Matrix
     """The percent of problems with the same number in two languages. On the diagonal: with a number at all."""
-    matrix_correct: tuple[tuple[Percent | None, ...], ...]
+    matrix_correct: Matrix
     """The percent of problems right in both, of those right in either (Jaccard 1912). None where none is right."""
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain rounded values."""
-        return plain(self)
 
 
 def consistency(judgements: Iterable[Judgement]) -> Consistency:
@@ -60,42 +57,41 @@ def consistency(judgements: Iterable[Judgement]) -> Consistency:
         DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
     """
     table = parallel(judgements)
-    languages = tuple(table)
+    languages = list(table)
     ids = list(table[languages[0]])
-    numbers = {code: [_number(rows[key]) for key in ids] for code, rows in table.items()}
-    right = {code: [rows[key].readings[MAIN].right for key in ids] for code, rows in table.items()}
+    read = {code: [rows[key].readings[MAIN] for key in ids] for code, rows in table.items()}
+    numbers = {
+        code: [None if row.value is None else Fraction(row.value) for row in rows] for code, rows in read.items()
+    }
 
     def same(one: str, other: str) -> list[float]:
         """By problem, whether two languages agree."""
-        pairs = zip(numbers[one], numbers[other], strict=True)
-        return [float(a is not None and a == b) for a, b in pairs]
+        return [float(a is not None and a == b) for a, b in zip(numbers[one], numbers[other], strict=True)]
 
-    def jaccard(one: str, other: str) -> float | None:
-        pairs = list(zip(right[one], right[other], strict=True))
-        return _percent(sum(a and b for a, b in pairs), sum(a or b for a, b in pairs))
+    def right(one: str, other: str) -> tuple[int, int]:
+        """The problems right in both languages, and in either."""
+        pairs = [(a.right, b.right) for a, b in zip(read[one], read[other], strict=True)]
+        return sum(a and b for a, b in pairs), sum(a or b for a, b in pairs)
 
-    with_english: dict[str, Agreement] = {}
-    agreeing: list[list[tuple[str, float]]] = []
-    for code in languages if "en" in table else ():
-        if code == "en":
-            continue
-        agreeing.append(list(zip(ids, same("en", code), strict=True)))
-        both = sum(a and b for a, b in zip(right["en"], right[code], strict=True))
+    others = [code for code in languages if code != "en"] if "en" in table else []
+    agreeing = {code: list(zip(ids, same("en", code), strict=True)) for code in others}
+    with_english = {}
+    for code in others:
+        both = right("en", code)[0]
         with_english[code] = Agreement(
             n=len(ids),
-            agree=100 * sum(value for _, value in agreeing[-1]) / len(ids),
+            agree=100 * sum(value for _, value in agreeing[code]) / len(ids),
             correct=100 * both / len(ids),
-            agree_given_english_right=_percent(both, sum(right["en"])),
-            standard_error=100 * clustered_standard_error(agreeing[-1:]),
+            agree_given_english_right=_percent(both, right("en", "en")[0]),
+            standard_error=100 * clustered_standard_error([agreeing[code]]),
         )
+    error = 100 * clustered_standard_error([*agreeing.values()]) if others else 0.0
     return Consistency(
         with_english=with_english,
-        mean_with_english=_mean(list(with_english.values()), 100 * clustered_standard_error(agreeing))
-        if with_english
-        else None,
+        mean_with_english=_mean([*with_english.values()], error) if others else None,
         languages=languages,
-        matrix=tuple(tuple(100 * sum(same(one, other)) / len(ids) for other in languages) for one in languages),
-        matrix_correct=tuple(tuple(jaccard(one, other) for other in languages) for one in languages),
+        matrix=[[100 * sum(same(one, other)) / len(ids) for other in languages] for one in languages],
+        matrix_correct=[[_percent(*right(one, other)) for other in languages] for one in languages],
     )
 
 
@@ -104,19 +100,11 @@ def mean_consistency(runs: Sequence[Consistency]) -> Consistency:
     first = runs[0]
     return Consistency(
         with_english={code: _mean([run.with_english[code] for run in runs]) for code in first.with_english},
-        mean_with_english=_mean(means)
-        if (means := [run.mean_with_english for run in runs if run.mean_with_english])
-        else None,
+        mean_with_english=_mean(means) if (means := [row for run in runs if (row := run.mean_with_english)]) else None,
         languages=first.languages,
-        matrix=tuple(_mean_row([run.matrix[i] for run in runs]) for i in range(len(first.languages))),
-        matrix_correct=tuple(_mean_row([run.matrix_correct[i] for run in runs]) for i in range(len(first.languages))),
+        matrix=_mean_matrix([run.matrix for run in runs]),
+        matrix_correct=_mean_matrix([run.matrix_correct for run in runs]),
     )
-
-
-def _mean_row(rows: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]:
-    """Entry by entry, over the runs that have one."""
-    columns = [[value for value in column if value is not None] for column in zip(*rows, strict=True)]
-    return tuple(sum(column) / len(column) if column else None for column in columns)
 
 
 def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]:
@@ -146,23 +134,21 @@ def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]
     return table
 
 
-def _number(judgement: Judgement) -> Fraction | None:
-    value = judgement.readings[MAIN].value
-    return None if value is None else Fraction(value)
-
-
 def _mean(rows: Sequence[Agreement], standard_error: float | None = None) -> Agreement:
     """The mean of agreements on the same problems, by default with the mean of their errors."""
-    given = [row.agree_given_english_right for row in rows if row.agree_given_english_right is not None]
-    return Agreement(
-        n=rows[0].n,
-        agree=sum(row.agree for row in rows) / len(rows),
-        correct=sum(row.correct for row in rows) / len(rows),
-        agree_given_english_right=sum(given) / len(given) if given else None,
-        standard_error=sum(row.standard_error for row in rows) / len(rows)
-        if standard_error is None
-        else standard_error,
-    )
+    means = {name: _mean_value([getattr(row, name) for row in rows]) for name in Agreement.__struct_fields__}
+    error = means["standard_error"] if standard_error is None else standard_error
+    return Agreement(**{**means, "n": rows[0].n, "standard_error": error})  # type: ignore[arg-type]
+
+
+def _mean_matrix(matrices: Iterable[Matrix]) -> Matrix:
+    return [[_mean_value(cells) for cells in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
+
+
+def _mean_value(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that there are."""
+    told = [value for value in values if value is not None]
+    return sum(told) / len(told) if told else None
 
 
 def _percent(part: int, whole: int) -> float | None:

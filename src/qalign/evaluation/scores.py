@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, get_args
 
 import msgspec
 
@@ -23,9 +22,6 @@ from .answer_language import NONE, language_of_answer
 from .extraction import outcome
 from .rules import MAIN, RULES
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 AVERAGE = "average"
 NON_ENGLISH = "non_english"
 NORMAL_975 = 1.959963984540054
@@ -34,11 +30,10 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 StandardError = Annotated[float, msgspec.Meta(ge=0)]
 """In percent points."""
-_OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "unanswered", "cut_off")
+_P_VALUES = ("p", "p_adjusted", "p_bootstrap")
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(msgspec.Struct, frozen=True):
     """The result of a model in one language, or on average over several.
 
     The four outcomes are counts under the main rule. They add up to `n`.
@@ -60,28 +55,24 @@ class Score:
     no_language: Count | None = None
     """Answers whose language cannot be told, such as those without words."""
 
-    def as_dict(self) -> dict[str, object]:
-        """Plain rounded values."""
-        return plain(self)
 
-
-def plain(record: DataclassInstance) -> dict[str, object]:
-    """The fields of a record as plain values, rounded to what a reader can use.
+def plain(records: object) -> Any:
+    """Records as plain values, rounded to what a reader can use.
 
     p-values have 4 significant digits, for a small one is not 0. All else has 4 decimal places.
     """
-    return {
-        name: float(f"{value:.4g}") if name.startswith("p") and isinstance(value, float) else _rounded(value)
-        for name, value in asdict(record).items()
-    }
+    return _rounded(msgspec.to_builtins(records))
 
 
-def _rounded(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_rounded(inner) for inner in value]
-    return round(value, 4) if isinstance(value, float) else value
+def _rounded(value: object, name: str = "") -> object:
+    match value:
+        case float():
+            return float(f"{value:.4g}") if name in _P_VALUES else round(value, 4)
+        case dict():
+            return {key: _rounded(inner, key) for key, inner in value.items()}
+        case list():
+            return [_rounded(inner) for inner in value]
+    return value
 
 
 def judge(
@@ -155,8 +146,7 @@ def score(judgements: Sequence[Judgement]) -> dict[str, Score]:
         by_language.setdefault(judgement.language, []).append(judgement)
     scores = {code: _score([group]) for code, group in by_language.items()}
     scores[AVERAGE] = _score(list(by_language.values()))
-    others = [group for code, group in by_language.items() if code != "en"]
-    if others:
+    if others := [group for code, group in by_language.items() if code != "en"]:
         scores[NON_ENGLISH] = _score(others)
     return scores
 
@@ -171,12 +161,12 @@ def _score(groups: Sequence[Sequence[Judgement]]) -> Score:
         n=sum(len(group) for group in groups),
         accuracy={rule: 100 * mean_of_means(right) for rule, right in rules.items()},
         standard_error={rule: 100 * clustered_standard_error(right) for rule, right in rules.items()},
-        **{name: counts[name] for name in _OUTCOMES},
-        **_languages(groups),  # type: ignore[arg-type]
+        **{name: counts[name] for name in get_args(Outcome)},
+        **_languages(groups),
     )
 
 
-def _languages(groups: Sequence[Sequence[Judgement]]) -> dict[str, float | int | None]:
+def _languages(groups: Sequence[Sequence[Judgement]]) -> dict[str, Any]:
     """How many answers are in the language of their question."""
     if any(j.answered_in is None for group in groups for j in group):
         return {}

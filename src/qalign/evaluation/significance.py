@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import DataError
 from ..records import Judgement
-from ..wording import counted
 from .consistency import parallel
 from .rules import MAIN
-from .scores import AVERAGE, NON_ENGLISH, clustered_standard_error, plain
+from .scores import AVERAGE, NON_ENGLISH, Count, StandardError, clustered_standard_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,68 +32,55 @@ if TYPE_CHECKING:
     Counts = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
     Draws = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Points = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+
 RESAMPLES = 2000
 SEED = 20240114
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A difference a - b of accuracies, as the mean over languages."""
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference a - b of accuracies, as the mean over languages and seeds."""
 
-    n: int
+    n: Count
     """The problems."""
-    difference: float
+    difference: Points
     """In percent points, as all but the p-values."""
-    standard_error: float
+    standard_error: StandardError
     """Clustered by problem."""
     low: float
     """The lower end of the 95% interval."""
     high: float
     """The upper end of the 95% interval."""
-    p: float
+    p: Share
     """The two-sided p of the t test."""
-    p_bootstrap: float
+    p_bootstrap: Share
     """The two-sided p of the bootstrap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """How two systems differ, as the mean over seeds."""
-
-    estimate: Estimate
-    by_seed: dict[str, float]
+    by_seed: dict[str, float] = {}
     """The difference under each seed, in percent points."""
 
-    def as_dict(self) -> dict[str, object]:
-        """The estimate's fields and `by_seed`, as plain rounded values."""
-        return {**plain(self.estimate), "by_seed": {seed: round(value, 4) for seed, value in self.by_seed.items()}}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Systems `a` and `b` in one group of languages. Other fields are those of `Estimate`."""
 
-    a: str
-    b: str
+    benchmark: str
     group: str
     """`average` (all languages), `non_english`, or one language."""
-    n: int
-    difference: float
-    standard_error: float
+    a: str
+    b: str
+    n: Count
+    difference: Points
+    standard_error: StandardError
     low: float
     high: float
-    p: float
+    p: Share
     """In a single language that of McNemar's test."""
-    p_adjusted: float
+    p_adjusted: Share
     """Holm's, over all pairs. Single languages are one family of all pairs in all languages."""
-    only_a: int | None = None
+    only_a: Count | None = None
     """Problems that `a` alone gets right. None for averages and for several runs."""
-    only_b: int | None = None
+    only_b: Count | None = None
     """The same for `b`."""
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain rounded values."""
-        return plain(self)
 
 
 def pooled(
@@ -100,7 +88,7 @@ def pooled(
     b: Mapping[str, Iterable[Judgement]],
     languages: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
-) -> Pooled:
+) -> Estimate:
     """System a minus system b, as the mean over one or several training seeds.
 
     A problem with its answers in all languages under all seeds is one cluster. Errors say how the difference varies with
@@ -108,72 +96,63 @@ def pooled(
 
     Args:
         a: judgements by the name of the seed.
-        b: the same for the other system.
+        b: the same for the other system, under the same seeds.
         languages: the languages of the mean. None for all.
         resamples: the number of samples of the bootstrap.
 
     Raises:
-        DataError: the two do not have the same seeds, languages and problems, or lack one of `languages`.
+        DataError: the two do not have the same languages and problems.
     """
-    if not a or set(a) != set(b):
-        raise DataError(
-            f"a has the seeds {', '.join(a) or 'none'}, b has {', '.join(b) or 'none'}; give both under the same seeds"
-        )
     named = {f"{name} (seed {key})": runs[key] for name, runs in (("a", a), ("b", b)) for key in a}
-    answers = _answers(named, languages)
-    deltas = answers.right[: len(a)] - answers.right[len(a) :]  # (seeds, languages, problems)
-    count = len(answers.languages)
-    draws = _draws(len(answers.ids), resamples)
-    (estimate,) = _estimates(deltas.sum(axis=(0, 1))[None], len(a) * count, answers.ids, draws)
-    by_seed = {key: 100 * int(runs.sum()) / (count * len(answers.ids)) for key, runs in zip(a, deltas, strict=True)}
-    return Pooled(estimate, by_seed)
+    codes, ids, right = _answers(named, languages)
+    deltas = right[: len(a)] - right[len(a) :]  # (seeds, languages, problems)
+    (estimate,) = _estimates(deltas.sum(axis=(0, 1))[None], len(a) * len(codes), ids, _draws(len(ids), resamples))
+    by_seed = {key: 100 * int(runs.sum()) / (len(codes) * len(ids)) for key, runs in zip(a, deltas, strict=True)}
+    return replace(estimate, by_seed=by_seed)
 
 
-def compare_systems(*runs: Mapping[str, Iterable[Judgement]]) -> list[Comparison]:
+def compare_systems(benchmark: str, *runs: Mapping[str, Iterable[Judgement]]) -> list[Comparison]:
     """Every pair of systems: over all languages, all but English, and in each.
 
     Differences over several runs are means, as in `pooled`. McNemar's test is for one run, so several have the t test
     everywhere.
 
     Args:
-        runs: the judgements by system, under one seed each.
+        benchmark: its name.
+        runs: the judgements by system, of the same systems under one seed each.
 
     Raises:
-        DataError: the systems or runs do not have the same languages and problems.
+        DataError: the systems do not have the same languages and problems.
     """
     names = list(runs[0])
     pairs = list(combinations(names, 2))
     if not pairs:
         return []
-    if any(set(run) != set(names) for run in runs):
-        raise DataError("the runs do not hold the same systems; compare those that all of them have")
-    answers = _answers(
-        {f"{name} (run {n})" if len(runs) > 1 else name: run[name] for n, run in enumerate(runs, 1) for name in names}
-    )
-    right = answers.right.reshape(len(runs), len(names), *answers.right.shape[1:]).sum(axis=0)
+    named = {f"{name} (run {n})": run[name] for n, run in enumerate(runs, 1) for name in names}
+    languages, ids, right = _answers(named)
+    right = right.reshape(len(runs), len(names), *right.shape[1:]).sum(axis=0)
     deltas = right[[names.index(a) for a, _ in pairs]] - right[[names.index(b) for _, b in pairs]]
-    draws = _draws(len(answers.ids), RESAMPLES)  # the same for all pairs, as all have the same problems
-    others = [code for code in answers.languages if code != "en"]
-    families = [{AVERAGE: answers.languages}, {NON_ENGLISH: others}, {code: [code] for code in answers.languages}]
+    draws = _draws(len(ids), RESAMPLES)  # the same for all pairs, as all have the same problems
+    others = [code for code in languages if code != "en"]
+    families = [{AVERAGE: languages}, {NON_ENGLISH: others}, {code: [code] for code in languages}]
     comparisons: list[Comparison] = []
     for family in families:
         rows = []
         for group, codes in family.items():
             if not codes:
                 continue
-            totals = deltas[:, [answers.languages.index(code) for code in codes]].sum(axis=1)  # (pairs, problems)
-            estimates = _estimates(totals, len(codes) * len(runs), answers.ids, draws)
-            exact = group in answers.languages and len(runs) == 1
+            totals = deltas[:, [languages.index(code) for code in codes]].sum(axis=1)  # (pairs, problems)
+            estimates = _estimates(totals, len(codes) * len(runs), ids, draws)
+            exact = group in languages and len(runs) == 1
             for (a, b), total, estimate in zip(pairs, totals, estimates, strict=True):
-                values = {name: getattr(estimate, name) for name in _SHARED}
-                values |= _mcnemar(total) if exact else {}
-                rows.append(Comparison(a=a, b=b, group=group, p_adjusted=values["p"], **values))
+                shared: dict[str, Any] = {
+                    name: getattr(estimate, name) for name in ("n", "difference", "standard_error", "low", "high")
+                }
+                test = _mcnemar(total) if exact else {"p": estimate.p}
+                rows.append(Comparison(benchmark=benchmark, group=group, a=a, b=b, p_adjusted=1.0, **shared, **test))
         adjusted = holm([row.p for row in rows])
         comparisons += [replace(row, p_adjusted=p) for row, p in zip(rows, adjusted, strict=True)]
     return comparisons
-
-
-_SHARED = [field.name for field in fields(Estimate) if field.name != "p_bootstrap"]
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -191,43 +170,26 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What several systems got right."""
+def _answers(
+    systems: Mapping[str, Iterable[Judgement]], languages: Sequence[str] | None = None
+) -> tuple[list[str], list[str], Counts]:
+    """Languages, problems, and what systems got right: 0 or 1, (systems, languages, problems).
 
-    languages: list[str]
-    ids: list[str]
-    """The problems, sorted: the bootstrap does not depend on the order of the judgements."""
-    right: Counts
-    """0 or 1, (systems, languages, problems)."""
-
-
-def _answers(systems: Mapping[str, Iterable[Judgement]], languages: Sequence[str] | None = None) -> _Answers:
+    The problems are sorted: the bootstrap does not depend on the order of the judgements.
+    """
     import numpy as np
 
     tables = {name: parallel(judgements) for name, judgements in systems.items()}
-    first, *others = tables
-    there = list(tables[first])
-    ids = sorted(tables[first][there[0]])
-    for name in others:
-        if set(tables[name]) != set(there):
+    first = next(iter(tables))
+    chosen = list(tables[first]) if languages is None else list(languages)
+    ids = sorted(next(iter(tables[first].values())))
+    for name, table in tables.items():
+        if table.keys() != tables[first].keys() or set(next(iter(table.values()))) != set(ids):
             raise DataError(
-                f"{first} is judged in {', '.join(there)}, but {name} in {', '.join(tables[name])}; "
-                "systems are compared in the same languages: score both in the same"
+                f"{first} and {name} did not answer the same problems in the same languages; score both on the same benchmark"
             )
-        if odd := tables[name][there[0]].keys() ^ set(ids):
-            raise DataError(
-                f"{first} and {name} do not share {counted(len(odd), 'problem')}, the first of them {min(odd)}; "
-                "systems are compared on the same problems: score both on the same benchmark"
-            )
-    chosen = there if languages is None else list(dict.fromkeys(languages))
-    if not chosen or not set(chosen) <= set(there):
-        missing = [code for code in chosen if code not in there]
-        raise DataError(
-            f"judgements in {', '.join(missing) or 'no language'} are asked for; choose among {', '.join(there)}"
-        )
     right = [[[table[code][key].readings[MAIN].right for key in ids] for code in chosen] for table in tables.values()]
-    return _Answers(chosen, ids, np.array(right, dtype=np.int64))
+    return chosen, ids, np.array(right, dtype=np.int64)
 
 
 def _draws(problems: int, resamples: int) -> Draws:
@@ -288,7 +250,7 @@ def t_test(mean: float, error: float, clusters: int) -> float:
     return float(2 * t.sf(abs(mean / error), clusters - 1))
 
 
-def _mcnemar(delta: Counts) -> dict[str, float]:
+def _mcnemar(delta: Counts) -> dict[str, Any]:
     """The exact test in one language.
 
     Args:

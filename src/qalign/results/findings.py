@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, wilson
-from ..evaluation.significance import Estimate
+from ..evaluation.significance import Comparison, Estimate
 from ..wording import counted
 from .accuracies import accuracy
-from .schema import Comparison, Content, is_language
+from .schema import Content, is_language
 from .titles import Titles
 
 METHOD = "qalign-mono"

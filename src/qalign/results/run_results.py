@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..evaluation.consistency import Consistency
+from ..evaluation.significance import Comparison
 from ..terminal import say, text_of
 from . import files, report
 from .curves import Curves
 from .explorer import AnsweredProblem
 from .provenance import model_lines
-from .schema import Comparison, Consistency, Content, Model, Scores, plain
+from .schema import Content, Model, Scores, plain
 from .tables import Table
 from .titles import Titles
 

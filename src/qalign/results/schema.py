@@ -6,14 +6,15 @@ Fields may be added within version 2, so an unknown field is no error; a field t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from ..errors import DataError
-from ..evaluation.consistency import Agreement
+from ..evaluation.consistency import Consistency
 from ..evaluation.rules import MAIN, RULES
-from ..evaluation.scores import AVERAGE, NON_ENGLISH, Count, Percent, Score, StandardError
+from ..evaluation.scores import AVERAGE, NON_ENGLISH, Count, Percent, Score
+from ..evaluation.significance import Comparison, Estimate, Share
 from ..languages import STUDY
 from ..untrusted import printable
 
@@ -23,7 +24,6 @@ ROUNDING = 0.01
 """Percent points by which an accuracy may differ from its counts."""
 
 Verdict = Literal["holds", "does not hold", "not decided"]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Scores = dict[str, Score]
 """Language, `average` or `non_english` -> score."""
 
@@ -55,11 +55,9 @@ class TrainingStage:
     folder: str
 
 
-class Trained(TrainingStage, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A training stage that ran here."""
+class TrainedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a stage was trained on, over all epochs."""
 
-    stage: str
-    folder: str
     examples: Count
     tokens: Count
     supervised_tokens: Count
@@ -69,6 +67,13 @@ class Trained(TrainingStage, msgspec.Struct, frozen=True, kw_only=True, omit_def
     too_long: TooLong
     mixture: list[Mixed]
     examples_by_language: dict[str, Count] = {}
+
+
+class Trained(TrainingStage, TrainedOn, frozen=True, kw_only=True, omit_defaults=True):
+    """A training stage that ran here."""
+
+    stage: str
+    folder: str
     examples_seen: Count | None = None
 
 
@@ -88,62 +93,30 @@ class Dropped(msgspec.Struct, frozen=True):
     reason: str
 
 
-class CorpusRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The counts of a corpus that was read."""
+class CorpusCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a corpus by language: as read, as published, and as kept."""
 
-    folder: str
     corpus: str
     counts: dict[str, Count]
     published: dict[str, Count] | None
     kept: dict[str, Count]
     dropped: list[Dropped]
     notes: list[str]
+
+
+class CorpusRead(CorpusCounts, frozen=True, kw_only=True, omit_defaults=True):
+    """A corpus that was read."""
+
+    folder: str
     name: str = ""
     """Of own data: that of their folder or file."""
 
 
-class Consistency(msgspec.Struct, frozen=True):
-    """The agreement of one system's answers across languages."""
-
-    with_english: dict[str, Agreement]
-    mean_with_english: Agreement | None
-    languages: list[str]
-    """The order of the rows and columns of the matrices."""
-    matrix: list[list[Percent | None]]
-    matrix_correct: list[list[Percent | None]]
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The difference of two systems on one benchmark in one group of languages."""
-
-    benchmark: str
-    group: str
-    a: str
-    b: str
-    n: Count
-    difference: Annotated[float, msgspec.Meta(ge=-100, le=100)]
-    standard_error: StandardError
-    low: float
-    high: float
-    p: Share
-    p_adjusted: Share
-    only_a: Count | None = None
-    only_b: Count | None = None
-
-
-class ClaimTest(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimTest(Estimate, frozen=True, kw_only=True):
     """A difference that a claim speaks of, as the mean over seeds."""
 
     name: str
     """The language, the other system, or both."""
-    n: Count
-    difference: float
-    standard_error: StandardError
-    low: float
-    high: float
-    p: Share
-    p_bootstrap: Share
-    by_seed: dict[str, float]
     p_adjusted: Share
     bound: float
     """Above which the difference lies if the claim holds."""

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from ..evaluation.consistency import Agreement
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, interval
+from ..evaluation.significance import Comparison
 from .accuracies import between, plus_minus
 from .accuracy_tables import KEYS, heads, named
 from .findings import bounds, is_same, p_value
-from .schema import Comparison, Content, in_order, is_language
+from .schema import Content, in_order, is_language
 from .tables import Cell, Table, Whisker
 from .titles import Titles
 

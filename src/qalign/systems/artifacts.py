@@ -18,7 +18,7 @@ from ..evaluation.scores import Score
 from ..pipeline import Artifact
 from ..pipeline.stage_record import read_output
 from ..records import Document, Example, Judgement, Pair, Prediction, Problem, read_jsonl, read_rows
-from ..results.schema import LeftOut
+from ..results.schema import CorpusCounts, LeftOut, TrainedOn
 from ..training.config import METRICS, SUMMARY
 
 RECORDS, COUNTS = "records.jsonl", "counts.json"
@@ -30,31 +30,11 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Counts = dict[str, Count]
 
 
-class CorpusCounts(msgspec.Struct, kw_only=True):
-    """`counts.json` of a corpus: rows by language, as read, as published, and as kept."""
-
-    corpus: str
-    counts: Counts
-    published: Counts | None
-    kept: Counts
-    dropped: list[dict[str, str]]
-    notes: list[str]
-
-
-class Trained(msgspec.Struct, kw_only=True):
-    """`training.json`: what a stage was trained on."""
+class Trained(TrainedOn, frozen=True, kw_only=True):
+    """`training.json`: what a stage was trained on, and how."""
 
     title: str
-    examples: Count
-    examples_by_language: Counts
     tokens_by_language: Counts
-    mixture: list[dict[str, str | int]]
-    too_long: dict[str, Counts]
-    steps: Count
-    tokens: Count
-    supervised_tokens: Count
-    first_loss: float
-    last_loss: float
     config: dict[str, object]
 
 

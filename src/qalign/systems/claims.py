@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from ..evaluation.rules import MAIN
-from ..evaluation.scores import NON_ENGLISH
-from ..evaluation.significance import Pooled, holm, pooled, t_test
+from ..evaluation.scores import NON_ENGLISH, plain
+from ..evaluation.significance import Estimate, holm, pooled, t_test
 from ..records import Judgement, Reading
 from ..results.findings import bounds, p_text
 from ..results.schema import ClaimTest, TestedClaim, Verdict
@@ -61,7 +61,7 @@ class _Test:
     """One difference of a claim: where, and what was found."""
 
     name: str
-    found: Pooled
+    found: Estimate
 
 
 def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[TestedClaim]:
@@ -86,7 +86,7 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[Test
                     msgspec.convert(
                         {
                             "name": test.name,
-                            **test.found.as_dict(),
+                            **plain(test.found),
                             "p_adjusted": float(f"{p:.4g}"),
                             "bound": claim.bound,
                         },
@@ -139,13 +139,13 @@ def _agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
 
 def _p(test: _Test, bound: float) -> float:
     """Two-sided p of the difference against the bound."""
-    estimate = test.found.estimate
+    estimate = test.found
     return t_test(estimate.difference - bound, estimate.standard_error, estimate.n) if bound else estimate.p
 
 
 def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> Verdict:
     decided = [p < LEVEL for p in ps]
-    above = [test.found.estimate.difference > claim.bound for test in tests]
+    above = [test.found.difference > claim.bound for test in tests]
     every_seed = [min(test.found.by_seed.values()) > claim.bound for test in tests]
     if all(decided) and all(above) and all(every_seed):
         return "holds"
@@ -155,7 +155,7 @@ def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> Verdi
 
 
 def _evidence(test: _Test, p: float) -> str:
-    one = test.found.estimate
+    one = test.found
     seeds = ", ".join(f"{value:+.1f}" for value in test.found.by_seed.values())
     name = f"{test.name}: " if test.name else ""
     low, high = bounds(one)

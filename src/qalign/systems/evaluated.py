@@ -9,16 +9,16 @@ from pathlib import Path
 import msgspec
 
 from ..errors import DataError
-from ..evaluation.consistency import consistency, mean_consistency
+from ..evaluation.consistency import Consistency, consistency, mean_consistency
 from ..evaluation.rules import MAIN
-from ..evaluation.scores import score
-from ..evaluation.significance import compare_systems
+from ..evaluation.scores import plain, score
+from ..evaluation.significance import Comparison, compare_systems
 from ..pipeline import Stage, status
 from ..pipeline.stage_record import read_record
 from ..records import Judgement
 from ..results.curves import Curve
 from ..results.explorer import AnsweredProblem, SystemAnswer
-from ..results.schema import Asked, Comparison, Consistency, Scores, Trained, TrainingStage, Untold
+from ..results.schema import Asked, Scores, Trained, TrainingStage, Untold
 from .artifacts import Model
 from .kinds import Judge, Train
 
@@ -64,7 +64,7 @@ def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, S
 
 def rounded_scores(judgements: Sequence[Judgement]) -> Scores:
     """The scores of judgements, rounded to what a reader can use."""
-    return msgspec.convert({code: one.as_dict() for code, one in score(judgements).items()}, Scores)
+    return msgspec.convert(plain(score(judgements)), Scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,9 @@ def statistics(*runs: Judged) -> Statistics:
         try:
             for name in systems:
                 mean = mean_consistency([consistency(run[benchmark][name]) for run in runs])
-                found.consistency.setdefault(name, {})[benchmark] = msgspec.convert(mean.as_dict(), Consistency)
-            differences = compare_systems(*(run[benchmark] for run in runs))
-            found.comparisons.extend(
-                msgspec.convert({"benchmark": benchmark, **row.as_dict()}, Comparison) for row in differences
-            )
+                found.consistency.setdefault(name, {})[benchmark] = msgspec.convert(plain(mean), Consistency)
+            differences = compare_systems(benchmark, *(run[benchmark] for run in runs))
+            found.comparisons.extend(msgspec.convert(plain(differences), list[Comparison]))
         except DataError as error:  # an own test set may have other problems in each language
             found.notes.append(
                 f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}"

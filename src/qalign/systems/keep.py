@@ -19,7 +19,8 @@ from ..pipeline import Stage, Work, plain
 from ..pipeline.stage import Plain
 from ..placement import Placement
 from ..records import Prediction, Problem, write_json, write_jsonl
-from .artifacts import COUNTS, RECORDS, REJECTIONS, Answers, CorpusCounts, Kept, Records
+from ..results.schema import CorpusCounts
+from .artifacts import COUNTS, RECORDS, REJECTIONS, Answers, Kept, Records
 from .kinds import Rows, languages_of
 
 Selection = tuple[list[Problem], Counter[str]]

@@ -23,7 +23,7 @@ from ..corpora.table import OPTIONS
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
-from ..evaluation.scores import judge, score
+from ..evaluation.scores import judge, plain, score
 from ..huggingface import Repository
 from ..language_file import KEPT_ROWS, language_from
 from ..languages import Language
@@ -318,4 +318,4 @@ class Judge(Stage[Judgements]):
         problems, answers = work.read(self.problems).problems(), work.read(self.answers).predictions()
         judgements = judge(problems, answers, languages_of(self.languages), self.rules)
         write_jsonl(work.output / JUDGEMENTS, judgements)
-        write_json(work.output / SCORES, {code: found.as_dict() for code, found in score(judgements).items()})
+        write_json(work.output / SCORES, plain(score(judgements)))

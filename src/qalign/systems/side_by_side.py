@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from ..errors import QAlignError, SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..evaluation.scores import NON_ENGLISH
+from ..evaluation.significance import Comparison
 from ..records import Judgement
 from ..results.accuracies import accuracy
 from ..results.files import load
 from ..results.run_results import Results
-from ..results.schema import FORMAT, VERSION, Comparison, Content, is_language
+from ..results.schema import FORMAT, VERSION, Content, is_language
 from ..results.statistics_tables import DIFFERENCES, group_name
 from ..results.tables import Table
 from ..results.titles import Titles
@@ -176,7 +177,7 @@ def _merged(loaded: Sequence[Loaded]) -> Content:
         merged.rules.update(data.rules)
         for name, benchmarks in data.systems.items():
             merged.systems[keys[name]] = {
-                benchmark: {code: dataclasses.replace(row, n=row.n // data.repetitions) for code, row in scores.items()}
+                benchmark: {code: replace(row, n=row.n // data.repetitions) for code, row in scores.items()}
                 for benchmark, scores in benchmarks.items()
             }
         merged.trained_on.update({keys[name]: value for name, value in data.trained_on.items()})
