@@ -186,6 +186,28 @@ def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoin
     return reports // max(1, math.ceil(seconds_per_checkpoint * steps / (STEPS_PER_REPORT * seconds)))
 
 
+# --- disk -------------------------------------------------------------------------------------------------------------
+
+
+def most_disk(stage: Train, base: Base, cost: Cost, placement: Placement, reads: bool = True) -> float:
+    """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model.
+
+    Where the number of steps is unknown, files that may be read leave room for all checkpoints.
+    """
+    config, amount, every = stage.training, cost.amount, placement.seconds_per_checkpoint
+    wide = base.shape is None or base.shape.vocabulary >= 2**16
+    steps = config.steps(amount.examples) if amount else None
+    tokens = (amount.tokens * (4 if wide else 2) + 16 * amount.examples) if amount else 0.0
+    written: float = checkpoints_written(steps, cost.seconds, every) if steps else 0
+    if steps is None and reads and every < math.inf:
+        written = math.inf
+    trained = trained_weights(base, config.adapter)
+    held = base.parameters + (trained if config.adapter else 0)
+    checkpoint = FLOAT32 * held + STATE_BYTES[config.optimizer] * trained
+    kept = min(written, checkpoints.KEPT)
+    return tokens + max(min(written, checkpoints.KEPT + 1) * checkpoint, kept * checkpoint + cost.left)
+
+
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 
@@ -233,24 +255,7 @@ class _Costing:
         left = BYTES_SAVED[config.saved_precision] * base.parameters + TOKENIZER_BYTES * known_tokens
         left += METRIC_BYTES * (steps or 0)
         cost = Cost(stage=stage, left=left, tokens=tokens, fit=fit, seconds=seconds, amount=amount)
-        return replace(cost, most=self._most(base, config, steps, cost))
-
-    def _most(self, base: Base, config: TrainingConfig, steps: int | None, cost: Cost) -> float:
-        """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model.
-
-        Where the number of steps is unknown, files that may be read leave room for all checkpoints.
-        """
-        wide = base.shape is None or base.shape.vocabulary >= 2**16
-        amount, every = cost.amount, self.placement.seconds_per_checkpoint
-        tokens = (amount.tokens * (4 if wide else 2) + 16 * amount.examples) if amount else 0.0
-        written: float = checkpoints_written(steps, cost.seconds, every) if steps else 0
-        if steps is None and self.reads and every < math.inf:
-            written = math.inf
-        trained = trained_weights(base, config.adapter)
-        held = base.parameters + (trained if config.adapter else 0)
-        checkpoint = FLOAT32 * held + STATE_BYTES[config.optimizer] * trained
-        kept = min(written, checkpoints.KEPT)
-        return tokens + max(min(written, checkpoints.KEPT + 1) * checkpoint, kept * checkpoint + cost.left)
+        return replace(cost, most=most_disk(stage, base, cost, self.placement, self.reads))
 
     def _answers(self, stage: Ask) -> Cost:
         asked, base, kind = questions(stage, self.runs, self.reads), base_of(stage.model, self.runs), self.machine.kind

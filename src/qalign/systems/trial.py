@@ -30,7 +30,8 @@ from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import parse_json, printable
 from .ask import Ask
-from .costs import Cost, base_of, checkpoints_written, questions
+from .bases import WORLD_FOLDER
+from .costs import Cost, base_of, checkpoints_written, most_disk, questions
 from .kinds import Train
 from .lineage import first_model, origin
 
@@ -90,7 +91,7 @@ class Rates:
     checkpoint: float
     """Seconds to write a checkpoint."""
     opening: float = 0.0
-    """Seconds to open the model before it answers."""
+    """Seconds to open the model and its tokenizer before it answers."""
 
 
 def measure(trial: Trial) -> Rates:
@@ -145,7 +146,8 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
             seconds = cost.tokens / rates.training
             steps = stage.training.steps(cost.amount.examples)
             written = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint)
-            cost = replace(cost, seconds=rates.start + seconds + (written + 1) * rates.checkpoint)
+            most = most_disk(stage, base, replace(cost, seconds=seconds), placement)
+            cost = replace(cost, seconds=rates.start + seconds + (written + 1) * rates.checkpoint, most=most)
         timed.append(cost)
     return [_answered(cost, answering) for cost in timed]
 
@@ -236,9 +238,13 @@ def _generation(trial: Trial, placement: Placement, device: str, rates: Rates) -
     import torch
 
     from ..generation.local import Local, device_memory, loops_at_once, rows_at_once
+    from ..models.opening import check_vocabulary, load_tokenizer
 
     assert trial.decoding is not None
     begun = time.perf_counter()
+    folder = trial.model or WORLD_FOLDER  # a model that is not there yet has some tokenizer
+    check_vocabulary(folder)
+    load_tokenizer(folder)
     model = _model(trial, getattr(torch, trial.decoding.precision)).to(device)
     opening = time.perf_counter() - begun
     model.generation_config.eos_token_id = None
