@@ -60,7 +60,7 @@ from pathlib import Path
 from qalign.corpora import locate, read
 from qalign.languages import LANGUAGES
 import sys
-source = locate(sys.argv[1], "english", ["en"], data=None, revision=None, revisions=Path("runs/revisions.json"))
+source = locate(sys.argv[1], "english", ["en"], data=None, revisions=Path("runs/revisions.json"))
 print(source.identity()["revision"], read(source, ["en"], LANGUAGES).problems[0].question)
 """
 

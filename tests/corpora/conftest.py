@@ -53,11 +53,9 @@ Read = Callable[..., Text]
 def find(tmp_path: Path) -> Locate:
     """`locate` without the arguments that most tests do not need."""
 
-    def find(
-        name: str | Path, role: Role, languages: Sequence[str], data: Path | None = None, revision: str | None = None
-    ) -> Source:
+    def find(name: str | Path, role: Role, languages: Sequence[str], data: Path | None = None) -> Source:
         revisions = tmp_path / "state" / "revisions.json"
-        return locate(str(name), role, languages, data=data, revision=revision, revisions=revisions)
+        return locate(str(name), role, languages, data=data, revisions=revisions)
 
     return find
 

@@ -149,7 +149,7 @@ NONE = framed("Thai")["prompt"].replace("in Thai", "well")
     [
         ([ENGLISH, {"prompt": TWO, "chosen": "x"}], " row 2: the prompt prefix names German and Thai; it must name one"),
         ([ENGLISH, {"prompt": NONE, "chosen": "x"}], " row 2: the prompt prefix names no language; it must name one"),
-        ([ENGLISH, framed("Klingon")], " row 2: the prompt prefix names the unknown language Klingon: "),
+        ([ENGLISH, framed("Klingon")], " row 2: the prompt prefix names Klingon; it must name one language: "),
         ([ENGLISH, {"prompt": "How many?", "chosen": "x"}], " row 2: the prompt is not '... ### Instruction: "),
         ([THAI, ENGLISH], " row 1 is in th before any English row opened a problem: give the pairs as local files"),
         ([ENGLISH, THAI, THAI], " row 3 is the second th row of one problem, after {} row 2: give the pairs as local"),
@@ -188,7 +188,7 @@ def test_faults_of_a_clone(load: Load, clones: Path, tmp_path: Path) -> None:
     mgsm = tmp_path / "juletxara/mgsm"
     mgsm.mkdir(parents=True)
     (mgsm / "mgsm_bn.tsv").write_text("One?\t1\nTwo?\n")
-    with pytest.raises(DataError, match=r"mgsm_bn.tsv line 2 has 1 cell, not 2"):
+    with pytest.raises(DataError, match=r"mgsm_bn.tsv line 2 has 1 cells, not 2"):
         load("mgsm", "test", ["bn"], tmp_path)
     (mgsm / "mgsm_bn.tsv").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(DataError, match=r"mgsm_bn.tsv is a Git LFS pointer, not the file: run `git lfs pull`"):

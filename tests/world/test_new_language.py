@@ -94,7 +94,7 @@ def test_both_rules_read_the_known_answers(italian: Grammar, table: dict[str, La
 @pytest.mark.usefixtures("italian")
 def test_its_questions_are_read_like_any_other(table: dict[str, Language], tmp_path: Path) -> None:
     codes = ["it", "de"]
-    source = locate("world-gsm8kinstruct", "questions", codes, data=None, revision=None, revisions=tmp_path / "r.json")
+    source = locate("world-gsm8kinstruct", "questions", codes, data=None, revisions=tmp_path / "r.json")
     found = read(source, codes, table)
     assert found.counts == {"it": SIZES["gsm8kinstruct"], "de": SIZES["gsm8kinstruct"]}
     in_italian, in_german = found.pairs[: SIZES["gsm8kinstruct"]], found.pairs[SIZES["gsm8kinstruct"] :]
@@ -128,6 +128,6 @@ def test_the_command_line_knows_it(language_file: Path, tmp_path: Path) -> None:
 
 
 def test_without_its_row_in_the_table_it_is_an_error(italian: Grammar, tmp_path: Path) -> None:
-    source = locate("world-mgsm", "test", [italian.code], data=None, revision=None, revisions=tmp_path / "r.json")
+    source = locate("world-mgsm", "test", [italian.code], data=None, revisions=tmp_path / "r.json")
     with pytest.raises(SettingError, match=r"unknown language 'it'.*--language-file"):
         read(source, [italian.code], LANGUAGES)

@@ -12,35 +12,24 @@ from ..errors import DataError, closest, nearest
 from ..numbers import parse_gold
 from ..records import Document, Pair, Problem
 from ..untrusted import check_surrogates, printable
-from .files import place_of_names
+from .files import Row, place_of_names
 from .table import PAIR_KINDS, Role
 
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns of a role."""
-
-    needed: tuple[str, ...]
-    """Columns that must be present."""
-    known: tuple[str, ...]
-    """Further columns that are allowed. Only `gold` is read."""
-
+# fmt: off
+COLUMNS: Mapping[Role, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "questions":    (("question", "question_en"), ("answer", "answer_en")),
+    "answers":      (("answer", "answer_en"), ("question", "question_en")),
+    "multilingual": (("question", "answer"), ("question_en", "answer_en", "gold", "final", "final_ok")),
+    "english":      (("question", "answer"), ("gold", "final", "final_ok")),
+    "general":      (("text", "text_en"), ()),
+    "test":         (("question", "answer"), ("gold", "question_en", "equation", "final")),
+    "text":         (("text",), ()),
+}
+# fmt: on
+"""The columns that must be present, and further ones that may be, of which only `gold` is read."""
 
 ANYWHERE = ("id", "language", "line")
 """Columns of every role: `id` joins translations of each other, `language` is a code, `line` is not read."""
-
-# fmt: off
-COLUMNS: Mapping[Role, Columns] = {
-    "questions":    Columns(("question", "question_en"), ("answer", "answer_en")),
-    "answers":      Columns(("answer", "answer_en"), ("question", "question_en")),
-    "multilingual": Columns(("question", "answer"), ("question_en", "answer_en", "gold", "final", "final_ok")),
-    "english":      Columns(("question", "answer"), ("gold", "final", "final_ok")),
-    "general":      Columns(("text", "text_en"), ()),
-    "test":         Columns(("question", "answer"), ("gold", "question_en", "equation", "final")),
-    "text":         Columns(("text",), ()),
-}
-# fmt: on
-
 
 ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "question": ("problem", "query", "prompt", "instruction", "input"),
@@ -52,89 +41,78 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
 }
 """Names of our columns in other tools. An error advises to rename such a column where ours is missing."""
 
-MOST_GUESSES = 3
-"""The most columns of unknown names that an error offers to rename."""
-
 SHOWN = 20
 """The most columns of a file that an error names."""
-
 LONGEST_ID = 200
 """The most characters of an id."""
+
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Invisible letters and signs: fillers of Hangul, the empty pattern of Braille."""
+_COMMAS_BETWEEN_THOUSANDS = re.compile(r"(?![+$€£ ]*[+][+$€£ ]*[-−])[^,]*|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row, before it is checked."""
+
+    where: str
+    """The file and line, for messages."""
+    language: str
+    ordinal: int
+    """The number of earlier rows in the same file. It is the id where the row has none: parallel files are joined by line."""
+    row: Row
 
 
 class InvalidRow(DataError):
     """A row that can be dropped on request: a text is empty or an id repeated."""
 
     def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"{where}: {reason}; fix it, or have such rows dropped and listed: --set data.drop_invalid=true"
-        )
-        self.where = where
-        self.reason = reason
+        advice = "fix it, or have such rows dropped and listed: --set data.drop_invalid=true"
+        super().__init__(f"{where}: {reason}; {advice}")
+        self.where, self.reason = where, reason
 
     def __reduce__(self) -> tuple[type[InvalidRow], tuple[str, str]]:
         return type(self), (self.where, self.reason)  # so that a worker process can send it
 
 
-def record(
-    role: Role, row: Mapping[str, Any], *, where: str, language: str, ordinal: int, source: str
-) -> Pair | Problem | Document:
+def record(role: Role, found: Found, source: str) -> Pair | Problem | Document:
     """The record that a row holds.
-
-    Args:
-        role: the role of the corpus.
-        row: values by column.
-        where: the place of the row, for messages.
-        language: the code of its language.
-        ordinal: the number of earlier rows in the file. It is the id where the row has none, so parallel files without ids
-            are joined by line.
-        source: the name of the corpus.
 
     Raises:
         InvalidRow: a text is empty or null.
         DataError: a column is unknown or missing, a value is of the wrong type, a final number is no number.
     """
-    columns = COLUMNS[role]
-    known = (*columns.needed, *columns.known, *ANYWHERE)
+    row, where, language = found.row, found.where, found.language
+    needed, allowed = COLUMNS[role]
+    known = (*needed, *allowed, *ANYWHERE)
     has_number = role == "test" and row.get("gold") is not None
-    lacking = [name for name in columns.needed if name not in row and not (name == "answer" and has_number)]
+    lacking = [name for name in needed if name not in row and not (name == "answer" and has_number)]
     if lacking:
-        raise DataError(missing(lacking, row, where, known, f"{role} need {' and '.join(columns.needed)}"))
+        raise DataError(missing(lacking, row, where, known, f"{role} need {' and '.join(needed)}"))
     for name in row:
         if name not in known:
-            raise DataError(
-                f"{place_of_names(where)}: unknown column '{printable(name[:80])}': {nearest(name, known)} (see "
-                f"docs/data.md for {role})"
-            )
-    key = identifier(row["id"], where) if "id" in row else str(ordinal)
+            advice = f"{nearest(name, known)} (see docs/data.md for {role})"
+            raise DataError(f"{place_of_names(where)}: unknown column '{printable(name[:80])}': {advice}")
+    key = identifier(row["id"], where) if "id" in row else str(found.ordinal)
     if role == "text":
         return Document(id=key, language=language, text=text_of(row, "text", where), source=source)
-    first, second = columns.needed
+    first, second = needed
+    text = text_of(row, first, where)
     if role in PAIR_KINDS:
-        text, text_en = text_of(row, first, where), text_of(row, second, where)
+        text_en = text_of(row, second, where)
         return Pair(id=key, language=language, text=text, text_en=text_en, kind=PAIR_KINDS[role], source=source)
-    question = text_of(row, first, where)
-    if role == "test":
-        return Problem(
-            id=key,
-            language=language,
-            question=question,
-            answer=None,
-            gold=number(row, "gold" if has_number else second, where),
-            source=source,
-        )
-    answer = text_of(row, second, where)
-    gold = final_number(answer) if row.get("gold") is None else number(row, "gold", where)
-    return Problem(id=key, language=language, question=question, answer=answer, gold=gold, source=source)
+    answer = None if role == "test" else text_of(row, second, where)
+    if answer is None:
+        gold: str | None = number(row, "gold" if has_number else second, where)
+    else:
+        gold = final_number(answer) if row.get("gold") is None else number(row, "gold", where)
+    return Problem(id=key, language=language, question=text, answer=answer, gold=gold, source=source)
 
 
 def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:
     """The message about missing columns: the columns present, and those to rename.
 
     Args:
-        names: the missing columns, all at once.
-        row: the columns present.
-        where: the place of the row.
         known: columns with another meaning.
         otherwise: the advice where no column is a likely match.
     """
@@ -142,35 +120,16 @@ def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Col
     for name in names:
         alike = ELSEWHERE.get(name, ())
         others = [other for other in row if (other not in known or other in alike) and other not in renamed]
-        folded = {other.strip().casefold(): other for other in reversed(others)}
-        called = next((folded[other] for other in alike if other in folded), None)
+        called = next((other for alias in alike for other in others if other.strip().casefold() == alias), None)
         meant = closest(name, others, cutoff=0.75) or called or closest(name, others)
         if meant is not None:
             renamed[meant] = name
-    left = [name for name in names if name not in renamed.values()]
-    free = [f"'{printable(other[:80])}'" for other in row if other not in known and other not in renamed]
     advice = [f"rename '{printable(old[:80])}' to '{new}'" for old, new in renamed.items()]
-    if len(left) == len(free) == 1:
-        advice.append(f"rename {free[0]} to '{left[0]}' if it holds that")
-    elif left and 0 < len(free) <= MOST_GUESSES:
-        advice.append(
-            f"rename {' and '.join(free)} if they hold these" if free[1:] else f"rename {free[0]} if it is one"
-        )
-    advice += [otherwise] if left else []
-    shown = [printable(other[:80]) for other in list(row)[:SHOWN]] + (["..."] if len(row) > SHOWN else [])
-    what = f"column{'s' * (len(names) > 1)} {_quoted(names)}"
-    return f"{place_of_names(where)}: no {what} (found: {', '.join(shown) or 'none'}); {', '.join(advice)}"
-
-
-def _quoted(names: Sequence[str]) -> str:
-    """`'id'`, or `'id' and 'gold'`."""
-    return " and ".join(filter(None, [", ".join(f"'{name}'" for name in names[:-1]), f"'{names[-1]}'"]))
-
-
-def final_number(answer: str) -> str | None:
-    """The number behind the last `####` of a worked answer, as written, or None."""
-    text = final_line(answer)
-    return text if text is not None and is_number(text) else None
+    advice += [otherwise] if len(renamed) < len(names) else []
+    shown = [printable(other[:80]) for other in list(row)[:SHOWN]] + ["..."] * (len(row) > SHOWN)
+    quoted = " and ".join(f"'{name}'" for name in names)
+    what = f"no column{'s' * (len(names) > 1)} {quoted} (found: {', '.join(shown) or 'none'})"
+    return f"{place_of_names(where)}: {what}; {', '.join(advice)}"
 
 
 def final_line(answer: str) -> str | None:
@@ -179,7 +138,10 @@ def final_line(answer: str) -> str | None:
     return end.strip().split("\n")[0].strip() if mark else None
 
 
-_COMMAS_BETWEEN_THOUSANDS = re.compile(r"(?![+$€£ ]*[+][+$€£ ]*[-−])[^,]*|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+def final_number(answer: str) -> str | None:
+    """The number behind the last `####` of a worked answer, as written, or None."""
+    text = final_line(answer)
+    return text if text is not None and is_number(text) else None
 
 
 def is_number(text: str) -> bool:
@@ -188,36 +150,27 @@ def is_number(text: str) -> bool:
         parse_gold(text)
     except DataError:
         return False
-    return _COMMAS_BETWEEN_THOUSANDS.fullmatch(text) is not None and any(character.isdigit() for character in text)
+    return _COMMAS_BETWEEN_THOUSANDS.fullmatch(text) is not None and any(map(str.isdigit, text))
 
 
 def identifier(value: Any, where: str) -> str:
-    """The id that a cell holds: a text or a whole number.
-
-    Raises:
-        DataError: it has another type, is empty, is longer than `LONGEST_ID`, or is not valid text.
-    """
+    """The id that a cell holds: a text or a whole number. Raises DataError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise DataError(f"{where}: 'id' is {_kind(value)}; it must be a text or a whole number")
-    if isinstance(value, str):
-        if is_blank(value):
-            raise DataError(f"{where}: 'id' is empty; fill it in, or leave out the column to count rows")
-        check_surrogates(value, f"{where}: 'id'")
-        if value != value.strip():
-            raise DataError(f"{where}: 'id' begins or ends with white space; take it away")
-        if any(unicodedata.category(character) == "Cc" for character in value):
-            raise DataError(f"{where}: 'id' is '{printable(value[:80])}'; it must hold no control characters")
-    if len(str(value)) > LONGEST_ID:
-        raise DataError(f"{where}: 'id' has {len(str(value)):,} characters, at most {LONGEST_ID}; give a shorter one")
-    return str(value)
+    text = str(value)
+    if is_blank(text):
+        raise DataError(f"{where}: 'id' is empty; fill it in, or leave out the column to count rows")
+    check_surrogates(text, f"{where}: 'id'")
+    if text != text.strip() or any(unicodedata.category(character) == "Cc" for character in text):
+        advice = "it must hold no control characters, and no white space around it"
+        raise DataError(f"{where}: 'id' is {text[:80]!r}; {advice}")
+    if len(text) > LONGEST_ID:
+        raise DataError(f"{where}: 'id' has {len(text):,} characters, at most {LONGEST_ID}; give a shorter one")
+    return text
 
 
 def language_of(value: Any, where: str) -> str | None:
-    """The code in a cell `language`. None where the cell is null or empty.
-
-    Raises:
-        DataError: it is not a text.
-    """
+    """The code in a cell `language`, None where it is null or empty. Raises DataError if it is not a text."""
     if value is not None and not isinstance(value, str):
         raise DataError(f"{where}: 'language' is {_kind(value)}; it must be a code, such as bn")
     return value or None
@@ -229,10 +182,6 @@ def is_blank(text: str) -> bool:
         character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Mn") or character in _BLANK
         for character in text
     )
-
-
-_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
-"""Invisible letters and signs: fillers of Hangul, the empty pattern of Braille."""
 
 
 def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
@@ -248,22 +197,11 @@ def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"{where}: '{name}' is {_kind(value)}; it must be a text")
     if is_blank(value):
-        raise InvalidRow(
-            where, f"'{name}' is empty" + (" (it holds invisible characters alone)" if value.strip() else "")
-        )
-    check_text(value, f"{where}: '{name}'")
+        raise InvalidRow(where, f"'{name}' is empty{' (it holds invisible characters alone)' * bool(value.strip())}")
+    check_surrogates(value, f"{where}: '{name}'")
+    if "\0" in value:
+        raise DataError(f"{where}: '{name}' holds a NUL character; remove it")
     return value
-
-
-def check_text(text: str, where: str) -> None:
-    """Checks a text.
-
-    Raises:
-        DataError: it cannot be written as UTF-8, or holds a NUL character.
-    """
-    check_surrogates(text, where)
-    if "\0" in text:
-        raise DataError(f"{where} holds a NUL character; remove it")
 
 
 def number(row: Mapping[str, Any], name: str, where: str) -> str:
@@ -274,13 +212,11 @@ def number(row: Mapping[str, Any], name: str, where: str) -> str:
         DataError: it is not a number.
     """
     value = row[name]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)
+        value = str(int(value) if value == value // 1 else value)
     text = text_of({name: value}, name, where).strip()
     if not is_number(text):
-        shown = printable(text[:80]) + ("..." if len(text) > 80 else "")
+        shown = printable(text[:80]) + "..." * (len(text) > 80)
         raise DataError(f"{where}: '{name}' is '{shown}'; it must be a number in figures, such as 18, 2.5 or 1,200")
     return text
 

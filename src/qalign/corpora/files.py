@@ -16,40 +16,17 @@ from typing import Any
 
 from ..errors import DataError
 from ..paths import instead
-from ..untrusted import parse_json, printable
+from ..untrusted import one_line, parse_json, printable
 from ..wording import counted
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
-
 LONGEST_LINE = 64 * 2**20
 """The most bytes of a line, and characters of a CSV cell: a hundred thinking traces of 100,000 words."""
-
-_OTHER_KINDS = (
-    (b"\xff\xfe\x00\x00", "UTF-32: save the file as UTF-8"),
-    (b"\x00\x00\xfe\xff", "UTF-32: save the file as UTF-8"),
-    (b"\xff\xfe", "UTF-16: save the file as UTF-8"),
-    (b"\xfe\xff", "UTF-16: save the file as UTF-8"),
-    (b"\x1f\x8b", "gzip: let its name end in .gz"),
-    (b"PAR1", "Parquet: let its name end in .parquet"),
-    (b"PK\x03\x04", "a zip archive or an Excel file: unpack it, or save it as CSV"),
-)
-"""The first bytes of files that are not UTF-8 text, and the advice about them."""
-
-_OTHER_ENDINGS = {
-    ".tsv": "save it with commas in place of tabs, as .csv",
-    ".json": "write one object a line, as .jsonl",
-    ".xls": "save the sheet as CSV in UTF-8",
-    ".xlsx": "save the sheet as CSV in UTF-8",
-    ".ods": "save the sheet as CSV in UTF-8",
-}
-"""File endings that are not supported, and the advice about them."""
-
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-
 PARQUET_ROWS = 4096
 """Rows of a Parquet file in memory at once."""
-
 INSTALL = "install what reads it: pip install 'qalign[data]'"
+
+_HAS_HEADER = re.compile(r"(.*\.csv(?:\.gz)?) line \d+|(.*\.parquet) row \d+", re.DOTALL)
 
 Row = dict[str, Any]
 
@@ -67,8 +44,7 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
     """
     ending = suffix(path)
     if ending is None:
-        advice = next((f"; {way}" for end, way in _OTHER_ENDINGS.items() if path.name.lower().endswith(end)), "")
-        raise DataError(f"{path} is of no known kind: it must end in one of {', '.join(SUFFIXES)}{advice}")
+        raise DataError(f"{path} is of no known kind: it must end in one of {', '.join(SUFFIXES)}")
     reader = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}[ending.removesuffix(".gz")]
     count = 0
     for count, row in enumerate(reader(path), start=1):  # noqa: B007 - the count is used after the loop
@@ -78,18 +54,9 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def place_of_names(where: str) -> str:
-    """The place that names the columns of a row.
-
-    This is the header of a CSV file, the schema of Parquet, or the row itself in JSONL.
-    """
-    if table := _IN_CSV.fullmatch(where):
-        return f"{table[1]} line 1 (the header)"
-    schema = _IN_PARQUET.fullmatch(where)
-    return schema[1] if schema else where
-
-
-_IN_CSV = re.compile(r"(.*\.csv(?:\.gz)?) line \d+", re.DOTALL)
-_IN_PARQUET = re.compile(r"(.*\.parquet) row \d+", re.DOTALL)
+    """The place that names the columns of a row: a CSV header, a Parquet file, or the row itself in JSONL."""
+    table = _HAS_HEADER.fullmatch(where)
+    return where if table is None else table[2] or f"{table[1]} line 1 (the header)"
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -106,51 +73,25 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
             # Only \n ends a line: text may hold the other characters that Unicode counts as line ends.
             while line := file.readline(LONGEST_LINE + 1):
                 number += 1
-                _check_bytes(line, path, number)
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield f"{path} line {number}", text.rstrip("\r\n")
+                where = f"{path} line {number}"
+                if len(line) > LONGEST_LINE:
+                    raise DataError(f"{where} is longer than {LONGEST_LINE // 2**20} MiB; write one row a line")
+                if b"\0" in line:
+                    raise DataError(f"{where} holds a NUL byte; save the file as UTF-8 text (is it UTF-16, or binary?)")
+                yield where, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} line {number} is not UTF-8 ({error.reason}): save the file as UTF-8") from error
+        advice = "save the file as UTF-8 text, or end its name in .gz or .parquet if it is that"
+        raise DataError(f"{path} line {number} is not UTF-8 ({error.reason}); {advice}") from error
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {one_line(error)}; fetch it again") from error
 
 
-def _check_bytes(line: bytes, path: Path, number: int) -> None:
-    """Checks a line.
-
-    Raises:
-        DataError: it is too long, or the file is not UTF-8 text.
-    """
-    if len(line) > LONGEST_LINE:
-        raise DataError(
-            f"{path} line {number} is longer than {LONGEST_LINE // 2**20} MiB: is it one row a line, and not damaged?"
-        )
-    if number == 1:
-        for mark, kind in _OTHER_KINDS:
-            if line.startswith(mark):
-                raise DataError(f"{path} is {kind}")
-    if b"\0" in line:
-        raise DataError(
-            f"{path} line {number} holds a NUL byte: save the file as UTF-8 text (is it UTF-16, or binary?)"
-        )
-
-
 def check_exists(path: Path) -> None:
-    """Checks that a file exists.
-
-    Raises:
-        DataError: it does not.
-    """
+    """Raises DataError if a path is not a file."""
     if path.is_dir():
         raise DataError(f"{path} is a folder: give a file")
     if not path.is_file():
         raise DataError(f"there is no file {path}: {instead(path, 'check the path')}")
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an exception, on one line and shortened."""
-    text = printable(" ".join(str(error).split())) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
@@ -181,31 +122,25 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
                 raise DataError(f"{where} {has}: {'quote cells that hold commas' if cells else 'remove the line'}")
             yield where, dict(zip(header, cells, strict=True))
     except csv.Error as error:
-        what = "it holds a carriage return outside quotes" if "new-line character" in str(error) else one_line(error)
-        raise DataError(f"{path} line {start} is not a CSV: {what}; fix the line") from error
+        raise DataError(f"{path} line {start} is not a CSV: {one_line(error)}; fix the line") from error
 
 
 def _check_header(header: list[str], where: str) -> None:
-    """Checks the first line of a CSV file.
-
-    Raises:
-        DataError: it does not name each column once, separated by commas.
-    """
-    if not any(name.strip() for name in header):
-        raise DataError(f"{where} is empty: it must name the columns")
-    written = ",".join(header)
-    for separator, name in _OTHER_SEPARATORS.items():
-        if written.count(separator) >= len(header):
-            raise DataError(f"{where}: the cells are separated by {name}; save the file with commas between them")
-    for place, name in enumerate(header, start=1):
-        if name.strip() and printable(name.strip()) != name:
+    """Raises DataError if the first line of a CSV file does not name each column once, separated by commas."""
+    if len(header) == 1 and (other := re.search("[;\t|]", header[0])):
+        raise DataError(f"{where}: the cells are separated by {other[0]!r}; save the file with commas between them")
+    for place, name in enumerate(header or [""], start=1):
+        if printable(name.strip()) != name or not name:
             raise DataError(
-                f"{where}: column {place} is named '{printable(name[:80])}'; take white space and invisible characters away"
+                f"{where}: column {place} is named '{printable(name[:80])}'; give it a name, without white space around it "
+                "and invisible characters"
             )
-        if not name.strip():
-            raise DataError(f"{where}: column {place} has no name; name it, or remove it (pandas writes its index so)")
-    if len(set(header)) < len(header):
-        raise DataError(f"{where} names a column twice: {', '.join(map(printable, header))}; give each its own name")
+    _check_names(header, where)
+
+
+def _check_names(names: list[str], where: str) -> None:
+    if len(set(names)) < len(names):
+        raise DataError(f"{where} names a column twice: {', '.join(map(printable, names))}; give each its own name")
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
@@ -218,13 +153,9 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if len(set(names)) < len(names):
-                raise DataError(
-                    f"{path} names a column twice: {', '.join(map(printable, names))}; give each its own name"
-                )
+            _check_names(file.schema_arrow.names, str(path))
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for row in _values(_in_full(batch)):
+                for row in _values(batch):
                     number += 1
                     yield f"{path} row {number}", row
     except UnicodeDecodeError as error:
@@ -233,19 +164,14 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
         raise DataError(f"{path} cannot be read after row {number}: {one_line(error)}; write it again") from error
 
 
-def _in_full(batch: Any) -> Any:
-    """The batch with 32-bit floats as the numbers written: 0.1, not 0.10000000149."""
+def _values(batch: Any) -> Iterator[Row]:
+    """The rows of a batch up to the first unreadable one, 32-bit floats as written: 0.1, not 0.10000000149."""
     import pyarrow
 
     for place, field in enumerate(batch.schema):
         if field.type == pyarrow.float32():
             numbers = batch.column(place).cast(pyarrow.string()).cast(pyarrow.float64())
             batch = batch.set_column(place, field.name, numbers)
-    return batch
-
-
-def _values(batch: Any) -> Iterator[Row]:
-    """The rows of a batch as plain values, up to the first unreadable one."""
     rows: Iterable[Row]
     try:
         rows = batch.to_pylist()

@@ -15,39 +15,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from ..errors import DataError, nearest
 from ..languages import LANGUAGES, Language
 from ..numbers import find_numbers
-from .columns import final_line
+from .columns import COLUMNS, Found, final_line
 from .files import Row
-from .local import Found
-from .table import Role
+from .table import PAIR_KINDS, Role
 
 MOST_DISAGREEING = 0.2
 """The largest share of a language's rows whose final number differs from the English one. Machine translations differ in
 some rows. A grouping that is off by one differs in nearly all."""
-
 ADVICE = "give the pairs as local files: a folder with bn-en/train.bn and bn-en/train.en (see docs/data.md)"
 
-
-@dataclass(frozen=True, slots=True)
-class Rendition:
-    """One problem in one language, and its place."""
-
-    where: str
-    language: str
-    question: str
-    answer: str
-
-
-Group = dict[str, Rendition]
+Group = dict[str, Found]
+"""The question and the answer of one problem, by language."""
 
 
 def grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
-    """The problems, each as its renditions by language, English first.
+    """The problems, English first in each.
 
     Raises:
         DataError: a prompt is malformed or does not name one language, or the rows are not grouped by problem.
@@ -55,39 +42,32 @@ def grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> l
     codes = {row.name: row.code for row in table.values()}
     groups: list[Group] = []
     for where, row in rows:
-        rendition = unframed(where, row, codes)
-        if rendition.language == "en":
+        code, texts = _unframed(where, row, codes)
+        if code == "en":
             groups.append({})
         elif not groups:
-            raise DataError(f"{where} is in {rendition.language} before any English row opened a problem: {ADVICE}")
-        if rendition.language in groups[-1]:
-            earlier = groups[-1][rendition.language].where
-            raise DataError(f"{where} is the second {rendition.language} row of one problem, after {earlier}: {ADVICE}")
-        groups[-1][rendition.language] = rendition
+            raise DataError(f"{where} is in {code} before any English row opened a problem: {ADVICE}")
+        if code in groups[-1]:
+            earlier = groups[-1][code].where
+            raise DataError(f"{where} is the second {code} row of one problem, after {earlier}: {ADVICE}")
+        groups[-1][code] = Found(where=where, language=code, ordinal=len(groups) - 1, row=texts)
     return groups
 
 
-def unframed(where: str, row: Row, codes: Mapping[str, str]) -> Rendition:
-    """The question, answer and language of one row.
-
-    Raises:
-        DataError: the prompt has no such prefix, or the prefix does not name exactly one known language.
-    """
+def _unframed(where: str, row: Row, codes: Mapping[str, str]) -> tuple[str, Row]:
+    """The language of one row, by its prompt prefix, and its question and answer."""
     prompt, answer = row["prompt"], row["answer"]
     if not isinstance(prompt, str) or not isinstance(answer, str):
         raise DataError(f"{where}: 'prompt' and the answer must both be texts; fetch the corpus again")
-    frame, opened, rest = prompt.partition("### Instruction:")
+    prefix, opened, rest = prompt.partition("### Instruction:")
     question, closed, after = rest.rpartition("### Response:")
     if not opened or not closed or after.strip():
         raise DataError(f"{where}: the prompt is not '... ### Instruction: ... ### Response:': is it GSM8KInstruct?")
-    names = sorted(set(re.findall(r"\bin ([A-Z]\w+)", frame)))
-    if len(names) != 1:
-        raise DataError(
-            f"{where}: the prompt prefix names {' and '.join(names) or 'no language'}; it must name one language"
-        )
-    if names[0] not in codes:
-        raise DataError(f"{where}: the prompt prefix names the unknown language {names[0]}: {nearest(names[0], codes)}")
-    return Rendition(where=where, language=codes[names[0]], question=question.strip(), answer=answer.strip())
+    names = sorted(set(re.findall(r"\bin ([A-Z]\w+)", prefix)))
+    if len(names) != 1 or names[0] not in codes:
+        found = " and ".join(names) or "no language"
+        raise DataError(f"{where}: the prompt prefix names {found}; it must name one language: {nearest(found, codes)}")
+    return codes[names[0]], {"question": question.strip(), "answer": answer.strip()}
 
 
 def disagreements(
@@ -100,12 +80,12 @@ def disagreements(
     """
     compared, differing = Counter[str](), Counter[str]()
     for group in groups:
-        english = final_values(group["en"].answer, LANGUAGES["en"])
+        english = final_values(group["en"].row["answer"], LANGUAGES["en"])
         for code, rendition in group.items():
             if code == "en" or code not in languages:
                 continue
             # A run's table says no more of a language than its name: the separators are those of the package's table.
-            values = final_values(rendition.answer, LANGUAGES.get(code, table[code]))
+            values = final_values(rendition.row["answer"], LANGUAGES.get(code, table[code]))
             if english and values:
                 compared[code] += 1
                 differing[code] += english.isdisjoint(values)
@@ -125,22 +105,17 @@ def final_values(answer: str, language: Language) -> set[Fraction]:
     Numbers are read as its language and as English write them: many machine translations keep English separators. The set
     is empty where the line is missing or holds no number or several.
     """
-    line = final_line(answer)
-    if line is None:
-        return set()
+    line = final_line(answer) or ""
     readings = [find_numbers(line, reader) for reader in (language, LANGUAGES["en"])]
     return {numbers[0].value for numbers in readings if len(numbers) == 1}
 
 
 def found(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iterator[Found]:
     """The rows of a role, with our column names. The id is the problem's ordinal."""
-    for ordinal, group in enumerate(groups):
-        english = group["en"]
-        for language in languages:
-            if (rendition := group.get(language)) is None:
-                continue
-            row = {
-                "questions": {"question": rendition.question, "question_en": english.question},
-                "answers": {"answer": rendition.answer, "answer_en": english.answer},
-            }.get(role, {"question": rendition.question, "answer": rendition.answer})
-            yield Found(where=rendition.where, language=language, ordinal=ordinal, row=row)
+    for group in groups:
+        for rendition in (group[code] for code in languages if code in group):
+            row = rendition.row
+            if role in PAIR_KINDS:
+                name, name_en = COLUMNS[role][0]
+                row = {name: row[name], name_en: group["en"].row[name]}
+            yield Found(where=rendition.where, language=rendition.language, ordinal=rendition.ordinal, row=row)

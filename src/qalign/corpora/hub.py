@@ -7,19 +7,17 @@ The library `datasets` is not asked for a name on the hub: when the hub fails, i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from .. import languages as language_table
 from ..errors import DataError
 from ..huggingface import Repository, fetch
-from ..languages import Language
-from ..untrusted import printable
-from ..wording import counted
+from ..languages import Language, language
+from ..untrusted import one_line
 from . import framed
-from .files import INSTALL, Row, lines, one_line
-from .local import Found
-from .table import Hub, Role
+from .columns import Found
+from .files import INSTALL, Row, lines
+from .source import Source
+from .table import CORPORA, Hub
 
 LOCAL = "give it as local files, by path or in a data folder (--data)"
 DATA_FILES = (
@@ -29,44 +27,31 @@ DATA_FILES = (
 """The files downloaded from a dataset: data, and the card that lists the files of a config. No scripts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A hub dataset: a revision on the hub, or the folder of a clone."""
-
-    hub: Hub
-    clone: Path | None
-    revision: str | None
-
-    def __str__(self) -> str:
-        return str(self.clone) if self.clone else f"{self.hub.name}@{self.revision}"
-
-
-def found(
-    place: Place, corpus: str, role: Role, languages: Sequence[str], table: Mapping[str, Language]
-) -> tuple[Iterable[Found], list[str]]:
+def found(source: Source, languages: Sequence[str], table: Mapping[str, Language]) -> tuple[Iterable[Found], list[str]]:
     """The rows of a hub dataset with our column names, and notes about them.
 
     Raises:
         DataError: the dataset is unavailable, lacks the language, or does not have the layout that its row states.
     """
-    if place.hub.layout == "framed":
-        groups = framed.grouped(_table_rows(place, None), table)
-        return framed.found(groups, role, languages), framed.disagreements(groups, corpus, languages, table)
-    return _by_language(place, languages, table), []
+    hub = CORPORA[source.name].hub
+    assert hub is not None
+    if hub.layout != "framed":
+        return _by_language(source, hub, languages, table), []
+    groups = framed.grouped(_table_rows(source, hub, None), table)
+    notes = framed.disagreements(groups, source.name, languages, table)
+    return framed.found(groups, source.role, languages), notes
 
 
-def _by_language(place: Place, languages: Sequence[str], table: Mapping[str, Language]) -> Iterator[Found]:
-    hub = place.hub
+def _by_language(source: Source, hub: Hub, languages: Sequence[str], table: Mapping[str, Language]) -> Iterator[Found]:
     english: dict[object, str] = {}
     if hub.beside is not None:
-        config = hub.pattern(hub.config, language_table.language(hub.beside, table))
-        english = {row["id"]: row["text"] for _, row in _table_rows(place, config)}
+        config = hub.pattern(hub.config, language(hub.beside, table))
+        english = {row["id"]: row["text"] for _, row in _table_rows(source, hub, config)}
     for code in languages:
-        language = language_table.language(code, table)
         if hub.layout == "tsv":
-            rows = _tsv_rows(place, hub.pattern(hub.file, language) or "")
+            rows = _tsv_rows(source, hub.pattern(hub.file, language(code, table)) or "")
         else:
-            rows = _table_rows(place, hub.pattern(hub.config, language))
+            rows = _table_rows(source, hub, hub.pattern(hub.config, language(code, table)))
         for ordinal, (where, row) in enumerate(rows):
             if hub.beside is not None:
                 if row["id"] not in english:
@@ -75,58 +60,53 @@ def _by_language(place: Place, languages: Sequence[str], table: Mapping[str, Lan
             yield Found(where=where, language=code, ordinal=ordinal, row=row)
 
 
-def _table_rows(place: Place, config: str | None) -> Iterator[tuple[str, Row]]:
+def _table_rows(source: Source, hub: Hub, config: str | None) -> Iterator[tuple[str, Row]]:
     """The rows of one config, with our column names and no other columns."""
-    hub = place.hub
-    of_config = f" {config}" if config else ""
-    folder = _folder(place, DATA_FILES)
+    place, folder = " ".join(filter(None, [_label(source), config])), _folder(source, DATA_FILES)
     try:
         import datasets
 
         loaded = datasets.load_dataset(str(folder), config, split=hub.split)
+    except ImportError as error:
+        raise DataError(f"{place}: {INSTALL}") from error
     except Exception as error:  # the library raises many kinds; the user needs advice for all
-        raise DataError(f"{place}{of_config}: {_why(error)}") from error
+        reason = one_line(error)
+        known = "it has no such language" if "BuilderConfig" in reason else "it cannot be read"
+        raise DataError(f"{place}: {known} ({reason}): leave the language out, fetch it again, or {LOCAL}") from error
     for theirs in hub.columns.values():
         if theirs not in loaded.column_names:
             raise DataError(
-                f"{place}{of_config} has no column '{theirs}', only {', '.join(loaded.column_names)}: its layout has "
-                f"changed; ask for an earlier revision (NAME@REVISION), or {LOCAL}"
+                f"{place} has no column '{theirs}', only {', '.join(loaded.column_names)}: its layout has changed; ask for an "
+                f"earlier revision (NAME@REVISION), or {LOCAL}"
             )
     number = 0
     try:
         for number, row in enumerate(loaded, start=1):
-            yield f"{place}{of_config} row {number}", {ours: row[theirs] for ours, theirs in hub.columns.items()}
+            yield f"{place} row {number}", {ours: row[theirs] for ours, theirs in hub.columns.items()}
     except (UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"{place}{of_config} row {number + 1} cannot be read ({one_line(error)}): {LOCAL}") from error
+        raise DataError(f"{place} row {number + 1} cannot be read ({one_line(error)}): {LOCAL}") from error
 
 
-def _tsv_rows(place: Place, name: str) -> Iterator[tuple[str, Row]]:
+def _tsv_rows(source: Source, name: str) -> Iterator[tuple[str, Row]]:
     """The rows of a file `question TAB answer`, without header and quotes."""
-    path = _folder(place, [name]) / name
+    path = _folder(source, [name]) / name
     if not path.is_file():
-        raise DataError(f"{place} has no {name}: leave the language out, or {LOCAL}")
+        raise DataError(f"{_label(source)} has no {name}: leave the language out, or {LOCAL}")
     for where, line in lines(path):
         cells = line.split("\t")
         if len(cells) != 2:
-            raise DataError(
-                f"{where} has {counted(len(cells), 'cell')}, not 2 (question TAB answer); fetch the file again"
-            )
+            raise DataError(f"{where} has {len(cells)} cells, not 2 (question TAB answer); fetch the file again")
         yield where, {"question": cells[0], "answer": cells[1]}
 
 
-def _folder(place: Place, patterns: Sequence[str]) -> Path:
+def _label(source: Source) -> str:
+    return str(source.path) if source.path else f"{source.hub}@{source.revision}"
+
+
+def _folder(source: Source, patterns: Sequence[str]) -> Path:
     """The folder of a clone, or of the dataset at the revision in the hub's cache."""
-    if place.clone:
-        return place.clone
-    assert place.revision is not None
-    return fetch(Repository("dataset", place.hub.name), place.revision, patterns)
-
-
-def _why(error: Exception) -> str:
-    """Why a dataset could not be read, and what to do."""
-    reason = printable(one_line(error))
-    if isinstance(error, ImportError):
-        return INSTALL
-    if "BuilderConfig" in reason:
-        return f"it has no such language ({reason}): leave it out, or {LOCAL}"
-    return f"it cannot be read ({reason}): fetch it again, or {LOCAL}"
+    if source.path:
+        return source.path
+    assert source.hub is not None
+    assert source.revision is not None
+    return fetch(Repository("dataset", source.hub), source.revision, patterns)

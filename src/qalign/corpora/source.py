@@ -6,6 +6,7 @@ of the identity. The same data in another folder is the same data.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from ..languages import LANGUAGES, Language
 from ..paths import instead
 from ..revisions import resolve
 from . import local
-from .table import CORPORA, OPTIONS, PAIR_KINDS, Corpus, Role
+from .table import CORPORA, OPTIONS, PAIR_KINDS, Hub, Role
 
 Kind = Literal["files", "clone", "hub", "world"]
 OWN = "own"
@@ -59,7 +60,6 @@ def locate(
     languages: Sequence[str],
     *,
     data: Path | None,
-    revision: str | None,
     revisions: Path,
     table: Mapping[str, Language] = LANGUAGES,
 ) -> Source:
@@ -71,10 +71,6 @@ def locate(
 
     Args:
         name_or_path: our name of a corpus, its name on the hub, or a path.
-        role: the role of the corpus in a stage.
-        languages: codes of languages.
-        data: the data folder.
-        revision: a branch, tag or commit on the hub.
         revisions: the file that records resolved commits.
         table: the languages of the run. A file that is named after another one of them is refused.
 
@@ -85,47 +81,38 @@ def locate(
     check_languages(role, languages)
     if data is not None and not data.is_dir():
         raise DataError(f"there is no data folder {data}: {instead(data, 'check the path')}")
-    name, separator, reference = name_or_path.partition("@")
+    name, separator, revision = name_or_path.partition("@")
     if name not in CORPORA and not Path(name_or_path).exists():
         name = next((row.name for row in CORPORA.values() if row.hub and row.hub.name == name), name)
     if name not in CORPORA:
-        return _own(name_or_path, role, languages, revision, table)
-    if separator and not reference:
-        raise SettingError(
-            f"'{name_or_path}' names no revision: give a branch, a tag or a commit behind the @, or {name} alone"
-        )
+        return _own(name_or_path, role, languages, table)
     corpus = CORPORA[name]
     if role not in corpus.roles:
         offering = ", ".join(row.name for row in CORPORA.values() if role in row.roles)
         raise SettingError(f"{name} holds no {role}, only {', '.join(corpus.roles)}: use {offering}, or a path")
-    if reference and revision and reference != revision:
-        raise SettingError(f"two revisions of {name} are asked for, {reference} and {revision}: give one")
-    requested = reference or revision
+    if separator and (not revision or corpus.world):
+        advice = "and has none" if corpus.world else "give a branch, a tag or a commit behind the @"
+        raise SettingError(f"'{name_or_path}' names no revision of {name}, {advice}: ask for {name} alone")
     if corpus.world is not None:
-        if requested:
-            raise SettingError(f"{name} is made by the embedded world and has no revisions: ask for {name}")
         return Source(name=name, role=role, kind="world", revision=f"world-{world.VERSION}")
-    if data is not None and not requested:
-        place, clone = _in_data_folder(corpus, role, data)
-        if place is not None:
-            kind: Kind = "clone" if clone else "files"
-            files = _clone_files(corpus, place, languages) if clone else _files(place, role, languages)
-            root = place if place.is_dir() else place.parent
-            return Source(name=name, role=role, kind=kind, sha256=content_hash(root, files), path=place)
+    if data is not None and not revision:
+        if role in corpus.local and (place := data / corpus.local[role]).exists():
+            return _files(
+                name, role, place, [file for part in local.parts(place, role, languages) for file in part.files]
+            )
+        if corpus.hub is not None and (place := data / corpus.hub.name).is_dir():
+            return dataclasses.replace(
+                _files(name, role, place, _clone_files(corpus.hub, place, languages)), kind="clone"
+            )
     if corpus.hub is None:
-        raise SettingError(
-            f"{name} is not on the hub: give the folder that holds {corpus.local.get(role)} (--data), or its path"
-        )
-    commit = resolve(Repository("dataset", corpus.hub.name, OPTIONS[role]), requested, revisions)
+        where = f"give the folder that holds {corpus.local.get(role)} (--data), or its path"
+        raise SettingError(f"{name} is not on the hub: {where}")
+    commit = resolve(Repository("dataset", corpus.hub.name, OPTIONS[role]), revision or None, revisions)
     return Source(name=name, role=role, kind="hub", hub=corpus.hub.name, revision=commit)
 
 
 def check_languages(role: Role, languages: Sequence[str]) -> None:
-    """Checks that the languages fit the role.
-
-    Raises:
-        SettingError: they do not. Pairs of English with English do not exist.
-    """
+    """Raises SettingError if the languages do not fit the role. Pairs of English with English do not exist."""
     if not languages or len(set(languages)) < len(languages):
         raise SettingError(f"languages of {role}: {', '.join(languages) or 'none'}; give one or more, each once")
     if role in PAIR_KINDS and "en" in languages:
@@ -134,17 +121,27 @@ def check_languages(role: Role, languages: Sequence[str]) -> None:
         raise SettingError(f"the role english is in English: ask for 'en', not {', '.join(languages)}")
 
 
-def content_hash(root: Path, files: Iterable[Path]) -> str:
-    """A hash of the content of files and their names below `root`, sorted by name."""
-    if is_first_look():
-        return NO_HASH
-    names = sorted({path.relative_to(root).as_posix(): path for path in files}.items())
+def _own(given: str, role: Role, languages: Sequence[str], table: Mapping[str, Language]) -> Source:
+    path = Path(given)
+    if not path.exists():
+        names = [*CORPORA, *(row.hub.name for row in CORPORA.values() if row.hub)]
+        advice = instead(path, f"{nearest(given.partition('@')[0], names)} (or a path of your own data)")
+        raise SettingError(f"'{given}' is neither a corpus nor an existing path: {advice}")
+    return _files(OWN, role, path, [file for part in local.parts(path, role, languages, table) for file in part.files])
+
+
+def _files(name: str, role: Role, path: Path, files: Iterable[Path]) -> Source:
+    """Local data in the files, known by a hash of their contents and names, sorted by name."""
+    root = path if path.is_dir() else path.parent
+    names = sorted({file.relative_to(root).as_posix(): file for file in files}.items())
     total = hashlib.sha256()
-    announce_hashing(root, [path for _, path in names])
-    for name, path in names:
-        stat = path.stat()
-        total.update(f"{name}\0{_file_hash(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
-    return total.hexdigest()
+    if not is_first_look():
+        announce_hashing(root, [file for _, file in names])
+        for relative, file in names:
+            stat = file.stat()
+            total.update(f"{relative}\0{_file_hash(file, stat.st_mtime_ns, stat.st_size)}\n".encode())
+    sha256 = NO_HASH if is_first_look() else total.hexdigest()
+    return Source(name=name, role=role, kind="files", sha256=sha256, path=path)
 
 
 @functools.cache
@@ -153,46 +150,11 @@ def _file_hash(path: Path, _changed: int, _size: int) -> str:
     return file_sha256(path)
 
 
-def _own(
-    given: str, role: Role, languages: Sequence[str], revision: str | None, table: Mapping[str, Language]
-) -> Source:
-    path = Path(given)
-    if not path.exists():
-        names = [*CORPORA, *(row.hub.name for row in CORPORA.values() if row.hub)]
-        close = nearest(given.partition("@")[0], names)
-        advice = instead(path, f"{close} (or a path of your own data)")
-        raise SettingError(f"'{given}' is neither a corpus nor an existing path: {advice}")
-    if revision:
-        raise SettingError(f"{given} is a path and has no revision: its content is what it is known by")
-    files = _files(path, role, languages, table)
-    root = path if path.is_dir() else path.parent
-    return Source(name=OWN, role=role, kind="files", sha256=content_hash(root, files), path=path)
-
-
-def _in_data_folder(corpus: Corpus, role: Role, data: Path) -> tuple[Path | None, bool]:
-    """The place of a corpus in a data folder, and whether it is a clone."""
-    if role in corpus.local and (data / corpus.local[role]).exists():
-        return data / corpus.local[role], False
-    if corpus.hub is not None and (data / corpus.hub.name).is_dir():
-        return data / corpus.hub.name, True
-    return None, False
-
-
-def _files(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, Language] = LANGUAGES) -> list[Path]:
-    return [file for part in local.parts(path, role, languages, table) for file in part.files]
-
-
-def _clone_files(corpus: Corpus, folder: Path, languages: Sequence[str]) -> list[Path]:
-    """The files of a clone that are read.
-
-    Where only the hub library knows them, all files but hidden ones.
-    """
-    hub = corpus.hub
-    assert hub is not None
+def _clone_files(hub: Hub, folder: Path, languages: Sequence[str]) -> list[Path]:
+    """The files of a clone that are read. Where only the hub library knows them, all files but hidden ones."""
     if hub.file is not None:
         files = [folder / hub.file.format(code=code) for code in languages]
-        missing = [path.name for path in files if not path.is_file()]
-        if missing:
+        if missing := [path.name for path in files if not path.is_file()]:
             raise DataError(f"{folder} has no {', '.join(missing)}: fetch the files, or leave the languages out")
     else:
         files = [

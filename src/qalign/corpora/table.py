@@ -37,12 +37,8 @@ PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answ
 """The roles with pairs, and the kind of pair. Role `text` has documents, all others have problems."""
 
 Layout = Literal["table", "framed", "tsv"]
-"""The layout of a hub dataset.
-
-table       a table with named columns
-framed      prompts that name their language, grouped by problem
-tsv         files `question TAB answer` without a header
-"""
+"""A hub dataset is a table with named columns, or framed: prompts that name their language, grouped by problem. Or it has files
+`question TAB answer` without a header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,7 @@ def check(
     if role not in roles:
         raise SettingError(f"unknown role '{role}': {nearest(role, roles)}")
     codes = languages or _languages(corpus, roles[role], table)
-    source = locate(
-        corpus, roles[role], codes, data=data, revision=None, revisions=runs / "revisions.json", table=table
-    )
+    source = locate(corpus, roles[role], codes, data=data, revisions=runs / "revisions.json", table=table)
     text = read(source, codes, table, drop_invalid=drop_invalid)
     published = text.published or {}
     rows = [
@@ -115,7 +113,7 @@ def problems_of(
     every = languages_of(Path(test), "test", table) if own and language is None else ()
     codes = (language,) if language else every or BENCHMARKS[test].languages
     corpus = test if own else BENCHMARKS[test].corpus
-    source = locate(corpus, "test", codes, data=data, revision=None, revisions=runs / "revisions.json")
+    source = locate(corpus, "test", codes, data=data, revisions=runs / "revisions.json")
     problems: list[Problem] = read(source, codes, table).problems
     return problems
 

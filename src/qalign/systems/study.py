@@ -237,7 +237,6 @@ class Study:
             role,
             languages,
             data=self.data,
-            revision=None,
             revisions=self.runs / "revisions.json",
             table=self.table,
         )
