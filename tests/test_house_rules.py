@@ -33,11 +33,9 @@ FOLDERS = (
 )
 # What all of them may import; each of these, only what is named beside it.
 LEAVES = {
-    "iso639": set(),
     "paths": {"errors", "untrusted"},
-    "languages": {"errors", "iso639", "untrusted"},
-    "toml_file": {"errors", "paths", "untrusted"},
-    "language_file": {"languages", "errors", "toml_file", "untrusted"},
+    "languages": {"errors", "untrusted"},
+    "language_file": {"languages", "errors", "paths", "untrusted"},
     "numerals": {"languages"},
     "separators": {"languages"},
     "compounds": set(),

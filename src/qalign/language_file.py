@@ -13,22 +13,20 @@ from pathlib import Path
 
 from .errors import DataError, SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language, as_rows
-from .toml_file import read_toml
+from .paths import read_toml
 from .untrusted import parse_json, printable
 
 RESERVED = ("all", "average", "non_english")
 """Names in tables in place of codes of languages."""
-
 KEPT_ROWS = "languages.json"
 """The file in a model's folder with the rows of further languages."""
 CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 """The code of a language, and the name of its file."""
+SEE = "see [[language]] in docs/data.md"
 
 
 def load_languages(path: Path | None) -> dict[str, Language]:
-    """The language table, with the rows of a TOML file added.
-
-    The tables are `[[language]]` with the fields of `Language`. Code and name are required.
+    """The language table, with the `[[language]]` rows of a TOML file added, which have the fields of `Language`.
 
     Raises:
         SettingError: the file is missing or not TOML, a row lacks a field or has an invalid one, or a code or a name is
@@ -37,26 +35,30 @@ def load_languages(path: Path | None) -> dict[str, Language]:
     table = dict(LANGUAGES)
     if path is None:
         return table
-    added: list[str] = []
-    for row in _rows(path):
+    content = read_toml(path, "language file", SEE)
+    rows = content.pop("language", None)
+    if content:
+        unknown = printable(next(iter(content)))
+        raise SettingError(f"{path} holds '{unknown}', which is not a [[language]] row; {SEE}")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise SettingError(f"{path} has no [[language]] row; {SEE}")
+    added: set[str] = set()
+    for row in rows:
         code = row.get("code")
-        if code in added:
-            raise SettingError(f"{path}: the language '{printable(str(code))}' stands twice; keep one row")
         known = dataclasses.asdict(table[code]) if isinstance(code, str) and code in table else {}
-        language = language_from({**known, **row} if "name" in row else row, str(path))
-        if language.code == "en":
-            raise SettingError(f"{path}: English ('en') cannot be changed; give the row another code")
+        language = language_from({**known, **row}, str(path))
+        if language.code == "en" or language.code in added:
+            reason = "is English, which cannot be changed" if language.code == "en" else "stands twice"
+            raise SettingError(f"{path}: the language '{language.code}' {reason}; give each row its own code")
         for other in table.values():
-            if other.code != language.code and _folded(other.code) == _folded(language.code):
+            same = _folded(other.code) == _folded(language.code) or _folded(other.name) == _folded(language.name)
+            if same and other.code != language.code:
                 raise SettingError(
-                    f"{path}: the code '{language.code}' differs from '{other.code}' in its letters' case or separator only"
-                )
-            if other.code != language.code and _folded(other.name) == _folded(language.name):
-                raise SettingError(
-                    f"{path}: '{language.code}' is named {language.name}, as '{other.code}' is; give it its own name"
+                    f"{path}: '{language.code}' ({language.name}) looks like '{other.code}' ({other.name}) in tables; give it "
+                    "a code and a name of its own"
                 )
         table[language.code] = language
-        added.append(language.code)
+        added.add(language.code)
     return table
 
 
@@ -95,37 +97,16 @@ def _kept_rows(path: Path) -> list[Language]:
     where = printable(str(path))
     try:
         rows = parse_json(path.read_bytes(), where)
+        if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
+            raise DataError(f"{where} holds no rows of languages")
     except (DataError, OSError) as error:
         raise SettingError(f"{error}; remove it, and give the languages with --language-file") from error
-    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-        raise SettingError(f"{where} holds no rows of languages; remove it, and give them with --language-file")
     return [language_from(row, where) for row in rows.values()]
 
 
 def _folded(text: str) -> str:
-    """A code or a name without case, width, separators and outer spaces.
-
-    A reader of a table does not see these.
-    """
+    """A code or a name without what a reader of a table does not see: case, width, separators, outer spaces."""
     return unicodedata.normalize("NFKC", text).strip().casefold().replace("-", "_")
-
-
-def _rows(path: Path) -> list[dict[str, object]]:
-    """The `[[language]]` tables of a TOML file."""
-    content = read_toml(path, "language file", "see [[language]] in docs/data.md")
-    rows = content.pop("language", None)
-    if content:
-        raise SettingError(
-            f"{path} holds '{printable(next(iter(content)))}', which is not a [[language]] row; see docs/data.md"
-        )
-    if not isinstance(rows, list) or not rows:
-        raise SettingError(f"{path} has no [[language]] row; see docs/data.md")
-    for row in rows:
-        if not isinstance(row, dict):
-            raise SettingError(
-                f"{path}: 'language' holds {row!r:.80}; it must be [[language]] tables, see docs/data.md"
-            )
-    return rows
 
 
 def language_from(row: Mapping[str, object], where: str) -> Language:
@@ -134,30 +115,23 @@ def language_from(row: Mapping[str, object], where: str) -> Language:
     Raises:
         SettingError: a field is unknown, missing or invalid, or two fields contradict each other.
     """
-    names = [f.name for f in dataclasses.fields(Language)]
-    for field in row:
-        if field not in names:
-            raise SettingError(f"{where}: a language has no field '{printable(field)[:80]}': {nearest(field, names)}")
-    code, name = row.get("code"), row.get("name")
-    if not isinstance(code, str) or not code or not isinstance(name, str) or not name:
-        lacking = "name" if isinstance(code, str) and code else "code"
-        raise SettingError(f"{where}: a language row needs '{lacking}', a text")
-    if _folded(code) in RESERVED or not CODE.fullmatch(code):
-        raise SettingError(
-            f"{where}: '{printable(code)[:80]}' is not a code of a language; give one such as vi, yue or zh-Hant (not "
-            f"{', '.join(RESERVED)})"
-        )
+    import msgspec  # here: the embedded world is made with the standard library alone
+
+    for name in row:
+        if name not in _FIELDS:
+            raise SettingError(f"{where}: a language has no field '{printable(name)[:80]}': {nearest(name, _FIELDS)}")
+    for name in ("code", "name"):
+        if not isinstance(row.get(name), str) or not row[name]:
+            raise SettingError(f"{where}: a language row needs '{name}', a text")
     for name, value in row.items():
         fits, expected = _FIELDS[name]
         if not fits(value):
-            raise SettingError(f"{where}: '{name}' of the language {code} is {value!r:.80}; it must be {expected}")
-    import msgspec  # here: the embedded world is made with the standard library alone
-
+            of = f" of the language {row['code']}" if name != "code" else ""
+            raise SettingError(f"{where}: '{name}'{of} is {value!r:.80}; it must be {expected}")
     language = msgspec.convert(dict(row), Language)
     if language.decimal in language.groups:
-        raise SettingError(
-            f"{where}: the language {code} has '{language.decimal}' both as 'decimal' and in 'groups'; state both fields"
-        )
+        both = f"'{language.decimal}' both as 'decimal' and in 'groups'"
+        raise SettingError(f"{where}: the language {language.code} has {both}; state both fields")
     return language
 
 
@@ -171,40 +145,42 @@ def _is_zero(value: object) -> bool:
 
 
 def _are_scales(value: object, least: int = 2) -> bool:
+    """Whether a value maps words, each once, with letters and without digits, to whole numbers."""
     if not isinstance(value, Mapping):
         return False
-    factors: dict[str, int] = {}
-    for word, factor in value.items():
-        if not _is_line(word) or any(map(str.isdigit, word)) or not any(map(str.isalpha, word)):
-            return False
-        if (
-            type(factor) is not int
-            or not least <= factor <= 10**18
-            or factors.setdefault(word.casefold(), factor) != factor
-        ):
-            return False
-    return True
+    words = [
+        word for word in value if _is_line(word) and any(map(str.isalpha, word)) and not any(map(str.isdigit, word))
+    ]
+    factors = {(word.casefold(), factor) for word, factor in value.items() if type(factor) is int}
+    once = len({word for word, _ in factors}) == len(factors)
+    return (
+        len(words) == len(value)
+        and once
+        and all(type(factor) is int and least <= factor <= 10**18 for factor in value.values())
+    )
 
 
 def _matches(pattern: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
+def _is_code(value: object) -> bool:
+    return isinstance(value, str) and CODE.fullmatch(value) is not None and _folded(value) not in RESERVED
+
+
+_LINE = "a text of one line"
 _TRUE_OR_FALSE = (lambda value: isinstance(value, bool), "true or false")
 _PHRASES = (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts")
 _WORDS = "a table from words to whole numbers from {} to 10^18, each word once, with letters and without digits"
 _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "code": (_is_line, "a text"),
-    "name": (_is_line, "a text of one line"),
-    "native_name": (lambda value: value == "" or _is_line(value), "a text of one line"),
+    "code": (_is_code, f"the code of a language, such as vi, yue or zh-Hant (not {', '.join(RESERVED)})"),
+    "name": (_is_line, _LINE),
+    "native_name": (lambda value: value == "" or _is_line(value), _LINE),
     "iso639_3": (_matches("([a-z]{3})?"), "three small letters"),
     "script": (_matches("[A-Z][a-z]{3}"), "a code such as Latn"),
     "zero": (_is_zero, "the digit for 0 of a script, or empty"),
-    "decimal": (_matches("[.,]"), "'.' or ',' (the Arabic ones are read as these)"),
-    "groups": (
-        _matches("[.,' \u00a0\u202f]*"),
-        "characters out of . , ' and space (the Arabic ones are read as these)",
-    ),
+    "decimal": (_matches("[.,]"), "'.' or ','"),
+    "groups": (_matches("[.,' \u00a0\u202f]*"), "characters out of . , ' and space"),
     "indian_groups": _TRUE_OR_FALSE,
     "myriads": _TRUE_OR_FALSE,
     **dict.fromkeys(PHRASES, _PHRASES),

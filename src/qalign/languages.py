@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import SettingError, closest
-from .iso639 import NAMES
 from .untrusted import printable
 
 
@@ -55,14 +54,11 @@ PHRASES = ("answer_markers", "question_markers", "no_answer", "result_markers")
 """The fields of a language that are lists of phrases."""
 
 
-def _built_in() -> dict[str, Language]:
-    """The rows by code, read with the standard library alone, as all that the embedded world needs."""
-    rows = tomllib.loads(Path(__file__).with_name("languages.toml").read_text(encoding="utf-8"))["language"]
-    phrases = ((row, {name: tuple(row[name]) for name in PHRASES if name in row}) for row in rows)
-    return {row["code"]: Language(**{**row, **lists}) for row, lists in phrases}
-
-
-LANGUAGES: Mapping[str, Language] = _built_in()
+_ROWS = tomllib.loads(Path(__file__).with_name("languages.toml").read_text(encoding="utf-8"))["language"]
+LANGUAGES: Mapping[str, Language] = {
+    row["code"]: Language(**row | {name: tuple(row[name]) for name in PHRASES if name in row}) for row in _ROWS
+}
+"""The built-in rows by code, read with the standard library alone, as all that the embedded world needs."""
 
 STUDY = ("bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es", "en")
 """The ten languages of the study, in the order of its tables."""
@@ -79,41 +75,18 @@ def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
     return table[code]
 
 
-def language_codes(texts: Iterable[str]) -> tuple[str, ...]:
-    """The codes in texts, each once. Commas or spaces stand between them."""
-    return tuple(dict.fromkeys(code for text in texts for code in text.replace(",", " ").split()))
-
-
 def likely(text: str, table: Mapping[str, Language]) -> str:
-    """The end of a message about an unknown code: the likely one, or how to add it."""
-    code = _meant(text, table)
-    if code is not None and code in table:
-        return f"did you mean '{code}'? It is the code of {table[code].name}"
-    if code is not None:
-        known = f"the code of {NAMES[code]}, which" if code == text else f"{NAMES[code]} has the code '{code}' and"
-        return (
-            f"{known} is not built in: describe it in a file, --language-file FILE (built in: {', '.join(LANGUAGES)})"
-        )
-    return f"known: {', '.join(table)} (a further one is a row in a file: --language-file)"
-
-
-def _meant(text: str, table: Mapping[str, Language]) -> str | None:
-    """The code that a text means: a code such as deu or zh_CN, or a name."""
+    """The end of a message about an unknown code: the likely one, or how to add one. A text may be a name, or as zh_CN."""
+    names = {code.casefold(): code for code in table}
+    for code, row in table.items():
+        names |= {name.casefold(): code for name in (row.iso639_3, row.name, row.native_name, row.flores) if name}
     folded = text.strip().casefold()
-    codes = {code: code for code in NAMES} | {code.casefold(): code for code in table}
-    codes |= {row.iso639_3: code for code, row in table.items() if row.iso639_3}
-    names = {name.casefold(): code for code, name in NAMES.items()}
-    names |= {
-        name.casefold(): code for code, row in table.items() for name in (row.name, row.native_name, row.flores) if name
-    }
-    for known in (folded, folded.replace("_", "-").partition("-")[0]):
-        if known in codes or known in names:
-            return codes.get(known) or names[known]
-    if len(folded) > 3:
-        close = closest(folded, names, cutoff=0.75)
-        return names[close] if close is not None else None
-    same = [code for code in table if len(code) == len(folded) and code[0] == folded[:1]]
-    return same[0] if len(same) == 1 else None
+    close = closest(folded, names, cutoff=0.75) if len(folded) > 3 else None
+    for known in (folded, folded.replace("_", "-").partition("-")[0], close):
+        if known in names:
+            code = names[known]
+            return f"did you mean '{code}'? It is the code of {table[code].name}"
+    return f"known: {', '.join(table)} (a further one is a row in a file: --language-file)"
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:

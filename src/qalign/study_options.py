@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SettingError
-from .languages import language_codes
 from .options import DATA, OUTPUT, TRAINING, check_values, known_fields, option
 
 
@@ -103,8 +102,8 @@ def codes(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
     Raises:
         SettingError: texts name none.
     """
-    texts = [given] if isinstance(given, str) else given or ()
-    found = language_codes(texts)
-    if texts and not found:
-        raise SettingError(f"'{' '.join(texts)}' names no language; give codes with commas, such as bn,th,sw")
+    text = given if isinstance(given, str) else " ".join(given or ())
+    found = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if given and not found:
+        raise SettingError(f"'{text}' names no language; give codes with commas, such as bn,th,sw")
     return found or None

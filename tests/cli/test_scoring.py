@@ -229,9 +229,7 @@ def test_an_answer_that_a_server_truncated_is_truncated() -> None:
 @pytest.mark.parametrize(
     ("name", "words", "says"),
     [
-        ("p.tsv", (), "; save it with commas in place of tabs, as .csv"),
-        ("p.json", (), "; write one object a line, as .jsonl"),
-        ("p.XLSX", (), "; save the sheet as CSV in UTF-8"),
+        ("p.XLSX", (), "p.XLSX is of no known kind: it must end in one of .jsonl"),
         ("p.csv", ("--benchmark", "p.csv"), "'p.csv' is a path and no benchmark; give a test set of your own with --test p.csv"),
         ("p.csv", ("--test", "p.csv"), "p.csv does not tell its language: name it so (en.csv), add a column 'language', or say "
          "which: --language (score)"),
@@ -295,7 +293,7 @@ def test_several_answers_in_one_row_are_no_answer() -> None:
 def test_all_that_a_file_lacks_is_named_at_once() -> None:
     status, said = of_file("p.csv", "index,reply,lang,label\n1,5,de,5\n")
     assert status == 2
-    assert "no columns 'response', 'language' and 'gold' (found: index, reply, lang, label); rename 'reply' to" in said
+    assert "no columns 'response', 'language', 'gold' (found: index, reply, lang, label); rename 'reply' to" in said
     for words in (
         "'reply' to 'response'",
         "'lang' to 'language'",

@@ -309,7 +309,7 @@ def test_all_missing_columns_are_named_at_once_with_those_that_may_hold_them(tmp
     path = tmp_path / "data.csv"
     path.write_text("domanda,risposta\nQuanti?,5\n")
     check(load, path, "test", ["de"],
-          f"{path} line 1 (the header): no columns 'question' and 'answer' (found: domanda, risposta); test need question and "
+          f"{path} line 1 (the header): no columns 'question', 'answer' (found: domanda, risposta); test need question and "
           "answer")  # fmt: skip
     path.write_text("domanda,answer\nQuanti?,5\n")
     check(load, path, "test", ["de"], f"{path} line 1 (the header): no column 'question' (found: domanda, answer); test "

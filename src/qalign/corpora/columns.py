@@ -127,7 +127,7 @@ def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Col
     advice = [f"rename '{printable(old[:80])}' to '{new}'" for old, new in renamed.items()]
     advice += [otherwise] if len(renamed) < len(names) else []
     shown = [printable(other[:80]) for other in list(row)[:SHOWN]] + ["..."] * (len(row) > SHOWN)
-    quoted = " and ".join(f"'{name}'" for name in names)
+    quoted = ", ".join(f"'{name}'" for name in names)
     what = f"no column{'s' * (len(names) > 1)} {quoted} (found: {', '.join(shown) or 'none'})"
     return f"{place_of_names(where)}: {what}; {', '.join(advice)}"
 

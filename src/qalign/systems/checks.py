@@ -15,7 +15,6 @@ from ..corpora.source import OWN
 from ..corpora.table import Corpus
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
-from ..iso639 import NAMES
 from ..languages import LANGUAGES, STUDY, Language
 from ..models.tiny import TinyConfig
 from ..paths import instead
@@ -53,7 +52,7 @@ def check(
         for code, count in text.counts.items()
     ]
     rows.append(["all", f"{sum(text.counts.values()):,}", f"{sum(published.values()):,}" if published else "-"])
-    notes = [*text.notes, *(_of_own_data(Path(corpus), roles[role], text.counts) if source.name == OWN else [])]
+    notes = [*text.notes, *(_of_own_data(roles[role], text.counts) if source.name == OWN else [])]
     note = " ".join(f"{note}." for note in notes)
     made = [Table(f"{corpus} as {role}", ["language", "rows", "published"], rows, note)]
     if text.dropped:
@@ -61,23 +60,18 @@ def check(
     return made
 
 
-def _of_own_data(path: Path, role: Role, counts: Mapping[str, int]) -> list[str]:
-    """What there is to say of own data: of too few rows, and of a file that is named after another language."""
-    notes = []
-    fewest, named = min(counts.values()), NAMES.get(path.name.partition(".")[0])
+def _of_own_data(role: Role, counts: Mapping[str, int]) -> list[str]:
+    """What there is to say of own data: of too few rows."""
+    fewest = min(counts.values())
     if role == "test" and fewest < FEW_PROBLEMS:
-        points = 50 / fewest**0.5
-        notes.append(
-            f"{fewest} problems in a language are few: a score on them has a standard error of up to {points:.0f} points"
-        )
-    elif role != "test" and sum(counts.values()) < FEW_EXAMPLES:
-        notes.append(
+        points = f"{50 / fewest**0.5:.0f} points"
+        return [f"{fewest} problems in a language are few: a score on them has a standard error of up to {points}"]
+    if role != "test" and sum(counts.values()) < FEW_EXAMPLES:
+        return [
             f"{counted(sum(counts.values()), 'row')} are few to train on: `qalign plan` says how many steps they give, and "
             "which settings give more"
-        )
-    if path.is_file() and named is not None and path.name.partition(".")[0] not in counts:
-        notes.append(f"The file is named as one in {named} would be, and was read as {', '.join(counts)}")
-    return notes
+        ]
+    return []
 
 
 def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:

@@ -23,11 +23,10 @@ from ..fingerprints import first_look
 from ..language_file import load_languages
 from ..languages import language
 from ..options import OUTPUT, is_repeated, options_of, types_of
-from ..paths import instead
+from ..paths import instead, read_toml
 from ..placement import Placement
 from ..records import atomic_file
 from ..study_options import Setting, StudyOptions, codes
-from ..toml_file import read_toml
 from ..untrusted import check_surrogates, printable
 from .bases import TINY, WORLD
 from .comparison import compare
