@@ -304,5 +304,5 @@ def test_all_that_a_file_lacks_is_named_at_once() -> None:
         assert words in said
     status, said = of_file("p.csv", "nummer,antwort\n1,5\n", *OWN)
     assert status == 2
-    assert "no columns 'response', 'id' and 'language' (found: nummer, antwort); rename 'nummer' and 'antwort'" in said
+    assert "no columns 'response', 'id', 'language' (found: nummer, antwort); add them, or join by order or" in said
     assert "or join by order or question, with --join" in said
