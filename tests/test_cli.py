@@ -468,7 +468,9 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
         qalign("check", own_data.english, "--role", "englsh"), nowhere, "unknown role 'englsh': did you mean 'english'?"
     )
     assert_refused(
-        qalign("check", own_data.english, "--role", "general", "--languages", "de"), nowhere, "no columns 'text', 'text_en' ("
+        qalign("check", own_data.english, "--role", "general", "--languages", "de"),
+        nowhere,
+        "no columns 'text', 'text_en' (",
     )
 
 
