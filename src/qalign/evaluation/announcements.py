@@ -1,14 +1,21 @@
-r"""Where an answer announces its result: `####`, `\boxed{}`, answer phrases."""
+r"""Where an answer announces its result, with `####`, `\boxed{}` or an answer phrase, and the number that it gives there.
+
+The sentence of an announcement may hold an equation, a condition, or that there is no answer.
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from operator import attrgetter
 
 from ..languages import LANGUAGES, Language
+from ..numbers import Number
+from .equations import Equation, holds_an_unknown, is_expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +190,188 @@ def result_expression(markers: tuple[str, ...]) -> re.Pattern[str]:
     known = sorted({*markers, *LANGUAGES["en"].result_markers}, key=len, reverse=True)
     words = [rf"{re.escape(word.rstrip(':'))}{r'[ *_]{0,5}[:：]' if word[-1] == ':' else ''}" for word in known]
     return re.compile(rf"(?<![A-Za-zÀ-ÖØ-öø-ԯ])(?:{'|'.join(words)})(?![A-Za-zÀ-ÖØ-öø-ԯ])", re.IGNORECASE)
+
+
+# --- what is announced -------------------------------------------------------------------------------------------------
+
+_EQUALS = re.compile("[=＝≈]")
+_MOST_NUMBERS = 50  # of one sentence are looked at
+_LONGEST_REFUSAL = 1000  # characters behind the last number
+_REACH = 200  # characters behind an announcement within which it is taken back
+# What may stand between an announcement and its number for the number to follow directly.
+_DIRECTLY = re.compile(
+    r"[\s*_:：=≈~±$€£¥₹৳฿₽#\\(（\[{`\"'“”„«»「『-]*"
+    r"(?:(?:about|approximately|exactly|just|only|at least|at most|circa|ca\.|etwa|ungefähr|genau|mindestens|environ"
+    r"|exactement|au moins|unos|unas|aproximadamente|exactamente|al menos|por lo menos|más o menos|alrededor de"
+    r"|примерно|около|ровно|至少|大约|约|約|恰好|ちょうど|およそ|ประมาณ|প্রায়|takriban|kama|angalau)[\s*_:$€£]*)?"
+    r"(?:US|R)?[$€£¥₹৳฿₽\\{(\[\s*_]*",
+    re.IGNORECASE,
+)
+# An aside behind the result: 7 (3 + 4 = 7), or a reason.
+_ASIDE = re.compile(r"[(（\[,;，；、]|\b(?:because|since|as|da|denn|weil|car|puisque|porque|ya que|так как)\b")
+# A refusal that stands in a sentence of its own, or behind a comma and a but. Thai ends its sentences with spaces.
+_CLAUSE_END = re.compile(
+    rf"{SENTENCE_END}|[,，、;] ?(?:but|aber|jedoch|mais|pero|но|lakini|但|可是|不过|কিন্তু)|が、"
+    r"|(?<=[\u0e00-\u0e4f]) (?=[\u0e00-\u0e4f])"
+)
+# It is about knowing: that it is impossible to rent half a bus is no refusal.
+_KNOWING = re.compile(
+    r"determin|calculat|comput|\bknow|answer|\bsolv|solution|\bfind\b|\bfound\b|figure|\btell|informati|\bdata\b"
+    r"|bestimm|berechn|beantwort|antwort|ermittel|lösung|lösbar|\bwissen|\bsagen|herausf|bekannt"
+    r"|détermin|calcul|répon|solution|savoir|connaître|connu|trouver|определ|вычисл|рассчит|узнать|найти|сказать|ответ"
+    r"|решени|данных|информац|известн|saber|respond|respuesta|solución|resolver|encontrar|conocid|conoce|informaci"
+    r"|kujib|kujua|kujulikana|julikani|kubain|kuhesab|kupat|jibu|suluhisho|taarifa|habari"
+    r"|确定|確定|求|计算|計算|知|得出|答|判断|判斷|解|信息|条件|分か|わか|特定|決|情報"
+    r"|ระบุ|หา|คำนวณ|กำหนด|ทราบ|ตอบ|บอก|สรุป|ข้อมูล|নির্ধারণ|নির্ণয়|বলা|বের|গণনা|উত্তর|সমাধান|তথ্য|জানা|অজানা",
+    re.IGNORECASE,
+)
+# On the 5th day, am 5. Tag, 第5天, 5日目, วันที่ 5.
+_ORDINAL_AFTER = re.compile(
+    r"(?:st|nd|rd|th|e|er|ère|ème)(?!\w)|-(?:й|го|му|ом|ый|ий|ой|я|ая)(?!\w)|\.?[ºª]|\.(?= [^\W\d_])"
+    r"|[日回番年週月人個枚本冊つ]目(?![標的])|(?:ম|য়|র্থ|ষ্ঠ|তম)(?!\w)"
+)
+_ORDINAL_BEFORE = re.compile(r"第 ?\Z|(?:วัน|สัปดาห์|เดือน|ปี|ชั่วโมง|ครั้ง)ที่ ?\Z")
+_UNKNOWN = re.compile("unknown|unbekannt|inconnu|desconocid|неизвест|未知|不明|অজানা", re.IGNORECASE)
+_ENDS = re.compile(r"[^\W\d_\u0e00-\uffff]{0,3}\s*(?:[.,;!。，、；।]|\Z)|[なでだ]")
+_LIST = re.compile(r"[^\n]{0,3}[1１১๑][.)．）] [^\n]{3,500}\n(?:[^\n]{0,500}\n){0,9}?[ \t*_]{0,9}[2２২๒][.)．）] ")
+_MORE = re.compile(r"[,;:=，、；。।.!?\n+*×÷/]")
+_NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer's text and what was found in it, in order."""
+
+    text: str
+    numbers: list[Number]
+    starts: list[int]
+    equations: list[Equation]
+    equals: list[int]
+    no_answer: re.Pattern[str]
+
+
+def answer_of(
+    text: str, numbers: list[Number], equations: list[Equation], no_answer: tuple[str, ...], end: int
+) -> Answer:
+    """The answer in a text that ends at `end`, with its numbers and equations."""
+    equals = [match.start() for match in _EQUALS.finditer(text, 0, end)]
+    return Answer(
+        text=text,
+        numbers=numbers,
+        starts=[number.start for number in numbers],
+        equations=equations,
+        equals=equals,
+        no_answer=denial(no_answer),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What an announcement says: a number, or None for no answer or an unknown."""
+
+    number: Number | None
+
+
+def announced(answer: Answer, announcement: Announcement) -> Announced | None:
+    """What an announcement says. None for a heading of the way to the answer."""
+    text, begin, end = answer.text, announcement.begin, announcement.end
+    goes_on = bool(answer.equations) and answer.equations[-1].at >= end
+    first = bisect_left(answer.starts, begin)
+    within = answer.numbers[first : min(bisect_left(answer.starts, end), first + _MOST_NUMBERS)]
+    near = bool(within) and within[0].start - begin <= _REACH
+    directly = near and _DIRECTLY.fullmatch(text, begin, within[0].start) is not None
+    denied = announcement.denies or (
+        not directly and answer.no_answer.search(text, begin, min(end, begin + _REACH)) is not None
+    )
+    if denied:
+        return None if goes_on else Announced(None)
+    if not within:
+        return None
+    if directly and within[0].value == 1 and _LIST.match(text, begin):
+        return None  # Answer: 1. She has 16 eggs. 2. ...
+    if announcement.by == "####" and not directly and _NUMBERS_A_LINE.match(text, within[0].end):
+        return None  # a heading: #### Step 2:
+    calculated_before = bool(answer.equations) and answer.equations[0].at < begin
+    if announcement.heads and not directly and goes_on and not calculated_before:
+        return None  # Answer: She has 16 eggs and eats 3. 16 - 3 = 13 ...
+    number = _number(answer, announcement, within, directly)
+    return Announced(None if holds_an_unknown(text, number) else number)
+
+
+def _number(answer: Answer, announcement: Announcement, within: list[Number], directly: bool) -> Number:
+    """The number that is meant among those of an announcement."""
+    counted = [number for number in within if not _is_ordinal(answer.text, number)]
+    first = preferred(counted or within, last=False)
+    low, high = bisect_left(answer.equals, announcement.begin), bisect_left(answer.equals, announcement.end)
+    if low < high:
+        return _of_equation(answer, answer.equals[low:high][-_MOST_NUMBERS:], first, announcement.end, directly)
+    if announcement.by == "phrase" and (announcement.heads or not directly):
+        # Not the condition before it (in 10 years he is 109), but what was calculated.
+        calculated = answer.equations[-_MOST_NUMBERS:]
+        before = bisect_left([equation.at for equation in calculated], announcement.begin)
+        # A working may follow its answer.
+        for equation in reversed(calculated[:before] or ([] if directly else calculated)):
+            if not is_expression(answer.text, equation.right):
+                same = [number for number in within if number.value == equation.right.value]
+                return same[0] if same else first
+    if first.percent and len(counted) > 2:  # 25% of 80, which is 20
+        part = first.value * counted[1].value / 100
+        return next((number for number in counted[2:] if number.value == part), first)
+    return first
+
+
+def _is_ordinal(text: str, number: Number) -> bool:
+    """Whether a number says which one, as in `on the 5th day`."""
+    before = text[max(0, number.start - 10) : number.start]
+    return bool(_ORDINAL_AFTER.match(text, number.end) or _ORDINAL_BEFORE.search(before))
+
+
+def _of_equation(answer: Answer, equals: list[int], first: Number, end: int, directly: bool) -> Number:
+    """The result behind the last equals sign that no expression follows."""
+    text = answer.text
+    alone = first.start < equals[0] and not is_expression(text, first)
+    if directly and alone and _ASIDE.search(text, first.end, equals[0]):
+        return first
+    latest: Number | None = None
+    for at in reversed(equals):
+        side = answer.numbers[bisect_left(answer.starts, at) : bisect_left(answer.starts, end)][:_MOST_NUMBERS]
+        end = at
+        if side:
+            number = preferred(side, last=False)
+            if not is_expression(text, number):
+                return number
+            latest = latest or number
+    return first if alone else latest or first
+
+
+def stated_result(answer: Answer, last: Number, markers: tuple[str, ...]) -> Number | None:
+    """The number right behind the last `the result is`, before words alone."""
+    begin = max(0, last.start - _REACH)
+    for phrase in reversed(list(result_expression(markers).finditer(answer.text, begin, last.start))):
+        index = bisect_left(answer.starts, phrase.end())
+        number = answer.numbers[index]
+        follows = _DIRECTLY.fullmatch(answer.text, phrase.end(), number.start)
+        return number if follows and not _MORE.search(answer.text, number.end, last.start) else None
+    return None
+
+
+def refuses(answer: Answer, last: Number, end: int) -> bool:
+    """Whether an answer ends by denying that there is an answer."""
+    clause = _CLAUSE_END.search(answer.text, last.end, end)
+    if clause is None:
+        return False
+    begin = max(clause.start(), end - _LONGEST_REFUSAL)
+    for said in islice(answer.no_answer.finditer(answer.text, begin, end), _MOST_NUMBERS):
+        if _UNKNOWN.match(said[0]):  # ... is unknown; and not: it is the unknown number that was asked for
+            refused = _ENDS.match(answer.text, said.end(), end)
+        else:
+            refused = _KNOWING.search(answer.text, max(begin, said.start() - _REACH), min(end, said.end() + _REACH))
+        if refused:
+            return True
+    return False
+
+
+def preferred(numbers: list[Number], *, last: bool) -> Number:
+    """The first or last of the numbers, in digits if there are such."""
+    digits = [number for number in numbers if not number.numeral] or numbers
+    return digits[-1 if last else 0]

@@ -1,21 +1,19 @@
-"""Equations in an answer's text: their two sides, their results, and expressions that leave something unknown.
+"""The numbers and equations of an answer's text, and expressions that leave something unknown.
 
-Answers that models are trained on have them as text: annotated `<<48/2=24>>`, as GSM8K has them, or in plain sentences.
+The convention of the numbers, `1,250` or `1.250`, is the language's, unless the text shows the opposite. It does so by an
+equation, by numbers that read one way only, by a currency sign, or by being in English. Models trained on English write
+English numbers in every language.
 """
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
-import warnings
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..languages import Language
-from ..numbers import Number, find_numbers, plain_number
+from ..numbers import Number, find_numbers
 
 _EQUALS = re.compile("[=＝≈]")
 _LONGEST_GAP = 40  # characters between two numbers of one equation: units, currencies, an operator
@@ -117,61 +115,78 @@ def holds_an_unknown(text: str, number: Number) -> bool:
     return bool(_UNKNOWN_AFTER.match(text, number.end) or _UNKNOWN_BEFORE.search(before))
 
 
-# --- equations as text ------------------------------------------------------------------------------------------------
+# --- the convention of the numbers --------------------------------------------------------------------------------------
 
-_NUMBER = r"-?\d+(?:\.\d+)?"
-_CHAIN = re.compile(rf"{_NUMBER}(?: ?[-+*/] ?{_NUMBER})+ ?= ?{_NUMBER}")
-_SIGNS = str.maketrans("×·÷−–＋＝", "**/--+=")
-_NEAR = 1e-3  # how far the sides of an equation may lie apart
-_LONGEST = 200  # characters of an equation; longer ones are not true
-_OPERATIONS: dict[type, Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
+# Numbers that each convention reads in its own way.
+_AMBIGUOUS = {
+    mark: re.compile(rf"(?<![\d.,])(?<!\d[ \u00a0\u202f])[1-9১-৯๑-๙１-９]\d{{0,2}}[{mark}]\d{{3}}(?!\d|[.,]\d)")
+    for mark in ",."
 }
+_ALONE = r"(?![\d.,]?\d)"
+_DECIMAL_COMMA = re.compile(
+    rf"(?<![\d.,])(?:\d+,(?:\d\d?|\d{{4,}})|0,\d+|\d{{4,}},\d{{3}}|\d{{1,3}}(?:\.\d{{3}})+,\d+){_ALONE}"
+)
+_DECIMAL_POINT = re.compile(
+    rf"(?<![\d.,])(?:\d+\.(?:\d\d?|\d{{4,}})|0\.\d+|\d{{4,}}\.\d{{3}}|\d{{1,3}}(?:,\d{{3}})+\.\d+){_ALONE}(?! ?(?:Uhr|h)\b)"
+)
+_COMMAS_GROUP = re.compile(rf"(?<![\d.,])[1-9]\d{{0,2}}(?:(?:,\d{{3}}){{2,}}|,000){_ALONE}")
+_POINTS_GROUP = re.compile(rf"(?<![\d.,])[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}{_ALONE}")
+_CURRENCY_BEFORE = re.compile(r"[$€£¥₹৳฿₽＄]\s?[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")
+# Prices have two decimal places, or (of petrol) three of which the last is no 0.
+_CURRENCY_BEHIND = re.compile(
+    r"(?<![\d.,])[1-9]\d{0,2},\d\d0\s?(?:[$€£¥₽]|(?:US-?)?(?:dollars?|d[oó]lar(?:es)?|euros?|pesos|доллар|рубл|руб\.))",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+# Words of English that no other language of the table has.
+_ENGLISH = frozenset({
+    "the", "of", "is", "are", "and", "answer", "each", "she", "they", "there", "first", "then", "with", "which",
+    "makes", "have", "from", "that", "this", "together", "earns", "bought", "sold", "costs", "left", "how",
+    "many", "much", "therefore", "thus", "since", "we", "it", "its", "his", "their",
+})  # fmt: skip
 
 
-def annotated_equations(text: str) -> list[str]:
-    """The equations of a text that are annotated as `<<48/2=24>>`, in order."""
-    return re.findall(r"<<([^>]*)>>", text)
+def text_numbers(text: str, language: Language) -> list[Number]:
+    """The numbers of an answer, in the convention that it shows or the language's."""
+    own = find_numbers(text, language)
+    if language.decimal not in _AMBIGUOUS or not _AMBIGUOUS[language.decimal].search(text):
+        return own
+    other = find_numbers(text, _opposite(language))
+    if _shows_the_opposite(text, own, other, language):
+        return other
+    if "." in language.groups:  # 50 * 1.150 = 57,500 has both
+        both = find_numbers(text, replace(language, groups="," + language.groups))
+        return both if _holds_only_so(text, own, both) else own
+    return own
 
 
-def written_equations(text: str, row: Language) -> list[str]:
-    """The equations in the sentences of a text, in order, in plain digits and signs."""
-    parts, end = [], 0
-    for number in find_numbers(text, row):
-        if not number.numeral:
-            parts += [text[end : number.start], plain_number(number.value)]
-            end = number.end
-    return _CHAIN.findall("".join([*parts, text[end:]]).translate(_SIGNS))
+def _opposite(language: Language) -> Language:
+    """The language with comma and point exchanged."""
+    spaces = "".join(mark for mark in language.groups if mark not in ".,")
+    return replace(language, decimal="," if language.decimal == "." else ".", groups=language.decimal + spaces)
 
 
-def is_true(equation: str) -> bool:
-    """Whether both sides of an equation are the same number. A text that is no plain arithmetic is not true."""
-    left, _, right = equation.partition("=")
-    if len(left) > _LONGEST:
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the text would mean as a program
-            value = _value(ast.parse(left.strip(), mode="eval").body)
-        return abs(value - float(right.partition("=")[0])) < _NEAR
-    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError, TypeError):
-        return False
+def _shows_the_opposite(text: str, own: list[Number], other: list[Number], language: Language) -> bool:
+    """Whether ambiguous numbers are not in the language's convention."""
+    only_own, only_other = _holds_only_so(text, other, own), _holds_only_so(text, own, other)
+    if only_own != only_other:
+        return only_other
+    comma = bool(_DECIMAL_COMMA.search(text) or _POINTS_GROUP.search(text))
+    point = bool(_DECIMAL_POINT.search(text) or _COMMAS_GROUP.search(text))
+    if comma != point:
+        return point if language.decimal == "," else comma
+    return language.decimal == "," and bool(
+        _CURRENCY_BEFORE.search(text) or _CURRENCY_BEHIND.search(text) or _is_english(text)
+    )
 
 
-def _value(node: ast.expr) -> float:
-    """The value of plain arithmetic. Nothing is run: the tree of the expression is walked."""
-    match node:
-        case ast.Constant(value=value) if type(value) is int or type(value) is float:
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value(operand)
-        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATIONS:
-            return _OPERATIONS[type(sign)](_value(left), _value(right))
-    raise ValueError("not plain arithmetic")
+def _holds_only_so(text: str, numbers: list[Number], others: list[Number]) -> bool:
+    """Whether an equation holds with the second reading of the numbers only."""
+    holding = {equation.at for equation in equations(text, numbers) if equation.holds}
+    return any(equation.holds and equation.at not in holding for equation in equations(text, others))
+
+
+def _is_english(text: str) -> bool:
+    """Whether at least a fifth of the words of a text are words of English alone."""
+    words = _WORD.findall(text[:10_000].lower())
+    return 5 * sum(word in _ENGLISH for word in words) >= len(words) > 0

@@ -16,10 +16,17 @@ from fractions import Fraction
 from ..languages import Language
 from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
-from .announced import Answer, announced, answer_of, preferred, refuses, stated_result
-from .announcements import Announcement, announcements
-from .conventions import text_numbers
-from .equations import equations, holds_an_unknown
+from .announcements import (
+    Announcement,
+    Answer,
+    announced,
+    announcements,
+    answer_of,
+    preferred,
+    refuses,
+    stated_result,
+)
+from .equations import equations, holds_an_unknown, text_numbers
 from .passages import answer_span, own_questions, run_on
 
 RULES_VERSION = 3

@@ -6,13 +6,17 @@ one is kept, so that the texts that stay differ most (collect_rejection_sampling
 
 from __future__ import annotations
 
+import ast
+import operator
+import re
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..languages import Language
+from ..numbers import find_numbers, plain_number
 from ..records import Prediction, Problem
-from .equations import annotated_equations, is_true, written_equations
 from .extraction import hashes, strict
 
 
@@ -70,3 +74,61 @@ def _edits(answer: Prediction, others: Iterable[str]) -> int:
     from rapidfuzz.distance import Levenshtein
 
     return sum(Levenshtein.distance(answer.text, other) for other in others)
+
+
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_CHAIN = re.compile(rf"{_NUMBER}(?: ?[-+*/] ?{_NUMBER})+ ?= ?{_NUMBER}")
+_SIGNS = str.maketrans("×·÷−–＋＝", "**/--+=")
+_NEAR = 1e-3  # how far the sides of an equation may lie apart
+_LONGEST = 200  # characters of an equation; longer ones are not true
+_OPERATIONS: dict[type, Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+
+
+def annotated_equations(text: str) -> list[str]:
+    """The equations of a text that are annotated as `<<48/2=24>>`, in order."""
+    return re.findall(r"<<([^>]*)>>", text)
+
+
+def written_equations(text: str, row: Language) -> list[str]:
+    """The equations in the sentences of a text, in order, in plain digits and signs."""
+    parts, end = [], 0
+    for number in find_numbers(text, row):
+        if not number.numeral:
+            parts += [text[end : number.start], plain_number(number.value)]
+            end = number.end
+    return _CHAIN.findall("".join([*parts, text[end:]]).translate(_SIGNS))
+
+
+def is_true(equation: str) -> bool:
+    """Whether both sides of an equation are the same number. A text that is no plain arithmetic is not true."""
+    left, _, right = equation.partition("=")
+    if len(left) > _LONGEST:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the text would mean as a program
+            value = _value(ast.parse(left.strip(), mode="eval").body)
+        return abs(value - float(right.partition("=")[0])) < _NEAR
+    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError, TypeError):
+        return False
+
+
+def _value(node: ast.expr) -> float:
+    """The value of plain arithmetic. Nothing is run: the tree of the expression is walked."""
+    match node:
+        case ast.Constant(value=value) if type(value) is int or type(value) is float:
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _value(operand)
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATIONS:
+            return _OPERATIONS[type(sign)](_value(left), _value(right))
+    raise ValueError("not plain arithmetic")
