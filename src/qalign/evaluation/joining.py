@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from ..corpora.columns import missing
 from ..corpora.files import Row
 from ..errors import DataError
-from ..records import Problem
+from ..records import Finish, Problem
 from ..untrusted import printable
-
-JOINS = ("id", "order", "question")
 
 TEXT_COLUMNS = (
     "response", "text", "prediction", "predict", "output", "outputs", "completion", "generation", "generated_text",
@@ -25,25 +23,37 @@ TEXT_COLUMNS = (
 """
 OTHER_COLUMNS = ("id", "custom_id", "doc_id", "gold", "language", "finish", "finish_reason", "filter")
 """Further columns that are read, next to `question` where it joins."""
+WHOLE_FILE = "give --language for the whole file"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """A row of a file of predictions, before it is known which problem it answers."""
 
     where: str
+    row: Row
+    column: str
+    """Where the answer is."""
+    text: str
+    finish: Finish
     language: str | None
     id: str | None
     question: str | None
-    row: Row
-    """Its columns, which an error names."""
+
+    def spoken(self) -> str:
+        """The language, which has to be there."""
+        if self.language is None:
+            raise lacking("language", self.row, self.where, WHOLE_FILE)
+        return self.language
+
+    def key(self) -> tuple[str, str]:
+        """Language and id, which have to be there."""
+        if self.id is None:
+            raise lacking("id", self.row, self.where, "join by order or question, with --join")
+        return self.spoken(), self.id
 
 
-Joined = list[Problem | None]
-"""The problem of each row, in the order of the rows."""
-
-
-def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, where: str) -> Joined:
+def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, where: str) -> list[Problem | None]:
     """The problem that each row answers, None where there is none.
 
     Args:
@@ -55,111 +65,80 @@ def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, 
     Raises:
         DataError: the rows cannot be joined so, no row has a problem, or two rows have the same.
     """
-    if by is not None:
-        found = _JOINED[by](rows, problems)
-        if all(problem is None for problem in found):
-            raise DataError(f"no row of {where} belongs to a problem by {by}; {_advice(rows, problems, by)}")
-        return found
-    without = next((row for row in rows if row.id is None), None)
-    if without is not None:
-        raise lacking("id", without.row, without.where, _advice(rows, problems, "id"))
-    found = _by_id(rows, problems)
+    found = JOINS[by or "id"](rows, problems)
     if not any(found):
-        raise DataError(f"no id of {where} is that of a problem; {_advice(rows, problems, 'id')}")
-    for row, problem in zip(rows, found, strict=True):
-        if problem is None:
-            raise DataError(
-                f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the test set; {found.count(None)} of "
-                f"{len(rows)} rows have none: correct the ids, "
-                "join by the text with --join question, or leave such rows out with --join id"
-            )
+        others = " or ".join(f"--join {name}" for name in JOINS if name != (by or "id"))
+        raise DataError(f"no row of {where} has the {by or 'id'} of a problem; {others} may match")
+    if by is None and None in found:
+        row = rows[found.index(None)]
+        raise DataError(
+            f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the test set; {found.count(None)} of "
+            f"{len(rows)} rows have none: correct the ids, join by the text with --join question, or leave such rows out "
+            "with --join id"
+        )
     return found
 
 
-def _by_id(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
-    table = {(problem.language, problem.id): problem for problem in problems}
+def once(rows: Sequence[Answered]) -> None:
+    """Checks that no id stands twice in a language."""
     places: dict[tuple[str, str], str] = {}
-    found: Joined = []
     for row in rows:
-        if row.id is None:
-            raise lacking("id", row.row, row.where)
-        key = (_language(row), row.id)
-        if key in places:
-            raise DataError(f"{row.where}: the id {row.id} ({key[0]}) stands twice, in {places[key]} already; keep one")
-        places[key] = row.where
-        found.append(table.get(key))
-    return found
+        code, key = row.key()
+        if before := places.get((code, key)):
+            raise DataError(f"{row.where}: the id {key} ({code}) stands twice, in {before} already; keep one")
+        places[code, key] = row.where
 
 
-def _by_order(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
+def _by_id(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
+    once(rows)
+    table = {(problem.language, problem.id): problem for problem in problems}
+    return [table.get(row.key()) for row in rows]
+
+
+def _by_order(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
     queues: dict[str, list[Problem]] = {}
-    for problem in problems:
+    for problem in reversed(problems):
         queues.setdefault(problem.language, []).append(problem)
-    counts = Counter(_language(row) for row in rows)
-    for code, count in counts.items():
-        there = len(queues.get(code, ()))
-        if there and count > there:
+    for code, count in Counter(row.spoken() for row in rows).items():
+        if code in queues and count > len(queues[code]):
+            there = len(queues[code])
             raise DataError(
                 f"{count} rows in {code} are more than the {there} problems; remove the others, or join by id"
             )
-    queues = {code: queue[::-1] for code, queue in queues.items()}
-    return [queues[code].pop() if (code := _language(row)) in queues else None for row in rows]
+    return [queues[code].pop() if (code := row.spoken()) in queues else None for row in rows]
 
 
-def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> Joined:
+def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
     """A question that a test set has twice is answered twice, in its order."""
-    queues: dict[tuple[str, str], list[Problem]] = {}
-    spoken: dict[str, set[str]] = {}
+    queues: dict[str, dict[str, list[Problem]]] = {}
     for problem in reversed(problems):
-        text = plain(problem.question)
-        queues.setdefault((problem.language, text), []).append(problem)
-        spoken.setdefault(text, set()).add(problem.language)
+        queues.setdefault(plain(problem.question), {}).setdefault(problem.language, []).append(problem)
     places: dict[tuple[str, str], str] = {}
-    found: Joined = []
+    found: list[Problem | None] = []
     for row in rows:
         if row.question is None:
             raise lacking("question", row.row, row.where, "join by id or order")
         text = plain(row.question)
-        codes = spoken.get(text, set())
-        code = row.language or (next(iter(codes)) if len(codes) == 1 else None)
-        if code is None and codes:
-            raise DataError(f"{row.where}: the question is in {' and '.join(sorted(codes))}; add the column 'language'")
-        key = (code or "", text)
-        if key not in queues:
+        by_language = queues.get(text, {})
+        code = row.language or ("" if len(by_language) != 1 else next(iter(by_language)))
+        if not code and by_language:
+            codes = " and ".join(sorted(by_language))
+            raise DataError(f"{row.where}: the question is in {codes}; add the column 'language'")
+        if code not in by_language:
             found.append(None)
             continue
-        if not queues[key]:
-            raise DataError(f"{row.where}: the question stands twice, in {places[key]} already; keep one")
-        places[key] = row.where
-        found.append(queues[key].pop())
+        if not by_language[code]:
+            raise DataError(f"{row.where}: the question stands twice, in {places[code, text]} already; keep one")
+        places[code, text] = row.where
+        found.append(by_language[code].pop())
     return found
 
 
-_JOINED: Mapping[str, Callable[[Sequence[Answered], Sequence[Problem]], Joined]] = {
+JOINS: Mapping[str, Callable[[Sequence[Answered], Sequence[Problem]], list[Problem | None]]] = {
     "id": _by_id,
     "order": _by_order,
     "question": _by_question,
 }
-
-
-def _advice(rows: Sequence[Answered], problems: Sequence[Problem], failed: str) -> str:
-    """Which other joins would work, and for how many rows."""
-    works = []
-    for by in JOINS:
-        if by != failed:
-            try:
-                count = sum(problem is not None for problem in _JOINED[by](rows, problems))
-            except DataError:
-                continue
-            if count:
-                works.append(f"--join {by} would match {count} of {len(rows)} rows")
-    return ", ".join(works) or "no other join would match a row: give the test set that was answered"
-
-
-def _language(row: Answered) -> str:
-    if row.language is None:
-        raise lacking("language", row.row, row.where, "give --language for the whole file")
-    return row.language
 
 
 def lacking(names: str | Sequence[str], row: Row, where: str, instead: str = "") -> DataError:
@@ -172,10 +151,10 @@ def lacking(names: str | Sequence[str], row: Row, where: str, instead: str = "")
         instead: what may be done in place of adding the columns.
     """
     names = [names] if isinstance(names, str) else names
-    known = (*TEXT_COLUMNS, *OTHER_COLUMNS, "question")
     way = f", or {instead}" if instead else ""
     if names[0] in row:
         return DataError(f"{where}: no '{names[0]}' in this row; fill it in{way}")
+    known = (*TEXT_COLUMNS, *OTHER_COLUMNS, "question")
     return DataError(missing(names, row, where, known, "add it" if len(names) == 1 else "add them") + way)
 
 
