@@ -883,7 +883,7 @@ def test_score_a_file_against_the_real_mgsm(tmp_path: Path) -> None:
 def test_report_in_all_formats(trained: Path) -> None:
     (path,) = (trained / "results").rglob("results.json")
     (scores,) = load(path).systems["qalign-mono"].values()
-    average = with_error(scores["average"], 6)
+    average = with_error(scores["average"].accuracy["strict"], scores["average"].standard_error["strict"], 6)
     assert "QAlign (monolingual)" in qalign("report", path).out
     markdown = qalign("report", path, "--format", "markdown").out
     assert f"| {average} |" in markdown

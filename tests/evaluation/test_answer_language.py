@@ -13,7 +13,7 @@ from qalign.evaluation.scores import AVERAGE, judge_one, score
 from qalign.languages import LANGUAGES, STUDY, Language
 from qalign.records import Judgement, Prediction
 from qalign.results.accuracies import untold
-from qalign.results.report import tables
+from qalign.results.run_results import Results
 from qalign.results.schema import Content, described
 from qalign.results.titles import Titles
 from qalign.world.sets import rows
@@ -114,5 +114,5 @@ def test_a_run_without_the_library_says_what_is_left_out() -> None:
         format="qalign-results", version=2, run={}, rules=described(), systems=scores, trained_on={}, published={},
         notes=untold(scores),
     )  # fmt: skip
-    assert UNTOLD in tables(found, Titles())[0].note
-    assert [table.title for table in tables(found, Titles())] == ["Results"]
+    (table,) = Results(data=found, titles=Titles()).tables()
+    assert UNTOLD in table.note and table.title == "Results"

@@ -11,17 +11,16 @@ import pytest
 import synthetic
 from rich.cells import cell_len
 from rich.console import Console
-from typed import content_of, tables
+from typed import results_of, tables
 
 from qalign.results.fitted import is_figure
-from qalign.results.report import last_tables
 from qalign.results.tables import Table
 
 
 def drawn(made: Sequence[Table], width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, highlight=False, markup=False, color_system=None)
     for table in made:
-        console.print(table.rich(), "")
+        console.print(table, "")
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -56,7 +55,7 @@ def test_a_figure_stands_under_the_head_of_its_column(width: int) -> None:
 
 def test_a_run_ends_with_english_the_others_and_the_average_where_it_is_narrow() -> None:
     found = {**synthetic.found(), "claims": []}
-    (wide,) = last_tables(content_of(found), synthetic.TITLES)
+    (wide,) = results_of(found, synthetic.TITLES).last_tables()
     assert wide.columns[:4] == ["system", "benchmark", "bn", "th"]
     lines = drawn([wide], 80)
     heads = [line.split() for line in lines if line.startswith("system")]

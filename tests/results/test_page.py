@@ -17,10 +17,9 @@ from typed import content_of, curves_of, page_of, plain_results, results_of, tab
 
 from qalign.evaluation.scores import Score
 from qalign.results.accuracies import interval
-from qalign.results.charts import bar_chart, gap_chart
-from qalign.results.curves import curves_by_stage, smoothed, thinned
+from qalign.results.charts import bar_chart, gap_chart, loss_charts, smoothed
 from qalign.results.explorer import AnsweredProblem, explorer_data, language_tag, safe_json
-from qalign.results.geometry import bar_places, gap_scale, nice_ticks
+from qalign.results.geometry import bar_places, gap_scale, nice_ticks, path, round_scale
 from qalign.results.page import write_page
 from qalign.results.titles import Titles
 
@@ -128,7 +127,7 @@ def test_what_was_found_stands_in_the_page(whole: str) -> None:
     average = content_of(found).systems["qalign-mixed"]["mgsm"]["average"]
     low, high = interval(average, average.n)
     assert (
-        f"{average.accuracy['strict']:.1f}±{average.standard_error['strict']:.1f}{low:.1f}–{high:.1f}"
+        f"{average.accuracy['strict']:.1f}±{average.standard_error['strict']:.1f}{low:.1f}to{high:.1f}"
         in text.replace(" ", "")
     )
     for said in ("49.6", "data.problems_per_language=40", "adopted from meta-math/MetaMath-7B-V1.0", "QAlign, En→X questions",
@@ -187,8 +186,8 @@ def test_places_in_an_answer_are_counted_as_the_script_counts() -> None:
 
 
 def test_json_holds_what_it_was_given() -> None:
-    value = {"a": [HOSTILE, "\ud800", 1.5, None, True], "<b>": float("nan")}
-    assert json.loads(safe_json(value)) == {"a": [HOSTILE, "\ud800", 1.5, None, True], "<b>": None}
+    value = {"a": [HOSTILE, "\ud800", 1.5, None, True], "<b>": 2}
+    assert json.loads(safe_json(value)) == {"a": [HOSTILE, "\ud800", 1.5, None, True], "<b>": 2}
 
 
 def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -226,7 +225,7 @@ def test_bars_stand_for_their_figures() -> None:
 
 def test_charts_of_the_page_say_their_figures_in_words(whole: str) -> None:
     said = {text for inside, text in Reader(whole).texts if inside == "title"}
-    chart = bar_chart(content_of(synthetic.found(list(synthetic.answers(4)))), "mgsm", synthetic.TITLES.with_arrows())
+    chart = bar_chart(content_of(synthetic.found(list(synthetic.answers(4)))), "mgsm", synthetic.TITLES)
     for bar in chart.bars:
         assert f"{bar.system.name}, {bar.group.name}: {bar.value:.1f}% ({bar.low:.1f} to {bar.high:.1f})" in said
     assert any(
@@ -253,11 +252,10 @@ def test_differences_of_a_table_share_an_axis() -> None:
 
 
 def test_a_shared_stage_is_one_curve() -> None:
-    by_stage = curves_by_stage(curves_of(synthetic.curves()))
-    assert list(by_stage) == ["question-alignment", "response-alignment"], "in the order of training"
-    assert by_stage["question-alignment"][0].systems == ("qalign-mono", "qalign-mixed")
-    assert len(by_stage["question-alignment"]) == 5
-    assert len(by_stage["response-alignment"]) == 9
+    charts = loss_charts(content_of({}), curves_of(synthetic.curves()), Titles())
+    assert [chart.title for chart in charts] == ["Question alignment", "Response alignment"], "in the order of training"
+    assert charts[0].lines[0].label == "qalign-mono, qalign-mixed"
+    assert [len(chart.lines) for chart in charts] == [5, 9]
 
 
 def test_smoothing_keeps_a_line_and_quiets_noise() -> None:
@@ -270,10 +268,11 @@ def test_smoothing_keeps_a_line_and_quiets_noise() -> None:
 
 def test_thinning_keeps_spikes_and_order() -> None:
     points = [(float(step), 9.0 if step == 777 else 1.0) for step in range(2000)]
-    kept = thinned(points, 100)
-    assert len(kept) <= 110
-    assert (777.0, 9.0) in kept
-    assert kept == sorted(kept)
+    scale = round_scale(0, 2000, 0, 2000)
+    drawn = [tuple(map(float, place.split())) for place in path(points, scale, scale)[1:].split("L")]
+    assert len(drawn) <= 550
+    assert (777.0, 9.0) in drawn
+    assert drawn == sorted(drawn)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from qalign.cli import app
 from qalign.errors import DataError
 from qalign.results.files import load
-from qalign.results.report import tables
+from qalign.results.run_results import Results
 from qalign.results.schema import parse
 from qalign.results.titles import Titles
 
@@ -72,7 +72,7 @@ def test_every_value_of_another_type_is_refused_or_printed() -> None:
                 refused += 1
                 lines.add(str(error).count("\n"))
                 continue
-            for table in tables(content, Titles()):  # what is taken can be printed
+            for table in Results(data=content, titles=Titles()).tables():  # what is taken can be printed
                 table.markdown()
     assert tried > 1500
     assert refused > 0.7 * tried

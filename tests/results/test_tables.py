@@ -243,7 +243,7 @@ def test_latex_escapes_what_latex_reads() -> None:
 
 def test_the_terminal_gets_no_control_characters() -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=False)
-    console.print(Table(HOSTILE, ["system"], [[HOSTILE]]).rich())
+    console.print(Table(HOSTILE, ["system"], [[HOSTILE]]))
     assert "\x1b" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 

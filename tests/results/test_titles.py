@@ -28,4 +28,4 @@ def test_a_short_name_is_never_that_of_a_system() -> None:
     assert Titles().shortened(names).system(names[0]) == "sft"
     assert Titles({"sft": "SFT"}).shortened(names).system(names[0]) == names[0]
     assert Titles({"sft": "SFT"}).shortened([*names, "sft"]).system("sft") == "SFT"
-    assert Titles().shortened(names).with_arrows().system(names[1]) == "mine"
+    assert Titles().shortened(names).system(names[1]) == "mine"

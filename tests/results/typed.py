@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from qalign.results import report
-from qalign.results.curves import Curve, Curves
+from qalign.results.charts import Curve, Curves
 from qalign.results.explorer import AnsweredProblem
 from qalign.results.page import render_page
 from qalign.results.run_results import Results
@@ -36,7 +35,7 @@ def content_of(values: Plain) -> Content:
 
 def tables(values: Plain, titles: Titles) -> list[Table]:
     """All tables of plain values."""
-    return report.tables(content_of(values), titles)
+    return results_of(values, titles).tables()
 
 
 def curves_of(curves: Plain) -> Curves:

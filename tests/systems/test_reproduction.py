@@ -18,7 +18,7 @@ from qalign.evaluation.consistency import consistency
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH, score
 from qalign.records import Judgement, Reading
 from qalign.results.files import load
-from qalign.results.report import tables
+from qalign.results.run_results import Results
 from qalign.results.schema import Content, parse, plain
 from qalign.results.titles import Titles
 from qalign.systems import SCALES, Study, reproduction
@@ -251,7 +251,7 @@ def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[st
         {"1": -25.0, "2": -75.0},
     ]
     assert "QAlign (monolingual) solves 68.8% and MonoReason 31.2%, +37.5 points " in collected["findings"][1]
-    assert tables(parse(collected, ""), Titles())[0].rows[0][2:5] == ["12.5", "50.0", "87.5"]
+    assert Results(data=parse(collected, ""), titles=Titles()).tables()[0].rows[0][2:5] == ["12.5", "50.0", "87.5"]
 
 
 def test_one_seed_gives_what_a_run_gives(

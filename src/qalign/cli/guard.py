@@ -63,7 +63,7 @@ def finish(results: Results, differences: bool = False) -> None:
     """
     files = results.write()
     for table in results.last_tables(differences):
-        show(table.rich(), "")
+        show(table, "")
     for sentence in (*results.findings, *results.model_lines):
         show(sentence)
     show(f"All tables: qalign report {shlex.quote(str(results.folder / 'results.json'))}")

@@ -23,7 +23,7 @@ def list_command(
     from ..systems.checks import overview
 
     for table in overview(section):
-        show(table.rich(), "")
+        show(table, "")
 
 
 @guarded
@@ -41,7 +41,7 @@ def check_command(
     from ..systems.checks import check
 
     for table in check(corpus, role, codes(languages), data, runs, load_languages(language_file), drop_invalid):
-        show(table.rich())
+        show(table)
 
 
 @guarded
@@ -49,4 +49,4 @@ def doctor_command(runs: Runs = Path("runs")) -> None:
     """Show what this machine has for a study, and what to do about the rest."""
     from ..systems.doctor import examination
 
-    show(examination(runs).rich())
+    show(examination(runs))

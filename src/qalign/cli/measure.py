@@ -66,7 +66,7 @@ def score_command(
         file, language=language, benchmark=benchmark, test=test, join=by, data=data, language_file=language_file,
         judgements=judgements, runs=runs,
     )  # fmt: skip
-    show(scored.table().rich())
+    show(scored.table())
 
 
 @guarded
@@ -76,11 +76,11 @@ def report_command(
     name: Annotated[list[str] | None, option(OUTPUT, "A name for the systems of a result; may be repeated, in the order of the results.", metavar="NAME")] = None,
 ) -> None:  # fmt: skip
     """Print the tables of a finished run again, or several runs in one table."""
-    from ..results.report import for_terminal
+    from ..results.run_results import for_terminal
     from ..systems.side_by_side import load_results
 
     if form not in FORMS:
         raise SettingError(f"unknown format '{form}': {nearest(form, FORMS)}")
     made = load_results(results, name or ()).tables()
     for table in for_terminal(made) if form == "terminal" else made:
-        show(table.rich(), "") if form == "terminal" else write(getattr(table, form)())
+        show(table, "") if form == "terminal" else write(getattr(table, form)())

@@ -38,12 +38,12 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
     if not found.runs and not found.stages:
         show(f"There are no runs in {found.folder}.")
     if found.runs:
-        show(runs_table(found).rich(), "")
+        show(runs_table(found), "")
     for run in found.runs:
         if not found.holds(run.results):
             show(f"Results of {run.name}: {run.results}")
     if unneeded:
-        show(stages_table("Stages that no run needs", unneeded).rich(), "")
+        show(stages_table("Stages that no run needs", unneeded), "")
         size = in_bytes(sum(stage.bytes for stage in unneeded))
         show(f"`qalign runs remove --unneeded` frees {size}; `qalign runs remove NAME` removes a run.")
 
@@ -69,7 +69,7 @@ def remove_command(
         show("Every stage is needed by a run; there is nothing to remove.")
         return
     if planned.stages:
-        show(stages_table("Stages to be removed", planned.stages).rich(), "")
+        show(stages_table("Stages to be removed", planned.stages), "")
     for run in planned.runs:
         if run.results in planned.results:
             show(f"Results to be removed: {run.results}")

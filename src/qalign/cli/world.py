@@ -121,4 +121,4 @@ def probe_command(
     for model in models or [WORLD]:
         folder = WORLD_FOLDER if model == WORLD else checkpoint(model, Path("runs"))
         for table in probe(folder, printable(model), count, quiet):
-            show(table.rich(), "")
+            show(table, "")

@@ -36,15 +36,9 @@ def interval(score: Score, count: int, rule: str = MAIN) -> tuple[float, float]:
     return scores.interval(accuracy(score, rule), score.standard_error[rule], count)
 
 
-def interval_text(score: Score, count: int, rule: str = MAIN) -> str:
-    """`0.0 to 27.8`: the 95% interval of an accuracy on `count` problems."""
-    low, high = interval(score, count, rule)
-    return f"{low:.1f} to {high:.1f}"
-
-
-def between(low: float, high: float) -> str:
-    """`0.0–27.8`, an interval in the second line of a cell."""
-    return f"{low:.1f}–{high:.1f}"
+def between(ends: tuple[float, float]) -> str:
+    """`0.0 to 27.8`: an interval."""
+    return f"{ends[0]:.1f} to {ends[1]:.1f}"
 
 
 def plus_minus(value: float, error: float) -> str:
@@ -52,15 +46,15 @@ def plus_minus(value: float, error: float) -> str:
     return f"{value:.1f} ± {error:.1f}" if error else f"{value:.1f}"
 
 
-def with_error(score: Score, count: int) -> str:
-    """`45.0 ± 2.1`; where all answers are alike, and the standard error 0, `0.0 (0.0 to 27.8)`, an interval by Wilson."""
-    text = plus_minus(accuracy(score), score.standard_error[MAIN])
-    return text if "±" in text else f"{text} ({interval_text(score, count)})"
+def with_error(value: float, error: float, count: int) -> str:
+    """`45.0 ± 2.1`; where all of `count` are alike, and the standard error 0, `0.0 (0.0 to 27.8)`, an interval by Wilson."""
+    text = plus_minus(value, error)
+    return text if error else f"{text} ({between(scores.interval(value, error, count))})"
 
 
-def in_language(score: Score | None) -> str:
-    """`98.4`: the percent of answers in the language of the question, or a dash."""
-    return "-" if score is None or score.in_language is None else f"{score.in_language:.1f}"
+def figure(value: float | None) -> str:
+    """`45.0`, or a dash."""
+    return "-" if value is None else f"{value:.1f}"
 
 
 def is_told(rows: Iterable[Scores]) -> bool:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from .accuracies import accuracy, interval, problems
-from .curves import Curves, Points, curves_by_stage, smoothed
 from .schema import Content, in_order
 from .titles import Titles
 
 PALETTE = ("#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
 """Nine colours that stay apart in every kind of colour blindness: Paul Tol, "Colour Schemes" (SRON/EPS/TN/09-002), muted."""
+
+Points = Sequence[tuple[float, float]]
+"""Step and loss."""
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """The loss of one training stage."""
+
+    stage: str
+    folder: str
+    points: Points
+
+
+Curves = Mapping[str, Sequence[Curve]]
+"""System -> its training stages. A stage that systems share has one folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +125,15 @@ def bar_chart(content: Content, benchmark: str, titles: Titles) -> BarChart:
     """The languages of a benchmark, then the average where there is more than one."""
     systems, rows = systems_in(content, titles), content.scores_on(benchmark)
     languages = content.languages_on(benchmark)
-    codes = [*languages, *([AVERAGE] if len(languages) > 1 else [])]
-    groups = {code: Group("all" if code == AVERAGE else code, titles.group(code)) for code in codes}
-    bars = [
-        Bar(
-            systems[name], group, accuracy(scores[code]), *interval(scores[code], problems(scores, content.repetitions))
-        )
-        for code, group in groups.items()
-        for name, scores in rows.items()
-        if code in scores
-    ]
+    groups = {code: Group(code, titles.language(code)) for code in languages}
+    if len(languages) > 1:
+        groups[AVERAGE] = Group("all", "Average")
+    bars = []
+    for code, group in groups.items():
+        for name, scores in rows.items():
+            if code in scores:
+                ends = interval(scores[code], problems(scores, content.repetitions))
+                bars.append(Bar(systems[name], group, accuracy(scores[code]), *ends))
     return BarChart(titles.benchmark(benchmark), [systems[name] for name in rows], list(groups.values()), bars)
 
 
@@ -152,18 +167,39 @@ def heat_maps(content: Content, benchmark: str, titles: Titles) -> list[HeatMap]
 
 def loss_charts(content: Content, curves: Curves, titles: Titles) -> list[LossChart]:
     """A chart for each name of a stage, in the order of training. A stage that systems share is one line."""
-    systems = systems_in(content, titles)
+    slots = {name: slot for slot, name in enumerate(content.systems)}
+    users: dict[str, list[str]] = {}
+    place: dict[str, int] = {}
+    for system, stages in curves.items():
+        for number, curve in enumerate(stages):
+            users.setdefault(curve.folder, []).append(system)
+            place[curve.stage] = max(number, place.get(curve.stage, 0))
+    distinct = {curve.folder: curve for stages in curves.values() for curve in stages if curve.points}
+    charts = []
+    for stage in sorted(place, key=lambda stage: place[stage]):
+        lines = [
+            Line(
+                ", ".join(map(titles.system, users[folder])),
+                slots.get(users[folder][0], 0),
+                one.points,
+                smoothed(one.points),
+            )
+            for folder, one in distinct.items()
+            if one.stage == stage
+        ]
+        charts += [LossChart((stage[:1].upper() + stage[1:]).replace("-", " "), lines)] if lines else []
+    return charts
 
-    def slot(name: str) -> int:
-        return systems[name].slot if name in systems else 0
 
-    return [
-        LossChart(
-            (stage[:1].upper() + stage[1:]).replace("-", " "),
-            [
-                Line(", ".join(map(titles.system, one.systems)), slot(one.systems[0]), one.points, smoothed(one.points))
-                for one in lines
-            ],
-        )
-        for stage, lines in curves_by_stage(curves).items()
-    ]
+def smoothed(points: Points) -> list[tuple[float, float]]:
+    """The mean over a window of about a fortieth of the curve. It is centred, and narrow at the beginning, where loss falls
+    steeply, so that it does not lag; at the end it looks back only."""
+    half = len(points) // 80 + (len(points) > 8)
+    sums = [0.0]
+    for _, loss in points:
+        sums.append(sums[-1] + loss)
+    made = []
+    for index, (step, _) in enumerate(points):
+        first, last = max(0, index - half), min(len(points) - 1, index + min(half, index))
+        made.append((step, (sums[last + 1] - sums[first]) / (last + 1 - first)))
+    return made

@@ -17,8 +17,9 @@ def training_table(content: Content, titles: Titles) -> Table:
         for stage in stages:
             title = titles.system(name)
             shared = first.setdefault(stage.folder, title)
-            below = f"shared with {shared}" if shared != title else _origin(stage)
-            rows.append([Cell(f"{title}: {stage.stage}{_elsewhere(stage)}", below), *_training(stage)])
+            elsewhere, origin = _elsewhere(stage)
+            below = f"shared with {shared}" if shared != title else origin
+            rows.append([Cell(f"{title}: {stage.stage}{elsewhere}", below), *_training(stage)])
     columns = ["training", "examples", "tokens seen", "supervised", "steps", "loss", "too long"]
     note = "Loss: mean of the first and of the last steps."
     return Table("What the systems were trained on", columns, rows, note, section="training")
@@ -27,34 +28,22 @@ def training_table(content: Content, titles: Titles) -> Table:
 def _training(stage: TrainingStage) -> list[str]:
     if not isinstance(stage, Trained):
         return ["-"] * 6
+    examples, seen = stage.examples, stage.examples_seen
     return [
-        examples_text(stage),
-        f"{stage.tokens:,}",
-        f"{stage.supervised_tokens:,}",
-        f"{stage.steps:,}",
+        f"{examples:,}" if seen is None or seen >= examples else f"{seen:,} of {examples:,}",
+        *(f"{count:,}" for count in (stage.tokens, stage.supervised_tokens, stage.steps)),
         f"{stage.first_loss:.3f} -> {stage.last_loss:.3f}",
         too_long([stage.too_long]) or "-",
     ]
 
 
-def examples_text(stage: Trained) -> str:
-    """The examples of a training stage; `14,400 of 24,000` where it ended before it had seen them all."""
-    examples, seen = stage.examples, stage.examples_seen
-    return f"{examples:,}" if seen is None or seen >= examples else f"{seen:,} of {examples:,}"
-
-
-def _elsewhere(stage: TrainingStage) -> str:
-    """Why it is not known what a stage was trained on."""
+def _elsewhere(stage: TrainingStage) -> tuple[str, str]:
+    """Why it is not known what a stage was trained on, and where it came from."""
     if not isinstance(stage, Untold):
-        return ""
+        return "", ""
     if stage.adopted_from is None:
-        return " (removed)"
-    return f" (adopted: {stage.adopted_name})" if stage.adopted_name else " (adopted)"
-
-
-def _origin(stage: TrainingStage) -> str:
-    adopted = isinstance(stage, Untold) and stage.adopted_from is not None
-    return f"adopted from {stage.adopted_from}" if isinstance(stage, Untold) and adopted else ""
+        return " (removed)", ""
+    return f" (adopted{': ' + stage.adopted_name if stage.adopted_name else ''})", f"adopted from {stage.adopted_from}"
 
 
 def mixture_table(content: Content) -> Table:
@@ -63,9 +52,7 @@ def mixture_table(content: Content) -> Table:
         [
             f"{folder}: {row.source}",
             row.language,
-            f"{row.examples:,}",
-            f"{row.tokens:,}",
-            f"{row.supervised_tokens:,}",
+            *(f"{n:,}" for n in (row.examples, row.tokens, row.supervised_tokens)),
         ]
         for folder, stage in content.training_stages().items()
         if isinstance(stage, Trained)
@@ -79,11 +66,10 @@ def rejections_table(content: Content, titles: Titles) -> Table:
     """What was kept of the answers that models sampled, and why the others were left out."""
     parts = [(stage, row) for stage in content.rejections for row in stage.languages]
     reasons = list(dict.fromkeys(reason for _, row in parts for reason in row.left_out))
-    rows = [
-        [", ".join(map(titles.system, stage.systems)), row.language, f"{row.answers:,}", f"{row.kept:,}",
-         *(f"{row.left_out.get(reason, 0):,}" for reason in reasons)]
-        for stage, row in parts
-    ]  # fmt: skip
+    rows = []
+    for stage, row in parts:
+        counts = [row.answers, row.kept, *(row.left_out.get(reason, 0) for reason in reasons)]
+        rows.append([", ".join(map(titles.system, stage.systems)), row.language, *(f"{count:,}" for count in counts)])
     columns = ["system", "language", "answers", "kept", *reasons]
     note = "Answers that a model sampled to train on, and how many were left out for each reason."
     return Table("Sampled answers", columns, rows, note, section="training")
@@ -91,17 +77,12 @@ def rejections_table(content: Content, titles: Titles) -> Table:
 
 def corpora_table(content: Content) -> Table:
     """What was read, by corpus and language, with what was left out of it and what is worth knowing."""
-    rows = [
-        [
-            corpus.folder,
-            code,
-            f"{count:,}",
-            f"{published[code]:,}" if code in (published := corpus.published or {}) else "-",
-            f"{corpus.kept.get(code, 0):,}",
-        ]
-        for corpus in content.corpora
-        for code, count in corpus.counts.items()
-    ]
+    rows = []
+    for corpus in content.corpora:
+        for code, count in corpus.counts.items():
+            published = (corpus.published or {}).get(code)
+            stated = "-" if published is None else f"{published:,}"
+            rows.append([corpus.folder, code, f"{count:,}", stated, f"{corpus.kept.get(code, 0):,}"])
     notes = list(dict.fromkeys(note for corpus in content.corpora for note in corpus.notes))
     if dropped := [f"{row.where}: {row.reason}" for corpus in content.corpora for row in corpus.dropped]:
         more = " ..." if len(dropped) > 10 else ""

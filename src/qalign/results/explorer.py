@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain
 
 import msgspec
@@ -65,35 +64,29 @@ def explorer_data(content: Content, titles: Titles, answers: Iterable[AnsweredPr
     slots = {name: slot for slot, name in enumerate(content.systems)}
     places = {code: place for place, code in enumerate(languages)}
     rules = content.other_rules
+
+    def in_languages(group: list[AnsweredProblem]) -> list[list[object]]:
+        rows = []
+        for one in sorted(group, key=lambda one: places[one.language]):
+            given = [_answer(one.answers.get(system), one.language, rules) for system in systems]
+            rows.append([places[one.language], one.gold, one.question, given])
+        return rows
+
     return {
         "rules": list(rules.values()),
         "spoken": {code: titles.language(code) for code in sorted({*LANGUAGES, *languages})},
         "benchmarks": [[name, titles.benchmark(name)] for name in benchmarks],
-        "languages": [_language_row(code, titles) for code in languages],
+        "languages": [_language_row(code, titles.language(code)) for code in languages],
         "systems": [[name, titles.system(name), slots.get(name, 0)] for name in systems],
         "problems": [
-            [
-                benchmarks.index(benchmark),
-                key,
-                [
-                    [
-                        places[entry.language],
-                        entry.gold,
-                        entry.question,
-                        [_answer(entry.answers.get(system), entry.language, rules) for system in systems],
-                    ]
-                    for entry in sorted(group, key=lambda entry: places[entry.language])
-                ],
-            ]
-            for (benchmark, key), group in problems.items()
+            [benchmarks.index(benchmark), key, in_languages(group)] for (benchmark, key), group in problems.items()
         ],
     }
 
 
-def _language_row(code: str, titles: Titles) -> list[object]:
+def _language_row(code: str, name: str) -> list[object]:
     """Code, English name, own name, tag, and whether it is written in Latin letters."""
     row = LANGUAGES.get(code)
-    name = titles.language(code)
     return [code, name, row.native_name if row else "", language_tag(code), row is None or row.script == "Latn"]
 
 
@@ -124,13 +117,5 @@ _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 def safe_json(value: object) -> str:
     """JSON that no HTML parser reads as anything else: no markup character, line separator or half a surrogate pair."""
-    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,19 +1,18 @@
 """Figures for a paper: accuracy by language, consistency between languages, loss curves, as PNG and SVG.
 
 Made with matplotlib's object interface alone: no window, no global figure. The same results give the same bytes. Names are
-taken literally: `$` starts no formula. DejaVu Sans, which matplotlib ships, covers codes and English names. Other
-characters take an installed font that has them. A character that no font has is written as its code, such as <U+1F600>.
-Scripts that need shaping, such as Bengali, are legible but not as well set as in the page.
+taken literally: `$` starts no formula. DejaVu Sans, which matplotlib ships, covers codes and English names. A character
+that it lacks is written as its code, such as <U+1F600>; the page shows it as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..records import atomic_file
 from .charts import PALETTE, BarChart, HeatMap, LossChart, bar_chart, heat_maps, loss_charts
@@ -47,7 +46,7 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
     """Writes every figure that the results allow as PNG and SVG; returns the files."""
     import matplotlib
 
-    content, titles = results.data, results.titles.with_arrows()
+    content, titles = results.data, results.titles
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     with matplotlib.rc_context():
@@ -78,21 +77,19 @@ def bars(chart: BarChart) -> Figure:
             width * 0.94,
             yerr=[[bar.value - bar.low for bar in own], [bar.high - bar.value for bar in own]],
             error_kw={"elinewidth": 0.8, "ecolor": INK, "capsize": 1.5, "capthick": 0.8},
-            edgecolor=INK,
-            linewidth=0.4,
-            color=_color(system.slot),
-            hatch=_hatch(system.slot),
+            **_fill(system.slot),
         )
     if chart.groups[-1].code == "all":
         axes.axvline(len(places) - 1.5, color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
-    _label_x(axes, range(len(places)), [f"{group.code}\n{group.name}" for group in chart.groups])
+    labels = [f"{printable(group.code)}\n{printable(group.name)}" for group in chart.groups]
+    axes.set_xticks(range(len(places)), labels, parse_math=False)
     axes.set_xlim(-0.55, len(places) - 0.45)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("accuracy, percent (95% intervals)")
     _grid(axes)
-    axes.set_title(printable(chart.title), loc="left", fontweight="bold", parse_math=False)
+    _title(axes, chart.title)
     _legend(figure, [(system.name, system.slot) for system in chart.systems])
-    return _with_fonts(figure)
+    return figure
 
 
 def heat_map(title: str, maps: Sequence[HeatMap]) -> Figure:
@@ -115,16 +112,17 @@ def heat_map(title: str, maps: Sequence[HeatMap]) -> Figure:
                 if value is not None:
                     color = "white" if value >= DARK_FROM else "black"
                     axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color=color)
-        _label_x(axes, range(len(one.languages)), one.languages)
-        axes.set_yticks(range(len(one.languages)), [printable(code) for code in one.languages], parse_math=False)
+        codes = [printable(code) for code in one.languages]
+        axes.set_xticks(range(len(codes)), codes, parse_math=False)
+        axes.set_yticks(range(len(codes)), codes, parse_math=False)
         axes.tick_params(length=0, labelsize=7.5)
         axes.spines[:].set_visible(False)
-        axes.set_title(printable(one.system.name), loc="left", fontsize=9, fontweight="bold", parse_math=False)
+        _title(axes, one.system.name, fontsize=9)
     bar = figure.colorbar(image, ax=grid, shrink=0.5, aspect=30, pad=0.01)
     bar.set_label("same answer, percent of problems")
     bar.outline.set_visible(False)
     figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold", parse_math=False)
-    return _with_fonts(figure)
+    return figure
 
 
 def losses(charts: Sequence[LossChart]) -> Figure:
@@ -134,28 +132,27 @@ def losses(charts: Sequence[LossChart]) -> Figure:
     figure = Figure(figsize=(0.6 + 4.6 * len(charts), 3.6), layout="constrained")
     for axes, chart in zip(figure.subplots(1, len(charts), squeeze=False).flat, charts, strict=True):
         for line in chart.lines:
-            color, dashes = _color(line.slot), "-" if line.slot < len(PALETTE) else "--"
+            color, dashes = PALETTE[line.slot % len(PALETTE)], "-" if line.slot < len(PALETTE) else "--"
             axes.plot(*zip(*line.points, strict=True), color=color, linewidth=0.6, alpha=0.3)
             axes.plot(*zip(*line.smooth, strict=True), color=color, linewidth=1.6, linestyle=dashes)
-        axes.set_title(printable(chart.title), loc="left", fontweight="bold", parse_math=False)
+        _title(axes, chart.title)
         axes.set_xlabel("step")
         axes.set_ylabel("loss per supervised token")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         _grid(axes)
         _legend(axes, [(line.label, line.slot) for line in chart.lines])
-    return _with_fonts(figure)
+    return figure
 
 
-# --- parts ------------------------------------------------------------------------------------------------------------
+def _fill(slot: int) -> dict[str, Any]:
+    """How the bars and patches of a system are drawn."""
+    hatch = HATCHES[slot // len(PALETTE) % len(HATCHES)]
+    return {"facecolor": PALETTE[slot % len(PALETTE)], "hatch": hatch, "edgecolor": INK, "linewidth": 0.4}
 
 
-def _color(slot: int) -> str:
-    return PALETTE[slot % len(PALETTE)]
-
-
-def _hatch(slot: int) -> str:
-    return HATCHES[slot // len(PALETTE) % len(HATCHES)]
+def _title(axes: Axes, text: str, **style: Any) -> None:
+    axes.set_title(printable(text), loc="left", fontweight="bold", parse_math=False, **style)
 
 
 def _grid(axes: Axes) -> None:
@@ -163,22 +160,17 @@ def _grid(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def _label_x(axes: Axes, places: Iterable[int], labels: Sequence[str]) -> None:
-    lines = ["\n".join(printable(line) for line in label.split("\n")) for label in labels]
-    axes.set_xticks(list(places), lines, parse_math=False)
-
-
 def _legend(where: Figure | Axes, entries: Sequence[tuple[str, int]]) -> None:
     """A legend of patches. Names are set afterwards: a label that begins with "_" would be left out."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    handles = [Patch(edgecolor=INK, linewidth=0.4, facecolor=_color(slot), hatch=_hatch(slot)) for _, slot in entries]
+    handles = [Patch(**_fill(slot)) for _, slot in entries]
     labels = [str(number) for number in range(len(entries))]
+    style: dict[str, Any] = {"loc": "upper right", "fontsize": 7}
     if isinstance(where, Figure):
-        legend = where.legend(handles, labels, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
-    else:
-        legend = where.legend(handles, labels, loc="upper right", frameon=False, fontsize=7)
+        style = {"loc": "outside lower left", "fontsize": 8, "ncols": 3}
+    legend = where.legend(handles, labels, frameon=False, **style)
     for text, (name, _) in zip(legend.get_texts(), entries, strict=True):
         text.set_parse_math(False)
         text.set_text(printable(name))
@@ -198,61 +190,18 @@ def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return files
 
 
-# --- fonts ------------------------------------------------------------------------------------------------------------
-
-
 def printable(name: str) -> str:
-    """A name on one line, no longer than fits, of characters that some installed font has; others as their code."""
+    """A name on one line, no longer than fits, of characters that the font has; others as their code."""
     line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(line) > LONGEST_NAME:
         line = line[: LONGEST_NAME - 1] + "…"
-    return "".join(c if _font_with(c) else f"<U+{ord(c):04X}>" for c in line)
-
-
-def _with_fonts(figure: Figure) -> Figure:
-    """The figure, each of its texts with the fonts that have its characters."""
-    from matplotlib.text import Text
-
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        needed = dict.fromkeys(
-            font for c in text.get_text() if c != "\n" and (font := _font_with(c)) not in (None, FONT)
-        )
-        if needed:
-            text.set_fontfamily([FONT, *(name for name in needed if name)])
-    return figure
+    return "".join(c if ord(c) in _characters() else f"<U+{ord(c):04X}>" for c in line)
 
 
 @cache
-def _font_with(character: str) -> str | None:
-    """The font for a character: DejaVu Sans, else the first installed one in order of the alphabet that has it."""
-    from matplotlib import font_manager
-
-    if ord(character) in _characters(font_manager.findfont(FONT)):
-        return FONT
-    for name, path in _installed():
-        if ord(character) in _characters(path):
-            return name
-    return None
-
-
-@cache
-def _installed() -> list[tuple[str, str]]:
-    """Fonts in their ordinary cut, by name."""
-    from matplotlib import font_manager
-
-    entries = font_manager.fontManager.ttflist
-    return sorted(
-        {e.name: e.fname for e in entries if e.style == "normal" and e.weight == 400 and _is_usable(e.name)}.items()
-    )
-
-
-def _is_usable(name: str) -> bool:
-    return name != FONT and not name.startswith(("STIX", "cm", "DejaVu Sans Display", "Last Resort"))
-
-
-@cache
-def _characters(path: str) -> frozenset[int]:
+def _characters() -> frozenset[int]:
+    """The codes of the characters that the font has."""
+    from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font
 
-    return frozenset(FT2Font(path).get_charmap())
+    return frozenset(FT2Font(findfont(FONT)).get_charmap())

@@ -6,7 +6,7 @@ A table that is too wide is shown by its narrower versions, if it has such, or i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from ..untrusted import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.console import RenderableType
     from rich.text import Text
 
     from .tables import Table
@@ -38,33 +38,37 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-class Fitted:
-    """A table as rich draws it, at the width that rich has."""
+def fitted(table: Table, width: int) -> Iterator[RenderableType]:
+    """What rich prints of a table, at most `width` characters wide. Nothing of a table without rows."""
+    from rich.text import Text
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        from rich.text import Text
-
-        if not self.table.rows:
-            return
-        yield Text(one_line(self.table.title), style="italic")
-        for number, part in enumerate(_parts(self.table, options.max_width)):
-            if number:
-                yield Text("")
-            if part.title != self.table.title:
-                yield Text(one_line(part.title), style="italic")
-            yield from _drawn(part, options.max_width)
-            if part.note and part.note != self.table.note:
-                yield Text(one_line(part.note), style="dim")
-        if self.table.note:
-            yield Text(one_line(self.table.note), style="dim")
+    if not table.rows:
+        return
+    yield Text(one_line(table.title), style="italic")
+    for number, part in enumerate(_parts(table, width)):
+        if number:
+            yield Text("")
+        if part.title != table.title:
+            yield Text(one_line(part.title), style="italic")
+        yield from _drawn(part, width)
+        if part.note and part.note != table.note:
+            yield Text(one_line(part.note), style="dim")
+    if table.note:
+        yield Text(one_line(table.note), style="dim")
 
 
 def is_figure(cell: str) -> bool:
     """Whether a cell holds numbers, with signs and units, and nothing else."""
     return any(character.isdigit() for character in cell) and not _FIGURE.sub("", cell)
+
+
+def of_figures(table: Table) -> list[bool]:
+    """Whether each column of a table holds figures, and dashes where there is none."""
+    columns = list(zip(*table.rows, strict=True))[1:]
+    return [
+        False,
+        *(any(map(is_figure, cells)) and all(c in UNKNOWN or is_figure(c) for c in cells) for cells in columns),
+    ]
 
 
 def _parts(table: Table, width: int) -> list[Table]:
@@ -73,48 +77,27 @@ def _parts(table: Table, width: int) -> list[Table]:
         return [table]
     if table.narrow:
         return [part for narrow in table.narrow for part in _parts(narrow, width)]
-    keys = _keys(table)
+    figures, count = of_figures(table), len(table.columns)
+    keys = figures.index(True) if True in figures else 1  # columns at the left that say what a row is about
     parts, start = [], keys
-    while start < len(table.columns):
+    while start < count:
         end = start + 1
-        while end < len(table.columns) and _widths(_selected(table, keys, start, end + 1), width) is not None:
+        while end < count and _widths(table.at([*range(keys), *range(start, end + 1)]), width) is not None:
             end += 1
-        parts.append(_selected(table, keys, start, end))
+        parts.append(table.at([*range(keys), *range(start, end)]))
         start = end
     return parts or [table]
-
-
-def _selected(table: Table, keys: int, start: int, end: int) -> Table:
-    from dataclasses import replace
-
-    def cells(row: Sequence[str]) -> list[str]:
-        return [*row[:keys], *row[start:end]]
-
-    return replace(table, columns=cells(table.columns), rows=[cells(row) for row in table.rows], narrow=())
-
-
-def _keys(table: Table) -> int:
-    """How many columns at the left say what a row is about."""
-    words = [not of_figures(table, number) for number in range(len(table.columns))]
-    leading = words.index(False) if False in words else 1
-    return max(1, leading) if leading < len(table.columns) else 1
-
-
-def of_figures(table: Table, number: int) -> bool:
-    """Whether a column of a table holds figures, and dashes where there is none."""
-    cells = [row[number] for row in table.rows]
-    return number > 0 and all(cell in UNKNOWN or is_figure(cell) for cell in cells) and any(map(is_figure, cells))
 
 
 def _widths(table: Table, width: int) -> list[int] | None:
     """The width of each column; None if a figure or a short word had to be broken."""
     least, most = [], []
-    for number, column in enumerate(table.columns):
-        texts = [one_line(row[number]) for row in table.rows]
-        words = [piece for text in (one_line(column), *texts) for word in text.split() for piece in _BREAK.split(word)]
+    for head, holds_figures, *cells in zip(table.columns, of_figures(table), *table.rows, strict=True):
+        texts = [one_line(text) for text in (head, *cells)]
+        words = [piece for text in texts for word in text.split() for piece in _BREAK.split(word)]
         longest = min(max(map(cell_len, words), default=0), WORD)
-        least.append(max([longest, *map(cell_len, texts)]) if of_figures(table, number) else longest)
-        most.append(max(map(cell_len, (one_line(column), *texts))))
+        least.append(max([longest, *map(cell_len, texts[1:])]) if holds_figures else longest)
+        most.append(max(map(cell_len, texts)))
     spare = width - GAP * (len(least) - 1) - sum(least)
     if spare < 0:
         return None
@@ -139,10 +122,10 @@ def _drawn(table: Table, width: int) -> Iterator[RenderableType]:
                 yield Text(f"{one_line(column)}: {one_line(cell)}")
         return
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for number, (column, wide) in enumerate(zip(table.columns, widths, strict=True)):
-        drawn.add_column(_wrapped(column, wide), justify="right" if of_figures(table, number) else "left", width=wide)
+    for column, wide, holds_figures in zip(table.columns, widths, of_figures(table), strict=True):
+        drawn.add_column(_wrapped(column, wide), justify="right" if holds_figures else "left", width=wide)
     for row in table.rows:
-        drawn.add_row(*(_wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)))
+        drawn.add_row(*map(_wrapped, row, widths))
     yield drawn
 
 

@@ -5,11 +5,11 @@ Lengths are in units of the SVG's view box.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .charts import BarChart, Gap, Group, LossChart
-from .curves import Points, thinned
+from .charts import BarChart, Gap, Group, LossChart, Points
 
 POINTS_PER_CURVE = 500
 
@@ -76,30 +76,28 @@ def gap_scale(gaps: Sequence[Gap]) -> Scale:
 
 def loss_scales(chart: LossChart) -> tuple[Scale, Scale]:
     """The axes of steps and of losses."""
-    steps = [step for line in chart.lines for step, _ in line.points]
-    losses = [loss for line in chart.lines for _, loss in line.points]
+    steps, losses = zip(*(point for line in chart.lines for point in line.points), strict=True)
     ticks = [tick for tick in nice_ticks(0, max(steps)) if tick <= max(steps)]
     return Scale(46, 506, ticks, 0, max(*steps, 1.0)), round_scale(min(0.0, *losses), max(losses), 226, 12)
 
 
 def path(points: Points, x: Scale, y: Scale) -> str:
-    """A curve of losses as the path of an SVG."""
-    return "M" + "L".join(f"{x(step):g} {y(loss):g}" for step, loss in thinned(points, POINTS_PER_CURVE))
+    """A curve of losses as the path of an SVG.
+
+    A long one is thinned: of each run of points the lowest and the highest stay, so that spikes do.
+    """
+    size = -(-2 * len(points) // POINTS_PER_CURVE) if len(points) > POINTS_PER_CURVE else 1
+    kept: list[tuple[float, float]] = []
+    for start in range(0, len(points), size):
+        part = sorted(points[start : start + size], key=lambda point: point[1])
+        kept += sorted({part[0], part[-1]})
+    return "M" + "L".join(f"{x(step):g} {y(loss):g}" for step, loss in kept)
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers that cover `low` to `high` in about so many steps."""
     span = max(high - low, 1e-9)
-    unit = 10.0 ** _floor_log10(span / about)
+    unit = 10.0 ** math.floor(math.log10(span / about))
     step = next((unit * factor for factor in (1, 2, 2.5, 5) if span / (unit * factor) <= about), unit * 10)
     first, last = int(low // step), -int(-high // step)
     return [round(step * index, 10) for index in range(first, last + 1)]
-
-
-def _floor_log10(value: float) -> int:
-    power = 0
-    while 10.0 ** (power + 1) <= value:
-        power += 1
-    while 10.0**power > value:
-        power -= 1
-    return power

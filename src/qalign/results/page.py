@@ -21,13 +21,13 @@ from ..evaluation.benchmarks import about_world
 from ..evaluation.rules import MAIN
 from ..records import atomic_file
 from . import provenance
+from .accuracy_tables import span
 from .charts import bar_chart, gap_chart, heat_maps, loss_charts, systems_in
 from .explorer import explorer_data, safe_json
 from .findings import headline
 from .fitted import of_figures
 from .geometry import bar_places, gap_scale, loss_scales, path
 from .run_results import Results
-from .schema import is_language
 from .tables import Cell, Section, Table
 from .titles import Titles
 
@@ -38,7 +38,7 @@ def render_page(results: Results) -> str:
     from markupsafe import Markup
 
     style, script = _source("page.css"), _source("tables.js") + _source("page.js")
-    content, titles = results.data, results.titles.with_arrows()
+    content, titles = results.data, results.titles
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["clean"] = _clean
     environment.tests["cell"] = lambda text: isinstance(text, Cell)
@@ -80,13 +80,6 @@ def _clean(value: object) -> str:
     return re.sub(unsafe, "\N{REPLACEMENT CHARACTER}", str(value))
 
 
-# --- what the template shows ------------------------------------------------------------------------------------------
-
-
-BENCHMARK = "benchmark"
-"""The column by which tables are taken apart."""
-
-
 def view_of(results: Results, titles: Titles) -> dict[str, object]:
     """All that the template writes down: tables, texts, and charts with the places of their marks."""
     content = results.data
@@ -100,14 +93,14 @@ def view_of(results: Results, titles: Titles) -> dict[str, object]:
         "world": about_world(content.benchmarks),
         "systems": list(systems_in(content, titles).values()),
         "benchmarks": [_on_benchmark(results, benchmark, titles, tables) for benchmark in content.benchmarks],
-        "tables": _by_section([table for table in tables if table.rows and not known & set(table.parts(BENCHMARK))]),
+        "tables": _by_section([table for table in tables if table.rows and not known & set(table.parts("benchmark"))]),
         "losses": loss_charts(content, results.curves, titles),
         "snippet": provenance.snippet(content),
         "serve": provenance.serve_command(content),
-        "best": provenance.best_in_words(content, titles),
+        "best": provenance.best_title(content, titles),
         "language_name": titles.language_and_code,
         "main_rule": content.rules[MAIN].title,
-        "figure_columns": lambda table: [of_figures(table, number) for number in range(len(table.columns))],
+        "figure_columns": of_figures,
         "loss_scales": loss_scales,
         "path": path,
     }
@@ -116,13 +109,11 @@ def view_of(results: Results, titles: Titles) -> dict[str, object]:
 def _on_benchmark(results: Results, benchmark: str, titles: Titles, tables: list[Table]) -> dict[str, object]:
     """What the page shows of one benchmark."""
     content = results.data
-    scores = content.scores_on(benchmark).values()
-    counts = sorted({one.n // content.repetitions for row in scores for code, one in row.items() if is_language(code)})
     gaps, bars = gap_chart(content, benchmark, titles), bar_chart(content, benchmark, titles)
     parts = [part for table in tables if (part := _part(table, results.titles.benchmark(benchmark)))]
     return {
         "title": titles.benchmark(benchmark),
-        "problems": " to ".join(f"{count:,}" for count in dict.fromkeys((*counts[:1], *counts[-1:]))),
+        "problems": span(content.problems_on(benchmark)),
         "languages": content.languages_on(benchmark),
         "tables": _by_section(parts),
         "gaps": gaps,
@@ -139,7 +130,7 @@ def _by_section(tables: Sequence[Table]) -> dict[str, list[Table]]:
 
 def _part(table: Table, benchmark: str) -> Table | None:
     """The rows of a table that are of one benchmark."""
-    parts = table.parts(BENCHMARK)
+    parts = table.parts("benchmark")
     if benchmark not in parts:
         return None
     details = [part for inner in table.details if (part := _part(inner, benchmark))]

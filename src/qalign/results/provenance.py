@@ -31,8 +31,6 @@ inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, ret
 tokens = model.generate(**inputs.to(model.device), max_new_tokens=512)
 print(tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 """
-_LONGEST_ANSWER = 400
-"""Characters of an answer that the snippet quotes."""
 
 
 def command_text(words: Sequence[str]) -> str:
@@ -67,25 +65,13 @@ def snippet(content: Content) -> str:
     if model is None or not content.trained_on.get(model.system):
         return ""
     example = content.example or Asked("en", "A question like those of the test set.", {})
-    code = _SNIPPET.format(folder=repr(model.folder), question=repr(example.question))
-    answer = example.answers.get(model.system)
-    return code if answer is None else f"{code}# In this run it answered: {_quoted(answer)}\n"
+    return _SNIPPET.format(folder=repr(model.folder), question=repr(example.question))
 
 
-def _quoted(answer: str) -> str:
-    """An answer as a Python literal, which has one line; a long one with its end left out."""
-    return repr(answer) if len(answer) <= _LONGEST_ANSWER else f"{answer[:_LONGEST_ANSWER]!r}, and more"
-
-
-def best_in_words(content: Content, titles: Titles) -> str:
-    """`QAlign, the best outside of English`, or the title alone where there is one model; empty if there is none."""
+def best_title(content: Content, titles: Titles) -> str:
+    """The title of the best model; empty if there is none."""
     model = best_model(content)
-    if model is None:
-        return ""
-    title, systems = titles.system(model.system), {row.system for row in content.models}
-    others = [_accuracy(content, system) for system in systems if system != model.system]
-    is_best = bool(others) and _accuracy(content, model.system) > max(others)
-    return f"{title}, the best outside of English" if is_best else title
+    return titles.system(model.system) if model else ""
 
 
 def serve_command(content: Content) -> str:
@@ -96,9 +82,9 @@ def serve_command(content: Content) -> str:
 
 def models_table(content: Content, titles: Titles) -> Table:
     """The folder of each system's final model, under each seed."""
-    with_seeds = any(row.seed for row in content.models)
-    rows = [[titles.system(row.system), *([row.seed] if with_seeds else []), row.folder] for row in content.models]
-    return Table("Models", ["system", *(["seed"] if with_seeds else []), "folder"], rows, section="models")
+    rows = [[titles.system(row.system), row.seed, row.folder] for row in content.models]
+    table = Table("Models", ["system", "seed", "folder"], rows, section="models")
+    return table if any(row.seed for row in content.models) else table.at([0, 2])
 
 
 def facts_table(content: Content) -> Table:
@@ -114,14 +100,13 @@ def model_lines(content: Content, titles: Titles) -> list[str]:
     """Lines for a terminal: where the models are, and the command that serves one. None if no model was kept."""
     if not content.models:
         return []
-    names = [f"{titles.system(row.system)}{', seed ' + row.seed if row.seed else ''}" for row in content.models]
-    lines = [f"Model of {name}: {row.folder}" for name, row in zip(names, content.models, strict=True)]
-    if len(lines) > SHOWN_IN_TERMINAL:
-        lines = [
-            *lines[:SHOWN_IN_TERMINAL],
-            f"... and {counted(len(content.models) - SHOWN_IN_TERMINAL, 'more model')}, listed in results.md",
-        ]
-    lines.append(f"To serve {best_in_words(content, titles)}: {serve_command(content)}")
+    lines = [
+        f"Model of {titles.system(row.system)}{', seed ' + row.seed if row.seed else ''}: {row.folder}"
+        for row in content.models[:SHOWN_IN_TERMINAL]
+    ]
+    if more := len(content.models) - len(lines):
+        lines.append(f"... and {counted(more, 'more model')}, listed in results.md")
+    lines.append(f"To serve {best_title(content, titles)}: {serve_command(content)}")
     if snippet(content):
         lines.append("To ask it in Python: the code at the end of results.md")
     return lines
@@ -131,7 +116,7 @@ def markdown(content: Content, titles: Titles) -> str:
     """The end of `results.md`: models, how to use one, and how the results were made. Empty for results without them."""
     parts = []
     if content.models:
-        words = as_markdown(best_in_words(content, titles))
+        words = as_markdown(best_title(content, titles))
         parts.append(models_table(content, titles).markdown())
         if code := snippet(content):
             parts += [f"**In transformers: {words}**\n", _code("python", code)]
@@ -143,8 +128,6 @@ def markdown(content: Content, titles: Titles) -> str:
 
 def _code(language: str, text: str) -> str:
     """A block of code in Markdown, fenced by more backticks than the text has in a row."""
-    if not text:
-        return ""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..evaluation.consistency import Consistency
 from ..evaluation.significance import Comparison
 from ..terminal import say, text_of
-from . import files, report
-from .curves import Curves
+from . import files
+from .accuracy_tables import RESULTS, accuracy_table, language_table
+from .charts import Curves
+from .data_tables import corpora_table, mixture_table, rejections_table, training_table
 from .explorer import AnsweredProblem
 from .provenance import model_lines
 from .schema import Content, Model, Scores, plain
+from .statistics_tables import DIFFERENCES, agreement_table, claims_table, differences_table
 from .tables import Table
 from .titles import Titles
 
@@ -85,15 +88,32 @@ class Results:
 
     def tables(self) -> list[Table]:
         """All tables: results first, then differences, agreement, training and data."""
-        return [*report.tables(self.data, self.titles), *self.untested]
+        content, titles = self.data, self.titles
+        every = [
+            accuracy_table(content, titles),
+            differences_table(content, titles),
+            agreement_table(content, titles),
+            language_table(content, titles),
+            claims_table(content),
+            training_table(content, titles),
+            mixture_table(content),
+            rejections_table(content, titles),
+            corpora_table(content),
+        ]
+        return [*(table for table in every if table.rows), *self.untested]
 
     def last_tables(self, differences: bool = False) -> list[Table]:
-        """The tables that a run ends with.
+        """The tables that a run ends with: the verdicts on claims, if there are such, and the results.
+
+        A terminal too narrow for all languages gets English, the others and the average; `qalign report` shows the rest.
 
         Args:
-            differences: whether the tests of all differences are among them.
+            differences: whether the tests of differences stand below the results.
         """
-        return report.last_tables(self.data, self.titles, differences)
+        results = accuracy_table(self.data, self.titles)
+        last = [claims_table(self.data), replace(results, narrow=results.narrow[:1])]
+        last += [differences_table(self.data, self.titles)] if differences else []
+        return [table for table in last if table.rows]
 
     def write(self, folder: Path | str | None = None) -> list[Path]:
         """Writes `results.json`, tables, figures and page, and returns their paths, the page first.
@@ -120,8 +140,14 @@ class Results:
         return f"<Results of {', '.join(self.systems)} on {', '.join(self.benchmarks)}>"
 
     def __str__(self) -> str:
-        return text_of([*(table.rich() for table in self.last_tables()), *self.findings])
+        return text_of([*self.last_tables(), *self.findings])
 
     def _repr_markdown_(self) -> str:
         parts = [table.markdown() for table in self.last_tables()]
         return "\n".join([*parts, *(f"- {sentence}" for sentence in self.findings)])
+
+
+def for_terminal(tables: Sequence[Table]) -> list[Table]:
+    """Tables in the order of a terminal, where the last lines are seen first: results and differences stand at the end."""
+    last = [table for table in tables if table.title == RESULTS or table.title.startswith(DIFFERENCES)]
+    return [*reversed([table for table in tables if table not in last]), *last]

@@ -217,6 +217,15 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         """The rules besides the main one, with their titles."""
         return {name: row.title for name, row in self.rules.items() if name != MAIN}
 
+    def measured(self) -> list[tuple[str, str, Scores]]:
+        """Benchmark, system, scores: all systems of a benchmark follow each other."""
+        return [(name, system, scores) for name in self.benchmarks for system, scores in self.scores_on(name).items()]
+
+    def problems_on(self, *benchmarks: str) -> list[int]:
+        """How many problems languages have on benchmarks, or on all: distinct counts, sorted."""
+        rows = [scores for name in benchmarks or self.benchmarks for scores in self.scores_on(name).values()]
+        return sorted({one.n // self.repetitions for row in rows for code, one in row.items() if is_language(code)})
+
     def scores_on(self, benchmark: str) -> dict[str, Scores]:
         """System -> scores, of the systems that were measured on a benchmark."""
         return {name: measured[benchmark] for name, measured in self.systems.items() if benchmark in measured}
@@ -286,43 +295,15 @@ def training_stage(kind: type, values: object) -> TrainingStage:
         raise msgspec.ValidationError(f"{error} in the stage {name!r} of `$.trained_on`") from error
 
 
-def _is_mean(score: Score, members: Sequence[Score]) -> bool:
-    """Whether a score is that of some languages together: their problems, and the mean of their accuracies."""
-    return score.n == sum(one.n for one in members) and all(
-        abs(accuracy - sum(one.accuracy[rule] for one in members) / len(members)) <= ROUNDING
-        for rule, accuracy in score.accuracy.items()
-    )
-
-
 def _contradictions(content: Content) -> Iterator[str]:
     """What the types cannot say: sums, names that refer to others, the sides of matrices."""
     if not content.systems:
         yield "'systems' names no system"
     if MAIN not in content.rules:
         yield f"'rules' has no '{MAIN}'"
-    for system, benchmarks in content.systems.items():
-        for benchmark, scores in benchmarks.items():
-            at = f"systems.{system}.{benchmark}"
-            if AVERAGE not in scores or len(scores) < 2:
-                yield f"{at} has no '{AVERAGE}', or no language next to it"
-            for code, score in scores.items():
-                for field in ("accuracy", "standard_error"):
-                    if odd := set(getattr(score, field)) ^ set(content.rules):
-                        yield f"'{field}' of {at}.{code} and 'rules' do not both have '{min(odd)}'"
-                if score.correct + score.wrong + score.unanswered + score.cut_off != score.n:
-                    yield f"the counts of {at}.{code} do not add up to n"
-                if is_language(code) and abs(score.accuracy[MAIN] - 100 * score.correct / score.n) > ROUNDING:
-                    yield f"'{MAIN}' of {at}.{code} is not its share of correct answers"
-                if (score.in_another or 0) + (score.no_language or 0) > score.n:
-                    yield f"{at}.{code} has more answers in another language, or in none, than answers"
-            languages = {code: score for code, score in scores.items() if is_language(code)}
-            others = [score for code, score in languages.items() if code != "en"]
-            for group, members in ((AVERAGE, [*languages.values()]), (NON_ENGLISH, others)):
-                if members and group not in scores:
-                    yield f"{at} has no '{group}'"
-                if group in scores and not _is_mean(scores[group], members):
-                    yield f"'{group}' of {at} is not the mean of its languages"
     known = {(system, benchmark) for system, benchmarks in content.systems.items() for benchmark in benchmarks}
+    for benchmark, system, scores in content.measured():
+        yield from _in_scores(scores, set(content.rules), f"systems.{system}.{benchmark}")
     for row in content.comparisons:
         if not {(row.a, row.benchmark), (row.b, row.benchmark)} <= known:
             yield f"comparisons name {row.a} and {row.b} on {row.benchmark}, which 'systems' does not have"
@@ -341,6 +322,36 @@ def _contradictions(content: Content) -> Iterator[str]:
                 if len(matrix) != side or any(len(row) != side for row in matrix):
                     yield f"a matrix of consistency.{system}.{benchmark} is not {side} by {side}"
     for name in ("trained_on", "published"):
-        for system in getattr(content, name):
-            if system not in content.systems:
-                yield f"{name} names {system}, which 'systems' does not have"
+        if odd := [system for system in getattr(content, name) if system not in content.systems]:
+            yield f"{name} names {odd[0]}, which 'systems' does not have"
+
+
+def _in_scores(scores: Scores, rules: set[str], at: str) -> Iterator[str]:
+    """What contradicts itself in the scores of a system on a benchmark."""
+    languages = {code: score for code, score in scores.items() if is_language(code)}
+    if AVERAGE not in scores or not languages:
+        yield f"{at} has no '{AVERAGE}', or no language next to it"
+    for code, score in scores.items():
+        for field in ("accuracy", "standard_error"):
+            if odd := set(getattr(score, field)) ^ rules:
+                yield f"'{field}' of {at}.{code} and 'rules' do not both have '{min(odd)}'"
+        if score.correct + score.wrong + score.unanswered + score.cut_off != score.n:
+            yield f"the counts of {at}.{code} do not add up to n"
+        if is_language(code) and abs(score.accuracy[MAIN] - 100 * score.correct / score.n) > ROUNDING:
+            yield f"'{MAIN}' of {at}.{code} is not its share of correct answers"
+        if (score.in_another or 0) + (score.no_language or 0) > score.n:
+            yield f"{at}.{code} has more answers in another language, or in none, than answers"
+    for group, left_out in ((AVERAGE, ""), (NON_ENGLISH, "en")):
+        members = [score for code, score in languages.items() if code != left_out]
+        if members and group not in scores:
+            yield f"{at} has no '{group}'"
+        if group in scores and not _is_mean(scores[group], members):
+            yield f"'{group}' of {at} is not the mean of its languages"
+
+
+def _is_mean(score: Score, members: Sequence[Score]) -> bool:
+    """Whether a score is that of some languages together: their problems, and the mean of their accuracies."""
+    return score.n == sum(one.n for one in members) and all(
+        abs(accuracy - sum(one.accuracy[rule] for one in members) / len(members)) <= ROUNDING
+        for rule, accuracy in score.accuracy.items()
+    )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..evaluation.consistency import Agreement
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, interval
 from ..evaluation.significance import Comparison
-from .accuracies import between, plus_minus
+from .accuracies import between, figure, with_error
 from .accuracy_tables import KEYS, heads, named
 from .findings import bounds, is_same, p_value
 from .schema import Content, in_order, is_language
@@ -20,6 +19,8 @@ DIFFERENCES = "Differences"
 SIGNIFICANT = 0.05
 _GROUPS = {NON_ENGLISH: "non-English", "en": "English"}
 """The groups of languages whose differences stand in every form of the results."""
+_MCNEMAR = " (in English alone by McNemar's exact test)"
+"""Of one run: means over several have no counts."""
 
 
 def group_name(group: str, titles: Titles) -> str:
@@ -30,26 +31,22 @@ def group_name(group: str, titles: Titles) -> str:
 def differences_table(content: Content, titles: Titles) -> Table:
     """Differences between systems, over the languages other than English and in English."""
     main = [row for row in content.comparisons if row.group in _GROUPS]
+    exact = _MCNEMAR if any(row.only_a is not None for row in content.comparisons) else ""
     note = (
         "On the same problems, clustered by problem. Intervals by the paired bootstrap; p by a paired t test over problems"
-        f"{_MCNEMAR if any(row.only_a is not None for row in content.comparisons) else ''}, after Holm's correction for the "
-        "number of comparisons."
+        f"{exact}, after Holm's correction for the number of comparisons."
     )
     if any(row.low == row.high for row in main):
         note += (
             " Where all problems differ alike, the interval is Wilson's bound; without any difference there is no p."
         )
-    others = dict.fromkeys(row.group for row in content.comparisons if row.group not in _GROUPS)
+    others = [row.group for row in content.comparisons if row.group not in _GROUPS]
+    groups = [AVERAGE] if AVERAGE in others else []
     details = [
         _differences(group_name(group, titles), [row for row in content.comparisons if row.group == group], titles)
-        for group in [*(group for group in others if not is_language(group)), *in_order(filter(is_language, others))]
+        for group in [*groups, *in_order(filter(is_language, others))]
     ]
-    table = _differences(f"{DIFFERENCES} between systems", main, titles)
-    return replace(table, note=note, details=details)
-
-
-_MCNEMAR = " (in English alone by McNemar's exact test)"
-"""Of one run: means over several have no counts."""
+    return replace(_differences(f"{DIFFERENCES} between systems", main, titles), note=note, details=details)
 
 
 def _differences(title: str, rows: Sequence[Comparison], titles: Titles) -> Table:
@@ -58,8 +55,7 @@ def _differences(title: str, rows: Sequence[Comparison], titles: Titles) -> Tabl
     body = []
     for row in rows:
         low, high = bounds(row)
-        is_decided = row.p_adjusted < SIGNIFICANT
-        whisker = Whisker(low / reach, row.difference / reach, high / reach, is_decided)
+        whisker = Whisker(low / reach, row.difference / reach, high / reach, row.p_adjusted < SIGNIFICANT)
         alone = "" if row.only_a is None else f"right alone: {row.only_a:,} and {row.only_b:,}"
         body.append(
             [
@@ -67,7 +63,7 @@ def _differences(title: str, rows: Sequence[Comparison], titles: Titles) -> Tabl
                 titles.benchmark(row.benchmark),
                 group_name(row.group, titles),
                 Cell(f"{row.difference:+.1f}", alone),
-                Cell(f"{low:.1f} to {high:.1f}", drawing=whisker),
+                Cell(between((low, high)), drawing=whisker),
                 "-" if is_same(row) else Cell(p_value(row.p_adjusted), f"alone {p_value(row.p)}"),
             ]
         )
@@ -79,40 +75,30 @@ def agreement_table(content: Content, titles: Titles) -> Table:
     """How far answers agree with those to the same problem in English."""
     title = "Consistency with English"
     rows = [
-        (benchmark, name, row)
-        for name, by_benchmark in content.consistency.items()
+        (named(content, titles, system, benchmark), row.with_english, row.mean_with_english)
+        for system, by_benchmark in content.consistency.items()
         for benchmark, row in by_benchmark.items()
         if row.mean_with_english
     ]
-    languages = in_order(code for _, _, row in rows for code in row.with_english)
-
+    languages = in_order(code for _, with_english, _ in rows for code in with_english)
     body, given_right = [], []
-    for benchmark, name, row in rows:
-        agreements = [*(row.with_english.get(code) for code in languages), row.mean_with_english]
-        figures = [_agreement(one, with_error=one is row.mean_with_english) for one in agreements]
-        shares = [one and one.agree_given_english_right for one in agreements]
-        body.append([*named(content, titles, name, benchmark), *figures])
-        given_right.append(
-            [*named(content, titles, name, benchmark), *("-" if share is None else f"{share:.1f}" for share in shares)]
-        )
+    for names, with_english, mean in rows:
+        cells, shares = list(names), list(names)
+        for row in (*map(with_english.get, languages), mean):
+            if row is None:
+                cells.append("-")
+                shares.append("-")
+                continue
+            text = with_error(row.agree, row.standard_error, row.n) if row is mean else figure(row.agree)
+            cells.append(Cell(text, between(interval(row.agree, row.standard_error, row.n))))
+            shares.append(figure(row.agree_given_english_right))
+        body.append(cells)
+        given_right.append(shares)
     columns = [*KEYS, *heads(languages, titles), "mean ± s.e."]
     note = "Percent of problems with the same number as the answer to the English question, right or wrong."
     table = Table(title, columns, body, note, section="consistency")
     details = Table("Right where the English answer is right", [*columns[:-1], "mean"], given_right)
     return replace(table, narrow=table.turned(title + ": {}", columns[2:]), details=[details])
-
-
-def _agreement(row: Agreement | None, *, with_error: bool) -> str:
-    if row is None:
-        return "-"
-    low, high = interval(row.agree, row.standard_error, row.n)
-    if not with_error:
-        text = f"{row.agree:.1f}"
-    elif row.standard_error:
-        text = plus_minus(row.agree, row.standard_error)
-    else:
-        text = f"{row.agree:.1f} ({low:.1f} to {high:.1f})"
-    return Cell(text, between(low, high))
 
 
 def claims_table(content: Content) -> Table:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..untrusted import printable
-from .fitted import Fitted, one_line
+from .fitted import fitted, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 Section = Literal["claims", "results", "consistency", "comparisons", "training", "models"]
 
@@ -58,7 +61,7 @@ class Cell(str):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under column heads; the first column is set left, the others right."""
+    """Rows of text under column heads; the first column is set left, the others right. rich draws it at any width."""
 
     title: str
     columns: Sequence[str]
@@ -72,6 +75,17 @@ class Table:
     details: Sequence[Table] = ()
     """Further tables that the page alone has, folded."""
 
+    def at(self, places: Iterable[int]) -> Table:
+        """The columns at some places."""
+        places = list(places)
+        columns, *rows = [[row[n] for n in places] for row in (self.columns, *self.rows)]
+        return replace(self, columns=columns, rows=rows, narrow=())
+
+    def select(self, columns: Iterable[str]) -> Table:
+        """Some of the columns, with their heads in full."""
+        table = self.at(map(self.columns.index, columns))
+        return replace(table, columns=[name_of(column) for column in table.columns])
+
     def parts(self, column: str) -> dict[str, Table]:
         """A table for each text of a column, without that column and without those that are then empty."""
         if column not in self.columns:
@@ -79,19 +93,11 @@ class Table:
         place = self.columns.index(column)
         parts = {}
         for text in dict.fromkeys(row[place] for row in self.rows):
-            rows = [row for row in self.rows if row[place] == text]
-            kept = [n for n in range(len(self.columns)) if n != place and any(row[n] != "-" for row in rows)]
-            parts[text] = replace(
-                self, columns=[self.columns[n] for n in kept], rows=[[row[n] for n in kept] for row in rows]
+            part = replace(self, rows=[row for row in self.rows if row[place] == text])
+            parts[text] = part.at(
+                n for n in range(len(self.columns)) if n != place and any(row[n] != "-" for row in part.rows)
             )
         return parts
-
-    def select(self, columns: Sequence[str]) -> Table:
-        """Some of the columns, without the note."""
-        places = [self.columns.index(column) for column in columns]
-        return Table(
-            self.title, [_name(self.columns[n]) for n in places], [[row[n] for n in places] for row in self.rows]
-        )
 
     def turned(self, title: str, columns: Sequence[str]) -> list[Table]:
         """For each benchmark a table whose rows are columns of this one, and whose columns are its first cells.
@@ -102,36 +108,31 @@ class Table:
         """
         tables = []
         for benchmark, part in self.parts("benchmark").items():
-            rows = [
-                [_name(column), *(row[place] for row in part.rows)]
-                for place, column in enumerate(part.columns)
-                if column in columns
+            across = [
+                [name_of(head), *cells]
+                for head, *cells in zip(part.columns, *part.rows, strict=True)
+                if head in columns
             ]
-            tables.append(Table(title.format(benchmark), ["language", *(row[0] for row in part.rows)], rows))
+            tables.append(Table(title.format(benchmark), ["language", *(row[0] for row in part.rows)], across))
         return [table for table in tables if table.rows]
 
     def markdown(self) -> str:
         """GitHub's Markdown."""
-        lines = [
-            f"**{as_markdown(self.title)}**",
-            "",
-            _bar(self.columns),
-            "|" + "|".join(["---", *["---:"] * (len(self.columns) - 1)]) + "|",
-        ]
-        lines += [_bar(row) for row in self.rows]
+        rule = "|---" + "|---:" * (len(self.columns) - 1) + "|"
+        lines = [f"**{as_markdown(self.title)}**", "", _bar(self.columns), rule, *map(_bar, self.rows)]
         return "\n".join([*lines, *(["", as_markdown(self.note)] if self.note else []), ""])
 
     def latex(self) -> str:
         """A `tabular` for booktabs."""
-        head = r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}"
-        body = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
+        head, *body = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
+        begin = r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}"
         lines = [
             f"% {one_line(self.title)}",
-            head,
+            begin,
             r"\toprule",
-            body[0],
+            head,
             r"\midrule",
-            *body[1:],
+            *body,
             r"\bottomrule",
             r"\end{tabular}",
         ]
@@ -140,17 +141,16 @@ class Table:
     def csv(self) -> str:
         """Comma-separated values with the column heads first; no cell of them is a formula to a spreadsheet."""
         out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(
-            [map(without_formula, row) for row in (self.columns, *self.rows)]
-        )
+        rows = [map(without_formula, row) for row in (self.columns, *self.rows)]
+        csv.writer(out, lineterminator="\n").writerows(rows)
         return out.getvalue()
 
-    def rich(self) -> Fitted:
-        """The table for a terminal, at the width that there is."""
-        return Fitted(self)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield from fitted(self, options.max_width)
 
 
-def _name(column: str) -> str:
+def name_of(column: str) -> str:
+    """The head of a column in full."""
     return column.name or column if isinstance(column, Cell) else column
 
 

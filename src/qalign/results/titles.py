@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..languages import LANGUAGES
 
 
@@ -45,16 +44,6 @@ class Titles:
         name = self.language(code)
         return code if name == code else f"{name} ({code})"
 
-    def group(self, group: str) -> str:
-        """The name of what a score is over: `average`, `non_english`, or a language."""
-        return {AVERAGE: "Average", NON_ENGLISH: "Non-English"}.get(group) or self.language(group)
-
-    def with_arrows(self) -> Titles:
-        """The same with arrows that no line is broken in."""
-        return Titles(
-            _with_arrows(self.systems), _with_arrows(self.benchmarks), _with_arrows(self.languages), self.short
-        )
-
 
 LONG = 20
 """Characters above which a name makes a table hard to read."""
@@ -86,7 +75,3 @@ def _different(words: Sequence[str], common: set[str]) -> str:
     if kept and words[kept[0]].isdecimal() and kept[0] > 0:
         kept.insert(0, kept[0] - 2)
     return "".join(words[place] if place == kept[0] else words[place - 1] + words[place] for place in kept)
-
-
-def _with_arrows(titles: Mapping[str, str]) -> dict[str, str]:
-    return {name: title.replace("->", "\N{RIGHTWARDS ARROW}") for name, title in titles.items()}

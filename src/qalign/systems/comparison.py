@@ -15,7 +15,7 @@ from ..fingerprints import first_look
 from ..pipeline import Node, in_order, needed
 from ..redaction import redacted_command
 from ..results.accuracies import untold
-from ..results.curves import Curves
+from ..results.charts import Curves
 from ..results.findings import findings
 from ..results.schema import FORMAT, VERSION, Content, CorpusRead, Rejections, Scores
 from ..results.schema import described as rules_described

@@ -16,7 +16,7 @@ from ..evaluation.significance import Comparison, compare_systems
 from ..pipeline import Stage, status
 from ..pipeline.stage_record import read_record
 from ..records import Judgement
-from ..results.curves import Curve
+from ..results.charts import Curve
 from ..results.explorer import AnsweredProblem, SystemAnswer
 from ..results.schema import Asked, Scores, Trained, TrainingStage, Untold
 from .artifacts import Model

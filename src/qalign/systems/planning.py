@@ -91,7 +91,7 @@ class Plan:
         """What a terminal shows: tables, sentences, and the tree of the stages."""
         several = self.refusals if len(self.refusals) > 2 else ()  # one alone is the error at the end
         tree = _tree(self.comparison, self.runs)
-        return [self.whole.rich(), *self.remarks, *several, stages(self.costs).rich(), tree]
+        return [self.whole, *self.remarks, *several, stages(self.costs), tree]
 
     def check(self) -> None:
         """Ends a plan of what cannot run.

@@ -37,7 +37,7 @@ class ScoredFile:
         return score_table(str(self.file), self.scores, self.notes)
 
     def __str__(self) -> str:
-        return text_of([self.table().rich()])
+        return text_of([self.table()])
 
     def __repr__(self) -> str:
         return f"<ScoredFile {self.file}, {len(self.judgements)} answers>"

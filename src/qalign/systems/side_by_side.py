@@ -18,7 +18,7 @@ from ..errors import QAlignError, SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Comparison
-from ..records import Judgement
+from ..records import Judgement, read_jsonl
 from ..results.accuracies import accuracy
 from ..results.files import load
 from ..results.run_results import Results
@@ -26,7 +26,6 @@ from ..results.schema import FORMAT, VERSION, Content, is_language
 from ..results.statistics_tables import DIFFERENCES, group_name
 from ..results.tables import Table
 from ..results.titles import Titles
-from ..results.versions import read_judgements
 from ..untrusted import printable
 from . import evaluated
 from .artifacts import JUDGEMENTS
@@ -81,7 +80,7 @@ class Loaded:
         if folder is None:
             return f"the answers of {self.place} are not at {printable(recorded)} any more"
         try:
-            judgements = list(read_judgements(folder / JUDGEMENTS))
+            judgements = list(read_jsonl(folder / JUDGEMENTS, Judgement))
             scores = evaluated.rounded_scores(judgements)
         except QAlignError as error:
             return str(error)
