@@ -27,7 +27,7 @@ from qalign.systems import SCALES, Study, readiness
 from qalign.systems.artifacts import Records
 from qalign.systems.evaluated import Evaluated
 from qalign.training.config import TrainingConfig
-from qalign.training.lengths import Lengths
+from qalign.training.tokens import Lengths
 
 SMALL = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
 TINY = [word for setting in SMALL for word in ("--set", f"tiny.{setting}")]

@@ -137,8 +137,8 @@ def test_what_is_left_open_is_settled_on_a_cpu() -> None:
 
 def test_an_adapter_has_the_weights_that_peft_gives_it(base: Path) -> None:
     from qalign.models.opening import load_model
-    from qalign.training.adapter import with_adapter
     from qalign.training.config import Adapter
+    from qalign.training.trainer import with_adapter
 
     model = with_adapter(load_model(base, torch.float32), Adapter(rank=4))
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

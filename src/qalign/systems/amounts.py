@@ -18,8 +18,8 @@ from ..pipeline import Stage
 from ..records import Example
 from ..terminal import announce
 from ..training.config import TrainingConfig
-from ..training.lengths import Lengths
 from ..training.memory import SUPERVISED
+from ..training.tokens import Lengths
 from . import fit
 from .artifacts import Examples, Model, Records
 from .bases import MakeTinyModel

@@ -18,7 +18,7 @@ from ..models.opening import parameters
 from ..pipeline import Node, Stage, status
 from ..placement import Placement
 from ..training import checkpoints
-from ..training.config import Adapter, TrainingConfig
+from ..training.config import STEPS_PER_REPORT, Adapter, TrainingConfig
 from ..training.memory import (
     ON_CPU,
     SHARE,
@@ -31,7 +31,6 @@ from ..training.memory import (
     predict,
     shape_of,
 )
-from ..training.metrics import STEPS_PER_REPORT
 from ..wording import in_bytes
 from . import amounts
 from .amounts import Amount

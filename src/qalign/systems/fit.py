@@ -19,7 +19,7 @@ from ..models.folders import TOKENIZER_FILES
 from ..models.opening import check_special_ids, check_vocabulary, load_config, load_tokenizer_as_saved
 from ..pipeline import Artifact, Node, Stage, in_order, status
 from ..records import write_json
-from ..training.lengths import Lengths, settings
+from ..training.tokens import Lengths, settings
 from ..untrusted import parse_json
 from .artifacts import Examples, Records
 from .ask import Ask

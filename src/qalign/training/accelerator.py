@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "training") -> Accelerator:
-    """The devices of one training, as accelerate sees them.
-
-    The process is set up for training as well.
+    """The devices of one training, as accelerate sees them. The process is set up for training as well.
 
     Args:
         name: the folder of the training in the logs of the trackers.
@@ -97,22 +95,14 @@ def reset() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep freed memory for the next step. See mallopt(3).
-
-    New pages from the system would take longer than much of the arithmetic.
-    """
+    """Has glibc keep freed memory for the next step: new pages take longer than much of the arithmetic."""
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        trim_threshold, mmap_max = -1, -4
-        mallopt(trim_threshold, -1)
-        mallopt(mmap_max, 0)
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
+        mallopt(-4, 0)  # M_MMAP_MAX: never
 
 
 def compile_blocks(model: PreTrainedModel, device: torch.device) -> None:
-    """Compiles the blocks of a model with `torch.compile`, once for all shapes.
-
-    Raises:
-        SettingError: nothing can be compiled for the device here. A compiler or Triton is missing.
-    """
+    """Compiles the blocks of a model with `torch.compile`, once for all shapes. SettingError if no compiler works here."""
     import torch
 
     try:

@@ -1,8 +1,8 @@
 """Exact global batches, cut into micro-batches under a token budget.
 
 Every optimizer step sees the randomly drawn examples that the recipe asks for, whatever the devices. Only within the step
-are they sorted by length, cut into micro-batches and dealt out to the ranks. The sum of the step stays the same, and
-almost no token is padding. All of this follows from the lengths and the seed, so ranks need not talk.
+are they sorted by length, cut into micro-batches and dealt out to the ranks, so almost no token is padding. All of this
+follows from the lengths and the seed, so ranks need not talk.
 """
 
 from __future__ import annotations
@@ -56,13 +56,10 @@ class Batch:
     """A weight for each index. None is a weight of 1 for all. An example of weight 0 is left out."""
 
     def __post_init__(self) -> None:
-        if self.weights is None:
-            return
-        if len(self.weights) != len(self.indices):
-            raise DataError(
-                f"a batch has {len(self.indices)} examples and {len(self.weights)} weights; give each example a weight"
-            )
-        if faults := [weight for weight in self.weights if not math.isfinite(weight)]:
+        weights, examples = self.weights, len(self.indices)
+        if weights is not None and len(weights) != examples:
+            raise DataError(f"a batch has {examples} examples and {len(weights)} weights; give each example a weight")
+        if faults := [weight for weight in weights or () if not math.isfinite(weight)]:
             raise DataError(f"a batch has the weight {faults[0]}; weights are finite numbers")
 
     @property
@@ -113,14 +110,11 @@ def micro_batches(
 ) -> list[list[list[int]]]:
     """The step's examples by rank and micro-batch, each sorted by length.
 
-    A micro-batch stays within the budget of tokens, padding included. An example longer than that stands alone.
-
-    Ranks get nearly equal numbers of tokens. All get the same number of micro-batches, for ranks wait for each other with
-    each. Some are empty where there are too few examples. Micro-batches are cut from the whole step and then dealt out.
-    Examples of one rank are farther apart in length, so cutting those would add padding with each rank.
+    A micro-batch stays within the budget of tokens, padding included. An example longer than that stands alone. Ranks get
+    nearly equal numbers of tokens, and the same number of micro-batches, for they wait for each other with each. Some are
+    empty where there are too few examples.
 
     Args:
-        indices: the examples of the step.
         lengths: the tokens of each example, by index.
         shared: the tokens of the shared prefix, which a micro-batch holds once.
     """
@@ -146,11 +140,7 @@ def micro_batches(
 def _cut_evenly(
     ordered: Sequence[int], lengths: Sequence[int], budget: int, shared: int, count: int
 ) -> list[list[int]]:
-    """Exactly `count` micro-batches within a budget that allows that many or fewer.
-
-    They are cut under the smallest budget that allows as few. Where that leaves too few, the largest is halved. Single
-    examples cannot be halved, so empty ones are added then.
-    """
+    """Exactly `count` micro-batches: cut under the smallest budget that allows as few, then the largest halved, or empty."""
     enough = bisect_left(range(budget), True, key=lambda tried: len(_cut(ordered, lengths, tried, shared)) <= count)
     batches = _cut(ordered, lengths, enough, shared)
     while len(batches) < count:
@@ -203,17 +193,14 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on a device. CUDA copies from pinned memory while it works on."""
-
-        def moved(tensor: torch.Tensor) -> torch.Tensor:
-            return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
-
+        tensors = {name: getattr(self, name) for name in ("ids", "selected", "targets", "positions", "weights")}
         return replace(
             self,
-            ids=moved(self.ids),
-            selected=moved(self.selected),
-            targets=moved(self.targets),
-            positions=None if self.positions is None else moved(self.positions),
-            weights=None if self.weights is None else moved(self.weights),
+            **{
+                name: (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+                for name, tensor in tensors.items()
+                if tensor is not None
+            },
         )
 
 

@@ -17,12 +17,13 @@ import msgspec
 
 from ..errors import QAlignError
 from ..fingerprints import announce_hashing
+from ..pipeline.stage_record import Count
 from ..records import atomic_file
 from ..terminal import log
 from ..wording import counted
 from . import manifest
 from .config import METRICS
-from .state import Count, read_progress
+from .state import read_progress
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -39,29 +40,20 @@ class Row(msgspec.Struct, frozen=True):
     """The part of a row of the metrics that is checked."""
 
     step: Count
-    """The step of the row."""
     loss: float
-    """Its loss."""
 
 
 class Checkpoints:
     """The checkpoints of one training. All ranks call the same methods."""
 
     def __init__(self, trainer: Trainer, scratch: Path, examples: str) -> None:
-        """Makes no checkpoint yet.
-
-        Args:
-            scratch: the folder of checkpoints.
-            examples: what the tokens of this training are known by.
-        """
+        """Makes no checkpoint yet. `examples` is what the tokens of this training are known by."""
         self.trainer, self.scratch, self.examples = trainer, scratch, examples
         self._saved_at = time.monotonic()
         self._seconds: float | None = None
 
     def resume(self) -> None:
-        """Puts back the state of the last good checkpoint, if there is one, with its metrics.
-
-        What was reported after the checkpoint is forgotten.
+        """Puts back the state and metrics of the last good checkpoint. What was reported after it is forgotten.
 
         Raises:
             ModelError: see `Trainer.resume`.
@@ -70,13 +62,12 @@ class Checkpoints:
 
         first = self.trainer.accelerator.is_main_process
         checkpoint: Path | None = broadcast_object_list([latest(self.scratch, self.examples) if first else None])[0]
-        metrics = self.scratch / METRICS
         if checkpoint is not None:
             self.trainer.resume(checkpoint, checked=True)
         if first and checkpoint is None:
-            metrics.unlink(missing_ok=True)
+            (self.scratch / METRICS).unlink(missing_ok=True)
         elif first and checkpoint is not None:
-            with atomic_file(metrics) as temporary:
+            with atomic_file(self.scratch / METRICS) as temporary:
                 shutil.copyfile(checkpoint / METRICS, temporary)
         self._saved_at = time.monotonic()
 
@@ -87,17 +78,15 @@ class Checkpoints:
         """
         if math.isinf(self.trainer.placement.seconds_per_checkpoint) or self.trainer.accelerator.num_processes > 1:
             return math.inf
-        parameters = list(self.trainer.model.parameters())
-        sizes = [one.nbytes * (1 + OPTIMIZER_STATES * one.requires_grad) for one in parameters]
-        return sum(sizes) / BYTES_PER_SECOND if self._seconds is None else self._seconds
+        if self._seconds is not None:
+            return self._seconds
+        weights = self.trainer.model.parameters()
+        return float(sum(one.nbytes * (1 + OPTIMIZER_STATES * one.requires_grad) for one in weights) / BYTES_PER_SECOND)
 
     def save_if_due(self, at_once: bool = False) -> bool:
-        """Saves a checkpoint if the last one is as old as the placement allows.
+        """Saves a checkpoint if the last one is as old as the placement allows, or `at_once`. Returns whether it did.
 
-        Returns whether it did. All ranks go by the first one's clock.
-
-        Args:
-            at_once: save one however old the last is.
+        All ranks go by the first one's clock.
         """
         from accelerate.utils import broadcast_object_list
 
@@ -114,23 +103,18 @@ class Checkpoints:
         self.trainer.save(place, self.examples, [self.scratch / METRICS])
         if self.trainer.accelerator.is_main_process:
             for older in sorted(self.scratch.glob("step-*"))[:-KEPT]:
-                _remove(older)
+                manifest.remove(older)
         self.trainer.accelerator.wait_for_everyone()
         self._saved_at = time.monotonic()
         self._seconds = self._saved_at - started
 
 
 def latest(scratch: Path, examples: str) -> Path | None:
-    """The last checkpoint whose files are as they were written, None if there is none.
+    """The last checkpoint whose files are as they were written, and belong to these examples. None if there is none.
 
     A damaged one is removed, with one line on stderr. One process calls this, before the others read.
-
-    Args:
-        scratch: the folder of checkpoints.
-        examples: what the tokens of this training are known by.
     """
-    faults = []
-    last = None
+    faults, last = [], None
     for checkpoint in sorted(scratch.glob("step-*"), reverse=True):
         announce_hashing(checkpoint, [path for path in checkpoint.rglob("*") if path.is_file()])
         fault = manifest.fault(checkpoint) or _misfit(checkpoint, examples)
@@ -138,18 +122,11 @@ def latest(scratch: Path, examples: str) -> Path | None:
             last = checkpoint
             break
         faults.append(f"the checkpoint {checkpoint.name} was removed, for {fault}")
-        _remove(checkpoint)
+        manifest.remove(checkpoint)
     if faults:
         then = f"goes on from {last.name}" if last else "begins from the beginning"
         log(f"{'; '.join(faults)}; training {then}")
     return last
-
-
-def _remove(checkpoint: Path) -> None:
-    if checkpoint.is_symlink() or not checkpoint.is_dir():
-        checkpoint.unlink()
-    else:
-        shutil.rmtree(checkpoint)
 
 
 def _misfit(checkpoint: Path, examples: str) -> str | None:

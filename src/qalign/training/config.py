@@ -12,6 +12,8 @@ SUMMARY = "training.json"
 METRICS = "metrics.jsonl"
 """The file in a stage's folder with a row a step: loss, gradient norm, learning rate, speed."""
 SEEDS = 2**32
+STEPS_PER_REPORT = 10
+"""The steps between two rows of reports."""
 FEW_STEPS = 50
 """Fewer steps than this teach a model little, whatever the data."""
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from ..pipeline.workers import ONE_SIGNAL, SIGNALS
@@ -25,22 +25,15 @@ LONGEST_SAVE = 20.0
 class Interruption:
     """Asks a training to end after its step. A second signal ends it at once.
 
-    Only the main thread of a process can take signals; elsewhere they act as before.
+    Signals act as before outside of the main thread, and where a checkpoint takes infinitely long.
 
     Attributes:
         asked: the signal that asked, or 0.
     """
 
     def __init__(self, title: str, seconds_to_save: Callable[[], float]) -> None:
-        """Takes no signal yet.
-
-        Args:
-            title: the name of the training, for people.
-            seconds_to_save: how long a checkpoint will take. Infinite where none can be written, and signals act as before.
-        """
         self.title, self.seconds_to_save = title, seconds_to_save
-        self.asked = 0
-        self._since = 0.0
+        self.asked, self._since = 0, 0.0
         self._before: dict[int, Callable[[int, FrameType | None], object] | int] = {}
 
     def __enter__(self) -> Self:
@@ -57,11 +50,10 @@ class Interruption:
             if time.monotonic() - self._since > ONE_SIGNAL:
                 self.end(number)
             return
-        seconds = self.seconds_to_save()
-        saves = seconds <= LONGEST_SAVE
-        how = f"without a checkpoint, which would take {duration(seconds)}"
-        if saves:
-            how = "after this step and a checkpoint; the same signal again ends it at once"
+        saves = (seconds := self.seconds_to_save()) <= LONGEST_SAVE
+        how = "after this step and a checkpoint; the same signal again ends it at once"
+        if not saves:
+            how = f"without a checkpoint, which would take {duration(seconds)}"
         with suppress(Exception):  # a message may be interrupted by itself
             say(f"qalign: {self.title} ends {how}")
         if not saves:
@@ -74,13 +66,10 @@ class Interruption:
         signal.raise_signal(number or self.asked)
 
     def _restore(self) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-        self._before = {}
+        while self._before:
+            signal.signal(*self._before.popitem())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._restore()
         if kind is None and self.asked:  # too late for the loop to see it
             self.end()

@@ -38,13 +38,14 @@ def launch(job: Job) -> None:
         with out_of_memory_in_one_line(LESS_MEMORY):
             finetune(job)
         return
-    command = _words(job.placement.launcher) or [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={job.placement.processes}",
-    ]
+    try:
+        command = shlex.split(job.placement.launcher)
+    except ValueError as reason:
+        raise SettingError(
+            f"the launcher {job.placement.launcher!r} is not a command ({reason}); close its quotes"
+        ) from reason
+    torchrun = ["-m", "torch.distributed.run", "--standalone"]
+    command = command or [sys.executable, *torchrun, f"--nproc-per-node={job.placement.processes}"]
     path, error = job.scratch / "job.json", job.scratch / ERROR
     error.unlink(missing_ok=True)
     path.write_text(job_to_json(job), encoding="utf-8")
@@ -61,32 +62,20 @@ def launch(job: Job) -> None:
         raise ModelError(message or "training on several processes failed; their messages stand above")
 
 
-def _words(launcher: str) -> list[str]:
-    try:
-        return shlex.split(launcher)
-    except ValueError as reason:
-        raise SettingError(f"the launcher {launcher!r} is not a command ({reason}); close its quotes") from reason
-
-
 def job_to_json(job: Job) -> str:
     """A job as JSON."""
     return msgspec.json.encode(job, enc_hook=str).decode()
 
 
 def job_from_json(text: str) -> Job:
-    """The job that `job_to_json` wrote.
-
-    Raises:
-        ValueError: a value is missing, or of another type.
-    """
+    """The job that `job_to_json` wrote. ValueError if a value is missing, or of another type."""
     return msgspec.json.decode(text, type=Job, dec_hook=lambda kind, value: kind(value))
 
 
 def _die_with_parent() -> None:
     """Ends the launcher when its parent is killed, on Linux."""
     if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _main() -> None:

@@ -1,4 +1,4 @@
-"""The training of a stage: a step for each global batch, then a folder with the model.
+"""The training of a stage: a step for each global batch with a row of metrics, then a folder with the model.
 
 A training that was interrupted goes on from its last checkpoint. The same seed gives the same batches on any number of
 devices and after a resume.
@@ -6,12 +6,16 @@ devices and after a resume.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ModelError
 from ..models.opening import check_length, check_vocabulary, load_model, load_tokenizer_as_saved, resolve
 from ..placement import Placement
 from ..progress import Bar
@@ -21,12 +25,12 @@ from . import manifest
 from .accelerator import make_accelerator
 from .batches import Batch, GlobalBatches
 from .checkpoints import Checkpoints
-from .config import METRICS, SUMMARY, TrainingConfig
+from .config import METRICS, STEPS_PER_REPORT, SUMMARY, TrainingConfig
 from .interruption import Interruption
-from .metrics import STEPS_PER_REPORT, Metrics, summary
 from .optimizer import learning_rate_factor
+from .state import Progress
 from .tokens import TokenizedExamples, tokenize
-from .trainer import Trainer
+from .trainer import Step, Trainer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -51,23 +55,20 @@ class Job:
     scratch: Path
     """The folder for tokens, metrics and checkpoints. It outlives an interruption."""
     config: TrainingConfig
-    """The hyper-parameters."""
     placement: Placement
-    """The execution settings."""
 
 
 def finetune(job: Job) -> None:
     """Trains a model and writes it as an ordinary Hugging Face folder, with its metrics.
 
-    An interrupted training goes on from its last checkpoint. On one process an interruption writes one, if that takes seconds.
-    On several processes each of them calls this, and does its share.
+    An interruption of the only process writes a checkpoint, if that takes seconds. Of several processes, each calls this.
 
     Raises:
         ModelError, DataError, SettingError: the base, the examples or a value cannot be used.
     """
     import torch
 
-    config, metrics_file = job.config, job.scratch / METRICS
+    config = job.config
     accelerator = make_accelerator(config, job.placement, job.output.name.removesuffix(".partial"))
     title, quiet = job.placement.titled(job.title, job.scratch), job.placement.quiet or not accelerator.is_main_process
     if not quiet:
@@ -77,9 +78,8 @@ def finetune(job: Job) -> None:
     tokenizer = load_tokenizer_as_saved(folder)
     model = load_model(folder, torch.float32)  # before the tokens: a base that cannot be opened leaves nothing behind
     examples = _tokenized(job, tokenizer, accelerator)
-    check_length(
-        model, max(examples.lengths), f"set {job.title}.max_length lower, with {job.title}.too_long=drop or cut"
-    )
+    advice = f"set {job.title}.max_length lower, with {job.title}.too_long=drop or cut"
+    check_length(model, max(examples.lengths), advice)
     trainer = Trainer(model, config, job.placement, accelerator, examples)
     checkpoints = Checkpoints(trainer, job.scratch, manifest.digest(job.scratch / TOKENS))
     checkpoints.resume()
@@ -89,7 +89,7 @@ def finetune(job: Job) -> None:
         Interruption(title, checkpoints.seconds_to_save) as interruption,
     ):
         bar.advance(0, "the first steps are slow")
-        metrics = Metrics(job.title, trainer, job.scratch, bar)
+        metrics = Metrics(job, trainer, bar)
         for step in range(trainer.progress.step, steps):
             rate = config.learning_rate * learning_rate_factor(step, steps, config)
             metrics.add(trainer.step(Batch(examples, batches[step]), rate), rate)
@@ -97,28 +97,99 @@ def finetune(job: Job) -> None:
                 metrics.write()
                 asked = bool(interruption.asked)
                 if (step + 1 < steps or asked) and checkpoints.save_if_due(at_once=asked):
-                    metrics.restart_clock()
+                    metrics.since = time.monotonic()  # a checkpoint is no part of the speed
                 if asked:
                     interruption.end()
     trainer.export(tokenizer, job.output)
     if accelerator.is_main_process:
-        shutil.copyfile(metrics_file, job.output / METRICS)
-        write_json(job.output / SUMMARY, summary(job.title, trainer, examples, metrics_file))
+        shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
+        write_json(job.output / SUMMARY, _summary(job, trainer, examples))
     trainer.close()
 
 
 def _tokenized(job: Job, tokenizer: PreTrainedTokenizerBase, accelerator: Accelerator) -> TokenizedExamples:
-    """The examples as tokens.
-
-    The first process makes them once, for the others and for a resume.
-    """
+    """The examples as tokens, made once by the first process, for the others and for a resume."""
     kept = job.scratch / TOKENS
     if accelerator.is_main_process:
-        fault = manifest.fault(kept) if os.path.lexists(kept) else None
-        if fault is not None:
+        if os.path.lexists(kept) and (fault := manifest.fault(kept)) is not None:
             log(f"the tokenized examples in {kept} are made again, for {fault}")
-            kept.unlink() if kept.is_symlink() or not kept.is_dir() else shutil.rmtree(kept)
+            manifest.remove(kept)
         if not kept.is_dir():
             tokenize(read_jsonl(job.examples, Example), tokenizer, job.config, job.title).save(kept)
     accelerator.wait_for_everyone()
     return TokenizedExamples.load(kept)
+
+
+class Metrics:
+    """The rows of one training, in `metrics.jsonl`, on the bar and in trackers. Reading a loss waits for the device.
+
+    Attributes:
+        since: when the time began from which the next report takes the speed.
+    """
+
+    def __init__(self, job: Job, trainer: Trainer, bar: Bar) -> None:
+        self.job, self.trainer, self.bar = job, trainer, bar
+        self.since, self._tokens = time.monotonic(), trainer.progress.tokens
+        self._pending: list[tuple[Step, Progress, float]] = []
+
+    def add(self, result: Step, learning_rate: float) -> None:
+        """Keeps the step that the trainer just took for the next report, and moves the bar."""
+        self._pending.append((result, self.trainer.progress, learning_rate))
+        self.bar.advance(1)
+
+    def write(self) -> None:
+        """Writes the rows of the steps since the last report, and shows the loss.
+
+        Raises:
+            ModelError: the loss or the gradient is not finite.
+        """
+        now, accelerator = time.monotonic(), self.trainer.accelerator
+        tokens_per_second = (self.trainer.progress.tokens - self._tokens) / max(now - self.since, 1e-9)
+        rows = [self._row(*step, tokens_per_second) for step in self._pending]
+        if accelerator.is_main_process:
+            with (self.job.scratch / METRICS).open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in rows)
+            for row in rows:
+                tracked = {name: row[name] for name in ("loss", "learning_rate", "gradient_norm")}
+                accelerator.log(tracked, step=row["step"])
+        self.bar.advance(0, f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s")
+        self._pending, self.since = [], now
+
+    def _row(self, result: Step, seen: Progress, rate: float, tokens_per_second: float) -> dict[str, float]:
+        loss, norm = float(result.loss), float(result.gradient_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ModelError(
+                f"training diverged at step {seen.step} (loss {loss:.4g}, gradient norm {norm:.4g}); lower the "
+                f"learning_rate of {self.job.title} (it is {self.job.config.learning_rate:g}), or set precision=float32"
+            )
+        of_step, self._tokens = seen.tokens - self._tokens, seen.tokens
+        return {
+            "step": seen.step,
+            "tokens": seen.tokens,
+            "supervised": seen.supervised,
+            "learning_rate": rate,
+            "step_tokens": of_step,
+            "loss": loss,
+            "gradient_norm": norm,
+            "tokens_per_second": round(tokens_per_second, 1),
+        }
+
+
+def _summary(job: Job, trainer: Trainer, examples: TokenizedExamples) -> dict[str, object]:
+    """What a stage was trained on, for `results.json` and for people."""
+    losses = [json.loads(line)["loss"] for line in (job.scratch / METRICS).read_text(encoding="utf-8").splitlines()]
+    edge = max(1, min(10, len(losses) // 4))
+    return {
+        "title": job.title,
+        "examples": len(examples),
+        "examples_by_language": examples.by_language("examples"),
+        "tokens_by_language": examples.by_language("tokens"),
+        "mixture": examples.mixture,
+        "too_long": examples.too_long,
+        "steps": trainer.progress.step,
+        "tokens": trainer.progress.tokens,
+        "supervised_tokens": trainer.progress.supervised,
+        "first_loss": round(sum(losses[:edge]) / edge, 4),
+        "last_loss": round(sum(losses[-edge:]) / edge, 4),
+        "config": asdict(job.config),
+    }

@@ -1,8 +1,8 @@
 """The loss: weighted cross-entropy summed over supervised tokens.
 
 Most positions of an example are prompt, so the vocabulary is projected at supervised positions only. A hook on the model's
-output embedding passes on their hidden states and no others. Whatever a model does with its logits still happens, such as
-scaling and soft caps. Padding is on the right and attention is causal, so no attention mask is needed.
+output embedding passes on their hidden states and no others. Padding is on the right and attention is causal, so no
+attention mask is needed.
 
 Logits are the largest tensor of a training step. Their cross-entropy is taken some rows at a time, so that intermediate
 values fit a processor's cache. Their gradient is the only other tensor of that size.
@@ -39,11 +39,7 @@ class SupervisedLoss:
         self._handle = head.register_forward_pre_hook(self._select)
 
     def __call__(self, model: torch.nn.Module, batch: MicroBatch) -> torch.Tensor:
-        """The summed loss, a float32 scalar.
-
-        Args:
-            model: the model, possibly wrapped for several devices.
-        """
+        """The summed loss, a float32 scalar, of a model that may be wrapped for several devices."""
         self._selected = batch.selected
         LAYOUT.set(batch.prefix, batch.rows)
         placed = {} if batch.positions is None else {"position_ids": batch.positions}
@@ -68,8 +64,6 @@ class SupervisedLoss:
 
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Weighted cross-entropy summed over rows, computed in float32: a scalar.
-
-    Without weights it is torch's own with `reduction="sum"` on float32 logits, but copies none of them.
 
     Args:
         logits: (rows, vocabulary), in any floating type.
@@ -113,11 +107,7 @@ def _summed_cross_entropy() -> Callable[..., torch.Tensor]:
 
 
 def _parts(tensor: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """A tensor cut into the rows that are worked on at once.
-
-    Args:
-        logits: (rows, vocabulary), with as many rows as the tensor.
-    """
+    """A tensor cut into the rows that are worked on at once with those of logits (rows, vocabulary)."""
     import torch
 
     numbers = NUMBERS_AT_ONCE.get(logits.device.type, MANY_NUMBERS)

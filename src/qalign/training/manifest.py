@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Annotated
@@ -15,18 +16,16 @@ from typing import Annotated
 import msgspec
 
 from ..errors import QAlignError
-from ..fingerprints import block_sha256, sealed, unsealed
-from ..pipeline.stage_record import read_object, sync
+from ..fingerprints import SEAL, block_sha256, sealed, unsealed
+from ..pipeline.stage_record import Sha256, read_object, sync
 
 MANIFEST = "manifest.json"
-
-Files = dict[str, tuple[Annotated[int, msgspec.Meta(ge=0)], Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]]]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Size (bytes) and `block_sha256` of each file at the top of a folder, by its name."""
 
-    files: Files
+    files: dict[str, tuple[Annotated[int, msgspec.Meta(ge=0)], Sha256]]
 
 
 def seal(folder: Path) -> None:
@@ -47,28 +46,13 @@ def fault(folder: Path) -> str | None:
     try:
         if folder.is_symlink() or not folder.is_dir():
             return "it is not a folder"
-        for name, (size, digest) in _read(folder).files.items():
-            if (reason := _fault_of_file(folder, name, size, digest)) is not None:
-                return reason
+        listed = msgspec.convert(unsealed(read_object(folder / MANIFEST)), Manifest).files
+        faults = (_fault_of_file(folder, name, size, digest) for name, (size, digest) in listed.items())
+        return next(filter(None, faults), None)
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
     except (OSError, ValueError, QAlignError) as error:
         return f"{MANIFEST} cannot be read: {error}"
-    return None
-
-
-def digest(folder: Path) -> str:
-    """The hash of a sealed folder's manifest. The folder is known by it."""
-    return str(msgspec.convert(read_object(folder / MANIFEST), dict[str, object])["sha256"])
-
-
-def names(folder: Path) -> list[str]:
-    """The names of the files of a sealed folder."""
-    return list(_read(folder).files)
-
-
-def _read(folder: Path) -> Manifest:
-    return msgspec.convert(unsealed(read_object(folder / MANIFEST)), Manifest)
 
 
 def _fault_of_file(folder: Path, name: str, size: int, digest: str) -> str | None:
@@ -81,3 +65,16 @@ def _fault_of_file(folder: Path, name: str, size: int, digest: str) -> str | Non
     if status.st_size != size:
         return f"{name} has {status.st_size:,} bytes instead of {size:,}"
     return None if block_sha256(path) == digest else f"{name} has another content than was written"
+
+
+def digest(folder: Path) -> str:
+    """The hash of a sealed folder's manifest. The folder is known by it."""
+    return str(msgspec.convert(read_object(folder / MANIFEST), dict[str, object])[SEAL])
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder, or what stands in its place, but nothing that a link names."""
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)

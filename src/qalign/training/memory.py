@@ -1,8 +1,6 @@
 """The memory that training takes on a device, and the tokens at once that fit.
 
-Weights, gradients and optimizer states are float32, or the states are 8-bit where that is asked for. With bfloat16
-arithmetic there is a copy of the weights as well. Saved activations grow with the tokens of a micro-batch. A LLaMA saves for
-each token and block:
+Saved activations grow with the tokens of a micro-batch. A LLaMA saves for each token and block:
 
 - in its hidden width: the block's two inputs, their normalised forms, queries, keys, values and the attention's output;
 - in its inner width: the gate, its activation, the other factor and their product.
@@ -55,16 +53,12 @@ compiled. A compiled block recomputes some of it: normalised forms in lower prec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The part of an architecture that decides on memory."""
+    """The part of an architecture that decides on memory: widths of the residual stream and within feed-forward layers."""
 
     hidden: int
-    """The width of the residual stream."""
     inner: int
-    """The width inside the feed-forward layers."""
     blocks: int
-    """Transformer blocks."""
     vocabulary: int
-    """Tokens in the vocabulary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +66,11 @@ class Workload:
     """The part of a training stage that decides on memory, apart from the architecture."""
 
     parameters: int
-    """All weights."""
     trained: int
-    """The trained weights among them."""
+    """The trained weights among all parameters."""
     precision: Literal["bfloat16", "float32"]
-    """The precision of forward and backward passes."""
     optimizer: str = "adamw"
-    """The optimizer, as in `TrainingConfig`."""
+    """As in `TrainingConfig`."""
     supervised: float = SUPERVISED
     """The share of supervised tokens."""
     repeated: float = 0.0
@@ -92,9 +84,8 @@ class Memory:
     """The bytes of a training stage on one device."""
 
     fixed: float
-    """The bytes that do not depend on the micro-batch."""
     per_token: float
-    """The bytes that each token of a micro-batch adds."""
+    """What each token of a micro-batch adds."""
 
     def at(self, tokens: int) -> float:
         """The peak in bytes, by the tokens at once."""
@@ -104,27 +95,20 @@ class Memory:
 def shape_of(config: Mapping[str, Any]) -> Shape | None:
     """The shape in a transformers config, as in `config.json`. None where it names no widths."""
     text = config.get("text_config") or config
-    hidden, blocks = (
-        _first(text, names) for names in (("hidden_size", "n_embd", "d_model"), ("num_hidden_layers", "n_layer"))
-    )
-    vocabulary = _first(text, ("vocab_size",))
+
+    def first(*names: str) -> int | None:
+        return next((value for name in names if isinstance(value := text.get(name), int)), None)
+
+    hidden, blocks = first("hidden_size", "n_embd", "d_model"), first("num_hidden_layers", "n_layer")
+    vocabulary = first("vocab_size")
     if not hidden or not blocks or not vocabulary:
         return None
-    inner = _first(text, ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")) or 4 * hidden
+    inner = first("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size") or 4 * hidden
     return Shape(hidden=hidden, inner=inner, blocks=blocks, vocabulary=vocabulary)
 
 
-def _first(config: Mapping[str, object], names: tuple[str, ...]) -> int | None:
-    return next((value for name in names if isinstance(value := config.get(name), int)), None)
-
-
 def predict(shape: Shape, work: Workload, *, compiled: bool, checkpointing: bool) -> Memory:
-    """The memory of a training stage on one device.
-
-    Args:
-        compiled: blocks are compiled.
-        checkpointing: activations are recomputed in the backward pass.
-    """
+    """The memory of a training stage on one device. With `checkpointing` the backward pass recomputes activations."""
     bfloat16 = work.precision == "bfloat16"
     copies = float(BYTES_PER_COPY * (work.parameters - shape.vocabulary * shape.hidden) if bfloat16 else 0)
     frozen = work.parameters - work.trained
@@ -144,10 +128,7 @@ def predict(shape: Shape, work: Workload, *, compiled: bool, checkpointing: bool
 
 
 def adapter_parameters(shape: Shape, rank: int) -> int:
-    """The weights of a low-rank adapter on the seven projections of each block.
-
-    Keys and values are taken to be as wide as queries.
-    """
+    """The weights of an adapter on the seven projections of each block, with keys and values as wide as queries."""
     return shape.blocks * rank * (4 * 2 * shape.hidden + 3 * (shape.hidden + shape.inner))
 
 
@@ -157,15 +138,12 @@ def tokens_that_fit(memory: Memory, available: float) -> int:
 
 
 def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing: bool | None) -> tuple[int, bool]:
-    """Tokens at once, and whether activations are recomputed.
-
-    They are recomputed where too few tokens would fit otherwise, or where it is asked for.
+    """Tokens at once, and whether activations are recomputed: where too few would fit otherwise, or it is asked for.
 
     Args:
         whole: the memory with all activations saved.
         checkpointed: the memory with activations recomputed.
         available: the bytes of the device that are free.
-        checkpointing: whether activations shall be recomputed. None leaves it open.
 
     Raises:
         ModelError: the model does not fit either way.
@@ -174,9 +152,9 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
         tokens = tokens_that_fit(whole, available)
         if tokens >= FEWEST or (tokens and checkpointing is False):
             return tokens, False
+    least = whole if checkpointing is False else checkpointed
     tokens = 0 if checkpointing is False else tokens_that_fit(checkpointed, available)
     if not tokens:
-        least = whole if checkpointing is False else checkpointed
         raise ModelError(
             f"training needs {least.at(STEP) / 2**30:.1f} GiB of the device's memory and can have "
             f"{SHARE * available / 2**30:.1f} of its {available / 2**30:.1f}; train an adapter "
@@ -207,12 +185,7 @@ def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
 def workload(
     model: torch.nn.Module, config: TrainingConfig, examples: TokenizedExamples | None = None, shards: int = 1
 ) -> Workload:
-    """The workload of a model in training.
-
-    Args:
-        examples: the examples of all steps, where they are known.
-        shards: FSDP shards.
-    """
+    """The workload of a model in training, on the examples of all steps where they are known."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return Workload(
         parameters=sum(size for size, _ in sizes),
@@ -232,11 +205,7 @@ def settle(
     config: TrainingConfig,
     examples: TokenizedExamples | None = None,
 ) -> Placement:
-    """A placement with all decided that it leaves open, the same on all ranks.
-
-    Args:
-        model: the model, not on its device yet.
-        examples: the examples of all steps, where they are known.
+    """A placement with all decided that it leaves open, the same on all ranks. The model is not on its device yet.
 
     Raises:
         ModelError: the model does not fit on the device.

@@ -15,16 +15,9 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Fused AdamW over the trainable weights, or torchao's with 8-bit optimizer states.
-
-    Source: arXiv 1711.05101, and arXiv 2110.02861 for 8-bit optimizer states.
-
-    Raises:
-        SettingError: torchao is needed and not installed.
-    """
+    """Fused AdamW (arXiv 1711.05101) over the trained weights, or torchao's with 8-bit states (arXiv 2110.02861)."""
     import torch
 
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     kind: Callable[..., torch.optim.Optimizer] = partial(torch.optim.AdamW, fused=True)
     if config.optimizer == "adamw8bit":
         try:
@@ -33,7 +26,7 @@ def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.opti
             raise SettingError("an 8-bit optimizer needs torchao; install it: pip install 'qalign[8bit]'") from error
         kind = AdamW8bit
     return kind(
-        trained,
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
@@ -53,10 +46,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
-    """The learning rate of a step, as a share of the highest.
-
-    It rises linearly over `warmup_ratio` of the steps, then falls to 0 along half a cosine. transformers has the same.
-    """
+    """The learning rate of a step, as a share of the highest: linear warm-up, then half a cosine, as in transformers."""
     warmup = math.ceil(total_steps * config.warmup_ratio)
     if step < warmup:
         return step / max(warmup, 1)

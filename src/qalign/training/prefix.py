@@ -1,10 +1,8 @@
 """Shared-prefix attention: a prompt prefix is encoded once per micro-batch.
 
-The prefix is common to all examples. A micro-batch is laid out as one sequence: the prefix, then the rest of each of its
-sequences. That is (prefix + sequences x rest) tokens. Projections, norms and feed-forward layers work on each token alone,
-so they run once for the prefix. Only attention looks across tokens. There the sequences are put together again, each behind
-the prefix, so that the same kernels see the same keys. The gradient of the prefix is the sum over the sequences. Loss and
-gradients are those of whole sequences.
+A micro-batch is laid out as one sequence: the prefix common to all examples, then the rest of each of its sequences. All
+layers but attention work on each token alone, so they run once for the prefix. In attention the sequences are put together
+again, each behind the prefix, so that the same kernels see the same keys. Loss and gradients are those of whole sequences.
 """
 
 from __future__ import annotations
@@ -74,7 +72,7 @@ def attention(
 def share(model: PreTrainedModel, longest: int) -> bool:
     """Gives a model this attention, if the model can use it. Returns whether it did.
 
-    It can if only causal attention through transformers' interface looks across tokens. There must be no dropout, for each
+    It can if only causal attention through transformers' interface looks across tokens, without dropout, for each
     sequence has its own. A small trial follows as well.
 
     Args:

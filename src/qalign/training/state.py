@@ -1,9 +1,8 @@
 """The state of a training in files: weights, optimizer, random states, progress.
 
 Reading them runs no code. Weights are safetensors. The restricted unpickler of torch (`weights_only`) reads the optimizer's
-state of a whole model. It makes tensors and plain values only. The format of torch for FSDP shards is read by pickle, so it
-is not used. Instead each rank writes safetensors with its part of every tensor. It reads the parts that it needs, whatever
-number of ranks wrote them.
+state of a whole model. torch reads its own format for FSDP shards by pickle, so instead each rank writes safetensors with
+its part of every tensor. It reads the parts that it needs, whatever number of ranks wrote them.
 """
 
 from __future__ import annotations
@@ -12,16 +11,15 @@ import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..errors import ModelError
-from ..pipeline.stage_record import read_object
+from ..models.opening import first_line
+from ..pipeline.stage_record import Count, read_object
 from ..records import write_json
-from ..untrusted import printable
 from .accelerator import is_sharded
-from .manifest import names
 
 if TYPE_CHECKING:
     import torch
@@ -34,18 +32,13 @@ MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.bin", "progress.jso
 BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
 """What torch raises for a file that it did not write."""
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
 
 class Progress(msgspec.Struct, frozen=True):
-    """What the steps of a training have seen."""
+    """The number of steps that a training has taken, and the tokens of their examples, all and supervised."""
 
     step: Count = 0
-    """The number of steps."""
     tokens: Count = 0
-    """The tokens of their examples."""
     supervised: Count = 0
-    """The supervised tokens of their examples."""
 
     def after(self, batch: Batch) -> Progress:
         """The progress after one more step."""
@@ -67,11 +60,7 @@ def write_progress(folder: Path, progress: Progress, sharded: bool, examples: st
 
 
 def read_progress(folder: Path) -> SavedProgress:
-    """The progress that `write_progress` wrote.
-
-    Raises:
-        ValueError, QAlignError: the file holds something else.
-    """
+    """The progress that `write_progress` wrote. ValueError or QAlignError if the file holds something else."""
     return msgspec.convert(read_object(folder / PROGRESS), SavedProgress)
 
 
@@ -80,8 +69,11 @@ def write(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opt
     import torch
     from safetensors.torch import save_file, save_model
 
-    rank, module = accelerator.process_index, accelerator.unwrap_model(model)
-    save_file(_random_states(accelerator.device), _random_file(folder, rank))
+    rank, module, device = accelerator.process_index, accelerator.unwrap_model(model), accelerator.device
+    random_states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        random_states[device.type] = torch.get_device_module(device).get_rng_state()
+    save_file(random_states, _random_file(folder, rank))
     if is_sharded(accelerator):
         pieces = dict(_pieces(_tensors(module, optimizer), rank))
         starts = {name: str(start) for name, (start, _) in pieces.items()}
@@ -102,7 +94,7 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
     from safetensors import SafetensorError
     from safetensors.torch import load_file, load_model
 
-    module = accelerator.unwrap_model(model)
+    module, device = accelerator.unwrap_model(model), accelerator.device
     try:
         if is_sharded(accelerator):
             _read_shards(module, optimizer, folder)
@@ -112,36 +104,21 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
             optimizer.load_state_dict(state)
         own = _random_file(folder, accelerator.process_index)
         if own.exists():  # a rank that was not there keeps the state that its seed gave it
-            _set_random_states(load_file(own), accelerator.device)
+            random_states = load_file(own)
+            torch.set_rng_state(random_states["cpu"])
+            if device.type != "cpu" and device.type in random_states:
+                torch.get_device_module(device).set_rng_state(random_states[device.type])
     except torch.OutOfMemoryError:
         raise
     except (*BROKEN, SafetensorError) as error:
-        reason = printable((str(error).strip() or type(error).__name__).splitlines()[0][:200])
         raise ModelError(
-            f"the checkpoint {folder} cannot be read ({reason}); remove it to go on from the one before: rm -r {folder}"
+            f"the checkpoint {folder} cannot be read ({first_line(error)}); remove it to go on from the one before: "
+            f"rm -r {folder}"
         ) from error
 
 
 def _random_file(folder: Path, rank: int) -> Path:
     return folder / f"random-{rank:05d}.safetensors"
-
-
-def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
-    """The states of the generators that dropout samples from, on the CPU and on the device."""
-    import torch
-
-    states = {"cpu": torch.get_rng_state()}
-    if device.type != "cpu":
-        states[device.type] = torch.get_device_module(device).get_rng_state()
-    return states
-
-
-def _set_random_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    import torch
-
-    torch.set_rng_state(states["cpu"])
-    if device.type in states and device.type != "cpu":
-        torch.get_device_module(device).set_rng_state(states[device.type])
 
 
 def _tensors(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, torch.Tensor]]:
@@ -175,10 +152,7 @@ def _pieces(tensors: Iterator[tuple[str, torch.Tensor]], rank: int) -> Iterator[
 def _first_row(tensor: DTensor, copies: bool = False) -> int | None:
     """The row of the whole tensor that this rank's part starts at.
 
-    None where another rank writes the same part.
-
-    Args:
-        copies: give the row also where another rank writes it.
+    None where another rank writes the same part, unless `copies` asks for these too.
     """
     from torch.distributed.tensor import Replicate, Shard
 
@@ -200,11 +174,10 @@ def _read_shards(module: torch.nn.Module, optimizer: torch.optim.Optimizer, fold
     import torch
     from safetensors import safe_open
 
-    paths = [folder / name for name in names(folder) if name.startswith("shard-")]
     with ExitStack() as stack, torch.no_grad():
-        files = [stack.enter_context(safe_open(path, framework="pt")) for path in paths]
         pieces: dict[str, list[tuple[int, Any]]] = {}
-        for file in files:
+        for path in sorted(folder.glob("shard-*")):
+            file = stack.enter_context(safe_open(path, framework="pt"))
             for name, start in (file.metadata() or {}).items():
                 pieces.setdefault(name, []).append((int(start), file.get_slice(name)))
         state = optimizer.state_dict()

@@ -1,7 +1,4 @@
-"""The examples of a stage as tokens.
-
-They are rendered once, kept as flat arrays, and checked against the length limit.
-"""
+"""The examples of a stage as tokens: rendered once, checked against the length limit, kept as flat arrays."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from ..alignment.prompts import Rendered, render, render_texts
 from ..errors import DataError
-from ..records import Example, atomic_file, write_json
+from ..records import Example, write_json
 from ..untrusted import parse_json
+from ..wording import counted
 from . import manifest
 from .config import TrainingConfig
-from .lengths import Lengths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +27,71 @@ if TYPE_CHECKING:
 
 CHUNK = 2048
 """The number of examples that are tokenized at once. It bounds the memory for texts."""
-
-
 ARRAYS = ("ids", "starts", "prompt_tokens")
 COUNTED = ("mixture", "too_long")
 COUNTS = "counts.json"
+
+
+@dataclass(slots=True)
+class Lengths:
+    """The tokens of examples, counted."""
+
+    examples: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Language -> tokens of an example, prompt and response -> number of such examples."""
+    prompts: dict[int, int] = field(default_factory=dict)
+    """Tokens of a prompt -> number of such prompts."""
+
+    def add(self, language: str, tokens: int, prompt_tokens: int) -> None:
+        """Counts one example."""
+        counts = self.examples.setdefault(language, {})
+        counts[tokens] = counts.get(tokens, 0) + 1
+        self.prompts[prompt_tokens] = self.prompts.get(prompt_tokens, 0) + 1
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest example; 0 without examples."""
+        return max((tokens for counts in self.examples.values() for tokens in counts), default=0)
+
+    def trained(self, config: TrainingConfig) -> int:
+        """The tokens of the longest sequence under the limit of `config`, 0 if none is left."""
+        limit = config.max_length
+        counts = [row for of_language in self.examples.values() for row in of_language.items() if row[0] <= limit]
+        with_room = sum(count for tokens, count in self.prompts.items() if tokens < limit)
+        if config.too_long == "cut" and with_room > sum(count for _, count in counts):
+            return limit  # some are longer, and their prompts leave room for a response
+        return max((tokens for tokens, _ in counts), default=0)
+
+    def check(self, config: TrainingConfig, stages: Sequence[str]) -> None:
+        """Refuses examples over the limit where `too_long` is "error", and a limit that leaves no example.
+
+        Args:
+            stages: what `--set` calls the stages that the examples are for.
+
+        Raises:
+            DataError: the message counts the examples by language and names the ways on.
+        """
+        limit = config.max_length
+        over = {
+            code: sum(n for tokens, n in counts.items() if tokens > limit) for code, counts in self.examples.items()
+        }
+        if config.too_long == "error" and (total := sum(over.values())):
+            counts = ", ".join(f"{code} {count}" for code, count in sorted(over.items()) if count)
+            are, them, their = ("is", "it", "it") if total == 1 else ("are", "them", "their ends")
+            raise DataError(
+                f"{counted(total, 'example')} {are} longer than max_length={limit} tokens ({counts}; the longest has "
+                f"{self.longest}); give {settings(stages, 'too_long=drop')} to leave {them} out, "
+                f"{settings(stages, 'too_long=cut')} to truncate {their}, or raise {stages[0]}.max_length"
+            )
+        if not self.trained(config):
+            raise DataError(
+                f"no example is left to train on ({self.longest} tokens is the longest, max_length={limit}); raise "
+                f"{stages[0]}.max_length"
+            )
+
+
+def settings(stages: Sequence[str], value: str) -> str:
+    """A value for some stages, as the command line takes it."""
+    return " ".join(f"--set {stage}.{value}" for stage in stages)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,8 +122,7 @@ class TokenizedExamples:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
         for name in ARRAYS:
-            with atomic_file(building / f"{name}.npy") as temporary, temporary.open("wb") as file:
-                np.save(file, getattr(self, name))
+            np.save(building / f"{name}.npy", getattr(self, name))
         write_json(building / COUNTS, {name: getattr(self, name) for name in COUNTED})
         manifest.seal(building)
         building.rename(folder)
@@ -138,8 +194,7 @@ def tokenize(
         stage: the name by which `--set` knows the stage of the examples. Messages use it.
 
     Raises:
-        DataError: there are no examples, or some exceed the limit and `too_long` is "error". The message counts them by
-            language and says what can be done.
+        DataError: no examples are left, or some exceed the limit and `too_long` is "error". See `Lengths.check`.
     """
     import numpy as np
 
@@ -163,10 +218,8 @@ def tokenize(
         ids.frombytes(sequence.astype(kind).tobytes())
         lengths.append(len(sequence))
         prompt_tokens.append(rendered.prompt_tokens)
-        row = rows[example.source, example.language]
-        row["examples"] += 1
-        row["tokens"] += len(sequence)
-        row["supervised_tokens"] += len(sequence) - rendered.prompt_tokens
+        supervised = len(sequence) - rendered.prompt_tokens
+        rows[example.source, example.language].update(examples=1, tokens=len(sequence), supervised_tokens=supervised)
     all_lengths.check(config, [stage])
     return TokenizedExamples(
         ids=np.asarray(ids),

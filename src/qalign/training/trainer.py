@@ -1,8 +1,7 @@
 """The trainer: a model with its optimizer, its devices and a budget of tokens.
 
-A step is one update of the weights from one batch. The batch is cut into micro-batches under the budget and dealt out to
-the ranks. The losses of supervised tokens are summed, and divided by the sum of the weights of those tokens. The
-gradient is clipped, and AdamW takes it. No cut of a batch changes a step, and no number of devices.
+A step is one update of the weights from one batch, which is cut into micro-batches under the budget and dealt out to the
+ranks. No cut of a batch changes a step, and no number of devices.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DataError, ModelError, SettingError
-from ..models.opening import check_length
+from ..models.opening import check_length, first_line
 from ..models.saving import save
 from ..pipeline.stage_record import sync
 from ..placement import Placement
@@ -22,9 +21,8 @@ from ..records import usual_permissions
 from ..untrusted import printable
 from . import manifest, prefix, state
 from .accelerator import compile_blocks, is_sharded, reset
-from .adapter import with_adapter
 from .batches import Batch, collate
-from .config import TrainingConfig
+from .config import Adapter, TrainingConfig
 from .loss import SupervisedLoss
 from .memory import ON_CPU, settle
 from .optimizer import make_optimizer, set_learning_rate
@@ -34,6 +32,7 @@ from .tokens import TokenizedExamples
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BUILDING = "building"
@@ -41,12 +40,12 @@ BUILDING = "building"
 
 
 class Step(NamedTuple):
-    """The loss and the gradient norm of a step. Reading one waits for the device."""
+    """The loss and the gradient norm of a step, float32 scalars. Reading one waits for the device."""
 
     loss: torch.Tensor
-    """The weighted mean over the supervised tokens of the batch, on all ranks. A float32 scalar."""
+    """The weighted mean over the supervised tokens of the batch, on all ranks."""
     gradient_norm: torch.Tensor
-    """The norm of the gradient before it was clipped. A float32 scalar."""
+    """The norm of the gradient before it was clipped."""
 
 
 class Trainer:
@@ -73,9 +72,6 @@ class Trainer:
 
         Args:
             model: a model in float32, as `load_model` opens it. The trainer changes it.
-            config: the hyper-parameters.
-            placement: the execution settings.
-            accelerator: the devices, as `make_accelerator` gives them.
             examples: the examples of all steps, where they are known. Memory is planned by them. Where the model can, the
                 prefix that they share is encoded once per micro-batch.
 
@@ -101,15 +97,13 @@ class Trainer:
         self.progress = Progress()
 
     def step(self, batch: Batch, learning_rate: float | None = None) -> Step:
-        """Takes one optimizer step on a batch.
+        """Takes one optimizer step on a batch, the examples of all ranks.
 
         The loss is the weighted sum of the losses of all supervised tokens, divided by the sum of their weights. A token
-        has the weight of its example. With a weight of 1 for all, it is the mean over the supervised tokens. An example of
-        weight 0 changes nothing, as if it were not there. A negative weight lowers the probability of its example, and
-        counts without its sign in the divisor.
+        has the weight of its example. An example of weight 0 changes nothing. A negative weight lowers the probability of
+        its example, and counts without its sign in the divisor.
 
         Args:
-            batch: the examples of the step, over all ranks.
             learning_rate: that of this step. None is the config's.
 
         Raises:
@@ -157,7 +151,6 @@ class Trainer:
         """Writes a new folder from which `resume` goes on. It is there whole, or not at all.
 
         Args:
-            folder: a folder that does not exist yet.
             examples: what the examples of the steps are known by.
             files: further files, of which the folder gets a copy.
 
@@ -189,8 +182,7 @@ class Trainer:
         The number of ranks may be another than wrote it.
 
         Args:
-            folder: a folder that `save` wrote.
-            checked: the hashes of its files were compared already.
+            checked: the hashes of the folder's files were compared already.
 
         Raises:
             ModelError: the folder is damaged or belongs to another model. Or only one of the two is sharded.
@@ -235,3 +227,22 @@ def _share_prefix(model: PreTrainedModel, config: TrainingConfig, examples: Toke
         return False
     examples.shared = common
     return True
+
+
+def with_adapter(model: PreTrainedModel, adapter: Adapter) -> PeftModel:
+    """The model with a trainable low-rank adapter by way of peft, its own weights frozen."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ModelError("an adapter needs peft; install it: pip install 'qalign[lora]'") from error
+    config = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.modules if isinstance(adapter.modules, str) else list(adapter.modules),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:  # peft's word for modules that the model does not have
+        raise ModelError(f"the adapter does not fit the model: {first_line(error)}") from error
