@@ -32,7 +32,7 @@ import common
 import models
 from qalign.generation.local import Local
 from qalign.generation.protocol import DecodingConfig, Request
-from qalign.models.attention import without_planned_attention
+from qalign.models.opening import without_planned_attention
 from qalign.placement import Placement
 from qalign.training import prefix
 from qalign.training.batches import Batch

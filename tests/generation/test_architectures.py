@@ -14,10 +14,8 @@ from qalign.alignment.prompts import render_prompts  # noqa: E402
 from qalign.generation import (  # noqa: E402
     DecodingConfig,
     Request,
-    attention,
 )
 from qalign.generation.local import Local, rows_at_once  # noqa: E402
-from qalign.generation.rows import begin  # noqa: E402
 from qalign.models.tiny import train_tokenizer  # noqa: E402
 from qalign.training import prefix  # noqa: E402
 from qalign.training.batches import MicroBatch  # noqa: E402
@@ -126,55 +124,6 @@ def test_a_model_that_mixes_tokens_outside_attention_reads_every_row_whole() -> 
     model.model.layers[0].mlp = Shift()
     assert not prefix.share(model, 40)
     assert model.config._attn_implementation == prefix.ORDINARY and prefix.LAYOUT.sizes is None
-
-
-def test_which_models_are_answered_with_this_attention(model: Any) -> None:
-    """Those that look at all tokens before, through transformers' interface; which gives their logits."""
-    whole_length = model.config.model_type in ("llama", "gpt2")
-    assert attention.suits(model) is whole_length
-    if not whole_length:
-        return
-    assert not attention.suits(copy.deepcopy(model).to(torch.bfloat16))
-    inner = copy.deepcopy(model)
-    mixed = inner.model.layers[0] if hasattr(inner, "model") else inner.transformer.h[0]
-    mixed.mlp.forward = lambda hidden: hidden + hidden.mean(1, keepdim=True)
-    assert not attention.suits(inner), "what follows changes what came before"
-    assert inner.config._attn_implementation == model.config._attn_implementation == prefix.ORDINARY
-    model.config.sliding_window = 100
-    try:
-        with attention.used(model, 101) as is_used:
-            assert not is_used
-        with attention.used(model, 100) as is_used:
-            assert is_used and model.config._attn_implementation == attention.ATTENTION
-        assert model.config._attn_implementation == prefix.ORDINARY
-    finally:
-        del model.config.sliding_window
-
-
-@pytest.mark.parametrize("shared", [0, 1, 9])
-def test_one_new_token_a_row_sees_what_torchs_attention_sees(model: Any, tokenizer: Any, shared: int) -> None:
-    """The logits of many steps, with rows of different lengths, with and without what all begin with held once."""
-    if not attention.suits(model):
-        return
-    drawn = torch.Generator().manual_seed(3)
-    lengths, steps = (12, 31, 17), 70
-    ids = torch.randint(3, len(tokenizer), (3, max(lengths) + steps), generator=drawn)
-    ids[1:, :shared] = ids[0, :shared]
-    prompts = [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]
-    with torch.inference_mode():
-        expected = model(ids).logits
-        before = model(ids[:1, :shared], use_cache=True).past_key_values if shared else None
-        with attention.used(model, ids.shape[1]):
-            rows = begin([0, 1, 2], prompts, 0, model.device, True, before)
-            for step in range(steps):
-                found = rows.read(model)
-                at = [length - 1 + step for length in lengths]
-                torch.testing.assert_close(found, expected[[0, 1, 2], at], rtol=1e-4, atol=1e-4)
-                chosen = ids[[0, 1, 2], [place + 1 for place in at]]
-                for slot, token in zip(rows.slots, chosen.tolist(), strict=True):
-                    slot.answer.append(token)
-                rows.advance(chosen)
-    assert rows.cache.get_seq_length() == max(lengths) + steps - 1 - shared, "what is held once is no part of the rows"
 
 
 def test_batched_answers_are_those_of_generate_one_by_one(model: Any, tokenizer: Any) -> None:

@@ -9,21 +9,15 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from qalign.generation.cache import ROOM, give_room, has_room, joined, roomy_layer
+from qalign.generation.rows import ROOM, give_room, roomy_layer
 
 
 def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(rows, 2, tokens, 4), torch.randn(rows, 2, tokens, 4)
 
 
-def as_they_were(keys: torch.Tensor) -> torch.Tensor:
-    """Keys of which those of two heads lie beside each other, as (rows, 2 heads, tokens, 4 numbers)."""
-    return keys.unflatten(3, (-1, 4)).transpose(2, 3).flatten(1, 2)
-
-
-@pytest.mark.parametrize("read_by", [0, 4])
 @pytest.mark.parametrize("seed", range(5))
-def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int, read_by: int) -> None:
+def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int) -> None:
     torch.manual_seed(seed)
     draw = random.Random(seed)
     ours, theirs = DynamicCache(), DynamicCache()
@@ -31,11 +25,8 @@ def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int, read_by: in
     first = states(rows, 7)
     for cache in (ours, theirs):
         cache.update(*first, 0)
-    give_room(ours, read_by)
+    give_room(ours)
     assert type(ours.layers[0]) is roomy_layer()
-    assert ours.layers[0].keys.shape == ((rows, 1, 7, 8) if read_by else (rows, 2, 7, 4))
-    assert ours.layers[0].keys.stride(-1) == 1
-    assert ours.layers[0].values.stride(-2 if read_by else -1) == 1
     for _ in range(2 * ROOM + 5):
         if rows > 1 and draw.random() < 0.05:
             rows -= draw.randrange(1, min(rows, 4))
@@ -44,7 +35,7 @@ def test_it_holds_the_same_as_the_cache_that_concatenates(seed: int, read_by: in
                 cache.batch_select_indices(keep)
         new = states(rows, draw.choice((1, 1, 1, 3)))
         (keys, values), (expected_keys, expected_values) = ours.update(*new, 0), theirs.update(*new, 0)
-        assert torch.equal(as_they_were(keys), expected_keys)
+        assert torch.equal(keys, expected_keys)
         assert torch.equal(values, expected_values)
         assert ours.get_seq_length() == theirs.get_seq_length()
         assert ours.get_mask_sizes(1, 0) == theirs.get_mask_sizes(1, 0)
@@ -60,23 +51,19 @@ def test_what_was_handed_out_stays_as_it_was() -> None:
     assert torch.equal(keys, before)
 
 
-@pytest.mark.parametrize("read_by", [0, 4])
 @pytest.mark.parametrize(("tokens", "others"), [(9, 4), (3, 70), (5, 5), (70, 66)])
-def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(
-    tokens: int, others: int, read_by: int
-) -> None:
+def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(tokens: int, others: int) -> None:
     ours, theirs = DynamicCache(), DynamicCache()
     (keys, values), (other_keys, other_values) = states(4, tokens), states(2, others)
     ours.update(keys, values, 0)
     theirs.update(other_keys, other_values, 0)
-    assert not has_room(ours)
-    give_room(ours, read_by)
-    assert has_room(ours)
+    give_room(ours)
+    assert type(ours.layers[0]) is roomy_layer()
     ours.layers[0].put(torch.tensor([2, 0]), theirs.layers[0])
     length = max(tokens, others)
     assert ours.get_seq_length() == length
     for found, first, second in (
-        (as_they_were(ours.layers[0].keys), keys, other_keys),
+        (ours.layers[0].keys, keys, other_keys),
         (ours.layers[0].values, values, other_values),
     ):
         assert found.shape == (4, 2, length, 4)
@@ -84,33 +71,7 @@ def test_rows_of_another_cache_take_the_place_of_some_aligned_on_the_right(
         assert torch.equal(found[[2, 0], :, length - others :], second)
         assert found[:, :, : length - tokens].isfinite().all()
     new = states(4, 1)
-    assert torch.equal(as_they_were(ours.update(*new, 0)[0])[:, :, -1:], new[0])
-
-
-@pytest.mark.parametrize(
-    ("heads", "width", "read_by", "beside"),
-    [(2, 64, 4, 2), (2, 65, 2, 1), (3, 4, 3, 1), (2, 4, 5, 1)],
-    ids=["two narrow heads", "wide ones", "an odd number", "many queries for each"],
-)
-def test_narrow_heads_lie_beside_each_other(heads: int, width: int, read_by: int, beside: int) -> None:
-    cache = DynamicCache()
-    cache.update(torch.randn(3, heads, 5, width), torch.randn(3, heads, 5, width), 0)
-    give_room(cache, read_by)
-    assert cache.layers[0].keys.shape == (3, heads // beside, 5, beside * width)
-
-
-def test_caches_are_joined_aligned_on_the_right() -> None:
-    caches, given = [], [states(2, 5), states(1, 9), states(3, 1)]
-    for part in given:
-        caches.append(DynamicCache())
-        caches[-1].update(*part, 0)
-    whole = joined(caches).layers[0]
-    for found, parts in ((whole.keys, [keys for keys, _ in given]), (whole.values, [values for _, values in given])):
-        assert found.shape == (6, 2, 9, 4)
-        for row, part in zip((0, 2, 3), parts, strict=True):
-            rows, _, tokens, _ = part.shape
-            assert torch.equal(found[row : row + rows, :, 9 - tokens :], part)
-            assert (found[row : row + rows, :, : 9 - tokens] == 0).all()
+    assert torch.equal(ours.update(*new, 0)[0][:, :, -1:], new[0])
 
 
 @pytest.mark.parametrize("past", [0, 4])

@@ -19,7 +19,7 @@ from qalign.cli import app
 from qalign.errors import ModelError, QAlignError, SettingError
 from qalign.generation import DecodingConfig, Request, generate, open_backend, questions_of
 from qalign.generation.bounded import MOST_BYTES, address
-from qalign.generation.replies import NoAnswerError, read_reply
+from qalign.generation.endpoint import NoAnswerError, read_reply
 from qalign.generation.run import KEPT
 from qalign.placement import Placement
 from qalign.records import Problem

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from qalign.training import interruption
+from qalign.training import checkpoints
 from qalign.training.checkpoints import Checkpoints
 from qalign.training.launch import launch
 from qalign.training.loop import Job
@@ -86,7 +86,7 @@ def test_a_signal_in_the_last_step_is_no_lost_one(make_job: MakeJob) -> None:
 
 
 def test_a_second_signal_ends_at_once(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interruption, "ONE_SIGNAL", 0.01)
+    monkeypatch.setattr(checkpoints, "ONE_SIGNAL", 0.01)
     signal_within_step(monkeypatch, 3, signal.SIGINT, signal.SIGINT, later=0.02)
     job = make_job(max_steps=5)
     with pytest.raises(KeyboardInterrupt):

@@ -26,8 +26,8 @@ from qalign.training.batches import GlobalBatches
 from qalign.training.checkpoints import Checkpoints
 from qalign.training.launch import launch
 from qalign.training.loop import Job
-from qalign.training.optimizer import learning_rate_factor
 from qalign.training.tokens import tokenize
+from qalign.training.trainer import learning_rate_factor
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 ADAPTER = Adapter(rank=4, alpha=8.0, dropout=0.0)

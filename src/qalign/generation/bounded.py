@@ -25,6 +25,8 @@ MOST_BYTES = 32 * 2**20
 """The most bytes of a reply. An answer of 2,048 tokens takes a thousandth of it."""
 MOST_BYTES_OF_AN_ERROR = 2**16
 SECONDS_TO_CONNECT = 8.0
+HOST = re.compile(r"[0-9a-f.]*:[0-9a-f:.]*(%\w+)?|[\w-]{1,63}(\.[\w-]{1,63})*\.?")
+"""An address of IPv6, or a name or an address of IPv4."""
 EXAMPLE = "http://localhost:8000/v1"
 
 _PASSING = (408, 409, 429)
@@ -66,21 +68,18 @@ def address(given: str) -> Address:
     parts = _checked(given)
     key = (os.environ.get("OPENAI_API_KEY") or "none").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingError(
-            "OPENAI_API_KEY holds a character that no key has; set it again, on one line and without quotes"
-        )
-    headers = {"Authorization": f"Bearer {key}"}
+        raise SettingError("OPENAI_API_KEY holds a character that no key has; set it again, on one line, unquoted")
+    authorization = f"Bearer {key}"
     if parts.username or parts.password:
         pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
     query = parse_qsl(parts.query, keep_blank_values=True)
     if len(dict(query)) < len(query):
         raise _wrong(given, "a name stands twice in its query")
     host = parts.netloc.rpartition("@")[2]
     url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-    return Address(
-        url=url, headers=headers, query=dict(query), secrets=frozenset({*secrets_of_url(given), *({key} - {"none"})})
-    )
+    secrets = frozenset({*secrets_of_url(given), *({key} - {"none"})})
+    return Address(url=url, headers={"Authorization": authorization}, query=dict(query), secrets=secrets)
 
 
 def _checked(given: str) -> SplitResult:
@@ -94,9 +93,6 @@ def _checked(given: str) -> SplitResult:
     except ValueError as error:
         reason = "its port is not a number" if "port" in str(error).lower() else "its host is none"
         raise _wrong(given, reason) from error
-    if parts.scheme not in ("http", "https"):
-        raise _wrong(given, "it does not begin with http:// or https://")
-    labels = host.removesuffix(".").split(".")
     if not host.isascii():
         import idna  # the client library checks host names with it
 
@@ -104,13 +100,14 @@ def _checked(given: str) -> SplitResult:
             idna.encode(host)
         except idna.IDNAError as error:
             raise _wrong(given, "its host is none") from error
-    is_address = ":" in host and re.fullmatch(r"[0-9a-f:.]+(?:%\w+)?", host)
-    if not is_address and not all(re.fullmatch(r"[\w-]{1,63}", label) for label in labels):
-        raise _wrong(given, "it names no host")
-    if port == 0 or parts.netloc.endswith(":"):
-        raise _wrong(given, "its port is none")
-    if parts.fragment:
-        raise _wrong(given, "what stands behind # is sent to no server")
+    faults = {
+        "it does not begin with http:// or https://": parts.scheme not in ("http", "https"),
+        "it names no host": not HOST.fullmatch(host),
+        "its port is none": port == 0 or parts.netloc.endswith(":"),
+        "what stands behind # is sent to no server": bool(parts.fragment),
+    }
+    for reason in (reason for reason, holds in faults.items() if holds):
+        raise _wrong(given, reason)
     return parts
 
 
@@ -123,7 +120,6 @@ def open_client(server: Address, seconds: float, retries: int, tell: Callable[[s
     """A client of the openai library whose requests end.
 
     Args:
-        server: the address.
         seconds: the limit for a whole reply, body included. After it a SilenceError is raised.
         retries: how often a request is sent again after a temporary failure.
         tell: called with each temporary failure.
@@ -140,8 +136,8 @@ def open_client(server: Address, seconds: float, retries: int, tell: Callable[[s
                     finally:
                         await reply.aclose()
             except TimeoutError as error:
-                tell(f"no whole answer within {seconds:g} s")
-                raise SilenceError(f"no whole answer within {seconds:g} s") from error
+                tell(reason := f"no whole answer within {seconds:g} s")
+                raise SilenceError(reason) from error
             except Exception as error:
                 tell(in_words(error, server.secrets))
                 raise

@@ -13,19 +13,19 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, get_args
 
-from ..alignment.prompts import prompt
-from ..errors import ModelError
+import msgspec
+
+from ..errors import DataError, ModelError, QAlignError
 from ..placement import Placement
-from ..records import sha256
+from ..records import Finish
 from ..redaction import SHORTEST_IN_TEXT, redacted, without
 from ..terminal import log
-from ..untrusted import printable
+from ..untrusted import parse_json, printable
 from ..wording import counted
 from .bounded import Address, SilenceError, UnboundedError, address, in_words, open_client
 from .protocol import Completion, DecodingConfig, Request, seed_of
-from .replies import EXCERPT, NoAnswerError, WithheldError, read_reply
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -36,6 +36,8 @@ server to restart."""
 TIMES_IN_SILENCE = 3
 """How often a request is sent that gets no reply in time. A slow answer is mostly slow again."""
 SECONDS_BETWEEN_NOTICES = 30.0
+EXCERPT = 200
+"""The most characters of a body in an error."""
 
 
 class Endpoint:
@@ -95,11 +97,10 @@ class Endpoint:
                 if failure is not None:
                     raise failure
                 if withheld:
-                    raise ModelError(
-                        f"the filter of {self.server.url} withheld {counted(len(withheld), 'answer')}, the first to "
-                        f"{withheld[0]}; all others are kept. "
-                        "Turn the filter off and give the same command again, or measure without these problems"
-                    )
+                    answers = counted(len(withheld), "answer")
+                    what = f"withheld {answers}, the first to {withheld[0]}; all others are kept"
+                    advice = "Turn the filter off and give the same command again, or measure without these problems"
+                    raise ModelError(f"the filter of {self.server.url} {what}. {advice}")
             finally:
                 for asker in askers:
                     asker.cancel()
@@ -111,13 +112,9 @@ class Endpoint:
         except WithheldError as error:
             raise WithheldError(request.key) from error
         except NoAnswerError as error:
-            raise self._failed(
-                request, f"answered {request.key} with something that is not a finished answer", str(error)
-            ) from error
-        text = without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT)
-        return Completion(
-            key=request.key, text=text, prompt_sha256=sha256(prompt(request.instruction)), tokens=tokens, finish=finish
-        )
+            what = f"answered {request.key} with something that is not a finished answer"
+            raise self._failed(what, str(error)) from error
+        return request.answered(without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT), tokens, finish)
 
     async def _reply(self, client: AsyncOpenAI, request: Request) -> bytes:
         """The body of the server's reply."""
@@ -138,23 +135,16 @@ class Endpoint:
             except SilenceError as error:
                 if not times_left:
                     advice = "; give it more --seconds-per-request, or fewer --requests-in-flight"
-                    raise self._failed(request, f"did not answer {request.key}", f"{error}{advice}") from error
+                    raise self._failed(f"did not answer {request.key}", f"{error}{advice}") from error
             except UnboundedError as error:
-                raise self._failed(request, f"answered {request.key} with", str(error)) from error
+                raise self._failed(f"answered {request.key} with", str(error)) from error
             except (APIError, ValueError) as error:  # ValueError: a host's name that cannot be looked up
-                raise self._failed(
-                    request, f"did not answer {request.key}", _reason(error, self.server.secrets)
-                ) from error
+                raise self._failed(f"did not answer {request.key}", _reason(error, self.server.secrets)) from error
         raise AssertionError("the last time in silence is an error")
 
-    def _failed(self, request: Request, what: str, reason: str) -> ModelError:
-        return ModelError(
-            redacted(
-                f"{self.server.url} {what} ({printable(reason)}); see to the server and give the same command again: it goes on "
-                "from here",
-                self.server.secrets,
-            )
-        )
+    def _failed(self, what: str, reason: str) -> ModelError:
+        advice = "see to the server and give the same command again: it goes on from here"
+        return ModelError(redacted(f"{self.server.url} {what} ({printable(reason)}); {advice}", self.server.secrets))
 
     def _notice(self, failure: str) -> None:
         """Reports now and then that something fails and is tried again."""
@@ -176,10 +166,68 @@ def _reason(error: Exception, secrets: Iterable[str]) -> str:
     return in_words(error, secrets)
 
 
-def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:
-    """The model and server that `placement` names. `folder` is not read.
+class NoAnswerError(QAlignError):
+    """A body without an answer of a model. The message says what it holds."""
+
+
+class WithheldError(QAlignError):
+    """An answer withheld by the server's filter. It is never scored."""
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[object] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str
+
+
+class _Usage(msgspec.Struct):
+    completion_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | None = None
+
+
+class _Reply(msgspec.Struct):
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1, max_length=1)]
+    usage: _Usage | None = None
+
+
+def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Finish]:
+    """The text of a reply, its number of tokens, and why it ended.
+
+    The number is 0 where the server gives none. Halves of surrogate pairs stay in the text.
 
     Raises:
-        SettingError: the server is not named, or not by a URL.
+        NoAnswerError: the body is not JSON, has another shape, or does not hold a finished text.
+        WithheldError: the server's filter withheld the answer.
     """
+    try:
+        reply = msgspec.convert(parse_json(body, "the body", half_pairs=True), _Reply)
+    except (DataError, msgspec.ValidationError) as error:
+        text = " ".join(body[: 16 * EXCERPT].decode("utf-8", errors="replace").split())
+        excerpt = printable(redacted(text, secrets))[:EXCERPT] or "empty"  # secrets go before it is cut
+        raise NoAnswerError(f"{error}; the body is {excerpt}") from error
+    choice = reply.choices[0]
+    if choice.finish_reason == "content_filter":
+        raise WithheldError("finish_reason is content_filter")
+    if choice.finish_reason not in get_args(Finish):
+        raise NoAnswerError(f"finish_reason is '{choice.finish_reason[:40]}', neither stop nor length")
+    finish: Finish = "length" if choice.finish_reason == "length" else "stop"
+    message, tokens = choice.message, (reply.usage.completion_tokens or 0) if reply.usage else 0
+    if message.tool_calls:
+        raise NoAnswerError("a call of a tool, which was not offered")
+    if message.content is not None:
+        return message.content, tokens, finish
+    # A model truncated within its reasoning, or silent after it, has given an empty answer.
+    if finish == "length" or message.reasoning or message.reasoning_content:
+        return "", tokens, finish
+    raise NoAnswerError(f"no text, but a refusal: {message.refusal[:EXCERPT]}" if message.refusal else "no text")
+
+
+def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:
+    """The model and server that `placement` names. `folder` is not read."""
     return Endpoint(address(placement.endpoint), decoding, placement)

@@ -1,51 +1,51 @@
 """Generation with transformers on this machine, in batches with a cache.
 
 The shortest prompts come first, so sequences with long answers have short prompts. All sequences then have similar
-lengths, with little padding. Prompts are padded on the left. Their common prefix is encoded once. After some sequences
-have finished, waiting prompts take their slots, so the last long answers do not run alone. Without waiting prompts the
-slots are dropped.
+lengths, with little padding. Prompts are padded on the left. After some sequences have finished, waiting prompts take
+their slots, so the last long answers do not run alone. Without waiting prompts the slots are dropped.
+
+A small model's step on a CPU is many short operations. Between them the cores wait for Python and for each other. Two
+loops in threads with half the cores each keep them busy: torch lets other threads run while it computes.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
-from ..alignment.prompts import end_of_sequence, prompt, render_prompts
-from ..models.attention import is_recurrent, without_planned_attention
+from ..alignment.prompts import end_of_sequence, render_prompts
 from ..models.opening import (
     check_device,
     check_length,
     check_vocabulary,
+    is_recurrent,
     load_model,
     load_tokenizer,
     resolve,
+    without_planned_attention,
 )
 from ..placement import Placement
-from ..records import Finish, sha256
+from ..records import Finish
 from ..resources import cores, memory
-from . import attention
-from .cache import give_room, has_room
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request, seed_of
-from .rows import Rows, begin
-from .threads import side_by_side
+from .rows import Rows, begin, give_room
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Answer = tuple[int, list[int], Finish]
-"""The index of a prompt, the generated ids, and why generation ended."""
+"""The index of a prompt, the generated ids without the end-of-sequence token, and why generation ended."""
 Answers = Generator[Answer, None, None]
 FREE_TO_REFILL = 0.1
-"""The share of free slots in a batch before they are refilled or dropped, which costs some copying. With this package's
-attention, and without waiting prompts, slots are dropped at once, which costs little."""
-PREFIX = 8
-"""The least tokens of a common prefix that is encoded once."""
+"""The share of free slots in a batch before they are refilled or dropped, which costs some copying."""
 ROWS = (8, 512)
 """The default batch size: at least, at most."""
 BATCHES_PER_CHUNK = 4
@@ -54,8 +54,6 @@ CACHE_SHARE = 0.25
 """The share of device memory for the cache, for the default batch size."""
 LONG_PROMPT = 256
 """Tokens of a prompt in that calculation."""
-RUN = 128
-"""Tokens of the vocabulary in a block of the search for the likeliest."""
 LOOPS, SMALL = 2, 2**28
 """Parallel loops on a CPU, for models of fewer bytes. Larger ones are limited by reading their weights, once per loop."""
 
@@ -79,51 +77,31 @@ class Local:
         self.loops, self.batch_size = loops, max(1, batch_size // loops)
         self.chunk = max(REQUESTS_PER_CHUNK, BATCHES_PER_CHUNK * batch_size)
         self.ends = ends_of(getattr(model.generation_config, "eos_token_id", None), tokenizer)
-        self.own_attention = attention.suits(model)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request as it finishes, the shortest prompts first."""
         prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
-        keys = [request.key for request in requests]
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         check_length(self.model, longest, "set generation.max_new_tokens lower")
-        using = attention.used(self.model, longest) if self.own_attention else nullcontext(False)
-        with using as own_attention, ExitStack() as ends_with_it:
-            if is_recurrent(self.model):
-                answers = self._one_by_one(prompts, keys)
-            else:
-                answers = self._in_batches(prompts, keys, own_attention)
-            ends_with_it.callback(answers.close)
+        answer = self._one_by_one if is_recurrent(self.model) else self._in_batches
+        with closing(answer(prompts, [request.key for request in requests])) as answers:
             for place, ids, finish in answers:
-                yield Completion(
-                    key=keys[place],
-                    text=decode(ids, self.tokenizer),
-                    prompt_sha256=sha256(prompt(requests[place].instruction)),
-                    tokens=len(ids),
-                    finish=finish,
-                )
+                yield requests[place].answered(decode(ids, self.tokenizer), len(ids), finish)
 
-    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str], own_attention: bool) -> Answers:
-        """For each prompt its index, generated ids, and finish reason.
-
-        The ids exclude the end-of-sequence token. Lengths alone decide the loop of a prompt, so an answer always has the same
-        batch.
-        """
+    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
+        """Lengths alone decide the loop of a prompt, so an answer always has the same batch."""
 
         def begun(places: Sequence[int]) -> Rows:
-            rows = begin(
-                places, [prompts[place] for place in places], self.ends[0], self.model.device, own_attention, prefix
-            )
+            rows = begin(places, [prompts[place] for place in places], self.ends[0], self.model.device)
             if self.decoding.temperature > 0:
                 for slot in rows.slots:
                     slot.random_state = self._generator(keys[slot.place])
             return rows
 
         ordered = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
-        prefix = self._read(common_prefix(prompts) if len(prompts) > 1 else [])
         shares = [ordered[loop :: self.loops] for loop in range(max(1, min(self.loops, len(ordered))))]
         loops = [self._loop(share, begun) for share in shares]
-        yield from filter(None, loops[0]) if len(loops) == 1 else side_by_side(loops)
+        yield from filter(None, loops[0]) if len(loops) == 1 else _side_by_side(loops)
 
     def _loop(self, places: Sequence[int], begun: Callable[[Sequence[int]], Rows]) -> Iterator[Answer | None]:
         """The answers to the prompts `places`, starting with the first.
@@ -136,8 +114,7 @@ class Local:
         answering: Rows | None = None
         while waiting or answering:
             yield None
-            at_once = not waiting and answering is not None and answering.own_attention
-            if answering and len(answering.free) < (1 if at_once else FREE_TO_REFILL * len(answering.slots)):
+            if answering and len(answering.free) < FREE_TO_REFILL * len(answering.slots):
                 yield from self._step(answering)
             elif answering and not (waiting and answering.can_be_replaced):
                 with torch.inference_mode():
@@ -154,22 +131,8 @@ class Local:
                         answering.replace(fresh)
                     else:
                         answering = fresh
-                        answering.make_room(self.model)
+                        give_room(answering.cache)
                 del fresh
-
-    def _read(self, prefix: Sequence[int]) -> Cache | None:
-        """The cache of one sequence with the common prompt prefix. None if that is short."""
-        import torch
-
-        if len(prefix) < PREFIX:
-            return None
-        from transformers import DynamicCache
-
-        with torch.inference_mode():
-            ids = torch.tensor([prefix], device=self.model.device)
-            cache = self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-            give_room(cache)
-        return cache if type(cache) is DynamicCache and has_room(cache) else None
 
     def _step(self, rows: Rows) -> list[Answer]:
         """One more token for each sequence. Returns the finished answers, now free slots."""
@@ -201,10 +164,8 @@ class Local:
         """Answers of models with a recurrent state, whose batches cannot change."""
         import torch
 
-        sampling = self.decoding.temperature > 0
-        chance = (
-            {"temperature": self.decoding.temperature, "top_p": self.decoding.top_p, "top_k": 0} if sampling else {}
-        )
+        decoding = self.decoding
+        chance = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
         for place, (prompt_ids, key) in enumerate(zip(prompts, keys, strict=True)):
             ids = torch.tensor([prompt_ids], device=self.model.device)
             with torch.inference_mode(), torch.random.fork_rng():
@@ -212,11 +173,11 @@ class Local:
                 out = self.model.generate(
                     input_ids=ids,
                     attention_mask=torch.ones_like(ids),
-                    max_new_tokens=self.decoding.max_new_tokens,
-                    do_sample=sampling,
+                    max_new_tokens=decoding.max_new_tokens,
+                    do_sample=decoding.temperature > 0,
                     eos_token_id=self.ends,
                     pad_token_id=self.ends[0],
-                    **chance,
+                    **(chance if decoding.temperature > 0 else {}),
                 )[0, len(prompt_ids) :].tolist()
             stopped = bool(out) and out[-1] in self.ends
             yield (place, out[:-1], "stop") if stopped else (place, out, "length")
@@ -226,22 +187,62 @@ class Local:
         import torch
 
         if self.decoding.temperature == 0:
-            return likeliest(logits) if logits.device.type == "cpu" else logits.argmax(-1)
+            return logits.argmax(-1)
         probabilities = (logits / self.decoding.temperature).softmax(-1).cpu()
         if self.decoding.top_p < 1:
             ordered, places = probabilities.sort(-1, descending=True)
             ordered[ordered.cumsum(-1) - ordered > self.decoding.top_p] = 0.0
             probabilities = torch.zeros_like(probabilities).scatter(-1, places, ordered)
-        drawn = [
-            torch.multinomial(row, 1, generator=draw) for row, draw in zip(probabilities, random_states, strict=True)
-        ]
-        return torch.cat(drawn).to(logits.device)
+        pairs = zip(probabilities, random_states, strict=True)
+        return torch.cat([torch.multinomial(row, 1, generator=draw) for row, draw in pairs]).to(logits.device)
 
     def _generator(self, key: str) -> torch.Generator:
         """The random state of one request, independent of its batch."""
         import torch
 
         return torch.Generator().manual_seed(seed_of(self.decoding.seed, key))
+
+
+def _side_by_side(loops: Sequence[Iterator[Answer | None]]) -> Iterator[Answer]:
+    """The answers of all loops as they arrive. Each loop runs in a thread with its share of torch's threads.
+
+    Raises:
+        BaseException: that of a loop. The others end after their current step.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    made: SimpleQueue[Answer | BaseException | None] = SimpleQueue()
+    stop = Event()
+
+    def work(loop: Iterator[Answer | None]) -> None:
+        torch.set_num_threads(max(1, threads // len(loops)))
+        try:
+            for answer in loop:
+                if stop.is_set():
+                    return
+                if answer is not None:
+                    made.put(answer)
+            made.put(None)
+        except BaseException as error:  # raised again in the consumer
+            made.put(error)
+
+    try:
+        with ThreadPoolExecutor(len(loops)) as pool:
+            try:
+                running = len([pool.submit(work, loop) for loop in loops])
+                while running:
+                    item = made.get()
+                    if isinstance(item, BaseException):
+                        raise item
+                    if item is None:
+                        running -= 1
+                    else:
+                        yield item
+            finally:
+                stop.set()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def ends_of(configured: int | list[int] | None, tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -294,29 +295,3 @@ def device_memory(device: str) -> float:
     if device == "cuda":
         return float(torch.cuda.get_device_properties(device).total_memory)
     return float(memory())
-
-
-def likeliest(logits: torch.Tensor) -> torch.Tensor:
-    """The first of the likeliest tokens per sequence, as `argmax` gives it.
-
-    On a CPU `argmax` takes ten times as long as the maximum. Here only the block with the maximum is searched.
-
-    Args:
-        logits: (sequences, vocabulary).
-    """
-    import torch
-
-    vocabulary = logits.shape[-1]
-    run = min(RUN, vocabulary)
-    whole = vocabulary - vocabulary % run
-    maxima = [logits[:, :whole].reshape(len(logits), -1, run).amax(-1), logits[:, -run:].amax(-1, keepdim=True)]
-    starts = torch.tensor([*range(0, whole, run), vocabulary - run])
-    start = starts[torch.cat(maxima, -1).argmax(-1)]
-    return start + logits.gather(-1, start[:, None] + torch.arange(run)).argmax(-1)
-
-
-def common_prefix(prompts: Sequence[list[int]]) -> list[int]:
-    """The common prefix of all prompts. At least one token of each is left over."""
-    first, last = min(prompts), max(prompts)
-    most = min(map(len, prompts)) - 1
-    return first[: next((place for place in range(most) if first[place] != last[place]), most)]

@@ -12,9 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from ..alignment.prompts import prompt
 from ..errors import SettingError, nearest
 from ..placement import Placement
-from ..records import Finish, Problem
+from ..records import Finish, Problem, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +40,18 @@ class DecodingConfig:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+        given = f"samples {self.samples} at temperature {self.temperature:g}"
         if self.samples < 1 or (self.samples > 1 and self.temperature == 0):
-            raise SettingError(
-                f"samples {self.samples} at temperature {self.temperature:g}: give 1 or more, several only above temperature 0"
-            )
+            raise SettingError(f"{given}: give 1 or more, several only above temperature 0")
+        given = f"temperature {self.temperature} and top_p {self.top_p}"
         if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise SettingError(
-                f"temperature {self.temperature} and top_p {self.top_p}: give 0 or more, and above 0 up to 1"
-            )
-        if self.precision not in ("float32", "bfloat16"):
-            raise SettingError(
-                f"unknown precision '{self.precision}': {nearest(self.precision, ('float32', 'bfloat16'))}"
-            )
-        if self.backend not in BACKENDS:
-            raise SettingError(f"unknown generation backend '{self.backend}': {nearest(self.backend, BACKENDS)}")
+            raise SettingError(f"{given}: give 0 or more, and above 0 up to 1")
+        for what, value, known in (
+            ("precision", self.precision, ("float32", "bfloat16")),
+            ("generation backend", self.backend, BACKENDS),
+        ):
+            if value not in known:
+                raise SettingError(f"unknown {what} '{value}': {nearest(value, known)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,11 @@ class Request:
     """The name of the question within the run."""
     instruction: str
     """The question, not yet rendered."""
+
+    def answered(self, text: str, tokens: int, finish: Finish) -> Completion:
+        """The answer to this request."""
+        rendered = sha256(prompt(self.instruction))
+        return Completion(key=self.key, text=text, prompt_sha256=rendered, tokens=tokens, finish=finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,6 @@ class Completion:
     tokens: int
     """The number of generated tokens. Servers mostly count the end-of-sequence token."""
     finish: Finish
-    """Why generation ended."""
 
 
 def questions_of(problems: Iterable[Problem]) -> list[Question]:
@@ -111,14 +114,11 @@ REQUESTS_PER_CHUNK = 512
 
 
 class Backend(Protocol):
-    """A model that answers.
-
-    `chunk` is the number of requests saved together, because answers may depend on their batch. With None each answer is saved
-    as it arrives.
-    """
+    """A model that answers."""
 
     @property
-    def chunk(self) -> int | None: ...
+    def chunk(self) -> int | None:
+        """The requests saved together, as answers may depend on their batch. With None each is saved as it arrives."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request once, in any order."""

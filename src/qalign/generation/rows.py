@@ -1,20 +1,102 @@
-"""A batch of sequences during generation, and how new ones replace finished ones."""
+"""A batch of sequences during generation, and how new ones replace finished ones.
+
+The cache of transformers grows by concatenation: every token copies all earlier ones. Here a token is written into free
+room, and so are the prompts that replace finished sequences. A copy is made only every `ROOM` tokens.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .cache import give_room, has_room, joined, repeated, spread
-
 if TYPE_CHECKING:
     import torch
     from transformers import Cache, PreTrainedModel
+    from transformers.cache_utils import DynamicLayer
 
-PROMPT_TOKENS_AT_ONCE = 2048
-"""With this package's attention, about this many prompt tokens are encoded at once. The activations of a layer then fit the
-CPU caches, and short prompts are not padded to the longest."""
+
+ROOM = 64
+"""Tokens of new room in a layer."""
+
+
+@functools.cache
+def roomy_layer() -> type[DynamicLayer]:
+    """The class of a layer with room, built on first use."""
+    from transformers.cache_utils import DynamicLayer
+
+    class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
+        """A layer of the cache, made from one of shape (sequences, heads, tokens, width).
+
+        Its buffers hold the tokens from `_first` up to `_used`. After them is room, before them are discarded tokens.
+        """
+
+        def __init__(self, layer: DynamicLayer) -> None:
+            super().__init__()
+            self.lazy_initialization(layer.keys, layer.values)
+            self._buffers: tuple[torch.Tensor, ...] = (layer.keys, layer.values)
+            self._first, self._used = 0, layer.keys.shape[-2]
+            self.rearrange()
+
+        def update(
+            self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            """Appends the new tokens, and returns all keys and all values."""
+            tokens = key_states.shape[-2]
+            if self._used + tokens > self._buffers[0].shape[-2]:
+                self.rearrange(room=tokens + ROOM)
+            for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+                buffer[..., self._used : self._used + tokens, :] = states
+            self._used += tokens
+            return self._view()
+
+        def batch_select_indices(self, indices: torch.Tensor) -> None:
+            """Keeps these sequences, in this order."""
+            self._buffers = tuple(buffer[indices] for buffer in self._buffers)
+            self._view()
+
+        def leave_out(self, tokens: int) -> None:
+            """Discards the first `tokens` tokens. Nothing is copied."""
+            self._first += tokens
+            self._view()
+
+        def put(self, rows: torch.Tensor, other: DynamicLayer) -> None:
+            """Overwrites sequences with those of a transformers layer, aligned on the right.
+
+            If theirs are longer, the other sequences get arbitrary finite numbers on the left.
+            """
+            tokens = other.keys.shape[-2]
+            if tokens > self._used:
+                self.rearrange(zeros=tokens - (self._used - self._first))
+            self._first = min(self._first, self._used - tokens)
+            for buffer, theirs in zip(self._buffers, (other.keys, other.values), strict=True):
+                buffer[rows, :, self._used - tokens : self._used] = theirs
+            self._view()
+
+        def rearrange(self, zeros: int = 0, room: int = ROOM) -> None:
+            """Copies the tokens held to new buffers, with room after and zeros before them."""
+            from torch.nn.functional import pad
+
+            held = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
+            self._buffers = tuple(pad(states, (0, 0, zeros, room)) for states in held)
+            self._first, self._used = zeros, zeros + self._used - self._first
+            self._view()
+
+        def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
+            self.keys, self.values = (buffer[..., self._first : self._used, :] for buffer in self._buffers)
+            return self.keys, self.values
+
+    return RoomyLayer
+
+
+def give_room(cache: Cache) -> None:
+    """Gives room to the layers of a cache that hold all tokens. Sliding windows and states stay as they are."""
+    from transformers.cache_utils import DynamicLayer
+
+    for place, layer in enumerate(getattr(cache, "layers", [])):
+        if type(layer) is DynamicLayer and layer.is_initialized:
+            cache.layers[place] = roomy_layer()(layer)
 
 
 @dataclass(slots=True)
@@ -24,7 +106,6 @@ class Slot:
     place: int
     """The index of its prompt."""
     prompt_tokens: int
-    """The number of columns of the cache that the prompt takes."""
     answer: list[int] = field(default_factory=list)
     """The tokens generated so far."""
     random_state: torch.Generator | None = None
@@ -33,26 +114,21 @@ class Slot:
 
 @dataclass(slots=True, kw_only=True)
 class Rows:
-    """Sequences of different lengths, padded on the left, with an optional prefix."""
+    """Sequences of different lengths, padded on the left."""
 
     slots: list[Slot]
-    """The sequences."""
     ids: torch.Tensor
     """The tokens of the next step, (sequences, new tokens)."""
     positions: torch.Tensor
     """The positions of `ids`, of the same shape."""
     mask: torch.Tensor
     """1 where a token is, those of the next step included, (sequences, tokens)."""
-    own_attention: bool
-    """Whether this package's attention is used. The prefix then stays in `prefix`, else each sequence has a copy."""
-    prefix: Cache | None = None
-    """The cache of the prefix, one sequence."""
+    copies: list[int] | None
+    """Before the first step: which row reads the prompt of each slot, where some have the same prompt."""
     cache: Any = None
     """The keys and values of all earlier tokens."""
     free: list[int] = field(default_factory=list)
     """Slots whose sequence has finished. They are computed, and ignored, until refilled or dropped."""
-    copies: list[int] = field(default_factory=list)
-    """Before the first step: which row has read the prompt of each answer, where some answer the same prompt."""
 
     def __len__(self) -> int:
         """The number of unfinished sequences."""
@@ -66,54 +142,32 @@ class Rows:
 
     @property
     def can_be_replaced(self) -> bool:
-        """Whether free slots can be refilled: every cache layer holds all tokens."""
-        return has_room(self.cache)
+        """Whether free slots can be refilled: every layer of the cache has room."""
+        return all(isinstance(layer, roomy_layer()) for layer in self.cache.layers)
 
     def read(self, model: PreTrainedModel) -> torch.Tensor:
-        """The next-token logits, one sequence per answer. Adds this step to the cache."""
-        logits = self._logits(model)
-        return self._spread(logits) if self.copies else logits
-
-    def _spread(self, logits: torch.Tensor) -> torch.Tensor:
-        """Gives each answer its own sequence, a copy of the one that read its prompt."""
+        """The next-token logits, one sequence per slot. Adds this step to the cache."""
         import torch
 
-        rows = torch.tensor(self.copies, device=self.ids.device)
-        self.ids, self.positions, self.mask = self.ids[rows], self.positions[rows], self.mask[rows]
-        self.cache, self.copies = spread(self.cache, rows), []
-        return logits[rows]
-
-    def _logits(self, model: PreTrainedModel) -> torch.Tensor:
-        import torch
-
-        if self.cache is not None or not self.own_attention:
-            logits, self.cache = self._read(model, slice(None), 0)
-            return logits
-        columns, parts = self.ids.shape[1], []
-        at_once = max(1, PROMPT_TOKENS_AT_ONCE // columns)
-        for first in range(0, len(self.ids), at_once):
-            part = slice(first, first + at_once)
-            parts.append(self._read(model, part, columns - int(self.mask[part].sum(-1).max())))
-        self.cache = joined([cache for _, cache in parts])
-        return torch.cat([logits for logits, _ in parts])
-
-    def _read(self, model: PreTrainedModel, rows: slice, unused: int) -> tuple[torch.Tensor, Cache]:
-        """The logits and cache of some sequences, without their `unused` first columns."""
-        shared = {"shared_prefix": self.prefix} if self.prefix is not None else {}
         out = model(
-            input_ids=self.ids[rows, unused:],
-            attention_mask=self.mask[rows, unused:],
-            position_ids=self.positions[rows, unused:],
+            input_ids=self.ids,
+            attention_mask=self.mask,
+            position_ids=self.positions,
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
-            **shared,
         )
-        return out.logits[:, -1], out.past_key_values
+        logits: torch.Tensor = out.logits[:, -1]
+        self.cache = out.past_key_values
+        if self.copies:
+            rows = torch.tensor(self.copies, device=self.ids.device)
+            self._choose(rows)
+            self.copies, logits = None, logits[rows]
+        return logits
 
-    def make_room(self, model: PreTrainedModel) -> None:
-        """Gives the cache room, after the first step."""
-        give_room(self.cache, model.config.get_text_config().num_attention_heads if self.own_attention else 0)
+    def _choose(self, rows: torch.Tensor) -> None:
+        self.ids, self.positions, self.mask = self.ids[rows], self.positions[rows], self.mask[rows]
+        self.cache.batch_select_indices(rows)
 
     def advance(self, chosen: torch.Tensor) -> None:
         """Makes the chosen tokens (sequences,) the input of the next step."""
@@ -127,32 +181,24 @@ class Rows:
             self._leave_out_what_is_past()
 
     def drop_free(self) -> None:
-        """Drops free slots. The last unfinished sequences move into them."""
+        """Drops free slots."""
         import torch
 
-        rows = list(range(len(self)))
-        last = iter([row for row in self.answering if row >= len(self)])
-        for row in self.free:
-            if row < len(self):
-                rows[row] = next(last)
-        self.free = []
-        self.slots = [self.slots[row] for row in rows]
-        kept = torch.tensor(rows, dtype=torch.long, device=self.ids.device)
-        self.ids, self.positions, self.mask = self.ids[kept], self.positions[kept], self.mask[kept]
+        rows = self.answering
+        self.slots, self.free = [self.slots[row] for row in rows], []
         if rows:
-            self.cache.batch_select_indices(kept)
+            self._choose(torch.tensor(rows, device=self.ids.device))
 
     def replace(self, fresh: Rows) -> None:
         """Refills free slots with sequences that have made their first step."""
         import torch
         from torch.nn.functional import pad
 
-        if fresh.free:
-            fresh.drop_free()
+        fresh.drop_free()
         if not fresh.slots:
             return
         free, self.free = self.free[: len(fresh)], self.free[len(fresh) :]
-        rows = torch.tensor(free, dtype=torch.long, device=self.ids.device)
+        rows = torch.tensor(free, device=self.ids.device)
         for layer, theirs in zip(self.cache.layers, fresh.cache.layers, strict=True):
             layer.put(rows, theirs)
         length = max(self.mask.shape[1], fresh.mask.shape[1])
@@ -171,53 +217,29 @@ class Rows:
                 layer.leave_out(unused)
 
 
-def begin(
-    places: Sequence[int],
-    prompts: Sequence[Sequence[int]],
-    filler: int,
-    device: torch.device,
-    own_attention: bool,
-    prefix: Cache | None = None,
-) -> Rows:
-    """Sequences that have not read their prompts yet.
-
-    Equal prompts next to each other are read once.
+def begin(places: Sequence[int], prompts: Sequence[Sequence[int]], filler: int, device: torch.device) -> Rows:
+    """Sequences that have not read their prompts yet. Equal prompts next to each other are read once.
 
     Args:
         places: the indices of the prompts.
-        prompts: token ids of all prompts.
+        prompts: their token ids.
         filler: the padding token.
-        device: the device of the tensors.
-        own_attention: whether the prefix stays in its own cache, else each sequence has a copy.
-        prefix: the cache of one sequence that has read the common prompt prefix.
     """
     import torch
 
-    read = prefix.get_seq_length() if prefix is not None else 0
-    rests: list[Sequence[int]] = []
+    read: list[Sequence[int]] = []
     copies = []
-    for place, ids_of_prompt in enumerate(prompts):
-        if not place or ids_of_prompt != prompts[place - 1]:
-            rests.append(ids_of_prompt[read:])
-        copies.append(len(rests) - 1)
-    length = max(len(ids) for ids in rests)
-    ids = torch.full((len(rests), length), filler, dtype=torch.long)
-    mask = torch.zeros((len(rests), length), dtype=torch.long)
-    for row, tokens in enumerate(rests):
-        ids[row, length - len(tokens) :] = torch.tensor(tokens)
-        mask[row, length - len(tokens) :] = 1
-    positions = (mask.cumsum(-1) - 1).clamp(min=0) + read
-    columns, cache = list(map(len, rests)), None
-    if read and not own_attention:
-        mask = torch.cat([mask.new_ones(len(rests), read), mask], dim=1)
-        columns, cache = [read + length] * len(rests), repeated(prefix, len(rests))
+    for prompt in prompts:
+        if not read or prompt != read[-1]:
+            read.append(prompt)
+        copies.append(len(read) - 1)
+    length = max(map(len, read))
+    ids = torch.tensor([[filler] * (length - len(prompt)) + list(prompt) for prompt in read])
+    mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in read])
     return Rows(
-        slots=[Slot(place=place, prompt_tokens=columns[copy]) for place, copy in zip(places, copies, strict=True)],
+        slots=[Slot(place, len(prompt)) for place, prompt in zip(places, prompts, strict=True)],
         ids=ids.to(device),
-        positions=positions.to(device),
+        positions=(mask.cumsum(-1) - 1).clamp(min=0).to(device),
         mask=mask.to(device),
-        own_attention=own_attention,
-        prefix=prefix if own_attention else None,
-        cache=cache,
-        copies=copies if len(rests) < len(prompts) else [],
+        copies=copies if len(read) < len(prompts) else None,
     )

@@ -1,9 +1,9 @@
 """Generation for many problems in chunks, each saved when it is complete.
 
-An interruption costs at most one chunk. An answer that depends on no other is saved as it arrives. Chunks and their order
-follow from the requests and from the chunk size, which the saved file states. A resumed run therefore has the same batches
-as an uninterrupted one. On the same machine with the same batch size, its answers are the same to the last bit. The saved
-file starts with its settings, so no answer is reused under other settings.
+An interruption costs at most one chunk. An answer that depends on no other is saved as it arrives. Chunks follow from the
+requests and from the chunk size, which the saved file states. So a resumed run has the same batches as an uninterrupted
+one, and on the same machine the same answers to the last bit. The saved file starts with its settings, so no answer is
+reused under other settings.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .protocol import Backend, Completion, Question, Request
 
 KEPT = "predictions.partial.jsonl"
 
+FIELDS = ("language", "id", "sample", "text", "prompt_sha256", "tokens", "finish")
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _Answer = tuple[str, str, _Count, Finish]
-"""Text, hash of the prompt, tokens, why it ended."""
 _Row = tuple[str, str, _Count, str, str, _Count, Finish]
-"""Language, id, sample, and the answer."""
+"""The `FIELDS` of a prediction. Its answer are the last four."""
 VERSION = 2
 """The version of the saved file. Answers of another version are not reused."""
 
@@ -48,23 +48,25 @@ def generate(
     """Predictions for questions, in their order.
 
     Args:
-        questions: what is asked.
-        backend: the model.
         scratch: the folder of saved answers. Those of an earlier attempt with the same `settings` are reused.
         settings: all values that decide an answer.
         title: the label of the progress bar.
-        placement: the execution settings.
 
     Raises:
         StageError: a backend skipped a request, answered one twice, or returned an invalid answer.
     """
     by_key = {question.key: question for question in questions}
     assert len(by_key) == len(questions), "questions differ in language, id or sample"
+
     # Long prompts first: the largest need of memory shows at once. UTF-8 bytes are a fair measure in every script. Samples of
     # one prompt stand together, so that it is read once.
-    ordered = sorted(by_key, key=lambda key: _order(by_key[key]))
+    def order(key: str) -> tuple[int, str, int]:
+        question = by_key[key]
+        return -len(question.instruction.encode()), f"{question.language}/{question.id}", question.sample
+
+    ordered = sorted(by_key, key=order)
     saved = scratch / KEPT
-    done, chunk_size = _taken_over(saved, settings, ordered, backend.chunk, by_key)
+    done, chunk_size = _taken_over(saved, settings, ordered, backend.chunk)
     remaining = [chunk for chunk in _chunks(ordered, chunk_size) if not done.keys() >= set(chunk)]
     if chunk_size is None and remaining:  # no answer depends on another
         remaining = [[key for chunk in remaining for key in chunk]]
@@ -74,11 +76,12 @@ def generate(
         saved.open("a", encoding="utf-8") as file,
     ):
 
-        def keep(answers: Sequence[Completion]) -> None:
-            predictions = [_prediction(by_key[answer.key], answer) for answer in answers]
-            file.write(_kept_line(predictions))
+        def keep(answers: Mapping[str, Completion]) -> None:
+            made = {key: _prediction(by_key[key], answer) for key, answer in answers.items()}
+            rows = json.dumps([[getattr(prediction, name) for name in FIELDS] for prediction in made.values()])
+            file.write(f"{sha256(rows)} {rows}\n")  # the hash detects damage
             file.flush()
-            done.update({answer.key: p for answer, p in zip(answers, predictions, strict=True)})
+            done.update(made)
 
         try:
             for chunk in remaining:
@@ -89,14 +92,13 @@ def generate(
                     answered[completion.key] = answer = _checked(completion, by_key)
                     repaired += answer is not completion
                     if chunk_size is None:
-                        keep([answer])
+                        keep({answer.key: answer})
                     bar.advance(1)
                 if missing := [key for key in chunk if key not in answered]:
-                    raise StageError(
-                        f"the backend left {counted(len(missing), 'request')} unanswered, the first of them {missing[0]}"
-                    )
+                    left = counted(len(missing), "request")
+                    raise StageError(f"the backend left {left} unanswered, the first of them {missing[0]}")
                 if chunk_size is not None:
-                    keep([answered[key] for key in chunk])
+                    keep({key: answered[key] for key in chunk})
         finally:
             if repaired:
                 log(f"{title}: {counted(repaired, 'answer')} held half of a surrogate pair; U+FFFD stands in its place")
@@ -125,11 +127,7 @@ def _chunks(ordered: Sequence[str], size: int | None) -> list[Sequence[str]]:
 
 
 def _taken_over(
-    saved: Path,
-    settings: Mapping[str, object],
-    ordered: Sequence[str],
-    chunk: int | None,
-    by_key: Mapping[str, Question],
+    saved: Path, settings: Mapping[str, object], ordered: Sequence[str], chunk: int | None
 ) -> tuple[dict[str, Prediction], int | None]:
     """The saved answers of complete chunks, and the size of these chunks.
 
@@ -146,15 +144,11 @@ def _taken_over(
     good = [lines[0]]
     chunks = {chunk[0]: chunk for chunk in _chunks(ordered, size)}
     for line in lines[1:]:
-        rows = _rows_of(line)
-        keys = [
-            Question(id=key, language=language, instruction="", sample=sample).key for language, key, sample, *_ in rows
-        ]
+        predictions = _predictions_of(line)
+        keys = [Question(id=p.id, language=p.language, instruction="", sample=p.sample).key for p in predictions]
         if keys and keys == chunks.get(keys[0]) and not done.keys() & set(keys):
             good.append(line)
-            done |= {
-                key: _prediction(by_key[key], Completion(key, *row[3:])) for key, row in zip(keys, rows, strict=True)
-            }
+            done |= zip(keys, predictions, strict=True)
     if len(good) < len(lines):
         if damaged := sum(line.endswith(b"\n") for line in lines) - len(good):  # a torn last line is an interruption
             log(f"{saved}: {counted(damaged, 'line')} of kept answers cannot be read; what they held is asked again")
@@ -163,19 +157,14 @@ def _taken_over(
     return done, size
 
 
-def _kept_line(predictions: Sequence[Prediction]) -> str:
-    """A chunk's answers after their hash, which detects damage."""
-    rows = json.dumps([[p.language, p.id, p.sample, p.text, p.prompt_sha256, p.tokens, p.finish] for p in predictions])
-    return f"{sha256(rows)} {rows}\n"
-
-
-def _rows_of(line: bytes) -> list[_Row]:
-    """The answers of a line of the saved file. Empty if it is torn or damaged."""
+def _predictions_of(line: bytes) -> list[Prediction]:
+    """The answers of a line of the saved file, none if it is torn or damaged."""
     digest, _, rows = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or hashlib.sha256(rows).hexdigest().encode() != digest:
         return []
     try:
-        return msgspec.json.decode(rows, type=list[_Row])
+        named = [dict(zip(FIELDS, row, strict=True)) for row in msgspec.json.decode(rows, type=list[_Row])]
+        return msgspec.convert(named, list[Prediction])
     except msgspec.DecodeError:
         return []
 
@@ -192,10 +181,6 @@ def _chunk_of(header: bytes) -> int | None:
     except (DataError, KeyError, TypeError):
         return None  # torn, or of an earlier version
     return size if isinstance(size, int) and size > 0 else None
-
-
-def _order(question: Question) -> tuple[int, str, int]:
-    return -len(question.instruction.encode()), f"{question.language}/{question.id}", question.sample
 
 
 def _prediction(question: Question, answer: Completion) -> Prediction:

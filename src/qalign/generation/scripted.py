@@ -11,10 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..alignment.prompts import prompt
 from ..errors import DataError, ModelError
 from ..placement import Placement
-from ..records import sha256
 from ..untrusted import check_surrogates, parse_json
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request
 
@@ -40,15 +38,8 @@ class Scripted:
             text = self.answers.get(request.instruction, self.otherwise)
             if text is None:
                 raise ModelError(f"the script has no answer to '{request.instruction[:60]}'; add it, or 'otherwise'")
-            cut = text.endswith("\0")
-            text = text.removesuffix("\0")
-            yield Completion(
-                key=request.key,
-                text=text,
-                prompt_sha256=sha256(prompt(request.instruction)),
-                tokens=len(text.split()),
-                finish="length" if cut else "stop",
-            )
+            whole = text.removesuffix("\0")
+            yield request.answered(whole, len(whole.split()), "stop" if whole == text else "length")
 
 
 def open_scripted(folder: Path, decoding: DecodingConfig, placement: Placement) -> Scripted:

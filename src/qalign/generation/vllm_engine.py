@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
-from ..alignment.prompts import prompt, render_prompts
+from ..alignment.prompts import render_prompts
 from ..errors import ModelError
 from ..models.opening import load_tokenizer, resolve
 from ..placement import Placement
-from ..records import Finish, sha256
 from .local import ends_of
 from .protocol import Completion, DecodingConfig, Request, seed_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-    from vllm import LLM, CompletionOutput, SamplingParams
+    from vllm import LLM, CompletionOutput
 
 REQUESTS_AT_ONCE = 1024
 """Requests per chunk: enough to fill the engine, few enough to lose."""
@@ -43,52 +42,38 @@ class Engine:
         Raises:
             ModelError: the engine aborted a request.
         """
+        from vllm import SamplingParams
+
         for start in range(0, len(requests), REQUESTS_AT_ONCE):
             part = requests[start : start + REQUESTS_AT_ONCE]
             prompts = render_prompts([request.instruction for request in part], self.tokenizer)
-            outputs = self.engine.generate(
-                [{"prompt_token_ids": list(ids)} for ids in prompts],
-                [self._sampling(request.key) for request in part],
-                use_tqdm=False,
-            )
+            sampling = [
+                SamplingParams(
+                    temperature=self.decoding.temperature,
+                    top_p=self.decoding.top_p,
+                    seed=seed_of(self.decoding.seed, request.key),
+                    max_tokens=self.decoding.max_new_tokens,
+                    stop_token_ids=list(self.ends),
+                    detokenize=False,
+                )
+                for request in part
+            ]
+            inputs = [{"prompt_token_ids": list(ids)} for ids in prompts]
+            outputs = self.engine.generate(inputs, sampling, use_tqdm=False)
             for request, output in zip(part, outputs, strict=True):
                 yield self._completion(request, output.outputs[0])
-
-    def _sampling(self, key: str) -> SamplingParams:
-        from vllm import SamplingParams
-
-        return SamplingParams(
-            temperature=self.decoding.temperature,
-            top_p=self.decoding.top_p,
-            seed=seed_of(self.decoding.seed, key),
-            max_tokens=self.decoding.max_new_tokens,
-            stop_token_ids=list(self.ends),
-            detokenize=False,
-        )
 
     def _completion(self, request: Request, said: CompletionOutput) -> Completion:
         if said.finish_reason not in ("stop", "length"):
             raise ModelError(f"vLLM gave {request.key} up ({said.finish_reason}); give the same command again")
-        finish: Finish = said.finish_reason
         ids = list(said.token_ids)
-        if finish == "stop" and ids and ids[-1] in self.ends:
+        if said.finish_reason == "stop" and ids and ids[-1] in self.ends:
             ids.pop()
-        text = decode(ids, self.tokenizer)
-        return Completion(
-            key=request.key,
-            text=text,
-            prompt_sha256=sha256(prompt(request.instruction)),
-            tokens=len(ids),
-            finish=finish,
-        )
+        return request.answered(decode(ids, self.tokenizer), len(ids), said.finish_reason)
 
 
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:
-    """The model of a folder in a new engine. No code of the folder runs.
-
-    Raises:
-        ModelError: vLLM is not installed.
-    """
+    """The model of a folder in a new engine. No code of the folder runs."""
     try:
         from vllm import LLM
     except ImportError as error:

@@ -1,7 +1,4 @@
-"""Checks of a model folder before the model is opened.
-
-Its files must be there, whole, and of the kinds that this package opens.
-"""
+"""Checks of a model folder before the model is opened: its files are there, whole, and of the kinds that are opened."""
 
 from __future__ import annotations
 
@@ -24,45 +21,33 @@ SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "s
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses a folder that does not hold a whole model.
-
-    It reads the settings and the headers of the weights, not the weights.
+    """Refuses a folder that does not hold a whole model, by its settings and the headers of the weights.
 
     Raises:
-        ModelError: a file is missing, truncated or malformed, the weights are not safetensors, or the folder is that of
-            an adapter.
+        ModelError: a file is missing, truncated or malformed, the weights are not safetensors, or it holds an adapter.
     """
     if not folder.is_dir():
         advice = instead(folder, "give a folder with a model, a hub name, or 'tiny'")
         raise ModelError(f"{folder} is not a folder; {advice}")
     if (folder / ADAPTER).is_file():
-        raise ModelError(
-            f"{folder} holds an adapter ({ADAPTER}), not a model; merge it first: "
-            "peft's model.merge_and_unload(), then save_pretrained to a new folder"
-        )
+        advice = "merge it first: peft's model.merge_and_unload(), then save_pretrained to a new folder"
+        raise ModelError(f"{folder} holds an adapter ({ADAPTER}), not a model; {advice}")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} has no config.json; give the folder of a transformers model")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise ModelError(
-            f"{folder} has no tokenizer ({', '.join(TOKENIZER_FILES[:3])}, ...); save the model's tokenizer there: "
-            "tokenizer.save_pretrained(folder)"
-        )
+        files = ", ".join(TOKENIZER_FILES[:3])
+        advice = "save the model's tokenizer there: tokenizer.save_pretrained(folder)"
+        raise ModelError(f"{folder} has no tokenizer ({files}, ...); {advice}")
     if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{folder} has no weights as .safetensors (other formats can run code when opened); convert them: "
-            "model.save_pretrained(folder, safe_serialization=True)"
-        )
+        advice = "(other formats can run code when opened); convert them: model.save_pretrained(folder)"
+        raise ModelError(f"{folder} has no weights as .safetensors {advice}")
     for name in SETTINGS:
         read_settings(folder / name)
     weight_files(folder)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The values of a JSON file of a model, none if the file does not exist.
-
-    Raises:
-        ModelError: it does not hold a JSON object.
-    """
+    """The values of a JSON file of a model, none if the file does not exist. ModelError if it holds no JSON object."""
     try:
         values = parse_json(path.read_bytes(), printable(str(path)), infinite=True) if path.is_file() else {}
     except (DataError, OSError) as error:
@@ -91,8 +76,7 @@ def weight_files(folder: Path) -> list[Path]:
         if Path(file).name != file or not (folder / file).is_file():
             raise ModelError(f"{folder / INDEX} names {printable(file)}, which is not there; fetch it, or save again")
         found[file] = _names(folder / file)
-    lost = [tensor for tensor, file in places.items() if tensor not in found[file]]
-    if lost:
+    if lost := [tensor for tensor, file in places.items() if tensor not in found[file]]:
         raise ModelError(
             f"{folder / places[lost[0]]} lacks {counted(len(lost), 'tensor')} that {INDEX} names, "
             f"{printable(lost[0])} among them; fetch or save the model again"
@@ -124,11 +108,7 @@ def _names(path: Path) -> set[str]:
 
 
 def check_values(folder: Path) -> None:
-    """Reads all weights of a folder, one tensor at a time.
-
-    Raises:
-        ModelError: a tensor holds NaN or an infinite number.
-    """
+    """Reads all weights of a folder, one tensor at a time. ModelError if one holds NaN or an infinite number."""
     from safetensors import safe_open
 
     for path in weight_files(folder):
@@ -138,12 +118,8 @@ def check_values(folder: Path) -> None:
 
 
 def check_finite(name: str, tensor: torch.Tensor, where: Path) -> None:
-    """Raises ModelError if a torch tensor holds NaN or an infinite number.
-
-    The sum is looked at first, for it takes one pass.
-    """
+    """Raises ModelError if a torch tensor holds NaN or an infinite number."""
+    # The sum first, for it takes one pass.
     if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
-        raise ModelError(
-            f"the weights in {where} hold NaN or an infinite number, in {printable(name)}; they cannot be used: "
-            "train or fetch them again"
-        )
+        what = f"NaN or an infinite number, in {printable(name)}"
+        raise ModelError(f"the weights in {where} hold {what}; they cannot be used: train or fetch them again")

@@ -58,8 +58,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def load_tokenizer_as_saved(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a base as it is once saved, with the training prompt as chat template.
 
-    Transformers loses some settings when it saves. LLaMA's `legacy` is one, which decides on a space after the
-    beginning-of-sequence token. So training uses this tokenizer, and the saved model is asked in the tokens that it learnt.
+    Transformers loses some settings when it saves, such as LLaMA's `legacy`. So training uses this tokenizer, and the saved
+    model is asked in the tokens that it learnt.
 
     Raises:
         ModelError: no chat template would give the tokens of training.
@@ -77,11 +77,7 @@ def load_tokenizer_as_saved(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def load_config(folder: Path) -> PretrainedConfig:
-    """The transformers configuration of a model folder. Never runs code from the folder.
-
-    Raises:
-        ModelError: it cannot be opened.
-    """
+    """The transformers configuration of a model folder. Never runs code from the folder."""
     from transformers import AutoConfig
 
     with _faults(f"{folder / 'config.json'} cannot be opened", "fetch or save it again"):
@@ -89,13 +85,7 @@ def load_config(folder: Path) -> PretrainedConfig:
 
 
 def check_vocabulary(folder: Path) -> None:
-    """Refuses token ids that have no embedding.
-
-    The padding token may be one, for `pad_id` takes another token then.
-
-    Raises:
-        ModelError: a token of the tokenizer, or an id in a configuration, is beyond the model's vocabulary.
-    """
+    """Refuses tokens, or ids in a configuration, that have no embedding. The padding token may be one: see `pad_id`."""
     embeddings = getattr(load_config(folder).get_text_config(), "vocab_size", None)
     if not isinstance(embeddings, int):
         return
@@ -130,8 +120,8 @@ def check_special_ids(path: Path, embeddings: int) -> None:
 def load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """The causal language model of a folder in a given torch dtype.
 
-    It reads safetensors only, and never runs code from the folder. Only the special tokens of the folder's generation config
-    count, for plain greedy decoding or plain sampling is measured.
+    It reads safetensors only, and never runs code from the folder. Of the folder's generation config only the special tokens
+    count.
 
     Raises:
         ModelError: it cannot be opened, or lacks weights. Transformers would initialize those at random.
@@ -145,13 +135,7 @@ def load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
 
 
 def check_model(folder: Path) -> None:
-    """Checks a whole model folder, to the last weight.
-
-    Files, configuration, tokenizer, chat template, shapes and values are checked.
-
-    Raises:
-        ModelError: a part of it cannot be used.
-    """
+    """Checks a whole model folder: files, configuration, tokenizer, chat template, shapes, and every weight."""
     import torch
 
     check_folder(folder)
@@ -178,10 +162,8 @@ def _opened(folder: Path, dtype: torch.dtype, **options: str) -> PreTrainedModel
             **options,
         )
     if lacking := sorted(info["missing_keys"]):
-        raise ModelError(
-            f"the model in {folder} lacks {counted(len(lacking), 'weight')}, {lacking[0]} among them; "
-            "fetch or save it again, whole"
-        )
+        what = f"{counted(len(lacking), 'weight')}, {lacking[0]} among them"
+        raise ModelError(f"the model in {folder} lacks {what}; fetch or save it again, whole")
     if unknown := sorted(name for name in info["unexpected_keys"] if not name.endswith(OLD_BUFFERS)):
         raise ModelError(
             f"the model in {folder} has {counted(len(unknown), 'weight')} that its architecture does not read, "
@@ -191,10 +173,7 @@ def _opened(folder: Path, dtype: torch.dtype, **options: str) -> PreTrainedModel
 
 
 def _check_causal(folder: Path) -> None:
-    """Refuses a model that was not saved as a causal language model.
-
-    Its head would be missing, or it would see later tokens.
-    """
+    """Refuses a model that was not saved as a causal language model: no head, or it sees later tokens."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     config = load_config(folder)
@@ -202,10 +181,8 @@ def _check_causal(folder: Path) -> None:
     endings = ("CausalLM", "LMHeadModel", "ForConditionalGeneration")
     saved = list(map(str, config.architectures or ())) if isinstance(config.architectures, list | None) else ["?"]
     if config.is_encoder_decoder or (saved and not any(name in known or name.endswith(endings) for name in saved)):
-        raise ModelError(
-            f"the model in {folder} is not a causal language model ({printable(', '.join(saved))[:100] or config.model_type}); "
-            "give one that continues a text"
-        )
+        kind = printable(", ".join(saved))[:100] or config.model_type
+        raise ModelError(f"the model in {folder} is not a causal language model ({kind}); give one that is")
 
 
 def _check_template(folder: Path) -> None:
@@ -217,9 +194,8 @@ def _check_template(folder: Path) -> None:
         with _faults(f"the chat template in {folder} cannot be parsed", "fix it or remove it"):
             _compile_jinja_template(template)
         if inner := re.search(r"__\w+__", template):
-            raise ModelError(
-                f"the chat template in {folder} reaches for {printable(inner[0])}, which no template needs; remove it"
-            )
+            what = f"reaches for {printable(inner[0])}, which no template needs"
+            raise ModelError(f"the chat template in {folder} {what}; remove it")
 
 
 def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> GenerationConfig:
@@ -235,11 +211,8 @@ def embeddings_of(model: PreTrainedModel) -> int:
 
 
 def pad_id(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> int:
-    """The token that fills sequences. Nothing reads it.
-
-    It is the end-of-sequence token where the tokenizer has no padding token, or one without an embedding.
-    """
-    pad = tokenizer.pad_token_id
+    """The token that fills sequences. Nothing reads it."""
+    pad = tokenizer.pad_token_id  # not there in some tokenizers, or without an embedding
     return int(pad if pad is not None and pad < embeddings else tokenizer.eos_token_id)
 
 
@@ -252,6 +225,18 @@ def check_device(device: str) -> None:
         raise SettingError(f"there is no {device} device here; choose another with --device")
 
 
+def is_recurrent(model: PreTrainedModel) -> bool:
+    """Whether a model keeps a state instead of keys and values, as Mamba does."""
+    return bool(getattr(model, "_is_stateful", False))
+
+
+def without_planned_attention() -> None:
+    """Turns cuDNN's attention off, for it makes a plan for each new shape, and hardly two are the same here."""
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def check_length(model: PreTrainedModel, tokens: int, advice: str) -> None:
     """Raises ModelError if a sequence has more tokens than the model has positions."""
     positions = getattr(model.config, "max_position_embeddings", None)
@@ -260,12 +245,8 @@ def check_length(model: PreTrainedModel, tokens: int, advice: str) -> None:
 
 
 def parameters(folder: Path) -> int | None:
-    """The number of parameters in the safetensors of a folder, None if it has none.
-
-    Only the headers of the files are read.
-    """
-    files = sorted(folder.glob("*.safetensors"))
-    total = 0
+    """The number of parameters in the safetensors of a folder by their headers, None if it has none."""
+    files, total = sorted(folder.glob("*.safetensors")), 0
     for path in files:
         try:
             with path.open("rb") as file:
@@ -278,11 +259,7 @@ def parameters(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def _faults(what: str, advice: str) -> Iterator[None]:
-    """Turns an error of a library into one line. Transformers, safetensors and jinja2 raise many kinds for a broken file.
-
-    Raises:
-        ModelError: anything was raised but a lack of the device's memory.
-    """
+    """Turns an error of a library into one line, for they raise many kinds, but not a lack of the device's memory."""
     try:
         yield
     except Exception as error:
@@ -293,10 +270,7 @@ def _faults(what: str, advice: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_bars() -> Iterator[None]:
-    """Silences the progress bars of transformers, and its reports on tensors.
-
-    Those reports that matter are errors here.
-    """
+    """Silences the progress bars of transformers, and its reports on tensors: those that matter are errors here."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()

@@ -1,7 +1,4 @@
-"""Saves a model as an ordinary Hugging Face folder.
-
-Transformers and vLLM open it, and the next stage starts from it.
-"""
+"""Saves a model as an ordinary Hugging Face folder, which transformers and vLLM open."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 Precision = Literal["bfloat16", "float32"]
 
 
@@ -68,7 +64,11 @@ def _remove_decoding(config: PretrainedConfig) -> None:
     """Removes decoding values, which older versions of transformers kept in a configuration."""
     from transformers import GenerationConfig
 
-    of_the_model = {*(field.name for field in dataclasses.fields(config)), *SPECIAL}
+    of_the_model = {field.name for field in dataclasses.fields(config)} | {
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+    }
     for name in {*vars(GenerationConfig()), "task_specific_params"} - of_the_model:
         if name in vars(config):
             delattr(config, name)

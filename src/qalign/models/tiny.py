@@ -60,42 +60,31 @@ class TinyConfig:
         return embeddings + self.layers * block + self.hidden_size
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "intermediate_size", "layers", "heads", "max_positions"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} of the tiny base is {getattr(self, name)}; it must be 1 or more")
+        least = dict.fromkeys(("hidden_size", "intermediate_size", "layers", "heads", "max_positions"), 1)
+        least |= {"embedding_std": 0, "residual_std": 0, "vocabulary": SMALLEST_VOCABULARY}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise SettingError(f"{name} of the tiny base is {getattr(self, name)}; it must be {value} or more")
         if self.hidden_size % (2 * self.heads):
+            size, heads = self.hidden_size, self.heads
             raise SettingError(
-                f"hidden_size {self.hidden_size} of the tiny base does not give its {self.heads} heads an even width each"
-            )
-        for name in ("embedding_std", "residual_std"):
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name} of the tiny base is {getattr(self, name)}; it must be 0 or more")
-        if self.vocabulary < SMALLEST_VOCABULARY:
-            raise SettingError(
-                f"vocabulary of the tiny base is {self.vocabulary}; bytes alone need {SMALLEST_VOCABULARY}"
+                f"hidden_size {size} of the tiny base does not give its {heads} heads an even width each"
             )
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A BPE over characters with byte fallback, as a transformers tokenizer.
-
-    It begins every text with the beginning-of-sequence token.
-    """
+    """A BPE over characters with byte fallback. It begins every text with the beginning-of-sequence token."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.BPE(byte_fallback=True))
     raw.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "isolated")
     raw.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[PAD, BEGIN, END, *BYTES],
-        show_progress=False,
-    )
+    special = [PAD, BEGIN, END, *BYTES]
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
     raw.train_from_iterator(texts, trainer)
-    raw.post_processor = processors.TemplateProcessing(
-        single=f"{BEGIN} $A", pair=f"{BEGIN} $A $B", special_tokens=[(BEGIN, raw.token_to_id(BEGIN))]
-    )
+    begin = (BEGIN, raw.token_to_id(BEGIN))
+    raw.post_processor = processors.TemplateProcessing(f"{BEGIN} $A", f"{BEGIN} $A $B", special_tokens=[begin])
     return PreTrainedTokenizerFast(
         tokenizer_object=with_plain_bytes(raw),
         bos_token=BEGIN,

@@ -7,8 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
-from ..models.attention import without_planned_attention
-from ..models.opening import check_device, first_line
+from ..models.opening import check_device, first_line, without_planned_attention
 from ..placement import Placement
 from .config import TrainingConfig
 
@@ -68,9 +67,7 @@ def _prepare_for_shards(accelerator: Accelerator, config: TrainingConfig) -> Non
     if not accelerator.is_fsdp2:
         raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
     if config.adapter is not None or config.optimizer != "adamw":
-        raise SettingError(
-            "adapters and 8-bit optimizers are not trained on FSDP shards; leave FSDP out of the launcher's config"
-        )
+        raise SettingError("adapters and 8-bit optimizers are not trained on FSDP shards; leave FSDP out of the config")
     if config.precision == "bfloat16":
         accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
@@ -89,9 +86,8 @@ def reset() -> None:
     import torch
     from accelerate.state import AcceleratorState
 
-    AcceleratorState._reset_state(
-        reset_partial_state=not (torch.distributed.is_available() and torch.distributed.is_initialized())
-    )
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    AcceleratorState._reset_state(reset_partial_state=not distributed)
 
 
 def keep_freed_memory() -> None:
@@ -108,10 +104,8 @@ def compile_blocks(model: PreTrainedModel, device: torch.device) -> None:
     try:
         torch.compile(torch.nn.functional.silu)(torch.ones(64, device=device))
     except Exception as error:  # each backend and each compiler fails in its own way
-        raise SettingError(
-            f"torch.compile does not work on {device} here ({first_line(error)}); install a C++ compiler, or give "
-            "--no-compile"
-        ) from error
+        reason = f"torch.compile does not work on {device} here ({first_line(error)})"
+        raise SettingError(f"{reason}; install a C++ compiler, or give --no-compile") from error
     kinds = set(getattr(model, "_no_split_modules", None) or ())
     for module in model.modules():
         if type(module).__name__ in kinds:

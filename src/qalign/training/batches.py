@@ -77,11 +77,6 @@ class Batch:
         """The sum of the weights of all supervised tokens, each without its sign."""
         return float(sum(abs(weight) * self._supervised(index) for index, weight in self._entries()))
 
-    @property
-    def longest(self) -> int:
-        """The tokens of the longest example that counts, 0 if none does."""
-        return max((self._length(index) for index, _ in self._entries()), default=0)
-
     def micro_batches(self, budget: int, ranks: int = 1) -> list[list[Batch]]:
         """The batch cut under a token budget, by rank. See the function `micro_batches`."""
         entries = self._entries()

@@ -2,25 +2,31 @@
 
 A checkpoint holds the state of the trainer and the metrics so far. It is built under another name and then renamed, so a
 kill at any moment leaves the earlier ones. The last two are kept: where the last is damaged, training goes on from the one
-before.
+before. At Ctrl-C or SIGTERM one is written, where that takes seconds: schedulers such as Slurm kill some seconds later.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
+import signal
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from ..errors import QAlignError
 from ..fingerprints import announce_hashing
 from ..pipeline.stage_record import Count
+from ..pipeline.workers import ONE_SIGNAL, SIGNALS
 from ..records import atomic_file
-from ..terminal import log
-from ..wording import counted
+from ..terminal import log, say
+from ..wording import counted, duration
 from . import manifest
 from .config import METRICS
 from .state import read_progress
@@ -34,6 +40,8 @@ OPTIMIZER_STATES = 2
 """The states of the optimizer for each weight that is trained."""
 BYTES_PER_SECOND = 200e6
 """How fast a checkpoint is written and hashed, before one was: a slow disk."""
+LONGEST_SAVE = 20.0
+"""Seconds that a checkpoint may take at an interruption. Slurm kills 30 seconds after SIGTERM."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -139,3 +147,56 @@ def _misfit(checkpoint: Path, examples: str) -> str | None:
     if [row.step for row in rows] != list(range(1, progress.step + 1)):
         return f"{METRICS} does not have a row for each of its {counted(progress.step, 'step')}"
     return None if progress.examples == examples else "it belongs to other examples"
+
+
+class Interruption:
+    """Asks a training to end after its step. A second signal ends it at once.
+
+    Signals act as before outside of the main thread, and where a checkpoint takes infinitely long.
+
+    Attributes:
+        asked: the signal that asked, or 0.
+    """
+
+    def __init__(self, title: str, seconds_to_save: Callable[[], float]) -> None:
+        self.title, self.seconds_to_save = title, seconds_to_save
+        self.asked, self._since = 0, 0.0
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread() and math.isfinite(self.seconds_to_save()):
+            for number in SIGNALS:
+                before = signal.getsignal(number)
+                if before is not None and before is not signal.SIG_IGN:
+                    self._before[number] = before
+                    signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            if time.monotonic() - self._since > ONE_SIGNAL:
+                self.end(number)
+            return
+        saves = (seconds := self.seconds_to_save()) <= LONGEST_SAVE
+        how = "after this step and a checkpoint; the same signal again ends it at once"
+        if not saves:
+            how = f"without a checkpoint, which would take {duration(seconds)}"
+        with suppress(Exception):  # a message may be interrupted by itself
+            say(f"qalign: {self.title} ends {how}")
+        if not saves:
+            self.end(number)
+        self.asked, self._since = number, time.monotonic()
+
+    def end(self, number: int | None = None) -> None:
+        """Ends the training as the signal would have ended it without us."""
+        self._restore()
+        signal.raise_signal(number or self.asked)
+
+    def _restore(self) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._restore()
+        if kind is None and self.asked:  # too late for the loop to see it
+            self.end()

@@ -31,30 +31,27 @@ def launch(job: Job) -> None:
     The launcher is given `-m qalign.training.launch JOB.json` to run. All its nodes must see the folder of runs.
 
     Raises:
-        QAlignError: as `finetune` does, also when it happened in one of several processes.
-        SettingError: the launcher is not there, or no command.
+        QAlignError: as `finetune` does, also in one of several processes, or the launcher cannot be started.
     """
     if job.placement.processes == 1 and not job.placement.launcher:
         with out_of_memory_in_one_line(LESS_MEMORY):
             finetune(job)
         return
+    launcher = job.placement.launcher
     try:
-        command = shlex.split(job.placement.launcher)
+        command = shlex.split(launcher)
     except ValueError as reason:
-        raise SettingError(
-            f"the launcher {job.placement.launcher!r} is not a command ({reason}); close its quotes"
-        ) from reason
-    torchrun = ["-m", "torch.distributed.run", "--standalone"]
-    command = command or [sys.executable, *torchrun, f"--nproc-per-node={job.placement.processes}"]
+        raise SettingError(f"the launcher {launcher!r} is not a command ({reason}); close its quotes") from reason
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.placement.processes}"]
+    command = command or [sys.executable, *torchrun]
     path, error = job.scratch / "job.json", job.scratch / ERROR
     error.unlink(missing_ok=True)
     path.write_text(job_to_json(job), encoding="utf-8")
     try:
         finished = subprocess.run([*command, "-m", "qalign.training.launch", str(path)], preexec_fn=_die_with_parent)
     except OSError as reason:
-        raise SettingError(
-            f"the launcher '{command[0]}' cannot be started ({reason.strerror}); name another"
-        ) from reason
+        what = f"the launcher '{command[0]}' cannot be started ({reason.strerror})"
+        raise SettingError(f"{what}; name another") from reason
     finally:
         path.unlink()
     if finished.returncode != 0:

@@ -24,13 +24,11 @@ from ..terminal import log
 from . import manifest
 from .accelerator import make_accelerator
 from .batches import Batch, GlobalBatches
-from .checkpoints import Checkpoints
+from .checkpoints import Checkpoints, Interruption
 from .config import METRICS, STEPS_PER_REPORT, SUMMARY, TrainingConfig
-from .interruption import Interruption
-from .optimizer import learning_rate_factor
 from .state import Progress
 from .tokens import TokenizedExamples, tokenize
-from .trainer import Step, Trainer
+from .trainer import Step, Trainer, learning_rate_factor
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

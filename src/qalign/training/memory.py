@@ -35,12 +35,9 @@ ON_CPU = 2048
 SUPERVISED = 0.5
 """The share of supervised tokens where it is not known yet."""
 
-BYTES_PER_TRAINED = {"adamw": 16.0, "adamw8bit": 10.0}
-BYTES_PER_FROZEN = 4
-BYTES_PER_COPY = 2
+BYTES_PER_TRAINED, BYTES_PER_FROZEN, BYTES_PER_COPY = {"adamw": 16.0, "adamw8bit": 10.0}, 4, 2
 """Bytes of a weight. Trained ones are float32 with their gradient and optimizer states, by optimizer. A copy is for bfloat16
 arithmetic."""
-
 KEPT = {
     ("float32", False): (44, 16),
     ("float32", True): (32, 12),
@@ -155,31 +152,25 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
     least = whole if checkpointing is False else checkpointed
     tokens = 0 if checkpointing is False else tokens_that_fit(checkpointed, available)
     if not tokens:
+        needed, planned, free = (size / 2**30 for size in (least.at(STEP), SHARE * available, available))
         raise ModelError(
-            f"training needs {least.at(STEP) / 2**30:.1f} GiB of the device's memory and can have "
-            f"{SHARE * available / 2**30:.1f} of its {available / 2**30:.1f}; train an adapter "
-            "(--set training.adapter=on), or take more or larger devices"
+            f"training needs {needed:.1f} GiB of the device's memory and can have {planned:.1f} of its {free:.1f}; train an "
+            "adapter (--set training.adapter=on), or take more or larger devices"
         )
     return tokens, True
 
 
 @contextmanager
 def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
-    """Turns a lack of memory into one line that ends in the advice.
-
-    Raises:
-        ModelError: memory ran out.
-    """
+    """Turns a lack of memory into a ModelError with the advice."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if not kinds & {"MemoryError", "OutOfMemoryError"} and "can't allocate memory" not in str(error):
             raise
-        raise ModelError(
-            f"memory ran out; stop other programs on the device, or give {advice}, then run the same command again: it "
-            "goes on from here"
-        ) from error
+        what = f"memory ran out; stop other programs on the device, or give {advice}"
+        raise ModelError(f"{what}, then run the same command again: it goes on from here") from error
 
 
 def workload(
@@ -218,7 +209,7 @@ def settle(
     if cuda and shape and (tokens is None or checkpointing is None):
         work = workload(model, config, examples, shards)
         whole, checkpointed = (
-            predict(shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
+            predict(shape, work, compiled=compiled, checkpointing=recomputed) for recomputed in (False, True)
         )
         available = _available(accelerator)
         if tokens is None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..models.attention import ORDINARY, looks_at_all_before
-
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+ORDINARY = "sdpa"
+"""The attention that transformers gives a model: torch's own."""
+WINDOWS = ("sliding_window", "attention_chunk_size")
 ATTENTION = "qalign_shared_prefix"
 """The name that transformers knows this attention by. No mask function has that name, so there is no mask."""
 FEWEST = 8
@@ -79,21 +80,36 @@ def share(model: PreTrainedModel, longest: int) -> bool:
         model: a model that is not wrapped for devices yet.
         longest: the tokens of the longest sequence.
     """
-    import torch
     from transformers import AttentionInterface
 
-    config = model.config.get_text_config()
-    if (
-        not looks_at_all_before(model, longest)
-        or getattr(config, "attention_dropout", None)
-        or any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.modules())
-    ):
+    if not _looks_at_all_before(model, longest) or _drops(model):
         return False
     AttentionInterface.register(ATTENTION, attention)
     if _reads_the_same(model):
         model.set_attn_implementation(ATTENTION)
         return True
     return False
+
+
+def _looks_at_all_before(model: PreTrainedModel, longest: int) -> bool:
+    """Whether each token sees all earlier ones through torch's attention, and nothing else looks across tokens."""
+    from transformers import PreTrainedModel
+
+    config = model.config.get_text_config()
+    parts = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+    windows = [getattr(config, name, None) for name in WINDOWS]
+    return (
+        all(part.config._attn_implementation == ORDINARY for part in parts)
+        and bool(model._supports_attention_backend)
+        and all(window is None or window >= longest for window in windows)
+    )
+
+
+def _drops(model: PreTrainedModel) -> bool:
+    import torch
+
+    drops = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.modules())
+    return drops or bool(getattr(model.config.get_text_config(), "attention_dropout", None))
 
 
 def undo(model: PreTrainedModel) -> None:

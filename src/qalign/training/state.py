@@ -111,10 +111,8 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
     except torch.OutOfMemoryError:
         raise
     except (*BROKEN, SafetensorError) as error:
-        raise ModelError(
-            f"the checkpoint {folder} cannot be read ({first_line(error)}); remove it to go on from the one before: "
-            f"rm -r {folder}"
-        ) from error
+        what = f"the checkpoint {folder} cannot be read ({first_line(error)})"
+        raise ModelError(f"{what}; remove it to go on from the one before: rm -r {folder}") from error
 
 
 def _random_file(folder: Path, rank: int) -> Path:

@@ -43,9 +43,8 @@ class Lengths:
 
     def add(self, language: str, tokens: int, prompt_tokens: int) -> None:
         """Counts one example."""
-        counts = self.examples.setdefault(language, {})
-        counts[tokens] = counts.get(tokens, 0) + 1
-        self.prompts[prompt_tokens] = self.prompts.get(prompt_tokens, 0) + 1
+        for counts, length in ((self.examples.setdefault(language, {}), tokens), (self.prompts, prompt_tokens)):
+            counts[length] = counts.get(length, 0) + 1
 
     @property
     def longest(self) -> int:
@@ -71,9 +70,7 @@ class Lengths:
             DataError: the message counts the examples by language and names the ways on.
         """
         limit = config.max_length
-        over = {
-            code: sum(n for tokens, n in counts.items() if tokens > limit) for code, counts in self.examples.items()
-        }
+        over = {code: sum(n for tokens, n in row.items() if tokens > limit) for code, row in self.examples.items()}
         if config.too_long == "error" and (total := sum(over.values())):
             counts = ", ".join(f"{code} {count}" for code, count in sorted(over.items()) if count)
             are, them, their = ("is", "it", "it") if total == 1 else ("are", "them", "their ends")
@@ -83,10 +80,8 @@ class Lengths:
                 f"{settings(stages, 'too_long=cut')} to truncate {their}, or raise {stages[0]}.max_length"
             )
         if not self.trained(config):
-            raise DataError(
-                f"no example is left to train on ({self.longest} tokens is the longest, max_length={limit}); raise "
-                f"{stages[0]}.max_length"
-            )
+            left = f"no example is left to train on ({self.longest} tokens is the longest, max_length={limit})"
+            raise DataError(f"{left}; raise {stages[0]}.max_length")
 
 
 def settings(stages: Sequence[str], value: str) -> str:

@@ -6,14 +6,16 @@ ranks. No cut of a batch changes a step, and no number of devices.
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DataError, ModelError, SettingError
-from ..models.opening import check_length, first_line
+from ..models.opening import first_line
 from ..models.saving import save
 from ..pipeline.stage_record import sync
 from ..placement import Placement
@@ -25,7 +27,6 @@ from .batches import Batch, collate
 from .config import Adapter, TrainingConfig
 from .loss import SupervisedLoss
 from .memory import ON_CPU, settle
-from .optimizer import make_optimizer, set_learning_rate
 from .state import Progress
 from .tokens import TokenizedExamples
 
@@ -108,16 +109,15 @@ class Trainer:
 
         Raises:
             DataError: no example of the batch has a weight other than 0.
-            ModelError: an example is longer than the model allows.
         """
         import torch
 
         total_weight = batch.total_weight
         if not total_weight:
             raise DataError("no example of a batch has a weight other than 0; give one that counts")
-        model = self.accelerator.unwrap_model(self.model)
-        check_length(model, batch.longest, "leave the example out, or truncate it")
-        set_learning_rate(self.optimizer, self.config.learning_rate if learning_rate is None else learning_rate)
+        for group in self.optimizer.param_groups:
+            rate = self.config.learning_rate if learning_rate is None else learning_rate
+            group["lr"] = torch.full_like(group["lr"], rate) if isinstance(group["lr"], torch.Tensor) else rate
         summed = self.backward(batch)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
         self.optimizer.step()
@@ -191,10 +191,9 @@ class Trainer:
             raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
         saved = state.read_progress(folder)
         if saved.sharded != is_sharded(self.accelerator):
-            raise ModelError(
-                f"{folder} was written by a training that {'was' if saved.sharded else 'was not'} sharded (FSDP); go on "
-                "with a launcher of that kind, or remove that folder to begin again"
-            )
+            kind = f"a training that {'was' if saved.sharded else 'was not'} sharded (FSDP)"
+            advice = "go on with a launcher of that kind, or remove that folder to begin again"
+            raise ModelError(f"{folder} was written by {kind}; {advice}")
         state.read(self.accelerator, self.model, self.optimizer, folder)
         self.progress = Progress(saved.step, saved.tokens, saved.supervised)
 
@@ -246,3 +245,31 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> PeftModel:
         return get_peft_model(model, config)
     except ValueError as error:  # peft's word for modules that the model does not have
         raise ModelError(f"the adapter does not fit the model: {first_line(error)}") from error
+
+
+def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Fused AdamW (arXiv 1711.05101) over the trained weights, or torchao's with 8-bit states (arXiv 2110.02861)."""
+    import torch
+
+    kind: Callable[..., torch.optim.Optimizer] = partial(torch.optim.AdamW, fused=True)
+    if config.optimizer == "adamw8bit":
+        try:
+            from torchao.optim import AdamW8bit
+        except ImportError as error:
+            raise SettingError("an 8-bit optimizer needs torchao; install it: pip install 'qalign[8bit]'") from error
+        kind = AdamW8bit
+    return kind(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=config.learning_rate,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_epsilon,
+        weight_decay=config.weight_decay,
+    )
+
+
+def learning_rate_factor(step: int, total_steps: int, config: TrainingConfig) -> float:
+    """The learning rate of a step, as a share of the highest: linear warm-up, then half a cosine, as in transformers."""
+    warmup = math.ceil(total_steps * config.warmup_ratio)
+    if step < warmup:
+        return step / max(warmup, 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total_steps - warmup, 1)))
