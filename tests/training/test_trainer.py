@@ -161,18 +161,6 @@ def test_a_batch_that_has_no_loss_is_refused(
     assert trainer.progress.step == 0
 
 
-def test_an_example_that_is_longer_than_the_model_allows_is_refused(
-    make_trainer: MakeTrainer, tokens: TokenizedExamples
-) -> None:
-    trainer = make_trainer()
-    trainer.model.config.max_position_embeddings = max(tokens.lengths) - 1
-    long = tokens.lengths.index(max(tokens.lengths))
-    short = tokens.lengths.index(min(tokens.lengths))
-    with pytest.raises(ModelError, match=r"the model has \d+ positions; leave the example out"):
-        trainer.step(Batch(tokens, [short, long]))
-    trainer.step(Batch(tokens, [short, long], [1.0, 0.0]))
-
-
 # --- save and resume --------------------------------------------------------------------------------------------------
 
 
