@@ -237,7 +237,7 @@ def begin(places: Sequence[int], prompts: Sequence[Sequence[int]], filler: int, 
     ids = torch.tensor([[filler] * (length - len(prompt)) + list(prompt) for prompt in read])
     mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in read])
     return Rows(
-        slots=[Slot(place, len(prompt)) for place, prompt in zip(places, prompts, strict=True)],
+        slots=[Slot(place=place, prompt_tokens=len(prompt)) for place, prompt in zip(places, prompts, strict=True)],
         ids=ids.to(device),
         positions=(mask.cumsum(-1) - 1).clamp(min=0).to(device),
         mask=mask.to(device),
