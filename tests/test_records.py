@@ -17,7 +17,6 @@ from qalign.records import (
     Prediction,
     Problem,
     Reading,
-    atomic_file,
     read_jsonl,
     read_rows,
     to_json,
@@ -112,7 +111,7 @@ def test_what_a_killed_process_left_beside_a_file_is_removed_by_the_next(tmp_pat
     path = tmp_path / "results.json"
     subprocess.run([sys.executable, "-c", program, str(path)], timeout=60)
     assert len(list(tmp_path.iterdir())) == 1
-    alive = atomic_file(path).temporary.with_name(f".results.json.{platform.node()}.{os.getppid()}.tmp")
+    alive = path.with_name(f".results.json.{platform.node()}.{os.getppid()}.tmp")
     alive.write_text("half")
     write_json(path, {"a": 1})
     assert {file.name for file in tmp_path.iterdir()} == {"results.json", alive.name}

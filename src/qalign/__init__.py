@@ -68,7 +68,7 @@ def _public(name: str) -> object:
             error.args = (in_python(str(error)),)
             raise
 
-    return known_names("a study" if name == "study" else name)(called)
+    return known_names("a study" if name == "study" else name, called)
 
 
 def __dir__() -> list[str]:

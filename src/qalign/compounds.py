@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+
+_pattern = partial(re.compile, flags=re.IGNORECASE)
 
 _AND = "(?:and|und|et|y|e|и|na|with|plus|&|и ещё|又|零|と|และ|กับ|เศษ|এবং|ও|পূর্ণ|cel[aey]|цел(?:ая|ых|ые)(?: и)?)"
-_BETWEEN_WHOLE_AND_FRACTION = re.compile(rf" ?{_AND} ?\$?", re.IGNORECASE)
+_BETWEEN_WHOLE_AND_FRACTION = _pattern(rf" ?{_AND} ?\$?")
 _HALF = re.compile(
     r"(?: [^\W\d_]{1,10})? (?:and (?:a|one) half|und (?:ein(?:e|en)? )?halb(?:e[nrs]?)?|et demie?|y medi[oa]"
     r"|с половиной|na nusu)(?!\w)"
@@ -36,29 +39,23 @@ _UNITS = (
     (_MONEY, _CENTS, 100),
     ("feet|foot|ft", "inch(?:es)?|in", 12),
 )
+_AFTER = "(?![A-Za-zÀ-ÖØ-öø-ԯ])(?! (?:a|per|each|every|pro|par|por|al|в) )"
 _PAIRS = tuple(
-    (
-        re.compile(rf" ?(?:{larger})\.? ?,? ?(?:{_AND} ?)?\$?", re.IGNORECASE),
-        re.compile(rf" ?(?:{smaller})(?![A-Za-zÀ-ÖØ-öø-ԯ])(?! (?:a|per|each|every|pro|par|por|al|в) )", re.IGNORECASE),
-        parts,
-    )
+    (_pattern(rf" ?(?:{larger})\.? ?,? ?(?:{_AND} ?)?\$?"), _pattern(rf" ?(?:{smaller}){_AFTER}"), parts)
     for larger, smaller, parts in _UNITS
 )
 # Where units stand before their numbers: saa 2 na dakika 20.
+_LEADING_UNITS = (
+    ("ma?saa|saa", "dakika", 60),
+    ("dakika", "sekunde", 60),
+    ("siku", "ma?saa|saa", 24),
+    ("wiki", "siku", 7),
+    ("mwaka|miaka", "mwezi|miezi", 12),
+    ("dola|shilingi|euro", "senti", 100),
+)
 _LEADING = tuple(
-    (
-        re.compile(rf"(?<!\w)(?:{larger}) \Z", re.IGNORECASE),
-        re.compile(rf" (?:na )?(?:{smaller}) ", re.IGNORECASE),
-        parts,
-    )
-    for larger, smaller, parts in (
-        ("ma?saa|saa", "dakika", 60),
-        ("dakika", "sekunde", 60),
-        ("siku", "ma?saa|saa", 24),
-        ("wiki", "siku", 7),
-        ("mwaka|miaka", "mwezi|miezi", 12),
-        ("dola|shilingi|euro", "senti", 100),
-    )
+    (_pattern(rf"(?<!\w)(?:{larger}) \Z"), _pattern(rf" (?:na )?(?:{smaller}) "), parts)
+    for larger, smaller, parts in _LEADING_UNITS
 )
 _HOURS_OF_A_CLOCK = re.compile(
     r" ?h ?([0-5]?[0-9])(?![0-9]|[.,][0-9])(?: ?m(?:in)?(?![A-Za-z]))?"
@@ -90,10 +87,9 @@ def clock_minutes(plain: str, end: int) -> tuple[int, int] | None:
 
 
 def parts_of_a_unit(before: str, between: str, after: str) -> tuple[int, int] | None:
-    """How many of the smaller unit make the larger one, and its name's length.
+    """How many of the smaller unit make the larger one, and the length of its name in `after`.
 
-    The length is that of the name in `after`. None where two numbers with these words before, between and after
-    them are not one quantity.
+    None where two numbers with these words before, between and after them are not one quantity.
     """
     for larger, smaller, parts in _PAIRS if _ANY_LARGER.fullmatch(between) else ():
         if larger.fullmatch(between) and (name := smaller.match(after)):

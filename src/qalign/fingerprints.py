@@ -20,11 +20,9 @@ BLOCK = 8 * 2**20
 """Bytes that one thread hashes at a time."""
 SEAL = "sha256"
 """The key under which a sealed object holds the hash of all its other keys."""
-
-
-_FIRST_LOOK = ContextVar("first look", default=False)
 NO_HASH = "0" * 64
 """Stands for a hash within a first look."""
+_FIRST_LOOK = ContextVar("first look", default=False)
 
 
 @contextmanager
@@ -43,11 +41,7 @@ def is_first_look() -> bool:
 
 
 def canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces. Equal values have equal texts.
-
-    Raises:
-        StageError: the value holds something without such a text: a path, a set, NaN, a key that is not text.
-    """
+    """JSON with sorted keys and no spaces. Raises StageError for what has no such text: a path, a set, NaN."""
     _check_canonical(value, "config")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -61,12 +55,11 @@ def _check_canonical(value: object, where: str) -> None:
     elif isinstance(value, list | tuple):
         for position, item in enumerate(value):
             _check_canonical(item, f"{where}[{position}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise StageError(f"{where} is {value}; use a finite number or null")
     elif isinstance(value, Path):
         raise StageError(f"{where} is a path, which differs between machines; put it in `local` and its hash in config")
-    elif value is not None and not isinstance(value, str | int | float | bool):
-        raise StageError(f"{where} is a {type(value).__name__}; use text, numbers, lists and mappings only")
+    elif not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
+        what = value if isinstance(value, float) else f"a {type(value).__name__}"
+        raise StageError(f"{where} is {what}; use text, finite numbers, null, lists and mappings only")
 
 
 def file_sha256(path: Path) -> str:
@@ -101,14 +94,8 @@ def sealed(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def unsealed(values: object) -> dict[str, object]:
-    """The values that `sealed` was given.
-
-    Raises:
-        ValueError: they have changed since they were sealed.
-    """
-    if not isinstance(values, dict) or SEAL not in values:
-        raise ValueError(f"it is not an object with '{SEAL}'")
-    inner = {name: value for name, value in values.items() if name != SEAL}
+    """The values that `sealed` was given. Raises ValueError if they have changed since."""
+    inner = {name: value for name, value in values.items() if name != SEAL} if isinstance(values, dict) else {}
     if sealed(inner) != values:
         raise ValueError("its content does not have the hash that was written with it")
     return inner

@@ -11,7 +11,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Literal, Protocol, TypeVar
 
 from .errors import DataError, ModelError
 from .terminal import log
-from .untrusted import printable
+from .untrusted import one_line, printable
 
 WAITS = (1, 2, 4, 8, 16)
 """Seconds before each further try; longer where the hub asks for it."""
@@ -30,6 +30,7 @@ LIBRARY_TRIES = 20
 SECONDS_PER_ANSWER = 20
 PASSING = (408, 429, 500, 502, 503, 504)
 COMMIT = re.compile(r"[0-9a-f]{40}")
+LOGIN = "log in with `hf auth login` (or set HF_TOKEN)"
 
 Result = TypeVar("Result")
 
@@ -48,8 +49,6 @@ class Repository:
     kind: Literal["model", "dataset"]
     name: str
     """`owner/name`."""
-    option: str = field(default="", compare=False)
-    """The option of a run that names own data in its place."""
 
     @property
     def page(self) -> str:
@@ -59,13 +58,8 @@ class Repository:
     @property
     def instead(self) -> str:
         """The advice where the hub does not have it."""
-        if self.kind == "model":
-            return "give a folder"
-        if self.option:
-            return (
-                f"give your own data by path ({self.option} PATH in a run), or local copies of the corpora (--data DIR)"
-            )
-        return "give it as local files, by path or in a data folder (--data)"
+        own = "give it as local files, by path (such as --questions PATH) or in a data folder (--data DIR)"
+        return own if self.kind == "dataset" else "give a folder"
 
     @property
     def error(self) -> type[DataError] | type[ModelError]:
@@ -76,21 +70,14 @@ class Repository:
 def commit_of(repository: Repository, revision: str | None) -> str:
     """The commit of a branch, of a tag, or for None the newest, from hub or cache.
 
-    Raises:
-        DataError, ModelError: neither knows it.
+    Raises DataError or ModelError if neither knows it.
     """
     cached = cached_commit(repository, revision or "main")
     try:
         from huggingface_hub import HfApi
 
-        request = functools.partial(
-            HfApi().repo_info,
-            repository.name,
-            repo_type=repository.kind,
-            revision=revision,
-            timeout=SECONDS_PER_ANSWER,
-        )
-        commit = str(_patiently(repository, lambda: request().sha, once=True))
+        options = {"repo_type": repository.kind, "revision": revision, "timeout": SECONDS_PER_ANSWER}
+        commit = _patiently(repository, lambda: str(HfApi().repo_info(repository.name, **options).sha), once=True)
     except Exception as error:  # the hub's client raises many kinds; all mean that the commit cannot be had
         if cached is not None and is_unreachable(error):
             reason = why(error, repository).partition(":")[0]
@@ -100,7 +87,10 @@ def commit_of(repository: Repository, revision: str | None) -> str:
         raise repository.error(f"{printable(named)}: no commit of it is known, and {why(error, repository)}") from error
     if not COMMIT.fullmatch(commit):
         raise repository.error(f"{repository.name}: the hub states no commit, only '{printable(commit)[:80]}'")
-    _remember_reference(repository, revision or "main", commit)
+    with contextlib.suppress(ImportError, OSError):  # read-only cache or another library: only this note is lost
+        from huggingface_hub.file_download import _cache_commit_hash_for_specific_revision as note
+
+        note(str(_cache(repository)), revision or "main", commit)  # as the library does on download
     return commit
 
 
@@ -111,35 +101,24 @@ def cached_commit(repository: Repository, reference: str) -> str | None:
         commit = (folder / "refs" / reference).read_text(encoding="utf-8").strip() if folder else ""
     except (OSError, ValueError):
         return None
-    return commit if folder and COMMIT.fullmatch(commit) and (folder / "snapshots" / commit).is_dir() else None
-
-
-def fetch(repository: Repository, commit: str, patterns: Sequence[str]) -> Path:
-    """The folder of the files that match the patterns, from the cache or the hub.
-
-    Raises:
-        DataError, ModelError: the files are unavailable.
-    """
-    try:
-        from huggingface_hub import snapshot_download
-
-        get = functools.partial(
-            snapshot_download,
-            repository.name,
-            repo_type=repository.kind,
-            revision=commit,
-            allow_patterns=list(patterns),
-        )
-        return Path(_patiently(repository, get))
-    except Exception as error:  # the hub's client raises many kinds; all mean that the files cannot be had
-        raise repository.error(f"{printable(repository.name)}@{commit}: {why(error, repository)}") from error
+    return commit if COMMIT.fullmatch(commit) and cached_folder(repository, commit) else None
 
 
 def cached_folder(repository: Repository, commit: str) -> Path | None:
     """The folder of the files downloaded at a commit, or None."""
     folder = _cache(repository)
-    snapshot = folder / "snapshots" / commit if folder else None
-    return snapshot if snapshot is not None and snapshot.is_dir() else None
+    return folder / "snapshots" / commit if folder and (folder / "snapshots" / commit).is_dir() else None
+
+
+def fetch(repository: Repository, commit: str, patterns: Sequence[str]) -> Path:
+    """The folder of files that match patterns, from cache or hub. Raises DataError or ModelError without them."""
+    try:
+        from huggingface_hub import snapshot_download
+
+        options = {"repo_type": repository.kind, "revision": commit, "allow_patterns": list(patterns)}
+        return Path(_patiently(repository, lambda: snapshot_download(repository.name, **options)))
+    except Exception as error:  # the hub's client raises many kinds; all mean that the files cannot be had
+        raise repository.error(f"{printable(repository.name)}@{commit}: {why(error, repository)}") from error
 
 
 def refusal(repository: Repository, commit: str) -> str | None:
@@ -152,40 +131,32 @@ def refusal(repository: Repository, commit: str) -> str | None:
         _set_client()
         HfApi().auth_check(repository.name, repo_type=repository.kind)
     except Exception as error:  # the hub's client raises many kinds
-        lasting = _kinds(error) & {"ImportError", "GatedRepoError", "RepositoryNotFoundError"} or is_unreachable(error)
+        lasting = _kinds(error) & {"GatedRepoError", "RepositoryNotFoundError"} or is_out_of_reach(error)
         return why(error, repository) if lasting and _status(error) not in PASSING else None
     return None
 
 
 def why(error: BaseException, repository: Repository) -> str:
     """The fault and what to do, in a sentence, from the error and its causes."""
-    kinds, message = _kinds(error), printable(_one_line(error))
-    status = _status(error)
-    login = "log in with `hf auth login` (or set HF_TOKEN)"
+    kinds, status, message = _kinds(error), _status(error), one_line(error)
     if "ImportError" in kinds:
         return "it needs huggingface-hub: install what reads it: pip install 'qalign[data]'"
     if "GatedRepoError" in kinds:
-        return f"its conditions must be accepted at {repository.page}; then {login}, or {repository.instead}"
+        return f"its conditions must be accepted at {repository.page}; then {LOGIN}, or {repository.instead}"
     if status == 401 and any("Invalid credentials" in str(cause) for cause in _chain(error)):
-        return "the hub does not know the token that was sent: log in anew with `hf auth login`, or set HF_TOKEN anew"
+        return f"the hub does not know the token that was sent: {LOGIN} anew"
     if "RevisionNotFoundError" in kinds:
         return f"the hub has no such revision; ask for one that {repository.name} has (NAME@REVISION)"
-    if status == 429:
+    if status in PASSING:
         seconds = _asked_to_wait(error)
         wait = f"wait {seconds:g} seconds" if seconds else "wait some minutes"
-        return (
-            f"the hub takes no more requests for now (429, too many): {wait} and run it again, set HF_TOKEN for a higher "
-            f"limit, or {repository.instead}"
-        )
-    if status in PASSING:
-        return f"the hub fails (status {status}) and went on failing: run it again later, or {repository.instead}"
+        return f"{_fault(error)} and went on failing: {wait} and run it again, or {repository.instead}"
     # Before "not found": a file that is neither fetched nor in the cache counts as both.
-    if "OfflineModeIsEnabled" in kinds:
-        return f"the hub cannot be reached (HF_HUB_OFFLINE is set) and the cache lacks it: go online, or {repository.instead}"
     if is_unreachable(error):
-        return f"the hub cannot be reached ({message}): go online, or {repository.instead}"
+        offline = "HF_HUB_OFFLINE is set) and the cache lacks it" if "OfflineModeIsEnabled" in kinds else f"{message})"
+        return f"the hub cannot be reached ({offline}: go online, or {repository.instead}"
     if kinds & {"RepositoryNotFoundError", "DatasetNotFoundError", "EntryNotFoundError"} or status in (401, 403, 404):
-        return f"the hub does not have it, or not for you: check the name, {login}, or {repository.instead}"
+        return f"the hub does not have it, or not for you: check the name, {LOGIN}, or {repository.instead}"
     return f"it cannot be fetched ({message}): check the name, or {repository.instead}"
 
 
@@ -201,11 +172,7 @@ def is_out_of_reach(error: BaseException) -> bool:
 
 
 def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool = False) -> Result:
-    """The result of `call`, tried again after temporary faults.
-
-    Args:
-        once: an unreachable hub is not waited for.
-    """
+    """The result of `call`, tried again after temporary faults. With `once` an unreachable hub is not waited for."""
     _set_client()
     waits, fetched, tried = list(WAITS), _bytes_fetched(repository), 0.0
     while True:
@@ -217,12 +184,8 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool
             if (more := _bytes_fetched(repository)) > fetched:  # progress resets the tries
                 waits, fetched, tried = list(WAITS), more, 0.0
             requested = _asked_to_wait(error) or 0.0
-            stop = (
-                tried > LIBRARY_TRIES
-                or requested > LONGEST_WAIT
-                or (once and bool({"ConnectError", "ConnectTimeout"} & _kinds(error)))
-            )
-            if stop or not waits or not _passes(error):
+            gone = once and bool({"ConnectError", "ConnectTimeout"} & _kinds(error))
+            if gone or tried > LIBRARY_TRIES or requested > LONGEST_WAIT or not waits or not _passes(error):
                 raise
             seconds = max(waits.pop(0), requested)
             log(f"qalign: {repository.name}: {_fault(error)}; trying again in {seconds:g} seconds")
@@ -231,11 +194,9 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool
 
 def _passes(error: BaseException) -> bool:
     """Whether a fault may be gone at the next try."""
-    kinds = _kinds(error)
-    if "OfflineModeIsEnabled" in kinds:
-        return False
     dropped = {"TimeoutException", "NetworkError", "RemoteProtocolError", "ConnectionError"}
-    return _status(error) in PASSING or bool(kinds & dropped) or "Consistency check failed" in str(error)
+    passing = _status(error) in PASSING or _kinds(error) & dropped or "Consistency check failed" in str(error)
+    return bool(passing) and "OfflineModeIsEnabled" not in _kinds(error)
 
 
 def _fault(error: BaseException) -> str:
@@ -243,7 +204,7 @@ def _fault(error: BaseException) -> str:
     status = _status(error)
     if status == 429:
         return "the hub takes no more requests for now (429)"
-    return f"the hub fails ({status})" if status else f"no whole answer of the hub ({printable(_one_line(error))})"
+    return f"the hub fails ({status})" if status else f"no whole answer of the hub ({one_line(error)})"
 
 
 def _status(error: BaseException) -> int | None:
@@ -268,12 +229,9 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d*)?", text):
         return float(text)
-    try:
-        if text:
-            date = parsedate_to_datetime(text)
-            return max(0.0, (date - datetime.now(UTC if date.tzinfo else None)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        pass  # neither a number nor a date: ignored
+    with contextlib.suppress(ValueError, TypeError, OverflowError):  # not a date either
+        date = parsedate_to_datetime(text)
+        return max(0.0, (date - datetime.now(UTC if date.tzinfo else None)).total_seconds())
     limit = re.search(r"\br=0;\s*t=(\d{1,9})\b", headers.get("RateLimit", ""))
     return float(limit[1]) if limit else None
 
@@ -317,17 +275,6 @@ def _cache(repository: Repository) -> Path | None:
     return Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repository.name, repo_type=repository.kind))
 
 
-def _remember_reference(repository: Repository, reference: str, commit: str) -> None:
-    """Records a branch's commit in the cache, as the library does on download."""
-    folder = _cache(repository)
-    try:
-        from huggingface_hub.file_download import _cache_commit_hash_for_specific_revision as note
-
-        note(str(folder), reference, commit)
-    except (ImportError, OSError):
-        pass  # read-only cache or another library version: only this note is lost
-
-
 def _bytes_fetched(repository: Repository) -> int:
     """The size of a repository in the cache, with unfinished downloads."""
     folder, total = _cache(repository), 0
@@ -347,8 +294,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _kinds(error: BaseException) -> set[str]:
     return {kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__}
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -28,9 +28,7 @@ SEE = "see [[language]] in docs/data.md"
 def load_languages(path: Path | None) -> dict[str, Language]:
     """The language table, with the `[[language]]` rows of a TOML file added, which have the fields of `Language`.
 
-    Raises:
-        SettingError: the file is missing or not TOML, a row lacks a field or has an invalid one, or a code or a name is
-            duplicated or taken.
+    Raises SettingError if the file or a row is not usable, or a code or a name is taken.
     """
     table = dict(LANGUAGES)
     if path is None:
@@ -68,16 +66,10 @@ def further_rows(table: Mapping[str, Language]) -> Mapping[str, Mapping[str, obj
 
 
 def with_rows_of_models(models: Iterable[str], table: Mapping[str, Language]) -> dict[str, Language]:
-    """The language table, with the further languages that models keep.
+    """The language table, with the further languages that models keep in their folders.
 
-    No model changes a language that the table has: it would decide how its own answers are read.
-
-    Args:
-        models: names or folders. Folders alone keep rows.
-        table: the languages so far.
-
-    Raises:
-        SettingError: a model's file is not usable, or two models describe a language differently.
+    No model changes a language that the table has: it would decide how its own answers are read. Raises SettingError if a
+    file is not usable, or two models describe a language differently.
     """
     rows: dict[str, tuple[Language, str]] = {}
     for model in models:
@@ -112,8 +104,7 @@ def _folded(text: str) -> str:
 def language_from(row: Mapping[str, object], where: str) -> Language:
     """The language of a mapping: a row of a TOML file, or of a stage's config.
 
-    Raises:
-        SettingError: a field is unknown, missing or invalid, or two fields contradict each other.
+    Raises SettingError if a field is unknown, missing or invalid, or two fields contradict each other.
     """
     import msgspec  # here: the embedded world is made with the standard library alone
 

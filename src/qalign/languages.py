@@ -65,11 +65,7 @@ STUDY = ("bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es", "en")
 
 
 def language(code: str, table: Mapping[str, Language] = LANGUAGES) -> Language:
-    """The row of a language.
-
-    Raises:
-        SettingError: the table lacks the language. The message says how to add it.
-    """
+    """The row of a language. Raises SettingError if the table lacks it: the message says how to add it."""
     if code not in table:
         raise SettingError(f"unknown language '{printable(code[:80])}': {likely(code, table)}")
     return table[code]

@@ -4,12 +4,9 @@ It reads digits of every script, signs, fractions, percentages, powers, scale wo
 and grouping follow Unicode CLDR 46, through the rows of `languages`. Where two readings are possible, these rules hold:
 
 - `1.234` and `1,234` are read by the language. Any other count of digits after one separator is a decimal fraction.
-
 - Where the comma is decimal, `20,000` is still twenty thousand: nobody writes 20 that way, and models trained on
   English write thousands so. `20,500` stays 20.5.
-
 - `1,2,3` is three numbers. A digit after a letter, `_` or `^` is part of a name, as in `m2`, `x_2` and `m^2`.
-
 - A minus is a sign where no number precedes it, and it touches its number or follows `=`.
 """
 
@@ -124,10 +121,9 @@ def _starts(groups: str, myriads: bool, spoken: str) -> re.Pattern[str]:
 
 @cache
 def _scale_words(words: tuple[str, ...]) -> re.Pattern[str]:
-    """A pattern for words that multiply the number before them.
+    """A pattern for words that multiply the number before them. Letters may follow only in scripts that join words.
 
-    Letters may follow only in scripts that join words. Even there a virama may not (লক্ষ্য, goal), nor a sign that makes พัน
-    another word (พันธุ์, species).
+    Even there a virama may not (লক্ষ্য, goal), nor a sign that makes พัน another word (พันธุ์, species).
     """
     longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"[ {GROUP_SPACE}]?({longest_first})(?![A-Za-zÀ-ÖØ-öø-ԯ\u09cd\u0c4dธ])", re.IGNORECASE)
@@ -141,24 +137,21 @@ def find_numbers(text: str, language: Language) -> list[Number]:
     position = 0
     while match := starts.search(plain, position):
         start, position = match.span()
+        value: Value = None
         if match["run"] is not None:
             position = _read_run(plain, match["run"], start, language, numbers)
         elif match["vulgar"] is not None:
-            _add(numbers, plain, Number(value=_VULGAR[match["vulgar"]], start=start, end=position, percent=False))
+            value = _VULGAR[match["vulgar"]]
         elif match["latex"] is not None:
             over, under = (_only(part, language) for part in match.groups()[2:6] if part is not None)
-            if over is not None and under:
-                _add(numbers, plain, Number(value=over / under, start=start, end=position, percent=False))
+            value = over / under if over is not None and under else None
         elif match.lastgroup == "spoken":
-            _add(
-                numbers,
-                plain,
-                Number(value=spoken_value(match["spoken"], language), start=start, end=position, percent=False),
-            )
+            value = spoken_value(match["spoken"], language)
         else:
             value = numeral_value(plain, start, position, language)
-            if value is not None:
-                _add(numbers, plain, Number(value=value, start=start, end=position, percent=False, numeral=True))
+        if value is not None:
+            numeral = match.lastgroup == "han"
+            _add(numbers, plain, Number(value=value, start=start, end=position, percent=False, numeral=numeral))
     return _joined(numbers, plain)
 
 
@@ -207,19 +200,13 @@ def _further(whole: Fraction, rest: Fraction) -> Fraction:
 
 
 def _read_run(plain: str, run: str, offset: int, language: Language, numbers: list[Number]) -> int:
-    """Adds the numbers of a run of digits and separators.
-
-    Returns the end of the last of them, with its tail.
-    """
+    """Adds the numbers of a run of digits and separators. Returns the end of the last of them, with its tail."""
     end = offset
     pieces = list(split_run(run, offset, language))
     for index, (value, start, end) in enumerate(pieces):
         before = plain[max(0, start - _WINDOW) : start]
-        named = (
-            before[-1:] != " "
-            and _NAMED.search(before)
-            and not (_CURRENCY.search(before) or _COMMAND_OR_TIMES.search(before))
-        )
+        touching = None if before[-1:] == " " else _NAMED.search(before)
+        named = touching and not (_CURRENCY.search(before) or _COMMAND_OR_TIMES.search(before))
         if run.isdigit() and before.endswith(".") and (before[-2:-1] or " ") in f" =($-:{{\n{GROUP_SPACE}":
             value, start = decimal_value("0", run), start - 1
         percent = False
@@ -231,10 +218,7 @@ def _read_run(plain: str, run: str, offset: int, language: Language, numbers: li
 
 
 def _read_tail(plain: str, value: Value, start: int, end: int, language: Language) -> tuple[Value, int, bool]:
-    """Reads on after a number: denominator, exponent, scale, percent sign.
-
-    Returns its value, its end, and `percent`.
-    """
+    """Reads on after a number: denominator, exponent, scale, percent sign. Returns its value, its end, and `percent`."""
     following = plain[end : end + 1]  # Most numbers end here: a look at one character saves most of the searches.
     if (following in _RAISING) and (raised := _RAISED.match(plain, end)):
         value, end = _power(value, raised), raised.end()
@@ -242,9 +226,8 @@ def _read_tail(plain: str, value: Value, start: int, end: int, language: Languag
         date = re.match("[0-9]/", plain[max(0, start - 2) : start])
         if not date and (under := _only(over[1], language)):
             value, end = _times(value, 1 / under), over.end()
-    if plain[end : end + 1] in _EXPONENTIAL and (
-        exponent := _EXPONENT.match(plain, end) or _TIMES_TEN.match(plain, end)
-    ):
+    exponential = plain[end : end + 1] in _EXPONENTIAL
+    if exponential and (exponent := _EXPONENT.match(plain, end) or _TIMES_TEN.match(plain, end)):
         value, end = _times(value, _power(Fraction(10), exponent)), exponent.end()
     if language.myriads and value is not None:
         value, end = with_units(value, plain, end, language)
@@ -269,9 +252,8 @@ def _add(numbers: list[Number], plain: str, number: Number) -> None:
         if _FRACTION_OF.fullmatch(between) and last.value:
             hundredth = last.value == 100
             value = value if hundredth else value / last.value
-            numbers[-1] = Number(
-                value=value, start=last.start, end=end, percent=hundredth, numeral=last.numeral and number.numeral
-            )
+            numeral = last.numeral and number.numeral
+            numbers[-1] = Number(value=value, start=last.start, end=end, percent=hundredth, numeral=numeral)
             return
         whole_before = last.value.denominator == 1 and not last.percent and plain[last.end - 1].isdigit()
         written_over = "/" in plain[start:end] or not plain[start].isdigit()  # and not as a decimal such as 0.5
@@ -320,11 +302,7 @@ def _times(value: Value, factor: Value) -> Value:
 
 @lru_cache(maxsize=10_000)  # the same problems are judged for every model
 def parse_gold(text: str) -> Fraction:
-    """The answer of a benchmark in English conventions, such as `-3` or `1,080`.
-
-    Raises:
-        DataError: the text is not exactly one number.
-    """
+    """The answer of a benchmark in English conventions, such as `-3`. Raises DataError if it is not exactly one number."""
     stripped = text.strip()
     numbers = find_numbers(stripped, LANGUAGES["en"])
     if len(numbers) != 1 or stripped[: numbers[0].start].strip("$€£+ ") or stripped[numbers[0].end :].strip(".$€£ "):
@@ -336,7 +314,7 @@ def plain_number(value: Fraction) -> str:
     """A number such as `1080`, `-2.5`, or `1/3` where no decimal is finite."""
     sizes = range(value.denominator.bit_length())
     places = next((size for size in sizes if 10**size % value.denominator == 0), 0)
-    digits = str(abs(value) * 10**places).zfill(places + 1)
     if not places:
         return str(value)
+    digits = str(abs(value) * 10**places).zfill(places + 1)
     return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"

@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import math
 import re
 import textwrap
 import types
@@ -49,14 +50,15 @@ class Option:
     most: float | None = None
     """The highest value of a number."""
 
+    def holds(self, value: object) -> bool:
+        """Whether a value is no number out of the range."""
+        low, high = -math.inf if self.least is None else self.least, math.inf if self.most is None else self.most
+        return not isinstance(value, int | float) or low <= value <= high
 
-def option(
-    default: T, group: str, metavar: str = "", *, names: str = "", flag: str = "", least: float | None = None,
-    most: float | None = None,
-) -> T:  # fmt: skip
-    """A field that is an option. Its arguments are those of `Option`."""
-    row = Option(group=group, metavar=metavar, names=names, flag=flag, least=least, most=most)
-    return dataclasses.field(default=default, metadata={"option": row})
+
+def option(default: T, group: str, metavar: str = "", **more: Any) -> T:
+    """A field that is an option. The arguments behind the default are those of `Option`."""
+    return dataclasses.field(default=default, metadata={"option": Option(group=group, metavar=metavar, **more)})
 
 
 @functools.cache
@@ -96,16 +98,11 @@ def meanings(kind: type) -> Mapping[str, str]:
 
 
 def check_values(values: object) -> None:
-    """Refuses a dataclass with a value of another type, or a number out of an option's range.
-
-    Raises:
-        SettingError: names the field.
-    """
+    """Raises SettingError for a value of another type than its field's, or out of an option's range."""
     kind: type = type(values)
     for name, hints in types_of(kind).items():
         value, row = getattr(values, name), options_of(kind).get(name)
-        in_range = row is None or not isinstance(value, int | float) or _in_range(value, row)
-        if not in_range or not any(fits(value, hint) for hint in hints):
+        if not any(fits(value, hint) for hint in hints) or not (row is None or row.holds(value)):
             raise SettingError(f"{name} is {value!r:.80}; give {_expected(hints, row)}")
 
 
@@ -122,52 +119,51 @@ def fits(value: object, hint: object) -> bool:
     return not looked_at or all(fits(one, inner[0]) for one in value)  # type: ignore[attr-defined]
 
 
-def _in_range(value: float, row: Option) -> bool:
-    return (row.least is None or value >= row.least) and (row.most is None or value <= row.most)
-
-
 def _expected(hints: Iterable[object], row: Option | None = None) -> str:
-    names = [_word(get_origin(hint) or hint) for hint in hints]
+    kinds = [get_origin(hint) or hint for hint in hints]
+    words = [
+        next((WORDS[one] for one in WORDS if one is kind), f"a {getattr(kind, '__name__', kind)}") for kind in kinds
+    ]
     if row is not None and row.most is not None:
-        return f"{names[0]} from {row.least} to {row.most}"
+        return f"{words[0]} from {row.least} to {row.most}"
     if row is not None and row.least is not None:
         return f"{row.least:g} or more"
-    return " or ".join(dict.fromkeys(names))
+    return " or ".join(dict.fromkeys(words))
 
 
-def _word(kind: object) -> str:
-    known = [word for one, word in WORDS.items() if one is kind]
-    return known[0] if known else f"a {getattr(kind, '__name__', kind)}"
+def known_names(what: str, function: Callable[P, T], typed: bool = True) -> Callable[P, T]:
+    """The function `what`, where a call with other parameters than its own is refused in one line.
 
-
-def known_names(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A decorator of functions: a call with other parameters or types than theirs is told in one line.
-
-    Args:
-        what: the function, in words.
+    With `typed`, the types of values are looked at too.
     """
+    signature, hints = inspect.signature(function), get_type_hints(function) if typed else {}
+    known = [name for name in signature.parameters if name != "self"]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
 
-    def decorated(function: Callable[P, T]) -> Callable[P, T]:
-        signature, hints = inspect.signature(function), get_type_hints(function)
-        known = [name for name in signature.parameters if name != "self"]
-        takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+    @functools.wraps(function)
+    def checked(*values: P.args, **named: P.kwargs) -> T:
+        for name in named:
+            if name not in known and not takes_any:
+                raise SettingError(f"unknown option '{name}' of {what}: {nearest(name, known)}")
+        try:
+            given = signature.bind(*values, **named).arguments
+        except TypeError as error:
+            raise SettingError(f"{what}: {error}; its parameters are {', '.join(known)}") from error
+        for name, value in given.items():
+            expected = alternatives(hints.get(name, Any))
+            if not takes_any and not any(fits(value, hint) for hint in expected):
+                raise SettingError(f"{name} of {what} is {value!r:.80}; give {_expected(expected)}")
+        return function(*values, **named)
 
-        @functools.wraps(function)
-        def checked(*values: P.args, **named: P.kwargs) -> T:
-            for name in named:
-                if name not in known and not takes_any:
-                    raise SettingError(f"unknown option '{name}' of {what}: {nearest(name, known)}")
-            try:
-                given = signature.bind(*values, **named).arguments
-            except TypeError as error:
-                raise SettingError(f"{what}: {error}; its parameters are {', '.join(known)}") from error
-            for name, value in given.items():
-                expected = alternatives(hints.get(name, Any))
-                if not takes_any and not any(fits(value, hint) for hint in expected):
-                    raise SettingError(f"{name} of {what} is {value!r:.80}; give {_expected(expected)}")
-            return function(*values, **named)
+    return checked
 
-        return checked
+
+def known_fields(what: str) -> Callable[[type[T]], type[T]]:
+    """A decorator of classes: an unknown field is answered with the nearest one."""
+
+    def decorated(kind: type[T]) -> type[T]:
+        kind.__init__ = known_names(what, kind.__init__, typed=False)  # type: ignore[method-assign]
+        return kind
 
     return decorated
 
@@ -178,25 +174,6 @@ def in_python(message: str) -> str:
     words = words.replace("--set ", "the setting ").replace("--name", "names").replace("--tracker", "trackers")
     words = re.sub(r"--no-([a-z-]+)", r"--\1=False", words)
     return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), words) + command + rest
-
-
-def known_fields(what: str) -> Callable[[type[T]], type[T]]:
-    """A decorator of classes: an unknown field is answered with the nearest one."""
-
-    def decorated(kind: type[T]) -> type[T]:
-        build, known = kind.__init__, list(inspect.signature(kind).parameters)
-
-        @functools.wraps(build)
-        def checked(self: T, *values: object, **named: object) -> None:
-            for name in named:
-                if name not in known:
-                    raise SettingError(f"unknown option '{name}' of {what}: {nearest(name, known)}")
-            build(self, *values, **named)
-
-        kind.__init__ = checked  # type: ignore[method-assign, assignment]
-        return kind
-
-    return decorated
 
 
 def taking(kind: Callable[P, T]) -> Callable[[Callable[[T], Result]], Callable[P, Result]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -25,8 +24,7 @@ LINES = "QALIGN_PROGRESS_LINES"
 class Bar:
     """A progress bar on stderr. `done` is above zero when work is resumed.
 
-    The time left follows from the rate since the first report. The time before it is slow: kernels are planned, a model is
-    compiled, the first answers grow.
+    The time left follows from the rate since the first report: before it kernels are planned and a model is compiled.
     """
 
     def __init__(self, title: str, total: int, done: int = 0, quiet: bool = False) -> None:
@@ -49,7 +47,7 @@ class Bar:
         return self
 
     def advance(self, amount: int, text: str = "") -> None:
-        """Reports `amount` more units as done, with a text about their state. Without one, the last text stays."""
+        """Reports `amount` more units as done, with a text about their state, or the last one."""
         self.done += amount
         self._text = text or self._text
         now = time.monotonic()
@@ -72,8 +70,6 @@ class Bar:
             return ""
         return f"{duration((self.total - self.done) * seconds / units)} left"
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._progress:
             self._progress.stop()

@@ -1,7 +1,4 @@
-"""Records that cross folders, and their JSONL form.
-
-They are problems, pairs, documents, examples, predictions and judgements.
-"""
+"""Records that cross folders, and their JSONL form."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import os
 import platform
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -129,7 +127,6 @@ class Judgement:
 
 
 T = TypeVar("T")
-Record = TypeVar("Record", Problem, Pair, Document, Example, Prediction, Judgement)
 
 
 def to_json(record: DataclassInstance) -> str:
@@ -147,80 +144,54 @@ def write_jsonl(path: Path, records: Iterable[DataclassInstance]) -> int:
     return count
 
 
-def read_jsonl(path: Path, kind: type[Record]) -> Iterator[Record]:
-    """The records of one of our own JSONL files.
-
-    Raises:
-        DataError: the file is unreadable, or a line is not the JSON of such a record.
-    """
-    yield from _decoded(path, kind, kind.__name__)
-
-
-def read_rows(path: Path) -> Iterator[dict[str, object]]:
-    """The lines of one of our own JSONL files as plain values, for any record.
-
-    Raises:
-        DataError: the file is unreadable, or a line is not a JSON object.
-    """
-    yield from _decoded(path, dict[str, object], "record")
-
-
-def _decoded(path: Path, shape: type[T], kind: str) -> Iterator[T]:
-    """The decoded lines of a JSONL file. Errors call a line `kind`."""
+def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
+    """The records of one of our own JSONL files. Raises DataError if a line is not one."""
     import msgspec  # here: the world's sets are made by the standard library alone
 
-    decoder = msgspec.json.Decoder(shape)
+    decoder = msgspec.json.Decoder(kind)
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):  # noqa: B007 - the errors below name it
                 yield decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path} line {number} is not a valid {kind}: {error}; the file is damaged") from error
+        name = kind.__name__ if dataclasses.is_dataclass(kind) else "record"
+        raise DataError(f"{path} line {number} is not a valid {name}: {error}; the file is damaged") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {error}; the file is damaged") from error
 
 
-class atomic_file:
-    """A temporary file next to `path` that replaces it when the block succeeds.
+def read_rows(path: Path) -> Iterator[dict[str, object]]:
+    """The lines of one of our own JSONL files as plain values, for any record. Errors are those of `read_jsonl`."""
+    yield from read_jsonl(path, dict[str, object])
 
-    It is removed when the block fails.
 
-    Raises:
-        DataError: `path` exists and is not a file, but a device, for example.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary file next to `path` that replaces it when the block succeeds, and is removed when the block fails.
+
+    Raises DataError if `path` is a folder or a device.
     """
-
-    def __init__(self, path: Path) -> None:
-        if path.exists() and not path.is_file():
-            raise DataError(f"{path} is not a file that can be written anew; name a file")
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> Path:
-        self._remove_abandoned()
-        return self.temporary
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if kind is None:
-                with self.temporary.open("rb") as file:
-                    os.fsync(file.fileno())
-                os.replace(self.temporary, self.path)
-        finally:
-            self.temporary.unlink(missing_ok=True)
-
-    def _remove_abandoned(self) -> None:
-        """Removes temporary files of killed processes of this machine."""
-        prefix = f".{self.path.name}.{platform.node()}."
-        for name in os.listdir(self.path.parent) if self.path.parent.is_dir() else ():
-            number = name.removeprefix(prefix).removesuffix(".tmp")
-            if name.startswith(prefix) and name.endswith(".tmp") and number.isdecimal():
-                try:
-                    os.kill(int(number), 0)
-                except ProcessLookupError:
-                    self.path.with_name(name).unlink(missing_ok=True)
-                except (OSError, OverflowError):  # another user's process, or no number of one
-                    continue
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is not a file that can be written anew; name a file")
+    prefix = f".{path.name}.{platform.node()}."
+    for name in os.listdir(path.parent) if path.parent.is_dir() else ():
+        number = name.removeprefix(prefix).removesuffix(".tmp")
+        if name == f"{prefix}{number}.tmp" and number.isdecimal():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:  # left by a killed process of this machine
+                path.with_name(name).unlink(missing_ok=True)
+            except (OSError, OverflowError):  # another user's process, or no number of one
+                continue
+    temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -230,10 +201,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def usual_permissions(folder: Path) -> None:
-    """Gives the files of a folder the permissions of new files, those of the umask.
-
-    Libraries write some through temporary files that only the owner can read.
-    """
+    """Gives the files of a folder the permissions of new files: libraries write some that only the owner can read."""
     new = folder / f".{os.getpid()}.tmp"
     new.touch()
     mode = new.stat().st_mode & 0o777

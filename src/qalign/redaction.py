@@ -50,12 +50,7 @@ _OPTION = re.compile(
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with `***` for every secret known by value, form or place.
-
-    Args:
-        text: a message.
-        secrets: known values, in addition to those of the environment.
-    """
+    """The text with `***` for every secret known by form, by place, or by value: those given and those of the environment."""
     text = without(text, {*secrets, *_of_environment()}, SHORTEST)
     text = _BEFORE_A_HOST.sub(HIDDEN + "@", text)
     text = _OF_PATH.sub(rf"\1{HIDDEN}", text)
@@ -99,16 +94,12 @@ def _disguises(secret: str) -> re.Pattern[str]:
 
 def _character(character: str) -> str:
     """A pattern for a character of a secret, plain or escaped for JSON, URL or HTML."""
-    units = "".join(rf"\\{{1,4}}u{unit:04x}" for unit in _utf16(character))
+    data = character.encode("utf-16-be", "surrogatepass")
+    units = "".join(rf"\\{{1,4}}u{high:02x}{low:02x}" for high, low in zip(data[::2], data[1::2], strict=True))
     url = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode(errors="replace"))
     html = rf"&\#(?:0{{0,4}}{ord(character)}|x0{{0,4}}{ord(character):x});"
     short = rf"|\\{{1,4}}x{ord(character):02x}" if ord(character) < 256 else ""
     return rf"(?:\\{{0,4}}{re.escape(character)}|{units}|{url}|{html}{short})"
-
-
-def _utf16(character: str) -> tuple[int, ...]:
-    data = character.encode("utf-16-be", "surrogatepass")
-    return tuple(int.from_bytes(data[place : place + 2]) for place in range(0, len(data), 2))
 
 
 def secrets_of_url(url: str) -> set[str]:

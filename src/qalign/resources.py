@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -20,8 +21,8 @@ GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/de
 def cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
     """The number of cores that this process may use, at least one."""
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    by_slurm = [int(slurm)] if slurm.isdecimal() else []
-    return max(1, min([cores_by_affinity(), *by_slurm, *map(int, _quotas(cgroups, membership))]))
+    limits = [cores_by_affinity(), *([int(slurm)] if slurm.isdecimal() else []), *_quotas(cgroups, membership)]
+    return max(1, int(min(limits)))
 
 
 def cores_by_affinity() -> int:
@@ -45,9 +46,8 @@ def gpus() -> list[str]:
     """The GPUs of this process, as `CUDA_VISIBLE_DEVICES` names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        listed = [name.strip() for name in named.split(",")]
-        end = next((place for place, name in enumerate(listed) if name in ("", "-1", "NoDevFiles")), len(listed))
-        return list(dict.fromkeys(listed[:end]))  # CUDA too takes none behind one that does not exist
+        listed = map(str.strip, named.split(","))  # CUDA too takes none behind one that does not exist
+        return list(dict.fromkeys(takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), listed)))
     if not any(Path(driver).exists() for driver in GPU_DRIVERS):
         return []  # importing torch takes seconds
     try:
@@ -59,21 +59,17 @@ def gpus() -> list[str]:
 
 def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
     """The CPU limits of control groups, in cores."""
-    for text in _settings("cpu", ("cpu.max",), cgroups, membership):
-        quota, _, period = text.partition(" ")
-        if quota.isdecimal() and period.isdecimal() and int(period) > 0:
-            yield int(quota) / int(period)
-    quotas = _settings("cpu", ("cpu.cfs_quota_us",), cgroups, membership)
-    periods = _settings("cpu", ("cpu.cfs_period_us",), cgroups, membership)
-    for quota, period in zip(quotas, periods, strict=False):
-        if quota.isdecimal() and period.isdecimal() and int(period) > 0:  # -1 is no bound
+    pairs = [text.partition(" ")[::2] for text in _settings("cpu", ("cpu.max",), cgroups, membership)]
+    first = (_settings("cpu", (name,), cgroups, membership) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    for quota, period in (*pairs, *zip(*first, strict=False)):
+        if quota.isdecimal() and period.isdecimal() and int(period) > 0:  # -1 and max are no bounds
             yield int(quota) / int(period)
 
 
 def _settings(controller: str, names: tuple[str, ...], cgroups: Path, membership: Path) -> Iterator[str]:
     """The values of a setting in the control groups of this process, inner to outer.
 
-    A container often sees its own group as the top. Then the top has the setting, and the path in `membership` does not exist.
+    A container often sees its own group as the top, and the path in `membership` does not exist.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
@@ -83,8 +79,8 @@ def _settings(controller: str, names: tuple[str, ...], cgroups: Path, membership
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if controllers and controller not in controllers.split(","):
             continue
-        top = cgroups / controllers if controllers and (cgroups / controllers).is_dir() else cgroups
-        top = cgroups / controller if controllers and (cgroups / controller).is_dir() else top
+        mounts = [cgroups / name for name in (controller, controllers) if controllers and (cgroups / name).is_dir()]
+        top = mounts[0] if mounts else cgroups
         group = top / path.strip("/")
         around = (group, *group.parents)
         for folder in around[: around.index(top) + 1] if ".." not in path else (top,):

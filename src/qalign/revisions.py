@@ -25,10 +25,7 @@ _TOLERATED: ContextVar[dict[str, QAlignError] | None] = ContextVar("tolerated", 
 
 @contextmanager
 def hub_out_of_reach_allowed() -> Iterator[dict[str, QAlignError]]:
-    """Within it the commit is `UNKNOWN` where the hub is out of reach.
-
-    Yields the errors that say so, by name.
-    """
+    """Within it the commit is `UNKNOWN` where the hub is out of reach. Yields the errors that say so, by name."""
     found: dict[str, QAlignError] = {}
     token = _TOLERATED.set(found)
     try:
@@ -38,17 +35,10 @@ def hub_out_of_reach_allowed() -> Iterator[dict[str, QAlignError]]:
 
 
 def resolve(repository: Repository, asked: str | None, record: Path) -> str:
-    """The commit to read.
+    """The commit to read: a full commit as asked, else the recorded one, or that of the hub, which is then recorded.
 
-    A full commit is returned as asked. Else it is the recorded one, or that of the hub, which is then recorded.
-
-    Args:
-        repository: the repository on the hub.
-        asked: a branch, a tag or a commit. None for the newest.
-        record: the file of revisions.
-
-    Raises:
-        DataError, ModelError: the record is broken, or the hub does not know the revision.
+    `asked` is a branch, a tag or a commit, or None for the newest. Raises DataError or ModelError if the record is broken, or
+    the hub does not know the revision.
     """
     if asked and COMMIT.fullmatch(asked.lower()):
         return asked.lower()
@@ -59,24 +49,13 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
         known = _read(record)
         if key in known:
             return known[key]
-        commit = _commit(repository, asked)
-        return commit if commit == UNKNOWN else _add(key, commit, record)
-    except DataError as error:
-        raise repository.error(str(error)) from error
-
-
-def _commit(repository: Repository, asked: str | None) -> str:
-    """The hub's commit, or `UNKNOWN` where it is out of reach and that is allowed."""
-    tolerated = _TOLERATED.get()
-    if tolerated is None:
-        return commit_of(repository, asked)
-    try:
-        return commit_of(repository, asked)
+        return _add(key, commit_of(repository, asked), record)
     except QAlignError as error:
-        if not is_out_of_reach(error):
-            raise
-        tolerated[repository.name] = error
-        return UNKNOWN
+        tolerated = _TOLERATED.get()
+        if tolerated is not None and is_out_of_reach(error):
+            tolerated[repository.name] = error
+            return UNKNOWN
+        raise repository.error(str(error)) from error
 
 
 def _add(key: str, commit: str, record: Path) -> str:
@@ -93,24 +72,17 @@ def _add(key: str, commit: str, record: Path) -> str:
 
 
 def _read(record: Path) -> dict[str, str]:
-    """The recorded commits.
-
-    Raises:
-        DataError: the file is not a record of commits.
-    """
+    """The recorded commits. Raises DataError if the file is not a record of commits."""
     try:
-        content = record.read_bytes()
+        known = parse_json(record.read_bytes(), str(record))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise DataError(f"{record} cannot be read ({error.strerror}); see to it, or remove it") from error
-    known = parse_json(content, str(record))
     if not isinstance(known, dict):
         raise DataError(f"{record} is not a record of revisions (a JSON object of names and commits): remove it")
     for name, commit in known.items():
         if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
-            raise DataError(
-                f"{record} is not a record of revisions: '{printable(name)[:80]}' has {printable(str(commit))[:80]!r}, not a "
-                "commit (40 hexadecimal digits): remove its line"
-            )
+            line = f"'{printable(name)[:80]}' has {printable(str(commit))[:80]!r}, not a commit (40 hexadecimal digits)"
+            raise DataError(f"{record} is not a record of revisions: {line}: remove its line")
     return known

@@ -34,21 +34,17 @@ class Setting:
         return self.origin + self.text
 
     def place(self, systems: Collection[str]) -> tuple[str | None, str, tuple[str, ...]]:
-        """The system, the stage, and the field or the fields in each other. System None: the stage in every system.
+        """The system or None for every one, the stage, and the field or the fields in each other.
 
-        Args:
-            systems: the names that may stand in front. They may hold dots: the longest that fits is meant.
-
-        Raises:
-            SettingError: the text is not of the form.
+        `systems` may stand in front, and may hold dots: the longest that fits is meant. Raises SettingError for another form.
         """
-        fitting = [one for one in systems if self.name.startswith(f"{one}.") and "." in self.name[len(one) + 1 :]]
+        name = self.name
+        fitting = [one for one in systems if name.startswith(f"{one}.") and "." in name[len(one) + 1 :]]
         system = max(fitting, key=len, default=None)
-        stage, *path = (self.name if system is None else self.name[len(system) + 1 :]).split(".")
+        stage, *path = (name if system is None else name[len(system) + 1 :]).split(".")
         if "=" not in self.text or not path or not all([stage, *path]):
-            raise SettingError(
-                f"{self.said} is not stage.field=value, for example response-alignment.learning_rate=1e-5"
-            )
+            example = "response-alignment.learning_rate=1e-5"
+            raise SettingError(f"{self.said} is not stage.field=value, for example {example}")
         return system, stage, tuple(path)
 
 
@@ -97,11 +93,7 @@ class StudyOptions:
 
 
 def codes(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    """The codes of languages, each once; they stand with commas or spaces between them.
-
-    Raises:
-        SettingError: texts name none.
-    """
+    """The codes of languages, each once, with commas or spaces between them. Raises SettingError for none."""
     text = given if isinstance(given, str) else " ".join(given or ())
     found = tuple(dict.fromkeys(text.replace(",", " ").split()))
     if given and not found:

@@ -17,7 +17,7 @@ import textwrap
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -31,10 +31,8 @@ BROKEN_PIPE = 141
 """The exit status after a reader such as `head` has gone, as a shell reports SIGPIPE."""
 WIDTH = 200
 """Characters in a line of a table without a terminal and without COLUMNS."""
-
 LARGE = 2**27
 """Bytes of work that is announced."""
-
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
@@ -66,33 +64,30 @@ def faults_in_words() -> Iterator[None]:
             with _standard_output():
                 pass
     except QAlignError as error:
-        say(f"qalign: error: {error}")
-        raise SystemExit(2) from error
+        _end(2, f"error: {error}")
     except KeyboardInterrupt:  # before a command began, or after it ended
-        _say_interrupted()
+        _end(INTERRUPTED, "interrupted")
     except Exception as error:
         if type(error).__name__ == "Abort" and isinstance(error.__context__, KeyboardInterrupt):  # as click calls it
-            _say_interrupted()
+            _end(INTERRUPTED, "interrupted")
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
             # For example help on a full disk. A fault in a command is already reported.
             _discard(sys.stdout)
-            say(f"qalign: error: cannot write to standard output ({error.strerror}); send it elsewhere")
-            raise SystemExit(2) from error
+            _end(2, f"error: cannot write to standard output ({error.strerror}); send it elsewhere")
         if not hasattr(error, "format_message"):  # errors of the command-line library have it
             _say_lines(traceback.format_exc())
             raise SystemExit(1) from None
+        status = getattr(error, "exit_code", 2)
         if type(error).__name__ == "NoArgsIsHelpError":  # no error: no arguments ask for the help
             _say_lines(error.format_message())
-        else:
-            context = getattr(error, "ctx", None)
-            path = context.command_path if context is not None else "qalign"
-            say(f"qalign: error: {' '.join(error.format_message().split())} See `{path} --help`.")
-        raise SystemExit(getattr(error, "exit_code", 2)) from None
+            raise SystemExit(status) from None
+        path = getattr(getattr(error, "ctx", None), "command_path", "qalign")
+        _end(status, f"error: {' '.join(error.format_message().split())} See `{path} --help`.")
 
 
-def _say_interrupted() -> NoReturn:
-    say("qalign: interrupted")
-    raise SystemExit(INTERRUPTED) from None
+def _end(status: int, message: str) -> NoReturn:
+    say(f"qalign: {message}")
+    raise SystemExit(status) from None
 
 
 def show(*things: object) -> None:
@@ -101,18 +96,11 @@ def show(*things: object) -> None:
 
     rendered = _Rendered()
     is_terminal = sys.stdout.isatty()
-    console = Console(
-        file=rendered,
-        force_terminal=is_terminal or None,
-        width=None if is_terminal or os.environ.get("COLUMNS", "").isdecimal() else WIDTH,
-        highlight=False,
-        markup=False,
-    )
-    things = tuple(
-        _wrapped(_without_control(thing, False), max(1, console.width)) if isinstance(thing, str) else thing
-        for thing in things
-    )
-    console.print(*things, soft_wrap=all(isinstance(thing, str) for thing in things))
+    width = None if is_terminal or os.environ.get("COLUMNS", "").isdecimal() else WIDTH
+    console = Console(file=rendered, force_terminal=is_terminal or None, width=width, highlight=False, markup=False)
+    lines = max(1, console.width)
+    shown = (_wrapped(_without_control(thing, False), lines) if isinstance(thing, str) else thing for thing in things)
+    console.print(*shown, soft_wrap=all(isinstance(thing, str) for thing in things))
     write(_without_control(rendered.getvalue(), console.is_terminal), end="")
 
 
@@ -129,15 +117,12 @@ def text_of(things: Iterable[object]) -> str:
 
 def _wrapped(text: str, width: int) -> str:
     """A text in lines that fit, broken between words, with indented list items."""
-    lines = (
-        textwrap.wrap(
-            line, width, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
-        )
-        if len(line) > width
-        else [line]
-        for line in text.split("\n")
-    )
-    return "\n".join("\n".join(wrapped) for wrapped in lines)
+    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        wrap.subsequent_indent = "  " * line.startswith("- ")
+        lines += wrap.wrap(line) if len(line) > width else [line]
+    return "\n".join(lines)
 
 
 class _Rendered(io.StringIO):
@@ -149,12 +134,7 @@ class _Rendered(io.StringIO):
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Writes lines to standard output that are escaped already.
-
-    Raises:
-        QAlignError: standard output is not writable.
-        SystemExit: its reader has gone.
-    """
+    """Writes escaped lines to standard output. Raises QAlignError, or SystemExit where its reader has gone."""
     with _standard_output():
         sys.stdout.write(text + end)
 
@@ -197,28 +177,25 @@ def _standard_output() -> Iterator[None]:
     except BrokenPipeError:
         _discard(sys.stdout)
         raise SystemExit(BROKEN_PIPE) from None
-    except ValueError as error:
-        if not sys.stdout.closed:
+    except (ValueError, OSError) as error:
+        advice = "send it elsewhere"
+        if isinstance(error, OSError):
+            _discard(sys.stdout)
+            fault = f"cannot write to standard output ({error.strerror})"
+        elif sys.stdout.closed:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the program runs
+            fault, advice = "standard output was closed by a recipe or a library", "leave it open"
+        else:
             raise
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for what follows, as long as the program runs
-        raise QAlignError(
-            "standard output was closed by a recipe or a library; leave it open (what was computed is in its files)"
-        ) from error
-    except OSError as error:
-        _discard(sys.stdout)
-        raise QAlignError(
-            f"cannot write to standard output ({error.strerror}); send it elsewhere (what was computed is in its files)"
-        ) from error
+        raise QAlignError(f"{fault}; {advice} (what was computed is in its files)") from error
 
 
 def _discard(stream: TextIO) -> None:
     """Discards the content of a stream, and all that follows."""
-    try:
+    with suppress(OSError, ValueError):  # a stream without a file has nothing to write out
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except (OSError, ValueError):  # a stream without a file has nothing to write out
-        pass
 
 
 def _without_control(text: str, coloured: bool) -> str:

@@ -7,7 +7,10 @@ cannot be written as UTF-8.
 from __future__ import annotations
 
 import json
+import math
 import re
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from .errors import DataError
@@ -22,21 +25,20 @@ belong to the spelling of several languages and stay."""
 
 
 def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite: bool = False) -> Any:
-    """The value of a JSON text.
+    """The value of a JSON text. Bytes must be UTF-8.
 
     Args:
-        text: the JSON. Bytes must be UTF-8.
         where: names the text in an error, such as `FILE line 3`.
         half_pairs: allows halves of surrogate pairs, for a caller that uses `with_whole_pairs`.
         infinite: allows `Infinity`, which configurations of models may hold.
 
     Raises:
-        DataError: the text is not UTF-8 or not JSON, or is nested deeper than `DEEPEST` levels. Also for a duplicated key,
-            `NaN`, an infinite or over-long number, or half of a surrogate pair.
+        DataError: it is no JSON, or nested deeper than `DEEPEST` levels. Also for a duplicated key, `NaN`, an infinite or
+            over-long number, or half of a surrogate pair.
     """
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        constant = _infinity if infinite else _refuse
+        constant = partial(_constant, infinite=infinite)
         value = json.loads(decoded, object_pairs_hook=_without_duplicates, parse_constant=constant, parse_float=_finite)
         if not half_pairs and (re.search(r"\\u[dD][89a-fA-F]", decoded) or _SURROGATE.search(decoded)):
             check_surrogates(json.dumps(value, ensure_ascii=False), where)
@@ -47,21 +49,15 @@ def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite
     except RecursionError as error:
         raise DataError(f"{where} is nested deeper than {DEEPEST} levels; flatten it") from error
     except ValueError as error:
-        raise DataError(f"{where} is not valid JSON: {printable(str(error))[:200]}; fix it") from error
+        raise DataError(f"{where} is not valid JSON: {one_line(error)}; fix it") from error
     return value
 
 
 def check_surrogates(text: str, where: str) -> None:
-    """Checks that a text has no half of a surrogate pair, which has no UTF-8.
-
-    Raises:
-        DataError: it has one.
-    """
+    """Raises DataError if a text has half of a surrogate pair, which has no UTF-8."""
     if half := _SURROGATE.search(text):
-        raise DataError(
-            f"{where} holds half of a surrogate pair (U+{ord(half[0]):04X}), which cannot be written as UTF-8; "
-            "replace that character"
-        )
+        what = f"half of a surrogate pair (U+{ord(half[0]):04X})"
+        raise DataError(f"{where} holds {what}, which cannot be written as UTF-8; replace that character")
 
 
 def with_whole_pairs(text: str) -> str:
@@ -89,17 +85,15 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return values
 
 
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is not a number in JSON")
-
-
-def _infinity(name: str) -> float:
-    return float(name) if name != "NaN" else _refuse(name)
+def _constant(name: str, infinite: bool) -> float:
+    if name == "NaN" or not infinite:
+        raise ValueError(f"{name} is not a number in JSON")
+    return float(name)
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         raise ValueError(f"the number {digits[:20]} is too large")
     return value
 
@@ -109,10 +103,6 @@ def _depth(value: object) -> int:
     deepest, level = 0, [value]
     while level:
         deepest += 1
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
+        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = list(chain.from_iterable(inner))
     return deepest

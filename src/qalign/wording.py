@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 UNKNOWN = "unknown"
-UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -18,16 +17,16 @@ def duration(seconds: float | None) -> str:
     """`40 s`, `12 min`, `9.5 h` or `3.2 days`."""
     if seconds is None:
         return UNKNOWN
-    for name, size in (("days", 86400 * 2), ("h", 3600), ("min", 60)):
-        unit = 86400 if name == "days" else size
-        if seconds >= size:
-            return f"{seconds / unit:.1f} {name}" if name != "min" else f"{seconds / unit:.0f} {name}"
-    return f"{math.ceil(seconds)} s"
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"
 
 
 def in_bytes(count: float) -> str:
     """`27.3 GiB`, or less in a smaller unit."""
-    name, size = next(((name, size) for name, size in UNITS.items() if count >= size), ("KiB", 2**10))
+    name, size = ("GiB", 2**30) if count >= 2**30 else ("MiB", 2**20) if count >= 2**20 else ("KiB", 2**10)
     return f"{count / size:,.1f} {name}"
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qalign.alignment.prompts import prompt
-from qalign.alignment.response import response_examples
-from qalign.alignment.translation import VARIANTS, translation_examples
+from qalign.alignment.tasks import VARIANTS, response_examples, translation_examples
 from qalign.errors import DataError
 from qalign.languages import LANGUAGES
 from qalign.records import Example, Pair, Problem

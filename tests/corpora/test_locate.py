@@ -109,11 +109,3 @@ def test_the_table_holds_together() -> None:
         assert corpus.world or corpus.hub or set(corpus.local) == set(corpus.roles)
         assert set(corpus.local) <= set(corpus.roles)
         assert set(corpus.published) == set(corpus.languages) or corpus.roles == ("text",)
-
-
-@pytest.mark.parametrize(("name", "role", "option"), [("gsm8k", "english", "--english"), ("mgsm", "test", "--test")])
-def test_a_corpus_that_cannot_be_fetched_names_the_option_for_own_data(
-    find: Find, name: str, role: Role, option: str
-) -> None:
-    with pytest.raises(DataError, match=rf"give your own data by path \({option} PATH in a run\), or local copies"):
-        find(name, role, ["en"])

@@ -1,16 +1,15 @@
 """Texts to token ids and back.
 
-Ids are those of the library tokenizers. Large numbers of texts are encoded by gigatoken, which is several times as fast.
-
-gigatoken is used only for tokenizers of the LLaMA 2 and Mistral kind, where merges alone decide the ids. Such tokenizers
-do not normalise texts or split them by Unicode properties, on which the two libraries differ. Some texts of each call are
-encoded by both. After a difference or a failure of gigatoken, the tokenizer is never given to it again.
+Ids are those of the library tokenizers. Large numbers of texts are encoded by gigatoken, which is several times as fast,
+where merges alone decide the ids, as in tokenizers of the LLaMA 2 and Mistral kind. Some texts of each call are encoded by
+both. After a difference or a failure of gigatoken, the tokenizer is never given to it again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -29,17 +28,16 @@ CHECKED = 8
 """Texts of each call that both libraries encode."""
 SPACE = "▁"
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+_SPACES_ONLY: tuple[dict[str, object], ...] = (
+    {"type": "Prepend", "prepend": SPACE},
+    {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
+    {"type": "Metaspace", "replacement": SPACE, "split": False},
+)
+"""Steps before the merges that only write spaces as ▁ and put one before a text."""
 
 
 class Quick:
-    """A tokenizer opened by gigatoken, which treats special tokens in a text as text.
-
-    Args:
-        backend: a tokenizer of the library tokenizers.
-
-    Raises:
-        Exception: of many kinds, where gigatoken is missing or may give other ids.
-    """
+    """A tokenizer opened by gigatoken, which treats special tokens as text. Raises where ids may be others."""
 
     def __init__(self, backend: Tokenizer) -> None:
         from gigatoken import Tokenizer
@@ -71,30 +69,17 @@ class Quick:
 def _merges_alone_decide(described: dict[str, Any]) -> bool:
     """Whether a BPE model takes whole texts, with spaces as ▁ and byte fallback."""
     model = described["model"]
-    steps = [*_steps(described["normalizer"], "normalizers"), *_steps(described["pre_tokenizer"], "pretokenizers")]
+    steps: list[dict[str, Any]] = []
+    for step, parts in ((described["normalizer"], "normalizers"), (described["pre_tokenizer"], "pretokenizers")):
+        steps += step[parts] if step and step["type"] == "Sequence" else [step] if step else []
+    options = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges")
     return (
         model["type"] == "BPE"
         and model.get("byte_fallback")
-        and not any(model.get(option) for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
-        and not model.get("ignore_merges")
+        and not any(map(model.get, options))
         and all(token["special"] for token in described["added_tokens"])  # other added tokens are matched in texts
-        and all(map(_writes_spaces, steps))
+        and all(any(known.items() <= step.items() for known in _SPACES_ONLY) for step in steps)
     )
-
-
-def _steps(step: dict[str, Any] | None, parts: str) -> list[dict[str, Any]]:
-    if step is None:
-        return []
-    return list(step[parts]) if step["type"] == "Sequence" else [step]
-
-
-def _writes_spaces(step: dict[str, Any]) -> bool:
-    """Whether a step only writes spaces as ▁ and puts one before a text."""
-    if step["type"] == "Replace":
-        return (step["pattern"], step["content"]) == ({"String": " "}, SPACE)
-    if step["type"] == "Metaspace":
-        return (step["replacement"], step["split"]) == (SPACE, False)
-    return (step["type"], step.get("prepend")) == ("Prepend", SPACE)
 
 
 _quick: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, Quick | None]] = WeakKeyDictionary()
@@ -104,12 +89,10 @@ _quick: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[object, Quick | None]] 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
     """Texts as token ids, (tokens,) int32 each, neither truncated nor padded.
 
-    A special token in a text is encoded as text: data cannot end a sequence.
+    A special token in a text is encoded as text: data cannot end a sequence. The tokenizer's backend is called directly:
+    building masks, offsets and dictionaries in transformers takes as long as the encoding.
 
     Args:
-        tokenizer: a transformers tokenizer. Its backend of the library tokenizers is called directly, because building
-            masks, offsets and dictionaries in transformers takes as long as the encoding.
-        texts: the texts.
         add_special_tokens: whether the tokenizer adds its special tokens around each text.
     """
     if not texts:
@@ -126,13 +109,17 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special
         encoded = backend.encode_batch_fast(list(some), add_special_tokens=add_special_tokens)
         return _arrays(one.ids for one in encoded)
 
-    encoded = _by_gigatoken(tokenizer, list(texts), add_special_tokens) if len(texts) >= FEWEST else None
-    if encoded is None:
+    if len(texts) < FEWEST or (quick := _opened(tokenizer)) is None:
         return slowly(texts)
     checked = slice(None, None, -(-len(texts) // CHECKED))
-    if all(map(_equal, encoded[checked], slowly(texts[checked]))):
+    try:
+        encoded = quick.encode(list(texts), add_special_tokens)
+        right = [ids.tolist() for ids in encoded[checked]] == [ids.tolist() for ids in slowly(texts[checked])]
+    except Exception:  # of any kind: the other library then encodes, or reports the fault
+        encoded, right = [], False
+    if right and len(encoded) == len(texts):
         return encoded
-    _distrust(tokenizer)
+    _quick[tokenizer] = _quick[tokenizer][0], None
     return slowly(texts)
 
 
@@ -141,40 +128,18 @@ def decode(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _by_gigatoken(tokenizer: PreTrainedTokenizerBase, texts: list[str], add_special_tokens: bool) -> list[Ids] | None:
-    """The unchecked ids of each text. None where gigatoken fails or is not trusted."""
-    quick = _opened(tokenizer)
-    try:
-        encoded = quick.encode(texts, add_special_tokens) if quick else []
-    except Exception:  # of any kind: the other library then encodes, or reports the fault
-        encoded = []
-    if len(encoded) == len(texts):
-        return encoded
-    _distrust(tokenizer)
-    return None
-
-
-def _distrust(tokenizer: PreTrainedTokenizerBase) -> None:
-    _quick[tokenizer] = _quick[tokenizer][0], None
-
-
 def _arrays(encoded: Iterable[Sequence[int]]) -> list[Ids]:
     import numpy as np
 
     return [np.array(ids, dtype=np.int32) for ids in encoded]
 
 
-def _equal(first: Ids, second: Ids) -> bool:
-    return len(first) == len(second) and bool((first == second).all())
-
-
 def _opened(tokenizer: PreTrainedTokenizerBase) -> Quick | None:
     backend = tokenizer.backend_tokenizer
     looked_for = backend.get_vocab_size(), str(backend.get_added_tokens_decoder())
     if tokenizer not in _quick or _quick[tokenizer][0] != looked_for:
-        try:
+        quick = None
+        with suppress(Exception):  # as many kinds as there are tokenizers that it does not know
             quick = Quick(backend)
-        except Exception:  # as many kinds as there are tokenizers that it does not know
-            quick = None
         _quick[tokenizer] = looked_for, quick
     return _quick[tokenizer][1]

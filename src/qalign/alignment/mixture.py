@@ -35,34 +35,20 @@ class Row:
 
 
 def mix(parts: Sequence[Part], seed: int, max_repetition: float = 4.0) -> list[Example]:
-    """The examples of all parts, sampled by weight, in the order of the parts.
+    """The examples of all parts, sampled by weight, in the order of the parts. Training shuffles them itself.
 
-    Training shuffles them itself. A part with weight w gives w times its number of examples: whole rounds first, the rest a
-    random sample without replacement. The seed decides the sample. With weight 1.0 every example occurs once.
-
-    Args:
-        parts: the sources.
-        seed: the seed of sampling.
-        max_repetition: the largest weight allowed.
-
-    Raises:
-        SettingError: a weight is not positive, or repeats a part more often than `max_repetition`.
-        DataError: no example is left.
+    A part with weight w gives w times its number of examples: whole rounds first, the rest a random sample without
+    replacement. Raises SettingError for a weight out of range, and DataError if no example is left.
     """
     chosen: list[Example] = []
     for number, part in enumerate(parts):
-        if not part.weight > 0:
-            raise SettingError(f"part {number + 1} of the mixture has weight {part.weight}; give a positive one")
-        if part.weight > max_repetition:
-            raise SettingError(
-                f"part {number + 1} of the mixture would be repeated {part.weight:g} times, more than the cap of "
-                f"{max_repetition:g}; lower its weight or raise max_repetition"
-            )
+        if not 0 < part.weight <= max_repetition:
+            cap = f"a positive one, at most the cap of {max_repetition:g}, or raise max_repetition"
+            raise SettingError(f"part {number + 1} of the mixture has weight {part.weight:g}; give {cap}")
         draw = random.Random(f"{seed}/{number}")
         kept = _sample_by_language(part, draw)
         rounds, rest = divmod(round(part.weight * len(kept)), max(len(kept), 1))
-        chosen += list(kept) * rounds
-        chosen += [kept[i] for i in sorted(draw.sample(range(len(kept)), rest))]
+        chosen += [*kept] * rounds + [kept[place] for place in sorted(draw.sample(range(len(kept)), rest))]
     if not chosen:
         raise DataError("the mixture holds no examples; check its sources and weights")
     return chosen
@@ -75,9 +61,8 @@ def _sample_by_language(part: Part, draw: random.Random) -> Sequence[Example]:
     for place, example in enumerate(part.examples):
         places.setdefault(example.language, []).append(place)
     kept: list[int] = []
-    for language in sorted(places):
-        size = min(part.examples_per_language, len(places[language]))
-        kept += draw.sample(places[language], size)
+    for _, of_language in sorted(places.items()):
+        kept += draw.sample(of_language, min(part.examples_per_language, len(of_language)))
     return [part.examples[place] for place in sorted(kept)]
 
 

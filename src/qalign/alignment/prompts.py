@@ -1,8 +1,7 @@
 """The one prompt, rendered in one place for training and for inference.
 
-The text is Alpaca's without input. The study uses it for all languages and for translation. The response follows
-immediately and ends with the end-of-sequence token. A checkpoint has it as its chat template. So transformers, vLLM and
-any other server that applies the template give the model the same prompt.
+The text is Alpaca's without input, for all languages and for translation. The response follows immediately and ends with
+the end-of-sequence token. A checkpoint has it as its chat template, so every server gives the model the same prompt.
 """
 
 from __future__ import annotations
@@ -47,13 +46,10 @@ def translation_instruction(source: str, target: str, text: str) -> str:
 
 
 def chat_template(begin: str) -> str:
-    """The prompt as a Jinja chat template.
+    """The prompt as a Jinja chat template, with an expression for the text before the first turn.
 
-    One user turn gives exactly the training prompt, and an assistant turn after it exactly the training example. Further
-    turns repeat this form. A system turn is refused: no model was trained with one.
-
-    Args:
-        begin: the text before the first turn, as a Jinja expression.
+    One user turn gives exactly the training prompt, and an assistant turn after it exactly the training example. A system
+    turn is refused: no model was trained with one.
     """
     return (
         f"{{{{ {begin} }}}}"
@@ -72,15 +68,7 @@ def _jinja(text: str) -> str:
 
 
 def render_prompts(instructions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Prompts as token ids.
-
-    They start with one beginning-of-sequence token where the tokenizer uses one. A token that the tokenizer would append,
-    such as end-of-sequence, is left out: the response follows immediately.
-
-    Args:
-        instructions: the instructions.
-        tokenizer: a transformers tokenizer.
-    """
+    """Prompts as token ids, with one beginning-of-sequence token where the tokenizer uses one, and nothing behind them."""
     return [ids.tolist() for ids in _prompts(instructions, tokenizer)]
 
 
@@ -97,8 +85,7 @@ def render_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> li
 def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
     """Examples as token ids, with the place where supervision begins.
 
-    The ids of a prompt are exactly those of `render_prompts`. Where the tokenizer would merge characters of prompt and
-    response, the response is encoded separately.
+    Where the tokenizer would merge characters of prompt and response, the response is encoded separately.
     """
     prompts = _prompts(instructions, tokenizer)
     eos = [end_of_sequence(tokenizer)]
@@ -112,16 +99,10 @@ def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: Pre
 
 
 def end_of_sequence(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The id of the end-of-sequence token.
-
-    Raises:
-        ModelError: the tokenizer has none, so a model could never learn to stop.
-    """
+    """The id of the end-of-sequence token. Raises ModelError if there is none: a model could never learn to stop."""
     if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token; set eos_token in its "
-            "tokenizer_config.json"
-        )
+        advice = "set eos_token in its tokenizer_config.json"
+        raise ModelError(f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token; {advice}")
     return int(tokenizer.eos_token_id)
 
 
@@ -132,11 +113,7 @@ A SentencePiece tokenizer (LLaMA 2) puts a space before a text, but not before w
 
 
 def set_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Sets the training prompt as the tokenizer's chat template, and checks it.
-
-    Raises:
-        ModelError: no template gives the tokens of training.
-    """
+    """Sets the training prompt as the chat template. Raises ModelError if none gives the tokens of training."""
     instruction, response = "Translate ১৮ 十八 x\n\ny.", "The answer is: 18"
     example = render([instruction], [response], tokenizer)[0]
     user = {"role": "user", "content": instruction}
@@ -150,8 +127,8 @@ def set_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
         if (prompt_ids, ids) == (example.ids[: example.prompt_tokens].tolist(), example.ids.tolist()):
             return
     raise ModelError(
-        f"the tokenizer of {tokenizer.name_or_path} encodes the prompt inside a chat template in another way than by "
-        "itself; use the tokenizer's fast version, or one that puts no space after the beginning-of-sequence token"
+        f"the tokenizer of {tokenizer.name_or_path} encodes the prompt in a chat template in another way than by itself; use "
+        "its fast version, or one that puts no space after the beginning-of-sequence token"
     )
 
 

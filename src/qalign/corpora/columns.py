@@ -76,12 +76,7 @@ class InvalidRow(DataError):
 
 
 def record(role: Role, found: Found, source: str) -> Pair | Problem | Document:
-    """The record that a row holds.
-
-    Raises:
-        InvalidRow: a text is empty or null.
-        DataError: a column is unknown or missing, a value is of the wrong type, a final number is no number.
-    """
+    """The record that a row holds. Raises InvalidRow for an empty text, and DataError for any other fault."""
     row, where, language = found.row, found.where, found.language
     needed, allowed = COLUMNS[role]
     known = (*needed, *allowed, *ANYWHERE)
@@ -110,11 +105,9 @@ def record(role: Role, found: Found, source: str) -> Pair | Problem | Document:
 
 
 def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Collection[str], otherwise: str) -> str:
-    """The message about missing columns: the columns present, and those to rename.
+    """The message about missing columns: the columns present, and those to rename, or else the advice `otherwise`.
 
-    Args:
-        known: columns with another meaning.
-        otherwise: the advice where no column is a likely match.
+    `known` are columns with another meaning.
     """
     renamed: dict[str, str] = {}
     for name in names:
@@ -185,12 +178,7 @@ def is_blank(text: str) -> bool:
 
 
 def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
-    """The text of a column.
-
-    Raises:
-        InvalidRow: it is null or blank.
-        DataError: it has another type, or holds half of a surrogate pair or a NUL character.
-    """
+    """The text of a column. Raises InvalidRow if it is null or blank, DataError if it is no valid text."""
     value = row[name]
     if value is None:
         raise InvalidRow(where, f"'{name}' is null")
@@ -205,12 +193,7 @@ def text_of(row: Mapping[str, Any], name: str, where: str) -> str:
 
 
 def number(row: Mapping[str, Any], name: str, where: str) -> str:
-    """A final number as the corpus writes it. Typed files lose a needless `.0`.
-
-    Raises:
-        InvalidRow: it is null or empty.
-        DataError: it is not a number.
-    """
+    """A final number as the corpus writes it. Typed files lose a needless `.0`. Raises as `text_of`."""
     value = row[name]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(int(value) if value == value // 1 else value)

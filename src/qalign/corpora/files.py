@@ -37,11 +37,7 @@ def suffix(path: Path) -> str | None:
 
 
 def rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """The rows of a file, each with its place.
-
-    Raises:
-        DataError: the file is missing, empty, broken, not UTF-8, or of an unknown kind, or a row is not an object.
-    """
+    """The rows of a file, each with its place. Raises DataError if the file or a row is not usable."""
     ending = suffix(path)
     if ending is None:
         raise DataError(f"{path} is of no known kind: it must end in one of {', '.join(SUFFIXES)}")
@@ -60,12 +56,7 @@ def place_of_names(where: str) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a text file, without line ends, each with its place.
-
-    Raises:
-        DataError: the file is missing or broken. Also where a line is not UTF-8, holds a NUL byte or is longer than
-            `LONGEST_LINE`.
-    """
+    """The lines of a text file, without line ends, each with its place. Raises DataError if one is no valid text."""
     check_exists(path)
     number = 0
     try:

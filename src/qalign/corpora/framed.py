@@ -34,11 +34,7 @@ Group = dict[str, Found]
 
 
 def grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
-    """The problems, English first in each.
-
-    Raises:
-        DataError: a prompt is malformed or does not name one language, or the rows are not grouped by problem.
-    """
+    """The problems, English first in each. Raises DataError if a prompt is malformed, or rows are not grouped."""
     codes = {row.name: row.code for row in table.values()}
     groups: list[Group] = []
     for where, row in rows:
@@ -75,8 +71,7 @@ def disagreements(
 ) -> list[str]:
     """Notes on the answers whose final number is not the English one, by language.
 
-    Raises:
-        DataError: a language has more of them than `MOST_DISAGREEING`.
+    Raises DataError if a language has more of them than `MOST_DISAGREEING`.
     """
     compared, differing = Counter[str](), Counter[str]()
     for group in groups:

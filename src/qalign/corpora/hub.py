@@ -28,11 +28,7 @@ DATA_FILES = (
 
 
 def found(source: Source, languages: Sequence[str], table: Mapping[str, Language]) -> tuple[Iterable[Found], list[str]]:
-    """The rows of a hub dataset with our column names, and notes about them.
-
-    Raises:
-        DataError: the dataset is unavailable, lacks the language, or does not have the layout that its row states.
-    """
+    """The rows of a hub dataset with our column names, and notes. Raises DataError if they cannot be read."""
     hub = CORPORA[source.name].hub
     assert hub is not None
     if hub.layout != "framed":

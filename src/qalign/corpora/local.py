@@ -42,9 +42,7 @@ class Part:
 def parts(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, Language] = LANGUAGES) -> list[Part]:
     """The files under `path` that hold the languages, in the order asked. Opens at most the first row of a file.
 
-    Raises:
-        DataError: `path` does not exist, a language is missing or present twice, a single file does not tell its language or
-            is named after another one of the table.
+    Raises DataError if a language is missing or there twice, or a single file does not tell its language or tells another.
     """
     if path.is_file():
         where, first = next(rows(path))
@@ -96,11 +94,7 @@ def _by_language(folder: Path, role: Role) -> dict[str, list[Part]]:
 
 
 def _unread(folder: Path, role: Role) -> list[str]:
-    """The names in a folder that fit no layout, sorted.
-
-    Left out are hidden files, documents about the data such as `README` and `LICENSE`, and English sides alone such as
-    `bn.en_only.jsonl`.
-    """
+    """The names in a folder that fit no layout, but hidden files, documents, and English sides alone."""
     read = {part.files[0].relative_to(folder).parts[0] for of in _by_language(folder, role).values() for part in of}
     read |= {path.parent.name for path in folder.glob("*-en/train.en")}
     names = sorted(path.name for path in folder.iterdir())
@@ -118,8 +112,7 @@ def _refuse(unread: Sequence[str], folder: Path) -> None:
 def languages_of(path: Path, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:
     """The languages of own data: those of a folder's files, of a file's column `language`, or of a file's name.
 
-    Raises:
-        DataError: there is no data, or a file does not tell its language.
+    Raises DataError if there is no data, or a file does not tell its language.
     """
     if path.is_dir():
         _refuse(_unread(path, role), path)
@@ -146,9 +139,7 @@ def _stem(path: Path) -> str:
 def read_part(part: Part, role: Role) -> Iterator[Found]:
     """The rows of a part, with the language of each.
 
-    Raises:
-        DataError: as `files.rows`. Also where a column `language` is missing in a row or contradicts the file's name, or
-            parallel files differ in length.
+    Raises DataError as `files.rows`, and where languages contradict each other or parallel files differ in length.
     """
     for ordinal, (where, row) in enumerate(_parallel(part, role) if len(part.files) == 2 else rows(part.files[0])):
         language = language_of(row.get("language"), where) or part.language

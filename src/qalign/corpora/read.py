@@ -123,11 +123,7 @@ def _found(
 
 
 def against_published(name: str, counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
-    """Notes on the languages whose count is not the published one.
-
-    Raises:
-        DataError: some language has less than `LEAST_OF_PUBLISHED` of its published rows.
-    """
+    """Notes on languages with another count than published. Raises DataError if rows are missing."""
     ratios = {code: f"{code} {counts[code]:,} of {number:,}" for code, number in published.items()}
     short = [ratios[code] for code, number in published.items() if counts[code] < LEAST_OF_PUBLISHED * number]
     if short:

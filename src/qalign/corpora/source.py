@@ -22,7 +22,7 @@ from ..languages import LANGUAGES, Language
 from ..paths import instead
 from ..revisions import resolve
 from . import local
-from .table import CORPORA, OPTIONS, PAIR_KINDS, Hub, Role
+from .table import CORPORA, PAIR_KINDS, Hub, Role
 
 Kind = Literal["files", "clone", "hub", "world"]
 OWN = "own"
@@ -107,7 +107,7 @@ def locate(
     if corpus.hub is None:
         where = f"give the folder that holds {corpus.local.get(role)} (--data), or its path"
         raise SettingError(f"{name} is not on the hub: {where}")
-    commit = resolve(Repository("dataset", corpus.hub.name, OPTIONS[role]), revision or None, revisions)
+    commit = resolve(Repository("dataset", corpus.hub.name), revision or None, revisions)
     return Source(name=name, role=role, kind="hub", hub=corpus.hub.name, revision=commit)
 
 

@@ -27,12 +27,6 @@ test            problems: a question and its final number, for evaluation
 text            documents: plain text in many languages, to train a base on
 """
 
-OPTIONS: Mapping[Role, str] = {
-    "questions": "--questions", "answers": "--multilingual", "multilingual": "--multilingual", "english": "--english",
-    "general": "--general", "test": "--test", "text": "",
-}  # fmt: skip
-"""The options of a run that name own data in a role."""
-
 PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answer", "general": "sentence"}
 """The roles with pairs, and the kind of pair. Role `text` has documents, all others have problems."""
 
@@ -61,11 +55,7 @@ class Hub:
     """Names in Flores that differ from those of the language table, by code."""
 
     def pattern(self, pattern: str | None, language: Language) -> str | None:
-        """`config` or `file`, for one language.
-
-        Raises:
-            SettingError: the pattern needs the ISO 639-3 code of a language that has none.
-        """
+        """`config` or `file`, for one language. Raises SettingError if it needs an ISO 639-3 code that is not there."""
         if pattern is None:
             return None
         if "{flores}" in pattern and language.code not in self.flores and not language.iso639_3:

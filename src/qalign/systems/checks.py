@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from ..alignment.translation import VARIANTS
+from ..alignment.tasks import VARIANTS
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
 from ..corpora.source import OWN

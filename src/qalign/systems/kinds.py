@@ -15,11 +15,9 @@ from typing import ClassVar
 
 from ..alignment.mixture import Part, mix, table
 from ..alignment.prompts import PREFIX, SUFFIX
-from ..alignment.response import response_examples, text_examples
-from ..alignment.translation import VARIANTS, translation_examples
+from ..alignment.tasks import VARIANTS, response_examples, text_examples, translation_examples
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
-from ..corpora.table import OPTIONS
 from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
@@ -131,11 +129,7 @@ class ReadCorpus(Stage[Records]):
     def fetched(self) -> tuple[Repository, str] | None:
         """The dataset, where it comes from the hub."""
         hub, commit = self.source.hub, self.source.revision
-        return (
-            (Repository("dataset", hub, OPTIONS[self.source.role]), commit)
-            if hub is not None and commit is not None
-            else None
-        )
+        return None if hub is None or commit is None else (Repository("dataset", hub), commit)
 
     def size(self, runs: Path) -> str:
         """The published rows."""

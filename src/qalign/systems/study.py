@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..alignment.translation import VARIANTS
+from ..alignment.tasks import VARIANTS
 from ..corpora import Role, locate
 from ..corpora.local import languages_of
 from ..corpora.source import OWN
