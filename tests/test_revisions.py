@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from qalign.errors import DataError, ModelError
-from qalign.huggingface import Repository
-from qalign.revisions import resolve
+from qalign.huggingface import Repository, resolve
 
 GSM8K, MODEL = Repository("dataset", "openai/gsm8k"), Repository("model", "owner/small")
 A, B = "a" * 40, "b" * 40
@@ -20,13 +19,13 @@ A, B = "a" * 40, "b" * 40
 TOGETHER = """
 import sys, time
 from pathlib import Path
-from qalign import huggingface, revisions
+from qalign import huggingface
 number, begin = int(sys.argv[1]), float(sys.argv[2])
-revisions.commit_of = lambda repository, revision: f"{number:040x}"  # no hub here: each process would get another answer
+huggingface.commit_of = lambda repository, revision: f"{number:040x}"  # no hub here: each process would get another answer
 time.sleep(max(0.0, begin - time.time()))
 for count in range(20):
-    revisions.resolve(huggingface.Repository("dataset", f"owner/of-{number}-{count}"), None, Path("revisions.json"))
-    print(revisions.resolve(huggingface.Repository("model", f"owner/of-all-{count}"), "main", Path("revisions.json")))
+    huggingface.resolve(huggingface.Repository("dataset", f"owner/of-{number}-{count}"), None, Path("revisions.json"))
+    print(huggingface.resolve(huggingface.Repository("model", f"owner/of-all-{count}"), "main", Path("revisions.json")))
 """
 
 

@@ -1,4 +1,7 @@
-"""The Hugging Face hub: the commit of a branch, files at a commit, and faults.
+"""The Hugging Face hub: the commit of a branch, recorded; files at a commit; faults.
+
+A file `revisions.json` maps names to the commit of their first use. A name is `owner/name` for a dataset or
+`model:owner/name`, with `@REVISION` where one was asked for.
 
 Temporary faults are retried with growing waits: rate limits, failing servers, dropped connections. The library
 `huggingface_hub` does so for some requests only. It never does for the request of a revision.
@@ -11,15 +14,19 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
-from .errors import DataError, ModelError
+from .errors import DataError, ModelError, QAlignError
+from .fingerprints import is_first_look
+from .records import write_json
 from .terminal import log
-from .untrusted import one_line, printable
+from .untrusted import one_line, parse_json, printable
 
 WAITS = (1, 2, 4, 8, 16)
 """Seconds before each further try; longer where the hub asks for it."""
@@ -30,9 +37,13 @@ LIBRARY_TRIES = 20
 SECONDS_PER_ANSWER = 20
 PASSING = (408, 429, 500, 502, 503, 504)
 COMMIT = re.compile(r"[0-9a-f]{40}")
+REVISIONS = "revisions.json"
+UNKNOWN = "unknown"
+"""The commit of an unreachable repository in a plan."""
 LOGIN = "log in with `hf auth login` (or set HF_TOKEN)"
 
 Result = TypeVar("Result")
+_TOLERATED: ContextVar[dict[str, QAlignError] | None] = ContextVar("tolerated", default=None)
 
 
 class _Response(Protocol):
@@ -79,7 +90,7 @@ def commit_of(repository: Repository, revision: str | None) -> str:
         options = {"repo_type": repository.kind, "revision": revision, "timeout": SECONDS_PER_ANSWER}
         commit = _patiently(repository, lambda: str(HfApi().repo_info(repository.name, **options).sha), once=True)
     except Exception as error:  # the hub's client raises many kinds; all mean that the commit cannot be had
-        if cached is not None and is_unreachable(error):
+        if cached is not None and _Fault(error).is_unreachable:
             reason = why(error, repository).partition(":")[0]
             log(f"qalign: {reason}; {repository.name} is taken from the cache, at {cached}")
             return cached
@@ -131,44 +142,78 @@ def refusal(repository: Repository, commit: str) -> str | None:
         _set_client()
         HfApi().auth_check(repository.name, repo_type=repository.kind)
     except Exception as error:  # the hub's client raises many kinds
-        lasting = _kinds(error) & {"GatedRepoError", "RepositoryNotFoundError"} or is_out_of_reach(error)
-        return why(error, repository) if lasting and _status(error) not in PASSING else None
+        fault = _Fault(error)
+        lasting = fault.kinds & {"GatedRepoError", "RepositoryNotFoundError"} or _is_out_of_reach(error)
+        return why(error, repository) if lasting and fault.status not in PASSING else None
     return None
+
+
+class _Fault:
+    """What an error of the hub's client says, with its causes."""
+
+    def __init__(self, error: BaseException) -> None:
+        causes: list[BaseException] = []
+        current: BaseException | None = error
+        while current is not None:
+            causes.append(current)
+            current = current.__cause__ or current.__context__
+        self.text = " ".join(map(str, causes))
+        self.message = one_line(error)
+        self.kinds = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
+        responses = [one for cause in causes if (one := getattr(cause, "response", None)) is not None]
+        self.status = int(responses[0].status_code) if responses else None
+        waits = (_seconds_to_wait(response.headers) for response in responses)
+        self.wait = next((wait for wait in waits if wait is not None), 0.0)
+        """The seconds that the hub asks to wait, or 0."""
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether there is no network, no hub, or nothing in the cache."""
+        unreachable = {"OfflineModeIsEnabled", "LocalEntryNotFoundError", "ConnectionError", "TransportError"}
+        return bool(self.kinds & unreachable) or self.status in PASSING
+
+    @property
+    def passes(self) -> bool:
+        """Whether it may be gone at the next try."""
+        dropped = {"TimeoutException", "NetworkError", "RemoteProtocolError", "ConnectionError"}
+        passing = self.status in PASSING or self.kinds & dropped or "Consistency check failed" in self.message
+        return bool(passing) and "OfflineModeIsEnabled" not in self.kinds
+
+    def __str__(self) -> str:
+        if self.status == 429:
+            return "the hub takes no more requests for now (429)"
+        return f"the hub fails ({self.status})" if self.status else f"no whole answer of the hub ({self.message})"
 
 
 def why(error: BaseException, repository: Repository) -> str:
     """The fault and what to do, in a sentence, from the error and its causes."""
-    kinds, status, message = _kinds(error), _status(error), one_line(error)
-    if "ImportError" in kinds:
+    fault = _Fault(error)
+    if "ImportError" in fault.kinds:
         return "it needs huggingface-hub: install what reads it: pip install 'qalign[data]'"
-    if "GatedRepoError" in kinds:
+    if "GatedRepoError" in fault.kinds:
         return f"its conditions must be accepted at {repository.page}; then {LOGIN}, or {repository.instead}"
-    if status == 401 and any("Invalid credentials" in str(cause) for cause in _chain(error)):
+    if fault.status == 401 and "Invalid credentials" in fault.text:
         return f"the hub does not know the token that was sent: {LOGIN} anew"
-    if "RevisionNotFoundError" in kinds:
+    if "RevisionNotFoundError" in fault.kinds:
         return f"the hub has no such revision; ask for one that {repository.name} has (NAME@REVISION)"
-    if status in PASSING:
-        seconds = _asked_to_wait(error)
-        wait = f"wait {seconds:g} seconds" if seconds else "wait some minutes"
-        return f"{_fault(error)} and went on failing: {wait} and run it again, or {repository.instead}"
+    if fault.status in PASSING:
+        wait = f"wait {fault.wait:g} seconds" if fault.wait else "wait some minutes"
+        return f"{fault} and went on failing: {wait} and run it again, or {repository.instead}"
     # Before "not found": a file that is neither fetched nor in the cache counts as both.
-    if is_unreachable(error):
-        offline = "HF_HUB_OFFLINE is set) and the cache lacks it" if "OfflineModeIsEnabled" in kinds else f"{message})"
-        return f"the hub cannot be reached ({offline}: go online, or {repository.instead}"
-    if kinds & {"RepositoryNotFoundError", "DatasetNotFoundError", "EntryNotFoundError"} or status in (401, 403, 404):
+    if fault.is_unreachable:
+        offline = "OfflineModeIsEnabled" in fault.kinds
+        reason = "HF_HUB_OFFLINE is set) and the cache lacks it" if offline else f"{fault.message})"
+        return f"the hub cannot be reached ({reason}: go online, or {repository.instead}"
+    missing = {"RepositoryNotFoundError", "DatasetNotFoundError", "EntryNotFoundError"}
+    if fault.kinds & missing or fault.status in (401, 403, 404):
         return f"the hub does not have it, or not for you: check the name, {LOGIN}, or {repository.instead}"
-    return f"it cannot be fetched ({message}): check the name, or {repository.instead}"
+    return f"it cannot be fetched ({fault.message}): check the name, or {repository.instead}"
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """Whether an error means no network, no hub, or nothing in the cache."""
-    unreachable = {"OfflineModeIsEnabled", "LocalEntryNotFoundError", "ConnectionError", "TransportError"}
-    return bool(_kinds(error) & unreachable) or _status(error) in PASSING
-
-
-def is_out_of_reach(error: BaseException) -> bool:
+def _is_out_of_reach(error: BaseException) -> bool:
     """Whether the hub or its library is missing, as opposed to a wrong name."""
-    return is_unreachable(error) or "ImportError" in _kinds(error)
+    fault = _Fault(error)
+    return fault.is_unreachable or "ImportError" in fault.kinds
 
 
 def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool = False) -> Result:
@@ -180,48 +225,81 @@ def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool
         try:
             return call()
         except Exception as error:
+            fault = _Fault(error)
             tried += time.monotonic() - started
             if (more := _bytes_fetched(repository)) > fetched:  # progress resets the tries
                 waits, fetched, tried = list(WAITS), more, 0.0
-            requested = _asked_to_wait(error) or 0.0
-            gone = once and bool({"ConnectError", "ConnectTimeout"} & _kinds(error))
-            if gone or tried > LIBRARY_TRIES or requested > LONGEST_WAIT or not waits or not _passes(error):
+            gone = once and bool({"ConnectError", "ConnectTimeout"} & fault.kinds)
+            if gone or tried > LIBRARY_TRIES or fault.wait > LONGEST_WAIT or not waits or not fault.passes:
                 raise
-            seconds = max(waits.pop(0), requested)
-            log(f"qalign: {repository.name}: {_fault(error)}; trying again in {seconds:g} seconds")
+            seconds = max(waits.pop(0), fault.wait)
+            log(f"qalign: {repository.name}: {fault}; trying again in {seconds:g} seconds")
             time.sleep(seconds)
 
 
-def _passes(error: BaseException) -> bool:
-    """Whether a fault may be gone at the next try."""
-    dropped = {"TimeoutException", "NetworkError", "RemoteProtocolError", "ConnectionError"}
-    passing = _status(error) in PASSING or _kinds(error) & dropped or "Consistency check failed" in str(error)
-    return bool(passing) and "OfflineModeIsEnabled" not in _kinds(error)
+@contextmanager
+def hub_out_of_reach_allowed() -> Iterator[dict[str, QAlignError]]:
+    """Within it the commit is `UNKNOWN` where the hub is out of reach. Yields the errors that say so, by name."""
+    found: dict[str, QAlignError] = {}
+    token = _TOLERATED.set(found)
+    try:
+        yield found
+    finally:
+        _TOLERATED.reset(token)
 
 
-def _fault(error: BaseException) -> str:
-    """A temporary fault in a few words."""
-    status = _status(error)
-    if status == 429:
-        return "the hub takes no more requests for now (429)"
-    return f"the hub fails ({status})" if status else f"no whole answer of the hub ({one_line(error)})"
+def resolve(repository: Repository, asked: str | None, record: Path) -> str:
+    """The commit to read: a full commit as asked, else the recorded one, or that of the hub, which is then recorded.
+
+    `asked` is a branch, a tag or a commit, or None for the newest. Raises DataError or ModelError if the record is broken, or
+    the hub does not know the revision.
+    """
+    if asked and COMMIT.fullmatch(asked.lower()):
+        return asked.lower()
+    if is_first_look():
+        return UNKNOWN
+    key = ("model:" if repository.kind == "model" else "") + repository.name + (f"@{asked}" if asked else "")
+    try:
+        known = _read_record(record)
+        if key in known:
+            return known[key]
+        return _recorded(key, commit_of(repository, asked), record)
+    except QAlignError as error:
+        tolerated = _TOLERATED.get()
+        if tolerated is not None and _is_out_of_reach(error):
+            tolerated[repository.name] = error
+            return UNKNOWN
+        raise repository.error(str(error)) from error
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status of an error or of one of its causes."""
-    return next((int(response.status_code) for response in _responses(error)), None)
+def _recorded(key: str, commit: str, record: Path) -> str:
+    """Records a commit unless another run was first. Returns the recorded one."""
+    from filelock import FileLock
+
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(record.with_name(f".{record.name}.lock")):
+        known = _read_record(record)
+        if key not in known:
+            known[key] = commit
+            write_json(record, dict(sorted(known.items())))
+        return known[key]
 
 
-def _asked_to_wait(error: BaseException) -> float | None:
-    """The seconds that the hub asks to wait, or None."""
-    waits = (_seconds_to_wait(response.headers) for response in _responses(error))
-    return next((wait for wait in waits if wait is not None), None)
-
-
-def _responses(error: BaseException) -> Iterator[_Response]:
-    """The HTTP responses of an error and its causes."""
-    responses = (getattr(cause, "response", None) for cause in _chain(error))
-    return (response for response in responses if response is not None)
+def _read_record(record: Path) -> dict[str, str]:
+    """The recorded commits. Raises DataError if the file is not a record of commits."""
+    try:
+        known = parse_json(record.read_bytes(), str(record))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DataError(f"{record} cannot be read ({error.strerror}); see to it, or remove it") from error
+    if not isinstance(known, dict):
+        raise DataError(f"{record} is not a record of revisions (a JSON object of names and commits): remove it")
+    for name, commit in known.items():
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+            line = f"'{printable(name)[:80]}' has {printable(str(commit))[:80]!r}, not a commit (40 hexadecimal digits)"
+            raise DataError(f"{record} is not a record of revisions: {line}: remove its line")
+    return known
 
 
 def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
@@ -282,15 +360,3 @@ def _bytes_fetched(repository: Repository) -> int:
         with contextlib.suppress(OSError):  # another process may have moved it to its place
             total += path.stat().st_size
     return total
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes."""
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__ or current.__context__
-
-
-def _kinds(error: BaseException) -> set[str]:
-    return {kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qalign.corpora import CORPORA, Role, Source, Text, read
-from qalign.corpora.framed import final_values
+from qalign.corpora.hub import final_values
 from qalign.errors import DataError
 from qalign.language_file import language_from
 from qalign.languages import LANGUAGES, STUDY, names_of

@@ -2,22 +2,31 @@
 
 No code of a dataset is run. A dataset on the hub is downloaded whole, at one commit, and read from the cache like a clone.
 The library `datasets` is not asked for a name on the hub: when the hub fails, it takes any commit in its own cache.
+
+GSM8KInstruct is framed: a prompt is `... completes the request in {Language}. Please answer in {Language}.`, then the question
+between `### Instruction:` and `### Response:`. The language is read from this prompt prefix, never guessed from the question.
+No row names its problem: an English row starts a problem, and the rows up to the next one are its translations. That order
+is checked twice. No language occurs twice in a problem. The final numbers of translations and of their English answers
+agree in all but a few.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, nearest
 from ..huggingface import Repository, fetch
-from ..languages import Language, language
+from ..languages import LANGUAGES, Language, language
+from ..numbers import find_numbers
 from ..untrusted import one_line
-from . import framed
-from .columns import Found
+from .columns import COLUMNS, Found, final_line
 from .files import INSTALL, Row, lines
 from .source import Source
-from .table import CORPORA, Hub
+from .table import CORPORA, PAIR_KINDS, Hub, Role
 
 LOCAL = "give it as local files, by path or in a data folder (--data)"
 DATA_FILES = (
@@ -25,6 +34,13 @@ DATA_FILES = (
     "README.md",
 )  # fmt: skip
 """The files downloaded from a dataset: data, and the card that lists the files of a config. No scripts."""
+MOST_DISAGREEING = 0.2
+"""The largest share of a language's rows whose final number differs from the English one. Machine translations differ in
+some rows. A grouping that is off by one differs in nearly all."""
+ADVICE = "give the pairs as local files: a folder with bn-en/train.bn and bn-en/train.en (see docs/data.md)"
+
+Group = dict[str, Found]
+"""The question and the answer of one problem, by language."""
 
 
 def found(source: Source, languages: Sequence[str], table: Mapping[str, Language]) -> tuple[Iterable[Found], list[str]]:
@@ -33,9 +49,9 @@ def found(source: Source, languages: Sequence[str], table: Mapping[str, Language
     assert hub is not None
     if hub.layout != "framed":
         return _by_language(source, hub, languages, table), []
-    groups = framed.grouped(_table_rows(source, hub, None), table)
-    notes = framed.disagreements(groups, source.name, languages, table)
-    return framed.found(groups, source.role, languages), notes
+    groups = _grouped(_table_rows(source, hub, None), table)
+    notes = _disagreements(groups, source.name, languages, table)
+    return _of_role(groups, source.role, languages), notes
 
 
 def _by_language(source: Source, hub: Hub, languages: Sequence[str], table: Mapping[str, Language]) -> Iterator[Found]:
@@ -106,3 +122,86 @@ def _folder(source: Source, patterns: Sequence[str]) -> Path:
     assert source.hub is not None
     assert source.revision is not None
     return fetch(Repository("dataset", source.hub), source.revision, patterns)
+
+
+def _grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
+    """The problems, English first in each. Raises DataError if a prompt is malformed, or rows are not grouped."""
+    codes = {row.name: row.code for row in table.values()}
+    groups: list[Group] = []
+    for where, row in rows:
+        code, texts = _unframed(where, row, codes)
+        if code == "en":
+            groups.append({})
+        elif not groups:
+            raise DataError(f"{where} is in {code} before any English row opened a problem: {ADVICE}")
+        if code in groups[-1]:
+            earlier = groups[-1][code].where
+            raise DataError(f"{where} is the second {code} row of one problem, after {earlier}: {ADVICE}")
+        groups[-1][code] = Found(where=where, language=code, ordinal=len(groups) - 1, row=texts)
+    return groups
+
+
+def _unframed(where: str, row: Row, codes: Mapping[str, str]) -> tuple[str, Row]:
+    """The language of one row, by its prompt prefix, and its question and answer."""
+    prompt, answer = row["prompt"], row["answer"]
+    if not isinstance(prompt, str) or not isinstance(answer, str):
+        raise DataError(f"{where}: 'prompt' and the answer must both be texts; fetch the corpus again")
+    prefix, opened, rest = prompt.partition("### Instruction:")
+    question, closed, after = rest.rpartition("### Response:")
+    if not opened or not closed or after.strip():
+        raise DataError(f"{where}: the prompt is not '... ### Instruction: ... ### Response:': is it GSM8KInstruct?")
+    names = sorted(set(re.findall(r"\bin ([A-Z]\w+)", prefix)))
+    if len(names) != 1 or names[0] not in codes:
+        found = " and ".join(names) or "no language"
+        raise DataError(f"{where}: the prompt prefix names {found}; it must name one language: {nearest(found, codes)}")
+    return codes[names[0]], {"question": question.strip(), "answer": answer.strip()}
+
+
+def _disagreements(
+    groups: Iterable[Group], corpus: str, languages: Sequence[str], table: Mapping[str, Language]
+) -> list[str]:
+    """Notes on the answers whose final number is not the English one, by language.
+
+    Raises DataError if a language has more of them than `MOST_DISAGREEING`.
+    """
+    compared, differing = Counter[str](), Counter[str]()
+    for group in groups:
+        english = final_values(group["en"].row["answer"], LANGUAGES["en"])
+        for code, rendition in group.items():
+            if code == "en" or code not in languages:
+                continue
+            # A run's table says no more of a language than its name: the separators are those of the package's table.
+            values = final_values(rendition.row["answer"], LANGUAGES.get(code, table[code]))
+            if english and values:
+                compared[code] += 1
+                differing[code] += english.isdisjoint(values)
+    for code, count in differing.items():
+        if count > MOST_DISAGREEING * compared[code]:
+            raise DataError(
+                f"{corpus}: in {count} of {compared[code]} {code} answers the final number is not that of the "
+                f"English answer in the same group, so the rows are not grouped by problem: {ADVICE}"
+            )
+    counts = ", ".join(f"{code} {differing[code]} of {compared[code]}" for code in differing)
+    return [f"{corpus}: final numbers that differ from the English answer's: {counts}"] if counts else []
+
+
+def final_values(answer: str, spoken: Language) -> set[Fraction]:
+    """The values that the final line of an answer may have.
+
+    Numbers are read as its language and as English write them: many machine translations keep English separators. The set
+    is empty where the line is missing or holds no number or several.
+    """
+    line = final_line(answer) or ""
+    readings = [find_numbers(line, reader) for reader in (spoken, LANGUAGES["en"])]
+    return {numbers[0].value for numbers in readings if len(numbers) == 1}
+
+
+def _of_role(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iterator[Found]:
+    """The rows of a role, with our column names. The id is the problem's ordinal."""
+    for group in groups:
+        for rendition in (group[code] for code in languages if code in group):
+            row = rendition.row
+            if role in PAIR_KINDS:
+                name, name_en = COLUMNS[role][0]
+                row = {name: row[name], name_en: group["en"].row[name]}
+            yield Found(where=rendition.where, language=rendition.language, ordinal=rendition.ordinal, row=row)

@@ -17,10 +17,9 @@ from typing import Literal
 from .. import world
 from ..errors import DataError, SettingError, nearest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
-from ..huggingface import Repository
+from ..huggingface import Repository, resolve
 from ..languages import LANGUAGES, Language
 from ..paths import instead
-from ..revisions import resolve
 from . import local
 from .table import CORPORA, PAIR_KINDS, Hub, Role
 

@@ -17,7 +17,7 @@ from ..alignment.prompts import prompt
 from ..errors import QAlignError, SettingError, closest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
-from ..huggingface import Repository, cached_commit
+from ..huggingface import REVISIONS, Repository, cached_commit, resolve
 from ..language_file import KEPT_ROWS
 from ..models.folders import check_folder
 from ..models.opening import POINTER, download
@@ -27,7 +27,6 @@ from ..pipeline import Stage, Work, local
 from ..pipeline.stage_record import RECORD, Sha256, read_object
 from ..placement import Placement
 from ..records import write_json
-from ..revisions import FILE, resolve
 from ..training.config import SUMMARY
 from .artifacts import Model, Records
 from .kinds import TRAIN
@@ -215,7 +214,7 @@ def _found(name: str, runs: Path, words: Sequence[str] = ()) -> Path | tuple[Rep
         raise SettingError(
             f"there is no folder '{name}'; did you mean '{near}'? For the model on the hub give {name}@main"
         )
-    return repository, resolve(repository, revision or None, runs / FILE)
+    return repository, resolve(repository, revision or None, runs / REVISIONS)
 
 
 def _model_hash(folder: Path, known_hashes: Path) -> str:

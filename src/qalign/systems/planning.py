@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from .. import pipeline
 from ..errors import QAlignError, SettingError, StageError, nearest
-from ..huggingface import cached_folder
+from ..huggingface import cached_folder, hub_out_of_reach_allowed
 from ..models.opening import check_model
 from ..pipeline import Node, is_running, needed, of_earlier_versions, status
 from ..placement import Placement
 from ..results.tables import Table
-from ..revisions import hub_out_of_reach_allowed
 from ..terminal import text_of
 from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness

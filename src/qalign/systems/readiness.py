@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import QAlignError, SettingError, StageError
-from ..huggingface import refusal
+from ..huggingface import UNKNOWN, refusal
 from ..pipeline import Node, needed
 from ..placement import Placement
-from ..revisions import UNKNOWN
 from ..wording import counted, in_bytes
 from . import amounts, costs, machines, ways
 from .evaluated import Evaluated, scores_of
