@@ -4,7 +4,7 @@ These names are the Python API, which docs/api.md shows. A name is imported on f
 The kinds of stages, for recipes of your own, are in `qalign.stages`.
 """
 
-from functools import cache, wraps
+from functools import cache
 from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, for which a file in the current folder may stand at this point of `python -m`
@@ -26,49 +26,30 @@ __all__ = [
     "Placement", "QAlignError", "Results", "Scale", "Study", "__version__", "ask", "evaluate", "load_results", "load_study",
     "plan", "reproduce", "run", "score", "study",
 ]  # fmt: skip
-_MODULES = {
-    "QAlignError": "errors",
-    "Placement": "placement",
-    "Results": "results.run_results",
-    "ask": "systems.asking",
-    "evaluate": "systems.running",
-    "plan": "systems.planning",
-    "reproduce": "systems.running",
-    "run": "systems.running",
-    "Scale": "systems.scales",
-    "score": "systems.scoring",
-    "load_results": "systems.side_by_side",
-    "Study": "systems.study",
-    "load_study": "systems.study_file",
-    "study": "systems.study",
+_OF_MODULES = {
+    "errors": ("QAlignError",),
+    "placement": ("Placement",),
+    "results.run_results": ("Results",),
+    "systems.asking": ("ask",),
+    "systems.planning": ("plan",),
+    "systems.running": ("evaluate", "reproduce", "run"),
+    "systems.scales": ("Scale",),
+    "systems.scoring": ("score",),
+    "systems.side_by_side": ("load_results",),
+    "systems.study": ("Study", "study"),
+    "systems.study_file": ("load_study",),
 }
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return _public(name)
+_MODULES = {name: module for module, names in _OF_MODULES.items() for name in names}
 
 
 @cache
-def _public(name: str) -> object:
-    """A name of the API. What a function says of options, it says by their names in Python."""
-    from .errors import QAlignError
-    from .options import in_python, known_names
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from .options import known_names
 
     value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    if isinstance(value, type):
-        return value
-
-    @wraps(value)
-    def called(*values: object, **named: object) -> object:
-        try:
-            return value(*values, **named)
-        except QAlignError as error:
-            error.args = (in_python(str(error)),)
-            raise
-
-    return known_names("a study" if name == "study" else name, called)
+    return value if isinstance(value, type) else known_names("a study" if name == "study" else name, value)
 
 
 def __dir__() -> list[str]:

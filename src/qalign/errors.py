@@ -1,11 +1,5 @@
 """The errors of a user, as one small tree of exceptions.
 
-QAlignError
-    DataError       a corpus, a file, a line, a column
-    SettingError    a name or a value from the user
-    ModelError      a base, a checkpoint, a tokenizer
-    StageError      a stage folder: edited, locked, incomplete
-
 Each message is one line. It says what was found, what was expected, and what to do next. The command line prints it and
 exits with status 2. A bug of ours is an `assert` or a plain exception, and shows its traceback.
 """
@@ -21,7 +15,7 @@ class QAlignError(Exception):
 
 
 class DataError(QAlignError):
-    """A corpus or a file does not hold what it should."""
+    """A corpus, a file, a line or a column does not hold what it should."""
 
 
 class SettingError(QAlignError):
@@ -29,11 +23,11 @@ class SettingError(QAlignError):
 
 
 class ModelError(QAlignError):
-    """A base or a checkpoint is not usable."""
+    """A base, a checkpoint or a tokenizer is not usable."""
 
 
 class StageError(QAlignError):
-    """A stage folder does not match its fingerprint."""
+    """A stage folder is edited, locked or incomplete."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import inspect
 import math
-import re
 import textwrap
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,10 +24,9 @@ Result = TypeVar("Result")
 P = ParamSpec("P")
 DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation", "Execution", "Output"
 """The groups of options, in the order in which help shows them."""
-WORDS = {
-    int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path", Sequence: "a list",
-    Iterable: "a list",
-    tuple: "a list", Mapping: "a mapping", types.NoneType: "none",
+WORDS: dict[object, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path", types.NoneType: "none",
+    **dict.fromkeys((Sequence, Iterable, tuple), "a list"), Mapping: "a mapping",
 }  # fmt: skip
 """Types in words."""
 
@@ -121,9 +119,7 @@ def fits(value: object, hint: object) -> bool:
 
 def _expected(hints: Iterable[object], row: Option | None = None) -> str:
     kinds = [get_origin(hint) or hint for hint in hints]
-    words = [
-        next((WORDS[one] for one in WORDS if one is kind), f"a {getattr(kind, '__name__', kind)}") for kind in kinds
-    ]
+    words = [WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") for kind in kinds]
     if row is not None and row.most is not None:
         return f"{words[0]} from {row.least} to {row.most}"
     if row is not None and row.least is not None:
@@ -166,14 +162,6 @@ def known_fields(what: str) -> Callable[[type[T]], type[T]]:
         return kind
 
     return decorated
-
-
-def in_python(message: str) -> str:
-    """A message with options by the names that Python has for them. A command line in it stays as it is."""
-    words, command, rest = re.split(r"(`?qalign [a-z]|$)", message, maxsplit=1)
-    words = words.replace("--set ", "the setting ").replace("--name", "names").replace("--tracker", "trackers")
-    words = re.sub(r"--no-([a-z-]+)", r"--\1=False", words)
-    return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), words) + command + rest
 
 
 def taking(kind: Callable[P, T]) -> Callable[[Callable[[T], Result]], Callable[P, Result]]:
