@@ -10,11 +10,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import DataError, SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language, as_rows
 from .paths import read_toml
-from .untrusted import parse_json, printable
+from .untrusted import one_line, parse_json, printable
 
 RESERVED = ("all", "average", "non_english")
 """Names in tables in place of codes of languages."""
@@ -108,73 +109,56 @@ def language_from(row: Mapping[str, object], where: str) -> Language:
     """
     import msgspec  # here: the embedded world is made with the standard library alone
 
+    names = Language.__dataclass_fields__
     for name in row:
-        if name not in _FIELDS:
-            raise SettingError(f"{where}: a language has no field '{printable(name)[:80]}': {nearest(name, _FIELDS)}")
-    for name in ("code", "name"):
-        if not isinstance(row.get(name), str) or not row[name]:
-            raise SettingError(f"{where}: a language row needs '{name}', a text")
-    for name, value in row.items():
-        fits, expected = _FIELDS[name]
+        if name not in names:
+            raise SettingError(f"{where}: a language has no field '{printable(name)[:80]}': {nearest(name, names)}")
+    try:
+        language = msgspec.convert(dict(row), Language)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"{where}: a language row does not fit: {one_line(error)}; {SEE}") from error
+    for name, (fits, expected) in _VALUES.items():
+        value = getattr(language, name)
         if not fits(value):
-            of = f" of the language {row['code']}" if name != "code" else ""
+            of = f" of the language {language.code}" if name != "code" else ""
             raise SettingError(f"{where}: '{name}'{of} is {value!r:.80}; it must be {expected}")
-    language = msgspec.convert(dict(row), Language)
     if language.decimal in language.groups:
         both = f"'{language.decimal}' both as 'decimal' and in 'groups'"
         raise SettingError(f"{where}: the language {language.code} has {both}; state both fields")
     return language
 
 
-def _is_line(value: object) -> bool:
-    """Whether a value is a visible text of one line."""
-    return isinstance(value, str) and 0 < len(value) <= 200 and bool(value.strip()) and value.isprintable()
+def _is_line(text: str) -> bool:
+    """Whether a text is one visible line."""
+    return 0 < len(text) <= 200 and bool(text.strip()) and text.isprintable()
 
 
-def _is_zero(value: object) -> bool:
-    return value == "" or (isinstance(value, str) and len(value) == 1 and unicodedata.decimal(value, None) == 0)
-
-
-def _are_scales(value: object, least: int = 2) -> bool:
-    """Whether a value maps words, each once, with letters and without digits, to whole numbers."""
-    if not isinstance(value, Mapping):
-        return False
-    words = [
-        word for word in value if _is_line(word) and any(map(str.isalpha, word)) and not any(map(str.isdigit, word))
-    ]
-    factors = {(word.casefold(), factor) for word, factor in value.items() if type(factor) is int}
-    once = len({word for word, _ in factors}) == len(factors)
-    return (
-        len(words) == len(value)
-        and once
-        and all(type(factor) is int and least <= factor <= 10**18 for factor in value.values())
-    )
-
-
-def _matches(pattern: str) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
-def _is_code(value: object) -> bool:
-    return isinstance(value, str) and CODE.fullmatch(value) is not None and _folded(value) not in RESERVED
+def _are_factors(words: Mapping[str, int], least: int = 2) -> bool:
+    """Whether the words are such as multiply, each once, and the numbers in range."""
+    fit = all(_is_line(word) and any(map(str.isalpha, word)) and not any(map(str.isdigit, word)) for word in words)
+    once = len({word.casefold() for word in words}) == len({(word.casefold(), words[word]) for word in words})
+    return fit and once and all(least <= factor <= 10**18 for factor in words.values())
 
 
 _LINE = "a text of one line"
-_TRUE_OR_FALSE = (lambda value: isinstance(value, bool), "true or false")
-_PHRASES = (lambda value: isinstance(value, list | tuple) and all(map(_is_line, value)), "a list of texts")
 _WORDS = "a table from words to whole numbers from {} to 10^18, each word once, with letters and without digits"
-_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "code": (_is_code, f"the code of a language, such as vi, yue or zh-Hant (not {', '.join(RESERVED)})"),
+_VALUES: Mapping[str, tuple[Callable[[Any], object], str]] = {
+    "code": (
+        lambda code: CODE.fullmatch(code) and _folded(code) not in RESERVED,
+        f"the code of a language, such as vi, yue or zh-Hant (not {', '.join(RESERVED)})",
+    ),
     "name": (_is_line, _LINE),
-    "native_name": (lambda value: value == "" or _is_line(value), _LINE),
-    "iso639_3": (_matches("([a-z]{3})?"), "three small letters"),
-    "script": (_matches("[A-Z][a-z]{3}"), "a code such as Latn"),
-    "zero": (_is_zero, "the digit for 0 of a script, or empty"),
-    "decimal": (_matches("[.,]"), "'.' or ','"),
-    "groups": (_matches("[.,' \u00a0\u202f]*"), "characters out of . , ' and space"),
-    "indian_groups": _TRUE_OR_FALSE,
-    "myriads": _TRUE_OR_FALSE,
-    **dict.fromkeys(PHRASES, _PHRASES),
-    **dict.fromkeys(("scales", "leading_scales"), (_are_scales, _WORDS.format(2))),
-    "number_words": (lambda value: _are_scales(value, least=1), _WORDS.format(1)),
+    "native_name": (lambda name: not name or _is_line(name), _LINE),
+    "iso639_3": (re.compile("([a-z]{3})?").fullmatch, "three small letters"),
+    "script": (re.compile("[A-Z][a-z]{3}").fullmatch, "a code such as Latn"),
+    "zero": (
+        lambda zero: not zero or (len(zero) == 1 and unicodedata.decimal(zero, None) == 0),
+        "the digit for 0 of a script, or empty",
+    ),
+    "decimal": (re.compile("[.,]").fullmatch, "'.' or ','"),
+    "groups": (re.compile("[.,' \u00a0\u202f]*").fullmatch, "characters out of . , ' and space"),
+    **dict.fromkeys(PHRASES, (lambda phrases: all(map(_is_line, phrases)), "a list of texts of one line")),
+    **dict.fromkeys(("scales", "leading_scales"), (_are_factors, _WORDS.format(2))),
+    "number_words": (lambda words: _are_factors(words, least=1), _WORDS.format(1)),
 }
+"""What the values of fields must be, beyond their types."""

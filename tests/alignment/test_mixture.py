@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from qalign.alignment.mixture import Part, mix, table
+from qalign.alignment.tasks import Part, mix, table
 from qalign.errors import DataError, SettingError
 from qalign.records import Example
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..alignment.mixture import Row, table
+from ..alignment.tasks import Row, table
 from ..errors import StageError
 from ..evaluation.scores import Score
 from ..pipeline import Artifact

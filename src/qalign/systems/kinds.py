@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from ..alignment.mixture import Part, mix, table
 from ..alignment.prompts import PREFIX, SUFFIX
-from ..alignment.tasks import VARIANTS, response_examples, text_examples, translation_examples
+from ..alignment.tasks import VARIANTS, Part, mix, response_examples, table, text_examples, translation_examples
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
 from ..errors import DataError
