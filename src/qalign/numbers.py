@@ -18,10 +18,21 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 
-from .compounds import LONGEST_BETWEEN, clock_minutes, half_end, joins_a_fraction, parts_of_a_unit
 from .errors import DataError
 from .languages import LANGUAGES, Language
-from .numerals import NUMERAL, begins_a_number, numeral_value, spoken_expression, spoken_value, with_units
+from .numerals import (
+    LONGEST_BETWEEN,
+    NUMERAL,
+    begins_a_number,
+    clock_minutes,
+    half_end,
+    joins_a_fraction,
+    numeral_value,
+    parts_of_a_unit,
+    spoken_expression,
+    spoken_value,
+    with_units,
+)  # fmt: skip
 from .separators import GROUP_SPACE, Value, decimal_value, split_run
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qalign.corpora import CORPORA, Role, Text
-from qalign.corpora.read import against_published
+from qalign.corpora.source import against_published
 from qalign.errors import DataError
 from qalign.languages import STUDY
 

@@ -7,8 +7,7 @@ is used: questions, answers, multilingual, english, general, test or text.
 
 from __future__ import annotations
 
-from .read import Text, read
-from .source import Source, locate
+from .source import Source, Text, locate, read
 from .table import CORPORA, Corpus, Role
 
 __all__ = ["CORPORA", "Corpus", "Role", "Source", "Text", "locate", "read"]

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DataError, nearest
 from ..huggingface import Repository, fetch
@@ -25,8 +26,10 @@ from ..numbers import find_numbers
 from ..untrusted import one_line
 from .columns import COLUMNS, Found, final_line
 from .files import INSTALL, Row, lines
-from .source import Source
 from .table import CORPORA, PAIR_KINDS, Hub, Role
+
+if TYPE_CHECKING:
+    from .source import Source
 
 LOCAL = "give it as local files, by path or in a data folder (--data)"
 DATA_FILES = (
