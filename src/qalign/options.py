@@ -44,9 +44,7 @@ class Option:
     flag: str = ""
     """Its name on the command line, where that is not the field's."""
     least: float | None = None
-    """The lowest value of a number."""
     most: float | None = None
-    """The highest value of a number."""
 
     def holds(self, value: object) -> bool:
         """Whether a value is no number out of the range."""

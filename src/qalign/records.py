@@ -103,11 +103,9 @@ class Reading:
     start: int
     """The first character of that part."""
     end: int
-    """The end of that part."""
     by: str
     """How it was found."""
     right: bool
-    """Whether the value is right."""
 
 
 @dataclass(frozen=True, slots=True)

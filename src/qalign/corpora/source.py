@@ -6,7 +6,6 @@ of the identity. The same data in another folder is the same data.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from collections import Counter
@@ -51,7 +50,6 @@ class Source:
     sha256: str | None = None
     """The hash of the content of files and clones."""
     path: Path | None = None
-    """The place of files and clones."""
 
     def identity(self) -> dict[str, str]:
         """The identity of a source for a fingerprint: plain values, no path."""
@@ -102,13 +100,9 @@ def locate(
         return Source(name=name, role=role, kind="world", revision=f"world-{world.VERSION}")
     if data is not None and not revision:
         if role in corpus.local and (place := data / corpus.local[role]).exists():
-            return _files(
-                name, role, place, [file for part in local.parts(place, role, languages) for file in part.files]
-            )
+            return _files(name, role, place, _listed(place, role, languages))
         if corpus.hub is not None and (place := data / corpus.hub.name).is_dir():
-            return dataclasses.replace(
-                _files(name, role, place, _clone_files(corpus.hub, place, languages)), kind="clone"
-            )
+            return _files(name, role, place, _clone_files(corpus.hub, place, languages), kind="clone")
     if corpus.hub is None:
         where = f"give the folder that holds {corpus.local.get(role)} (--data), or its path"
         raise SettingError(f"{name} is not on the hub: {where}")
@@ -132,10 +126,14 @@ def _own(given: str, role: Role, languages: Sequence[str], table: Mapping[str, L
         names = [*CORPORA, *(row.hub.name for row in CORPORA.values() if row.hub)]
         advice = instead(path, f"{nearest(given.partition('@')[0], names)} (or a path of your own data)")
         raise SettingError(f"'{given}' is neither a corpus nor an existing path: {advice}")
-    return _files(OWN, role, path, [file for part in local.parts(path, role, languages, table) for file in part.files])
+    return _files(OWN, role, path, _listed(path, role, languages, table))
 
 
-def _files(name: str, role: Role, path: Path, files: Iterable[Path]) -> Source:
+def _listed(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, Language] = LANGUAGES) -> list[Path]:
+    return [file for part in local.parts(path, role, languages, table) for file in part.files]
+
+
+def _files(name: str, role: Role, path: Path, files: Iterable[Path], kind: Kind = "files") -> Source:
     """Local data in the files, known by a hash of their contents and names, sorted by name."""
     root = path if path.is_dir() else path.parent
     names = sorted({file.relative_to(root).as_posix(): file for file in files}.items())
@@ -146,7 +144,7 @@ def _files(name: str, role: Role, path: Path, files: Iterable[Path]) -> Source:
             stat = file.stat()
             total.update(f"{relative}\0{_file_hash(file, stat.st_mtime_ns, stat.st_size)}\n".encode())
     sha256 = NO_HASH if is_first_look() else total.hexdigest()
-    return Source(name=name, role=role, kind="files", sha256=sha256, path=path)
+    return Source(name=name, role=role, kind=kind, sha256=sha256, path=path)
 
 
 @functools.cache
@@ -183,7 +181,6 @@ class Text:
     records: list[Pair | Problem | Document]
     """In the order of the languages asked for, then of the corpus."""
     counts: dict[str, int]
-    """The number of records by language."""
     published: dict[str, int] | None
     """The published number of rows by language. None for own data."""
     dropped: list[dict[str, str]] = field(default_factory=list)

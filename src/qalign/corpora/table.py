@@ -18,13 +18,10 @@ from ..world.sets import SIZES
 Role = Literal["questions", "answers", "multilingual", "english", "general", "test", "text"]
 """The use of a corpus:
 
-questions       pairs: a question in language X and the same question in English
-answers         pairs: a worked answer in language X and the same worked answer in English
-multilingual    problems: question and worked answer, in many languages
-english         problems: question and worked answer, in English
-general         pairs: a sentence of general text and the same sentence in English
-test            problems: a question and its final number, for evaluation
-text            documents: plain text in many languages, to train a base on
+questions, answers, general     pairs: a question, worked answer or sentence in language X, and the same in English
+multilingual, english           problems: question and worked answer, in many languages, or in English
+test                            problems: a question and its final number, for evaluation
+text                            documents: plain text in many languages, to train a base on
 """
 
 PAIR_KINDS: Mapping[Role, PairKind] = {"questions": "question", "answers": "answer", "general": "sentence"}
@@ -40,7 +37,6 @@ class Hub:
     """The hub dataset of a corpus, and its layout."""
 
     name: str
-    """The name of the dataset, `owner/name`."""
     layout: Layout
     split: str = "train"
     config: str | None = None
@@ -59,9 +55,8 @@ class Hub:
         if pattern is None:
             return None
         if "{flores}" in pattern and language.code not in self.flores and not language.iso639_3:
-            raise SettingError(
-                f"the language '{language.code}' has no iso639_3, by which {self.name} knows it: add it to its row"
-            )
+            reason = f"has no iso639_3, by which {self.name} knows it: add it to its row"
+            raise SettingError(f"the language '{language.code}' {reason}")
         return pattern.format(code=language.code, flores=self.flores.get(language.code, language.flores))
 
 
