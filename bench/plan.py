@@ -26,7 +26,7 @@ from qalign.placement import Placement
 from qalign.systems import SCALES, SYSTEMS, Study, costs, trial
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of
-from qalign.systems.machines import launch_of, machine_of
+from qalign.systems.machines import machine_of
 from qalign.systems.settings import parse_settings
 
 TOKENS, EVERY = 1024, 5.0
@@ -50,9 +50,7 @@ def planned(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured
     study = Study(base_name=base, scale=SCALES["toy"], runs=runs, settings=parse_settings([*SMALL, *settings], SYSTEMS))
     placement = Placement(runs=runs, device="cpu", tokens_per_micro_batch=TOKENS, seconds_per_checkpoint=EVERY)
     waiting = needed(scores_of(compare(study, ["monoreason"])), runs)
-    machine = machine_of(placement, None, None, None)
-    launch = launch_of(placement, machine.devices)
-    found = trial.measured(costs.costs(waiting, runs, machine, launch, placement), runs, placement)
+    found = trial.measured(costs.costs(waiting, runs, machine_of(placement), placement), runs, placement)
     left, most = costs.disk(found, runs)
     return {
         "memory": max(cost.fit.bytes for cost in found if cost.fit) / MIB,

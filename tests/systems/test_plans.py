@@ -19,7 +19,7 @@ from qalign.cli import app
 from qalign.errors import SettingError
 from qalign.pipeline import needed
 from qalign.placement import Placement
-from qalign.systems import SCALES, SYSTEMS, Study, costs, machines, trial, ways
+from qalign.systems import SCALES, SYSTEMS, Study, costs, machines, trial
 from qalign.systems.ask import Ask
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of
@@ -243,8 +243,7 @@ def test_a_sampled_problem_costs_as_much_as_it_has_answers(tmp_path: Path) -> No
         settings = parse_settings([f"sampling.samples={samples}"], SYSTEMS)
         here = Study(base_name="world", scale=SCALES["toy"], runs=tmp_path, settings=settings)
         waiting = needed(scores_of(compare(here, ["rft"])), tmp_path)
-        machine = machine_of(Placement(), 1, None, "h100")
-        found = costs.costs(waiting, tmp_path, machine, Launch(), Placement())
+        found = costs.costs(waiting, tmp_path, machine_of(Placement(), 1, None, "h100"), Placement())
         (sampled,) = [cost for cost in found if isinstance(cost.stage, Ask) and not cost.stage.measures]
         return sampled
 
@@ -327,7 +326,7 @@ def test_a_run_that_is_sure_not_to_fit_its_gpu_is_refused(
     own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        machines, "_this", lambda placement: machines.Machine(devices=1, memory=23.5 * 2**30, name="RTX 4090")
+        machines, "_this", lambda placement, launch: machines.Machine(memory=23.5 * 2**30, name="RTX 4090")
     )
     huge = [f"--set=tiny.{name}={size}" for name, size in (("hidden_size", 4096), ("layers", 32), ("heads", 32))]
     words = [*words_of(own_data, tmp_path / "runs"), *huge, "--seconds-per-checkpoint", "inf"]
@@ -338,8 +337,7 @@ def test_a_run_that_is_sure_not_to_fit_its_gpu_is_refused(
             r"does not fit: a device needs [\d.]+ GiB at least, and 21.\d GiB of its 23.5 GiB", result.stderr
         )
         assert "ways on: FSDP over" in result.stderr and len(result.stderr.splitlines()) == 1
-    with_launcher = list(ways.warnings([], tmp_path, Placement(launcher="srun train")))
-    assert with_launcher == [], "nothing is trained"
+    assert list(costs.unfit([], tmp_path, Placement(launcher="srun train"))) == [], "nothing is trained"
     assert not (tmp_path / "runs").exists()
 
 

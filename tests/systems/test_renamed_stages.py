@@ -15,7 +15,7 @@ from qalign.placement import Placement
 from qalign.systems import SCALES, SYSTEMS, Study, costs, planning, readiness
 from qalign.systems.comparison import before_training, collect, compare, targets
 from qalign.systems.evaluated import Evaluated, scores_of
-from qalign.systems.machines import launch_of, machine_of
+from qalign.systems.machines import machine_of
 from qalign.systems.settings import parse_settings
 
 SETTINGS = (
@@ -49,9 +49,8 @@ def renamed(stage: Node) -> Node:
 
 def said(comparison: list[Evaluated], here: Study, placement: Placement) -> dict[str, Any]:
     """What is planned, run, collected and shown of a comparison, without names and places of stages."""
-    machine, launch = machine_of(placement, None, None, None), launch_of(placement, 1)
     waiting = pipeline.needed(scores_of(comparison), here.runs)
-    planned = costs.costs(waiting, here.runs, machine, launch, placement)
+    planned = costs.costs(waiting, here.runs, machine_of(placement), placement)
     assert planning.stages(planned).rows, "training has its row in the plan"
     problems = list(readiness.problems(comparison, here.runs, placement))
     front = {type(stage).__name__ for stage in before_training(comparison, here.runs)}

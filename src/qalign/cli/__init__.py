@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__, terminal
 from ..terminal import write
-from . import look, measure, runs, studies, world
+from . import look, measure, studies, world
 from .examples import epilog
 from .help import Verb, Verbs
 
@@ -25,24 +25,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-TRAIN, MEASURE, LOOK = "Train and measure", "Measure", "Look around"
-for name, verb, panel in (
-    ("demo", studies.demo_command, TRAIN),
-    ("plan", studies.plan_command, TRAIN),
-    ("run", studies.run_command, TRAIN),
-    ("reproduce", studies.reproduce_command, TRAIN),
-    ("explain", studies.explain_command, TRAIN),
-    ("adopt", studies.adopt_command, TRAIN),
-    ("eval", measure.eval_command, MEASURE),
-    ("score", measure.score_command, MEASURE),
-    ("report", measure.report_command, MEASURE),
-    ("list", look.list_command, LOOK),
-    ("check", look.check_command, LOOK),
-    ("doctor", look.doctor_command, LOOK),
-):
-    app.command(name, cls=Verb, rich_help_panel=panel, epilog=epilog(name))(verb)
+LOOK = "Look around"
+VERBS = {
+    "Train and measure": (
+        studies.demo_command, studies.plan_command, studies.run_command, studies.reproduce_command, studies.explain_command,
+        studies.adopt_command,
+    ),
+    "Measure": (measure.eval_command, measure.score_command, measure.report_command),
+    LOOK: (look.list_command, look.check_command, look.doctor_command),
+}  # fmt: skip
+for _panel, _verbs in VERBS.items():
+    for _verb in _verbs:
+        _name = _verb.__name__.removesuffix("_command")
+        app.command(_name, cls=Verb, rich_help_panel=_panel, epilog=epilog(_name))(_verb)
 app.add_typer(world.app, rich_help_panel=LOOK)
-app.add_typer(runs.app, rich_help_panel=LOOK)
+app.add_typer(look.runs_app, rich_help_panel=LOOK)
 
 
 def _version(value: bool) -> None:

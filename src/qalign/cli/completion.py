@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from ..placement import DEVICES, TRACKERS
 
@@ -14,11 +15,12 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def words(*known: str, table: str = "") -> Callable[[str], list[str]]:
-    """A completion from words, or from a table such as `systems:SCALES`, which is imported when it is needed."""
+    """A completion from words, or from a table or type such as `systems:SCALES`, which is imported when it is needed."""
 
     def completed(incomplete: str) -> list[str]:
         module, _, name = table.partition(":")
-        return _beginning(getattr(import_module(f"..{module}", __package__), name) if table else known, incomplete)
+        names = getattr(import_module(f"..{module}", __package__), name) if table else known
+        return _beginning(get_args(names) or names, incomplete)
 
     return completed
 

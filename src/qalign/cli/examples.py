@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterator
 
 WIDTH = 78
 """Characters in a line of an example, so that help fits a terminal of 80 columns."""
@@ -90,13 +89,10 @@ The shipped base next to your own:
 """Per verb: what each example is for, and below it the command line."""
 
 
-def _examples() -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
-    for section in TEXT.split("\n[")[1:]:
-        verb, *lines = section.splitlines()
-        yield verb.rstrip("]"), tuple(zip(lines[::2], map(str.strip, lines[1::2]), strict=True))
-
-
-EXAMPLES = dict(_examples())
+EXAMPLES: dict[str, list[tuple[str, str]]] = {}
+for _section in TEXT.split("\n[")[1:]:
+    _verb, *_lines = _section.splitlines()
+    EXAMPLES[_verb.rstrip("]")] = list(zip(_lines[::2], map(str.strip, _lines[1::2]), strict=True))
 
 
 def epilog(verb: str) -> str:
@@ -106,15 +102,8 @@ def epilog(verb: str) -> str:
 
 
 def _folded(command: str) -> str:
-    """A command line in lines that fit, each but the last with a backslash at its end."""
-    parts: list[str] = []
-    for word in shlex.split(command, posix=False):
-        if parts and not word.startswith("-"):
-            parts[-1] += f" {word}"
-        else:
-            parts.append(word)
-    lines = textwrap.wrap(
-        " ".join(part.replace(" ", "\xa0") for part in parts),
-        WIDTH - 2, initial_indent="  ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    return " \\\n".join(lines).replace("\xa0", " ")
+    """A command line in lines that fit, each but the last with a backslash at its end. A value stays with its option."""
+    words = [word if word.startswith("-") else f"\xa0{word}" for word in shlex.split(command, posix=False)]
+    joined = " ".join(words).replace(" \xa0", "\xa0").lstrip("\xa0")
+    wrapper = textwrap.TextWrapper(WIDTH - 2, "  ", "      ", break_long_words=False, break_on_hyphens=False)
+    return " \\\n".join(wrapper.wrap(joined)).replace("\xa0", " ")

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from ..results.run_results import Results
 
 USER_ERROR = 2
-CANNOT_WRITE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR,
-    errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ELOOP,
-)  # fmt: skip
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a file that is open already cannot be written for."""
 
 
 @contextmanager
@@ -36,7 +34,7 @@ def errors() -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError):
             words = f"this needs {error.name}: pip install 'qalign[all]' (or one of its extras)"
         elif isinstance(error, OSError):
-            if error.errno not in CANNOT_WRITE and error.filename is None:
+            if error.errno not in NO_ROOM and error.filename is None:
                 raise
             words = f"cannot use {error.filename or ''}: {error.strerror}; see to it and run it again"
         say(f"qalign: error: {words}")
@@ -55,12 +53,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def finish(results: Results, differences: bool = False) -> None:
-    """Writes results with their figures and page; prints tables, findings and where the files are.
-
-    Args:
-        results: of the run.
-        differences: whether the tests of all differences are printed too.
-    """
+    """Writes results with their figures and page; prints tables, the tests of all differences if asked, findings and files."""
     files = results.write()
     for table in results.last_tables(differences):
         show(table, "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # typer's own copy of click
     from typer._click import Command, Context, HelpFormatter, Parameter
 
 
-class _NearestOption:
-    """A command that answers a mistyped option with the nearest one."""
+class _Helpful:
+    """A command whose help has groups, and that answers a mistyped option with the nearest one."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Reads the words of a command line."""
@@ -37,30 +37,26 @@ class _NearestOption:
                 _check_texts(ctx)
         return words
 
-
-class Verb(_NearestOption, TyperCommand):
-    """A verb whose help shows its options in groups."""
-
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Writes arguments and options, each group under its title."""
-        _write_groups(self.get_params(ctx), ctx, formatter)
+        _write(groups(ctx.command.get_params(ctx), ctx), formatter)
 
 
-class Verbs(_NearestOption, TyperGroup):
+class Verb(_Helpful, TyperCommand):
+    """A verb whose help shows its options in groups."""
+
+
+class Verbs(_Helpful, TyperGroup):
     """A group of verbs, which are listed by what they are for."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Writes the options, then the verbs of each panel under its title."""
-        _write_groups(self.get_params(ctx), ctx, formatter)
+        super().format_options(ctx, formatter)
         panels: dict[str, list[tuple[str, str]]] = {}
         for name in self.list_commands(ctx):
-            verb = self.commands[name]
-            panel = getattr(verb, "rich_help_panel", None)
-            title = panel if isinstance(panel, str) else "Verbs"
-            panels.setdefault(title, []).append((name, verb.get_short_help_str(limit=100)))
-        for title, rows in panels.items():
-            with formatter.section(title):
-                formatter.write_dl(rows)
+            title = _panel(self.commands[name]) or "Verbs"
+            panels.setdefault(title, []).append((name, self.commands[name].get_short_help_str(limit=100)))
+        _write(panels, formatter)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The verb of a command line; a mistyped one is answered with the nearest one. `help VERB` is `VERB --help`."""
@@ -86,13 +82,18 @@ def groups(parameters: Iterable[Parameter], ctx: Context) -> dict[str, list[tupl
         if row is not None and parameter.param_type_name == "argument":
             found[ARGUMENTS].append((row[0].partition(" <")[0], row[1]))  # without the type, such as <str>
         elif row is not None:
-            panel = getattr(parameter, "rich_help_panel", None)
-            found.setdefault(panel if isinstance(panel, str) else OTHER, []).append(row)
+            found.setdefault(_panel(parameter) or OTHER, []).append(row)
     return {title: rows for title, rows in found.items() if rows}
 
 
-def _write_groups(parameters: Iterable[Parameter], ctx: Context, formatter: HelpFormatter) -> None:
-    for title, rows in groups(parameters, ctx).items():
+def _panel(part: Command | Parameter) -> str:
+    """The group of the help that a verb or an option stands in; empty if none was named."""
+    panel = getattr(part, "rich_help_panel", None)
+    return panel if isinstance(panel, str) else ""
+
+
+def _write(sections: Mapping[str, list[tuple[str, str]]], formatter: HelpFormatter) -> None:
+    for title, rows in sections.items():
         with formatter.section(title):
             formatter.write_dl(rows)
 
@@ -121,7 +122,7 @@ def _refuse_repeated(ctx: Context, args: list[str]) -> None:
     """
     _, _, order = ctx.command.make_parser(ctx).parse_args(args=list(args))
     for parameter, count in Counter(order).items():
-        names_data = getattr(parameter, "rich_help_panel", None) == DATA and parameter.metavar != "N"
+        names_data = _panel(parameter) == DATA and parameter.metavar != "N"
         takes_one = not (parameter.multiple or getattr(parameter, "is_flag", False))
         if count > 1 and takes_one and (names_data or "--seeds" in parameter.opts):
             ctx.fail(f"{parameter.opts[0]} stands {count} times, and takes one value: give it once.")

@@ -111,13 +111,7 @@ def with_study(
 
 
 def _study(arguments: dict[str, Any], values: Values, given: Collection[str]) -> Study:
-    """The study of a verb, with what a study file among the systems says.
-
-    Args:
-        arguments: of the verb. Its systems become those of the file.
-        values: the options of the study.
-        given: those that stand on the command line.
-    """
+    """The study of a verb. A study file among its systems adds systems and options, but for those that were `given`."""
     from ..systems import study_file
     from ..systems.study import study
 

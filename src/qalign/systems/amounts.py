@@ -6,21 +6,27 @@ the examples of a finished stage, the user's own files, and the published sizes.
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from ..corpora import CORPORA
 from ..errors import QAlignError
-from ..pipeline import Stage
-from ..records import Example
+from ..models.folders import TOKENIZER_FILES
+from ..models.opening import load_config, load_tokenizer_as_saved
+from ..pipeline import Artifact, Node, Stage
+from ..records import Example, write_json
 from ..terminal import announce
-from ..training.config import TrainingConfig
+from ..training.config import FEW_STEPS, TrainingConfig
 from ..training.memory import SUPERVISED
 from ..training.tokens import Lengths
-from . import fit
+from ..wording import counted
 from .artifacts import Examples, Model, Records
 from .bases import MakeTinyModel
 from .kinds import MakeExamples, ReadCorpus, Record, Train, examples_of, languages_of, records_for, rows_of
@@ -33,6 +39,14 @@ PROMPT_TOKENS = 44
 """The tokens of the prompt prefix and suffix under LLaMA's tokenizer."""
 SAMPLE = 300
 """Examples of a language whose tokens are counted where a tokenizer is there."""
+FOLDER = "lengths"
+"""In the folder of runs: a file for each tokenizer and set of texts."""
+DECIDING = (*TOKENIZER_FILES, "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""The files of a model folder that decide on tokens and positions."""
+ENOUGH = 200
+"""The steps that the advice leads to: enough for the warm-up and for a loss that falls."""
+SMALLEST_BATCH = 8
+"""Examples of a step that the advice goes down to before it takes more epochs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,61 +61,23 @@ class Amount:
     """The bytes of all texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """What makes tokens of texts, as far as it is known."""
+def trained_on(stage: Node, runs: Path, reads: bool = True) -> Amount | None:
+    """What a training stage sees in one epoch; None of another stage, and if the size of its data is unknown.
 
-    is_tiny: bool = False
-    """Whether it is the tokenizer of the tiny base."""
-    folder: Path | None = None
-    """The model folder that holds it."""
-    limit: int = 2**20
-    """The most tokens of an example."""
-
-    @property
-    def bytes_per_token(self) -> float:
-        return TINY_BYTES_PER_TOKEN if self.is_tiny else BYTES_PER_TOKEN
-
-    def counter(self) -> Callable[[str], float]:
-        """A function from a text to its number of tokens."""
-        if self.folder is not None and (self.folder / "tokenizer.json").is_file():
-            try:
-                from tokenizers import Tokenizer
-
-                tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-                return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
-            except Exception:  # the library raises one bare kind for all; opening the base says what is wrong with it
-                pass
-        return lambda text: len(text.encode()) / self.bytes_per_token
-
-
-def trained_on(stage: Stage[Model], runs: Path, reads: bool = True) -> Amount | None:
-    """What a training stage sees in one epoch, or None if the size of its data is unknown.
-
-    Args:
-        stage: a stage that makes a model. Nothing is known of one that does not train.
-        runs: the folder of all stages.
-        reads: whether the user's own files are read.
+    The user's own files are read if `reads`.
     """
     if not isinstance(stage, Train):
         return None
-    config, examples = stage.training, stage.examples.result(runs)
-    is_tiny, folder = isinstance(first_model(stage), MakeTinyModel), origin(stage.model, runs)
-    reader = _Reader(is_tiny, folder, config.max_length)
+    config, examples, folder = stage.training, stage.examples.result(runs), origin(stage.model, runs)
     if examples is None:
-        return _of_parts(stage.examples, reader, runs, reads)
+        return mixed(stage.examples, runs, reads, stage.model, config.max_length)
     total = sum(row.utf8_bytes for row in examples.mixture())
     if folder is not None:
         with suppress(QAlignError, ImportError):  # said elsewhere; bytes tell enough
-            return _of_lengths(fit.lengths_of(folder, stage.examples, runs), config, total)
+            return _of_lengths(token_counts(folder, stage.examples, runs)[0], config, total)
     count = sum(examples.by_language().values())
-    tokens = total / reader.bytes_per_token + PROMPT_TOKENS * count
+    tokens = total / _bytes_per_token(stage.model) + PROMPT_TOKENS * count
     return Amount(examples=count, tokens=tokens, supervised=SUPERVISED, utf8_bytes=total)
-
-
-def mixed(examples: MakeExamples, runs: Path, reads: bool = True) -> Amount | None:
-    """The examples of a mixture that has not been made, whatever the limit."""
-    return _of_parts(examples, _Reader(), runs, reads)
 
 
 def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> Amount:
@@ -118,24 +94,26 @@ def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> 
     )
 
 
-def _of_parts(examples: Stage[Examples], reader: _Reader, runs: Path, reads: bool) -> Amount | None:
-    """The sum over the corpora of a mixture that has not been made yet.
+def mixed(
+    examples: Stage[Examples], runs: Path, reads: bool = True, model: Stage[Model] | None = None, limit: int = 2**20
+) -> Amount | None:
+    """The sum over the corpora of a mixture that has not been made yet; None for examples of a user's own kind.
 
-    It is unknown for examples of a user's own kind.
+    The tokenizer of `model` counts, in examples of `limit` tokens at most.
     """
     if not isinstance(examples, MakeExamples):
         return None
     parts: list[tuple[int, Length]] = []
     for corpus, weight in zip(examples.corpora, examples.weights, strict=True):
-        held = _held(corpus, examples, reader, runs, reads)
-        if held is None:
+        lengths = _lengths(corpus, examples, model, runs, reads)
+        if lengths is None:
             return None
-        counts, lengths = held
-        parts += [(kept, lengths[code]) for code, kept in examples.kept(counts, weight).items()]
+        kept = examples.kept({code: count for code, (count, _) in lengths.items()}, weight)
+        parts += [(count, lengths[code][1]) for code, count in kept.items()]
     if not parts:
         return None
-    tokens = sum(count * length.tokens for count, length in parts)
-    supervised = sum(count * length.tokens * length.supervised for count, length in parts)
+    tokens = sum(count * min(length.tokens, limit) for count, length in parts)
+    supervised = sum(count * min(length.tokens, limit) * length.supervised for count, length in parts)
     return Amount(
         examples=sum(count for count, _ in parts),
         tokens=tokens,
@@ -144,29 +122,57 @@ def _of_parts(examples: Stage[Examples], reader: _Reader, runs: Path, reads: boo
     )
 
 
-def _held(
-    corpus: Stage[Records], examples: MakeExamples, reader: _Reader, runs: Path, reads: bool
-) -> tuple[Mapping[str, int], Mapping[str, Length]] | None:
-    """The records of a corpus by language, and the mean example of each language."""
+def _lengths(
+    corpus: Stage[Records], examples: MakeExamples, model: Stage[Model] | None, runs: Path, reads: bool
+) -> dict[str, tuple[int, Length]] | None:
+    """The number of records of a corpus in each language, and the mean example made of them."""
     if not isinstance(corpus, ReadCorpus):
         return None
-    name, records = corpus.source.name, corpus.result(runs)
-    known = LENGTHS.get((name, examples.task))
+    name, records, known = corpus.source.name, corpus.result(runs), LENGTHS.get((corpus.source.name, examples.task))
     if known is not None and (counts := rows_of(corpus, runs)[0]):
-        tokens = known.tokens
-        if reader.is_tiny and CORPORA[name].world is None:  # of the world: as many as its base has
-            tokens = known.utf8_bytes / TINY_BYTES_PER_TOKEN + PROMPT_TOKENS
-        mean = Length(min(tokens, reader.limit), known.supervised, known.utf8_bytes)
-        return counts, dict.fromkeys(counts, mean)
+        size = _bytes_per_token(model)
+        if size != BYTES_PER_TOKEN and CORPORA[name].world is None:  # of the world: as many tokens as its base has
+            known = replace(known, tokens=known.utf8_bytes / size + PROMPT_TOKENS)
+        return {code: (count, known) for code, count in counts.items()}
     if records is None and not (reads and corpus.source.kind == "files"):
         return None
-    rows = languages_of({**corpus.languages, **examples.languages})
     try:
         held = records_for(examples.task, records) if records else own_records(corpus)
-        made = list(examples_of(examples.task, held, rows))
+        languages = languages_of({**corpus.languages, **examples.languages})
+        made = defaultdict[str, list[Example]](list)
+        for example in examples_of(examples.task, held, languages):
+            made[example.language].append(example)
     except QAlignError:  # listed with what is known to fail
         return None
-    return Counter(example.language for example in made), _means(made, reader)
+    count_tokens = _counter(model, runs)
+    return {code: (len(rows), _mean(rows[:SAMPLE], count_tokens)) for code, rows in made.items()}
+
+
+def _mean(examples: Sequence[Example], count_tokens: Callable[[str], float]) -> Length:
+    """The mean of examples."""
+    responses = sum(count_tokens(one.response) for one in examples)
+    tokens = responses + sum(PROMPT_TOKENS + count_tokens(one.instruction or "") for one in examples)
+    size = sum(len(((one.instruction or "") + one.response).encode()) for one in examples)
+    return Length(tokens / len(examples), responses / max(tokens, 1), size / len(examples))
+
+
+def _bytes_per_token(model: Stage[Model] | None) -> float:
+    is_tiny = model is not None and isinstance(first_model(model), MakeTinyModel)
+    return TINY_BYTES_PER_TOKEN if is_tiny else BYTES_PER_TOKEN
+
+
+def _counter(model: Stage[Model] | None, runs: Path) -> Callable[[str], float]:
+    """A function from a text to its number of tokens: counted where the model's tokenizer is there, else estimated."""
+    folder, per_token = origin(model, runs) if model else None, _bytes_per_token(model)
+    if folder is not None and (folder / "tokenizer.json").is_file():
+        try:
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+        except Exception:  # the library raises one bare kind for all; opening the base says what is wrong with it
+            pass
+    return lambda text: len(text.encode()) / per_token
 
 
 def own_counts(corpus: Stage[Records]) -> dict[str, int]:
@@ -189,18 +195,74 @@ def own_records(corpus: ReadCorpus) -> list[Record]:
     return _READ[corpus.fingerprint]
 
 
-def _means(examples: Iterable[Example], reader: _Reader) -> Mapping[str, Length]:
-    """The mean example of each language: its tokens counted where the base's tokenizer is there."""
-    samples: defaultdict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        if len(samples[example.language]) < SAMPLE:
-            samples[example.language].append(example)
-    count, limit = reader.counter(), reader.limit
-    means = {}
-    for code, sample in samples.items():
-        responses = [min(count(one.response), limit) for one in sample]
-        prompts = [PROMPT_TOKENS + count(one.instruction or "") for one in sample]
-        tokens = [min(p + r, limit) for p, r in zip(prompts, responses, strict=True)]
-        size = sum(len(((one.instruction or "") + one.response).encode()) for one in sample)
-        means[code] = Length(sum(tokens) / len(sample), sum(responses) / max(sum(tokens), 1), size / len(sample))
-    return means
+# --- tokens, counted -------------------------------------------------------------------------------------------------
+
+
+def token_counts(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, float]:
+    """The tokens of finished examples or prompts, and the positions of the model, infinite where no limit is known.
+
+    They are counted with the tokenizer and the renderer of training, once: other systems, the next run and `plan` take them
+    from the folder of runs.
+    """
+    kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
+    try:
+        values = msgspec.json.decode(kept.read_bytes())
+        lengths, positions = msgspec.convert(values["lengths"], Lengths, str_keys=True), values["positions"]
+    except (OSError, ValueError, TypeError, KeyError):  # none, or not whole: it is counted again
+        lengths = _measured(folder, texts.open(texts.folder(runs)))
+        positions = getattr(load_config(folder), "max_position_embeddings", None)
+        if runs.is_dir():
+            kept.parent.mkdir(exist_ok=True)
+            write_json(kept, {"lengths": msgspec.to_builtins(lengths, str_keys=True), "positions": positions})
+    return lengths, positions if isinstance(positions, int) else math.inf
+
+
+def _measured(folder: Path, texts: Artifact) -> Lengths:
+    from ..alignment.prompts import render_prompts
+    from ..training.tokens import measure
+
+    tokenizer = load_tokenizer_as_saved(folder)
+    if isinstance(texts, Examples):
+        return measure(texts.examples(), tokenizer)
+    assert isinstance(texts, Records)
+    problems = list(texts.problems())
+    found = Lengths()
+    for problem, ids in zip(problems, render_prompts([one.question for one in problems], tokenizer), strict=True):
+        found.add(problem.language, len(ids), len(ids))
+    return found
+
+
+def _identity(folder: Path) -> str:
+    """A hash of what decides on the tokens and positions of a model."""
+    total = hashlib.sha256()
+    for name in DECIDING:
+        if (folder / name).is_file():
+            total.update(f"{name}\0{hashlib.sha256((folder / name).read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+def few_steps(trainings: Iterable[tuple[Node, Amount | None]]) -> list[str]:
+    """The lines about trainings of few steps, each once. Each stage comes with what it sees in an epoch."""
+    pairs = ((stage, amount) for stage, amount in trainings if isinstance(stage, Train) and amount)
+    lines = [advice(stage.training, stage.title, amount.examples) for stage, amount in pairs]
+    return [line for line in dict.fromkeys(lines) if line]
+
+
+def advice(config: TrainingConfig, stage: str, examples: int) -> str | None:
+    """A line about a training of few steps, with settings of the stage that give about 200; none about enough steps."""
+    if examples < 1 or replace(config, max_steps=None).steps(examples) >= FEW_STEPS:
+        return None
+    batch = min(config.global_batch_size, max(SMALLEST_BATCH, config.epochs * examples // ENOUGH))
+    epochs = max(config.epochs, round(ENOUGH / -(-examples // batch)))
+    limit = None if config.max_steps is None else max(config.max_steps, ENOUGH)
+    better = replace(config, global_batch_size=batch, epochs=epochs, max_steps=limit)
+    changed = (n for n in ("global_batch_size", "epochs", "max_steps") if getattr(better, n) != getattr(config, n))
+    words = " ".join(f"--set {stage}.{name}={getattr(better, name)}" for name in changed)
+    return (
+        f"{stage} takes only {counted(config.steps(examples), 'optimizer step')}, few to learn from "
+        f"({counted(examples, 'example')}, {counted(config.epochs, 'epoch')}, {config.global_batch_size} a step); "
+        f"{better.steps(examples)} steps with {words}"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,20 +17,9 @@ from ..errors import ModelError, QAlignError
 from ..models.opening import parameters
 from ..pipeline import Node, Stage, status
 from ..placement import Placement
-from ..training import checkpoints
+from ..training import checkpoints, memory
 from ..training.config import STEPS_PER_REPORT, Adapter, TrainingConfig
-from ..training.memory import (
-    ON_CPU,
-    SHARE,
-    STEP,
-    SUPERVISED,
-    Shape,
-    Workload,
-    adapter_parameters,
-    choose,
-    predict,
-    shape_of,
-)
+from ..training.memory import Shape, Workload
 from ..wording import in_bytes
 from . import amounts
 from .amounts import Amount
@@ -40,7 +29,7 @@ from .bases import FetchModel, MakeTinyModel
 from .kinds import MakeExamples, ReadCorpus, Train, rows_of
 from .known import BASES, Base
 from .lineage import first_model, origin
-from .machines import Launch, Machine
+from .machines import UNKNOWN, Launch, Machine, machine_of
 
 STATE_BYTES = {"adamw": 8, "adamw8bit": 2}
 """Of the optimizer, a trained weight."""
@@ -53,10 +42,11 @@ ANSWER_TOKENS, ANSWER_BYTES = 135, 3
 """The mean length of the answers of a published 7B model, and the bytes of a token of them."""
 LIBRARIES = 550 * 2**20
 """Bytes that Python, torch and transformers hold on a CPU before a model is there, and what a run keeps of its data."""
-WITH_CHECKPOINTING = 4 / 3
-"""Work with activation checkpointing over work without."""
 ADAPTER_WORK = 2 / 3
 """Work of an adapter over that of full fine-tuning: no gradients of the frozen weights."""
+MARGIN = 1.05
+"""What a training needs over what it can have, from which on it is sure not to fit: the estimate is as good as that."""
+FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +77,8 @@ class Cost:
     seconds: float | None = None
     """Seconds without waiting."""
     amount: Amount | None = None
+    base: Base | None = None
+    """The model that training starts from."""
 
 
 def base_of(model: Stage[Model], runs: Path) -> Base | None:
@@ -95,7 +87,7 @@ def base_of(model: Stage[Model], runs: Path) -> Base | None:
     if folder is not None:
         with suppress(ModelError):  # it is said when the model is opened
             if held := parameters(folder):
-                return Base(shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8"))), held)
+                return Base(memory.shape_of(json.loads((folder / "config.json").read_text(encoding="utf-8"))), held)
         return None
     if isinstance(first, MakeTinyModel):
         tiny = first.tiny
@@ -108,68 +100,55 @@ def trained_weights(base: Base, adapter: Adapter | None) -> int:
     """The weights that training changes."""
     if adapter is None:
         return base.parameters
-    return adapter_parameters(base.shape, adapter.rank) if base.shape else 0
+    return memory.adapter_parameters(base.shape, adapter.rank) if base.shape else 0
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
 def fit_of(
-    base: Base, config: TrainingConfig, machine: Machine, launch: Launch, placement: Placement, supervised: float
+    base: Base, config: TrainingConfig, machine: Machine, placement: Placement, supervised: float = memory.SUPERVISED
 ) -> Fit | None:
-    """How a training stage lies on a device under a launch; None where the shape is not known."""
+    """How a training stage lies on a device of a machine; None where the shape is not known."""
     if base.shape is None:
         return None
-    compiled = (not machine.cpu and launch.shards == 1) if placement.compile is None else placement.compile
+    shape, shards = base.shape, machine.launch.shards
+    compiled = (not machine.cpu and shards == 1) if placement.compile is None else placement.compile
     work = Workload(
         parameters=base.parameters,
         trained=trained_weights(base, config.adapter),
         precision=config.precision,
         optimizer=config.optimizer,
         supervised=supervised,
-        shards=launch.shards,
-    )
-    whole, again = (
-        predict(base.shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
+        shards=shards,
     )
     held = float(LIBRARIES) if machine.cpu else 0.0
-    if launch.shards > 1 and not launch.gathers:  # gathered weights stay
+    if shards > 1 and not machine.launch.gathers:  # gathered weights stay
         held += 2.0 * base.parameters
-    whole, again = (replace(one, fixed=one.fixed + held) for one in (whole, again))
+    both = (
+        memory.predict(shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
+    )
+    whole, again = (replace(one, fixed=one.fixed + held) for one in both)
     wanted, fits = placement.activation_checkpointing, True
-    tokens = placement.tokens_per_micro_batch or (ON_CPU if machine.cpu else None)
+    tokens = placement.tokens_per_micro_batch or (memory.ON_CPU if machine.cpu else None)
     if tokens is not None:
-        recomputing = bool(wanted) or (not machine.cpu and whole.at(tokens) > SHARE * machine.memory)
+        recomputing = bool(wanted) or (not machine.cpu and whole.at(tokens) > memory.SHARE * machine.memory)
     else:
         try:
-            tokens, recomputing = choose(whole, again, machine.memory, wanted)
+            tokens, recomputing = memory.choose(whole, again, machine.memory, wanted)
         except ModelError:
-            tokens, recomputing, fits = STEP, wanted is not False, False
+            tokens, recomputing, fits = memory.STEP, wanted is not False, False
     used = (again if recomputing else whole).at(tokens)
-    fault = "" if fits and used <= machine.memory else _too_large(used, machine)
+    fault, needed, there = "", in_bytes(used), in_bytes(machine.memory)
+    if not fits or used > machine.memory:
+        usable = in_bytes(memory.SHARE * machine.memory)
+        fault = f"does not fit: a device needs {needed} at least, and {usable} of its {there} can be used"
+        if machine.cpu:
+            fault = f"does not fit: training needs about {needed}, and this machine has {there}"
     return Fit(bytes=used, tokens=tokens, recomputing=recomputing, fault=fault)
 
 
-def _too_large(least: float, machine: Machine) -> str:
-    needed, held = in_bytes(least), in_bytes(machine.memory)
-    if machine.cpu:
-        return f"does not fit: training needs about {needed}, and this machine has {held}"
-    usable = in_bytes(SHARE * machine.memory)
-    return f"does not fit: a device needs {needed} at least, and {usable} of its {held} can be used"
-
-
-# --- time -------------------------------------------------------------------------------------------------------------
-
-
-def training_seconds(
-    base: Base, config: TrainingConfig, tokens: float, fit: Fit, machine: Machine, launch: Launch
-) -> float | None:
-    """Seconds of a training stage by the machine's row of rates; None where it has none."""
-    if machine.kind is None:
-        return None
-    rate = machine.kind.recomputing if fit.recomputing else machine.kind.training
-    work = 6.0 * base.parameters * tokens * (ADAPTER_WORK if config.adapter else 1.0)
-    return work / (rate * min(launch.processes, machine.devices))
+# --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
 def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoint: float) -> int:
@@ -185,15 +164,13 @@ def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoin
     return reports // max(1, math.ceil(seconds_per_checkpoint * steps / (STEPS_PER_REPORT * seconds)))
 
 
-# --- disk -------------------------------------------------------------------------------------------------------------
-
-
-def most_disk(stage: Train, base: Base, cost: Cost, placement: Placement, reads: bool = True) -> float:
+def most_disk(cost: Cost, config: TrainingConfig, placement: Placement, reads: bool = True) -> float:
     """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model.
 
     Where the number of steps is unknown, files that may be read leave room for all checkpoints.
     """
-    config, amount, every = stage.training, cost.amount, placement.seconds_per_checkpoint
+    base, amount, every = cost.base, cost.amount, placement.seconds_per_checkpoint
+    assert base is not None
     wide = base.shape is None or base.shape.vocabulary >= 2**16
     steps = config.steps(amount.examples) if amount else None
     tokens = (amount.tokens * (4 if wide else 2) + 16 * amount.examples) if amount else 0.0
@@ -210,64 +187,64 @@ def most_disk(stage: Train, base: Base, cost: Cost, placement: Placement, reads:
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Costing:
-    """What decides on the costs of stages, other than the stages."""
-
-    runs: Path
-    machine: Machine
-    launch: Launch
-    placement: Placement
-    reads: bool
-    """Whether the user's own files are read."""
-
-    def of(self, stage: Node) -> Cost:
-        """What one stage costs that has still to run."""
+def costs(
+    waiting: Sequence[Node], runs: Path, machine: Machine, placement: Placement, reads: bool = True
+) -> list[Cost]:
+    """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
+    found = []
+    for stage in waiting:
         if isinstance(stage, Train):
-            return self._training(stage)
-        if isinstance(stage, Ask):
-            return self._answers(stage)
-        if isinstance(stage, MakeExamples):  # the texts of a mixture twice: as the corpora leave them, and as examples
-            amount = amounts.mixed(stage, self.runs, self.reads)
-            size = amount.utf8_bytes + RECORD_BYTES * amount.examples if amount else 0.0
-            waiting = any(status(corpus, self.runs) != "done" for corpus in stage.corpora)
-            return Cost(stage=stage, left=size * (2 if waiting else 1), most=size * (2 if waiting else 1))
-        if isinstance(stage, MakeTinyModel):
-            size = FLOAT32 * stage.tiny.parameters + TOKENIZER_BYTES * stage.tiny.vocabulary
-            return Cost(stage=stage, left=size, most=size)
+            cost = _training(stage, runs, machine, placement, reads)
+        elif isinstance(stage, Ask):
+            cost = _answers(stage, runs, machine, reads)
+        else:
+            size = _size(stage, runs, reads)
+            cost = Cost(stage=stage, left=size, most=size)
+        found.append(cost)
+    return found
+
+
+def _size(stage: Node, runs: Path, reads: bool) -> float:
+    """Bytes of what a stage leaves that neither trains nor answers."""
+    if isinstance(stage, MakeTinyModel):
+        return FLOAT32 * stage.tiny.parameters + TOKENIZER_BYTES * stage.tiny.vocabulary
+    if not isinstance(stage, MakeExamples) or (amount := amounts.mixed(stage, runs, reads)) is None:
+        return 0.0
+    waiting = any(status(corpus, runs) != "done" for corpus in stage.corpora)
+    texts = 2 if waiting else 1  # as the corpora leave them, and as examples
+    return texts * (amount.utf8_bytes + RECORD_BYTES * amount.examples)
+
+
+def _training(stage: Train, runs: Path, machine: Machine, placement: Placement, reads: bool) -> Cost:
+    config, base, amount = stage.training, base_of(stage.model, runs), amounts.trained_on(stage, runs, reads)
+    steps, tokens, seconds = 0, None, None
+    if amount is not None:
+        steps = config.steps(amount.examples)
+        tokens = amount.tokens * steps / max(1, -(-amount.examples // config.global_batch_size))
+    if base is None:
+        return Cost(stage=stage, tokens=tokens)
+    fit = fit_of(base, config, machine, placement, amount.supervised if amount else memory.SUPERVISED)
+    if fit is not None and tokens is not None and machine.kind is not None:
+        rate = machine.kind.recomputing if fit.recomputing else machine.kind.training
+        work = 6.0 * base.parameters * tokens * (ADAPTER_WORK if config.adapter else 1.0)
+        seconds = work / (rate * min(machine.launch.processes, machine.devices))
+    known_tokens = base.shape.vocabulary if base.shape else 0
+    left = BYTES_SAVED[config.saved_precision] * base.parameters + TOKENIZER_BYTES * known_tokens + METRIC_BYTES * steps
+    cost = Cost(stage=stage, left=left, tokens=tokens, fit=fit, seconds=seconds, amount=amount, base=base)
+    return replace(cost, most=most_disk(cost, config, placement, reads))
+
+
+def _answers(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
+    asked, base = questions(stage, runs, reads), base_of(stage.model, runs)
+    if asked is None:
         return Cost(stage=stage)
-
-    def _training(self, stage: Train) -> Cost:
-        config, base = stage.training, base_of(stage.model, self.runs)
-        amount = amounts.trained_on(stage, self.runs, self.reads)
-        steps = config.steps(amount.examples) if amount else None
-        tokens = seconds = None
-        if amount is not None and steps is not None:
-            tokens = amount.tokens * steps / max(1, -(-amount.examples // config.global_batch_size))
-        if base is None:
-            return Cost(stage=stage, tokens=tokens)
-        supervised = amount.supervised if amount else SUPERVISED
-        fit = fit_of(base, config, self.machine, self.launch, self.placement, supervised)
-        if fit is not None and tokens is not None:
-            seconds = training_seconds(base, config, tokens, fit, self.machine, self.launch)
-        known_tokens = base.shape.vocabulary if base.shape else 0
-        left = BYTES_SAVED[config.saved_precision] * base.parameters + TOKENIZER_BYTES * known_tokens
-        left += METRIC_BYTES * (steps or 0)
-        cost = Cost(stage=stage, left=left, tokens=tokens, fit=fit, seconds=seconds, amount=amount)
-        return replace(cost, most=most_disk(stage, base, cost, self.placement, self.reads))
-
-    def _answers(self, stage: Ask) -> Cost:
-        asked, base, kind = questions(stage, self.runs, self.reads), base_of(stage.model, self.runs), self.machine.kind
-        if asked is None:
-            return Cost(stage=stage)
-        amount = amounts.trained_on(stage.model, self.runs, self.reads)
-        mean = amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
-        tokens = asked * min(mean, stage.decoding.max_new_tokens)
-        size = PREDICTION_BYTES * asked + ANSWER_BYTES * tokens
-        seconds = None
-        if base is not None and kind is not None:  # the rate is that of a 7B model
-            seconds = tokens * base.parameters / (kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
-        return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds)
+    amount = amounts.trained_on(stage.model, runs, reads)
+    mean = amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
+    tokens = asked * min(mean, stage.decoding.max_new_tokens)
+    size, seconds = PREDICTION_BYTES * asked + ANSWER_BYTES * tokens, None
+    if base is not None and machine.kind is not None:  # the rate is that of a 7B model
+        seconds = tokens * base.parameters / (machine.kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
+    return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds)
 
 
 def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:
@@ -281,20 +258,11 @@ def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:
     return sum(counts.values()) * stage.decoding.samples or None
 
 
-def costs(
-    waiting: Sequence[Node], runs: Path, machine: Machine, launch: Launch, placement: Placement, reads: bool = True
-) -> list[Cost]:
-    """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
-    costing = _Costing(runs=runs, machine=machine, launch=launch, placement=placement, reads=reads)
-    return [costing.of(stage) for stage in waiting]
-
-
 def disk(found: Sequence[Cost], runs: Path, jobs: int = 1) -> tuple[float, float]:
     """Bytes that stay, and the most at one time.
 
-    As many of the largest trainings are taken at once as there are jobs.
-
-    What an interrupted stage has written already is not counted again.
+    As many of the largest trainings are taken at once as there are jobs. What an interrupted stage has written already is
+    not counted again.
     """
     left = most = 0.0
     extras: list[float] = []
@@ -305,3 +273,44 @@ def disk(found: Sequence[Cost], runs: Path, jobs: int = 1) -> tuple[float, float
         most = max(most, left + sum(extras))
         left += cost.left
     return left, max(most, left)
+
+
+# --- what does not fit ------------------------------------------------------------------------------------------------
+
+
+def ways_on(cost: Cost, machine: Machine, placement: Placement) -> list[str]:
+    """What would make a training stage fit, a line each."""
+    assert isinstance(cost.stage, Train) and cost.base is not None
+    base, config = cost.base, cost.stage.training
+    plain = replace(config, adapter=None, optimizer="adamw")
+    free = replace(placement, tokens_per_micro_batch=None, activation_checkpointing=None)
+
+    def way(words: str, settings: TrainingConfig, devices: int = 1) -> str:
+        fit = fit_of(base, settings, replace(machine, launch=Launch(devices, devices)), free)
+        return f"{words} ({in_bytes(fit.bytes)})" if fit is not None and not fit.fault else ""
+
+    over = [count for count in sorted({machine.devices, 2, 4, 8, 16, 32, 64}) if count >= max(2, machine.devices)]
+    shards = (way(f"FSDP over {n} devices: {FSDP}{'' if n == 8 else f' (num_processes: {n})'}", plain, n) for n in over)
+    ways = [
+        next(filter(None, shards), ""),
+        way("leave out --no-activation-checkpointing and --tokens-per-micro-batch", config),
+        way("8-bit optimizer states: --set training.optimizer=adamw8bit", replace(plain, optimizer="adamw8bit")),
+        way("an adapter: --set training.adapter=on", replace(plain, adapter=Adapter())),
+    ]
+    return [line for line in ways if line]
+
+
+def unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
+    """A line on each training that does not fit this machine, with the ways on, and whether that is sure.
+
+    It is sure where training itself would refuse: on a device here, with as few tokens at once as there may be. Memory of
+    a CPU is an estimate, and a launcher may start trainings elsewhere.
+    """
+    trainings = [stage for stage in waiting if isinstance(stage, Train)]
+    machine = machine_of(placement) if trainings else UNKNOWN
+    may_be_sure = not (machine.cpu or placement.launcher or placement.tokens_per_micro_batch)
+    for cost in costs(trainings, runs, machine, placement, reads=False):
+        if cost.fit is not None and cost.fit.fault:
+            ways = "; ".join(ways_on(cost, machine, placement)) or "take more or larger devices"
+            clearly = cost.fit.bytes > MARGIN * memory.SHARE * machine.memory
+            yield f"{cost.stage.folder_name} {cost.fit.fault}; ways on: {ways}", may_be_sure and clearly

@@ -119,10 +119,7 @@ def _devices() -> Iterator[Row]:
 
 def _packages_and_programs() -> Iterator[Row]:
     """The extras of this package, vLLM, and programs."""
-    own = next(iter(distributions(name="qalign")), None)  # none in a source tree that is not installed
-    wanted = re.findall(
-        r"^([\w.-]+)[^;\n]*;.*extra == ['\"]([\w-]+)", "\n".join((own and own.requires) or ()), re.MULTILINE
-    )
+    wanted = packages_of_extras()
     for extra, purpose in EXTRAS.items():
         lacking = ", ".join(package for package, needing in wanted if needing == extra and not _version(package))
         advice = f"pip install 'qalign[{extra}]' for {purpose}"
@@ -131,6 +128,13 @@ def _packages_and_programs() -> Iterator[Row]:
     yield _row("vLLM", _version("vllm"), advice=advice)
     for name, (programs, without) in PROGRAMS.items():
         yield _row(name, next(filter(None, map(shutil.which, programs)), None), f"no {programs[0]}", without)
+
+
+def packages_of_extras() -> list[tuple[str, str]]:
+    """Each package that an extra of this one brings, with the extra; none in a source tree that is not installed."""
+    own = next(iter(distributions(name="qalign")), None)
+    lines = "\n".join((own and own.requires) or ())
+    return re.findall(r"^([\w.-]+)[^;\n]*;.*extra == ['\"]([\w-]+)", lines, re.MULTILINE)
 
 
 def _version(package: str) -> str | None:

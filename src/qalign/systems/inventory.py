@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +30,8 @@ from .run_records import FOLDER, RunRecord, is_running, read_records
 _STAGE = re.compile(r"(?P<stage>.+-[0-9a-f]{8})(?P<ending>\.partial|\.adopting|\.removing)?")
 NAMED = 3
 """Missing stages that a row names; more are counted."""
+LATEST = 2.0**33
+"""The last time that is shown, seconds since 1970: the clock of a machine may have been wrong."""
 LOCKS = ".locks"
 RUNNING = "running"
 
@@ -150,7 +153,7 @@ def _recorded(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) ->
         name=record.name,
         results=results,
         state=state,
-        date=_date(results / "results.json") if finished else record.began,
+        date=(results / "results.json").stat().st_mtime if finished else record.began,
         systems=record.systems,
         run=record.run,
         stages=frozenset(record.stages),
@@ -187,7 +190,7 @@ def _unrecorded(path: Path, stages: Sequence[StageFolder]) -> Run:
         name=results.name,
         results=results,
         state="finished",
-        date=_date(path),
+        date=path.stat().st_mtime,
         systems=list(content.systems),
         run=content.run,
         stages=frozenset(closure(closure(named, users), inputs)),
@@ -218,31 +221,22 @@ def size(path: Path) -> int:
         return 0
 
 
-def _date(path: Path) -> float:
-    """When a file was written, seconds since 1970."""
-    return path.stat().st_mtime
-
-
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
 def runs_table(found: Inventory) -> Table:
     """One row per run."""
-    body = [
-        [
-            run.name,
-            _date_text(run.date),
-            ", ".join(run.systems) or "-",
-            _base(run.run),
-            str(run.run.get("scale", "-")),
-            _settings(run.run),
-            in_bytes(found.bytes_of(run)),
-            run.state,
-        ]
-        for run in found.runs
-    ]
+    rows = []
+    for run in found.runs:
+        what = run.run
+        given = what.get("settings")
+        settings = [f"seed {what['seed']}"] if "seed" in what else []
+        settings += map(str, given) if isinstance(given, list) else []
+        date = f"{datetime.fromtimestamp(min(run.date, LATEST), UTC):%Y-%m-%d %H:%M}" if run.date else "-"
+        named = [", ".join(run.systems), str(what.get("base", "")), str(what.get("scale", "")), ", ".join(settings)]
+        rows.append([run.name, date, *(text or "-" for text in named), in_bytes(found.bytes_of(run)), run.state])
     columns = ["run", "date (UTC)", "systems", "base", "scale", "settings", "size", "state"]
-    return Table(f"Runs in {found.folder}", columns, body, "Stages that runs share count in the size of each.")
+    return Table(f"Runs in {found.folder}", columns, rows, "Stages that runs share count in the size of each.")
 
 
 def stages_table(title: str, stages: Sequence[StageFolder]) -> Table:
@@ -250,31 +244,10 @@ def stages_table(title: str, stages: Sequence[StageFolder]) -> Table:
     return Table(title, ["stage", "state", "size"], [[s.path.name, s.state, in_bytes(s.bytes)] for s in stages])
 
 
-def _date_text(seconds: float) -> str:
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}" if seconds else "-"
-    except (ValueError, OverflowError, OSError):  # the clock of a machine that wrote it was wrong
-        return "-"
-
-
-def _base(run: Mapping[str, object]) -> str:
-    """The bases of a run, those that are paths by their folders alone; several models that were measured stand with commas."""
-    names = str(run.get("base", "-")).split(", ")
-    return ", ".join(Path(name).name if name.startswith((".", "/")) or name.count("/") > 1 else name for name in names)
-
-
-def _settings(run: Mapping[str, object]) -> str:
-    """The seed, and what was given with `--set`."""
-    given = run.get("settings") or []
-    seed = [f"seed {run['seed']}"] if "seed" in run else []
-    return ", ".join([*seed, *(given if isinstance(given, list) else [str(given)])]) or "-"
-
-
 # --- removal ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(NamedTuple):
     """What is to be removed: runs, stages, and folders of results within the folder of runs."""
 
     runs: list[Run]
@@ -283,7 +256,6 @@ class Removal:
 
     @property
     def bytes(self) -> int:
-        """What is freed."""
         return sum(stage.bytes for stage in self.stages) + sum(map(size, self.results))
 
 
@@ -297,10 +269,15 @@ def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
     Raises:
         SettingError: a name is unknown, a run is running, or it cannot be known what a remaining run or a stage needs.
     """
-    runs = [_named(found, name) for name in dict.fromkeys(names)]
-    for run in runs:
+    runs = []
+    for name in dict.fromkeys(names):
+        run = next((r for r in found.runs if name == r.name or Path(name).resolve() == r.results.resolve()), None)
+        if run is None:
+            advice = nearest(name, (run.name for run in found.runs))
+            raise SettingError(f"there is no run '{name}' in {found.folder}: {advice}")
         if run.state == RUNNING:
             raise SettingError(f"{run.name} is running; stop it first, or wait until it is done")
+        runs.append(run)
     for run in found.runs:
         if run.stages is None and run not in runs:
             raise SettingError(
@@ -310,34 +287,21 @@ def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
     stages = [stage for stage in found.unneeded(runs) if unneeded or stage.stage in own]
     recorded = {name for run in found.runs for name in run.stages or ()}
     for lock in sorted((found.folder / "stages" / LOCKS).glob("*.lock")) if stages else ():
-        if lock.stem not in recorded and _is_locked(lock):  # what it needs is not known
-            raise SettingError(f"{lock.stem} is being made now, by a command other than run; wait until it is done")
+        try:
+            if lock.stem not in recorded:  # what it needs is not known
+                with FileLock(lock, timeout=0):
+                    pass
+        except Timeout:
+            raise SettingError(
+                f"{lock.stem} is being made now, by a command other than run; wait until it is done"
+            ) from None
     return Removal(runs, stages, [run.results for run in runs if found.holds(run.results) and run.results.is_dir()])
-
-
-def _named(found: Inventory, name: str) -> Run:
-    """The run of a name, or of a folder of results."""
-    for run in found.runs:
-        if name == run.name or Path(name).resolve() == run.results.resolve():
-            return run
-    raise SettingError(f"there is no run '{name}' in {found.folder}: {nearest(name, (run.name for run in found.runs))}")
-
-
-def _is_locked(lock: Path) -> bool:
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def remove(told: Removal, found: Inventory, names: Sequence[str], unneeded: bool) -> tuple[int, list[str]]:
     """Removes what was told and is still not needed; returns the bytes that were freed, and what was kept, with the reason.
 
-    No run begins meanwhile.
-
-    Raises:
-        SettingError: as `removal`.
+    No run begins meanwhile. Errors are those of `removal`.
     """
     folder = found.folder / FOLDER
     folder.mkdir(exist_ok=True)

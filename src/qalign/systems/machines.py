@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SettingError
 from ..placement import Placement
 from ..resources import gpus, memory
+from ..wording import counted
 from .known import Device, device_named, device_with
 
 SEEN = 0.988
@@ -31,76 +32,89 @@ class Launch:
     gathers: bool = True
     """Whether weights are freed between forward and backward (ZeRO-3), else kept gathered (ZeRO-2)."""
 
+    @property
+    def words(self) -> str:
+        """Text for people."""
+        if self.processes == 1:
+            return "one process"
+        how = f"the model in FSDP shards over {self.shards}" if self.shards > 1 else "each with the whole model"
+        return f"{self.processes} processes, {how}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Devices of one kind."""
+    """Devices of one kind, and how training is started on them."""
 
-    devices: int
     memory: float
     """Bytes of one device, as a program sees them."""
-    name: str
+    name: str = ""
+    devices: int = 1
+    launch: Launch = Launch()
     kind: Device | None = None
     """Its row of rates, if there is one."""
     cpu: bool = False
     elsewhere: bool = False
     """Whether it was described, so that nothing about it can be looked at here."""
-    sold: float | None = None
-    """GB that one device is sold with, where they were given."""
+    sold: str = ""
+    """The memory of one device as it was given."""
+
+    @property
+    def words(self) -> str:
+        """The devices and the processes, for people."""
+        size = f"{self.memory / 2**30:.0f} GiB"
+        if self.cpu:
+            return f"the {self.name} with {size}, {self.launch.words}"
+        each = f"{size}{' each' if self.devices > 1 else ''}{self.sold and f' (sold as {self.sold})'}"
+        return f"{counted(self.devices, f'{self.name} device'.strip())}, {each}; {self.launch.words}"
 
 
-UNKNOWN = Machine(devices=1, memory=math.inf, name="a device", cpu=True)
+UNKNOWN = Machine(memory=math.inf, cpu=True)
 """Where only the disk is asked about."""
 
 
-def machine_of(placement: Placement, devices: int | None, device_memory: float | None, kind: str | None) -> Machine:
+def machine_of(
+    placement: Placement, devices: int | None = None, device_memory: float | None = None, kind: str | None = None
+) -> Machine:
     """The machine that is described, or this one.
 
     Args:
         devices: how many; by default one, or what the launch asks for.
         device_memory: of one of them, in GB as sold.
         kind: its name, such as "H100".
-
-    Raises:
-        SettingError: the memory or the name cannot be used.
     """
     row = device_named(kind) if kind else device_with(device_memory) if device_memory else None
+    launch = launch_of(placement, devices or 1)
     if device_memory is None and row is None:
         if kind:
             raise SettingError(f"no device '{kind}' is known here; give --device-memory GB as well")
         if devices is not None:
             raise SettingError("--devices needs the memory of one: give --device-memory GB, such as 80")
-        return _this(placement)
+        return _this(placement, launch)
     gigabytes = device_memory * SEEN if device_memory is not None else row.memory if row else 0.0
-    given = f"{device_memory:g} GB" if device_memory is not None else ""
     return Machine(
-        devices=devices or launch_of(placement, 1).processes,
         memory=gigabytes * 2**30,
-        name=(kind or given) if given or row is None else row.name,
+        name=row.name if kind and row else kind or "",
+        devices=devices or launch.processes,
+        launch=launch,
         kind=row,
         elsewhere=True,
-        sold=device_memory,
+        sold=f"{device_memory:g} GB" if device_memory is not None else "",
     )
 
 
-def _this(placement: Placement) -> Machine:
+def _this(placement: Placement, launch: Launch) -> Machine:
     if placement.device not in ("cpu", "mps") and (numbers := gpus()):
         import torch
 
         if torch.cuda.is_available():
-            found = torch.cuda.get_device_properties(0)
-            return Machine(
-                devices=len(numbers), memory=float(found.total_memory), name=found.name, kind=device_named(found.name)
-            )
-    return Machine(devices=1, memory=float(memory()), name="CPU of this machine", kind=None, cpu=True)
+            found, name = torch.cuda.get_device_properties(0), torch.cuda.get_device_name(0)
+            room, kind = float(found.total_memory), device_named(name)
+            return Machine(memory=room, name=name, devices=len(numbers), launch=launch, kind=kind)
+    return Machine(memory=float(memory()), name="CPU of this machine", launch=launch, cpu=True)
 
 
 def launch_of(placement: Placement, devices: int) -> Launch:
-    """How training is started: by the launcher, by `--processes`, or one process for each of `devices`.
-
-    Raises:
-        SettingError: the launcher's config file cannot be read.
-    """
+    """How training is started: by the launcher, by `--processes`, or one process for each of `devices`."""
     if not placement.launcher:
         return Launch(placement.processes if placement.processes > 1 else devices)
     try:
@@ -109,24 +123,19 @@ def launch_of(placement: Placement, devices: int) -> Launch:
         raise SettingError(
             f"the launcher {placement.launcher!r} is not a command ({error}); close its quotes"
         ) from error
-    if any(Path(word).name == "accelerate" for word in words) or "accelerate.commands.launch" in words:
-        return _of_accelerate(words)
-    nodes = _number(_option(words, "nnodes")) or 1
-    return Launch(nodes * (_number(_option(words, "nproc-per-node", "nproc_per_node")) or devices))
-
-
-def _of_accelerate(words: Sequence[str]) -> Launch:
-    named = _option(words, "config_file", "config-file")
+    if not any(Path(word).name in ("accelerate", "accelerate.commands.launch") for word in words):
+        nodes = _number(_option(words, "nnodes")) or 1
+        return Launch(nodes * (_number(_option(words, "nproc-per-node")) or devices))
+    named = _option(words, "config-file")
     values = _config(Path(named) if named else DEFAULT_CONFIG.expanduser(), required=named is not None)
-    processes = _number(_option(words, "num_processes", "num-processes")) or _number(values.get("num_processes")) or 1
-    launch = Launch(processes)
+    processes = _number(_option(words, "num-processes")) or _number(values.get("num_processes")) or 1
     if values.get("distributed_type") != "FSDP" and "--use_fsdp" not in words:
-        return launch
+        return Launch(processes)
     sections = [values.get(name) for name in ("fsdp_config", "parallelism_config")]
     fsdp, parallelism = (section if isinstance(section, dict) else {} for section in sections)
     shards = _number(parallelism.get("parallelism_config_dp_shard_size")) or processes
     gathers = str(fsdp.get("fsdp_reshard_after_forward", True)).lower() in ("true", "full_shard")
-    return replace(launch, shards=shards, gathers=gathers)
+    return Launch(processes, shards, gathers)
 
 
 def _config(path: Path, required: bool) -> dict[str, object]:
@@ -137,23 +146,23 @@ def _config(path: Path, required: bool) -> dict[str, object]:
         return {}
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no settings")
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise SettingError(f"accelerate's config {path} cannot be read ({reason}); check --launcher") from error
-    if not isinstance(values, dict):
-        raise SettingError(f"accelerate's config {path} holds no settings; make one with `accelerate config`")
     return values
 
 
-def _option(words: Sequence[str], *names: str) -> str | None:
-    """The value of an option, as `--name VALUE` or `--name=VALUE`."""
+def _option(words: Sequence[str], wanted: str) -> str | None:
+    """The value of an option, as `--name VALUE` or `--name=VALUE`, with hyphens or underscores."""
     for place, word in enumerate(words):
         name, equals, value = word.lstrip("-").partition("=")
-        if word.startswith("-") and name in names:
+        if word.startswith("-") and name.replace("_", "-") == wanted:
             return value if equals else next(iter(words[place + 1 :]), None)
     return None
 
 
 def _number(value: object) -> int | None:
-    text = str(value) if value is not None else ""
+    text = str(value)
     return int(text) if text.isdecimal() and int(text) > 0 else None

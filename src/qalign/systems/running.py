@@ -17,7 +17,8 @@ from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
 from ..results.run_results import Results
 from ..terminal import say
-from . import readiness, reproduction, ways
+from . import costs, readiness, reproduction
+from .amounts import few_steps, trained_on
 from .bases import base_on_server, untaught
 from .comparison import before_training, collect, compare, curves, described, targets, titles, titles_taken
 from .evaluated import Evaluated, answers, scores_of
@@ -27,7 +28,6 @@ from .settings import Settings, oddities, parse_settings
 from .stage_lines import StageLines
 from .study import Study
 from .table import SYSTEMS, Recipe
-from .ways import few_steps, with_examples
 
 
 def run(
@@ -184,8 +184,9 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     """
     runs, placement = study.runs, replace(placement, runs=study.runs)
     readiness.check(comparison, runs, placement)
-    for line in ways.warnings(pipeline.needed(targets(comparison, runs), runs), runs, placement):
-        say(f"qalign: {line}")
+    for line, is_sure in costs.unfit(pipeline.needed(targets(comparison, runs), runs), runs, placement):
+        if not is_sure:
+            say(f"qalign: {line}")
     lines = StageLines(comparison, runs, placement, pipeline.needed(targets(comparison, runs), runs))
     placement = replace(placement, systems=lines.systems)
     lines.opening()
@@ -199,9 +200,9 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
         if front := before_training(comparison, runs):
             pipeline.run(front, runs, placement, lines.report, workers, placement.jobs)
             readiness.check(comparison, runs, placement)
-        trainings = with_examples(pipeline.needed(targets(comparison, runs), runs), runs)
-        odd = oddities(pipeline.needed(targets(comparison, runs), runs))
-        for line in dict.fromkeys([*odd, *few_steps(trainings)]) if not placement.quiet else ():
+        waiting = pipeline.needed(targets(comparison, runs), runs)
+        few = few_steps((stage, trained_on(stage, runs, reads=False)) for stage in waiting)
+        for line in dict.fromkeys([*oddities(waiting), *few]) if not placement.quiet else ():
             say(f"qalign: {line}")
         pipeline.run(targets(comparison, runs), runs, placement, lines.report, workers, placement.jobs)
     lines.closing()

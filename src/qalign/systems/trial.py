@@ -1,19 +1,17 @@
 """Some steps of training and some answers, to measure a machine: `qalign plan --measure`.
 
 The tokens are random, as long as those of the stage. A process of its own takes the steps, so that its memory is that of
-training alone: `python -m qalign.systems.trial TRIAL.json` prints a JSON object.
+training alone: `python -m qalign.systems.trial` reads and prints a JSON object.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +21,14 @@ import msgspec
 from ..errors import ModelError
 from ..generation import DecodingConfig, Request
 from ..placement import Placement
-from ..records import write_json
 from ..resources import cores, cores_by_affinity
 from ..terminal import say
 from ..training.config import TrainingConfig
 from ..training.memory import Shape
-from ..untrusted import parse_json, printable
+from ..untrusted import printable
 from .ask import Ask
 from .bases import WORLD_FOLDER
-from .costs import Cost, base_of, checkpoints_written, most_disk, questions
+from .costs import Cost, checkpoints_written, most_disk, questions
 from .kinds import Train
 from .lineage import first_model, origin
 
@@ -73,7 +70,6 @@ class Trial:
     decoding: DecodingConfig | None = None
     """None measures training only."""
     questions: int = QUESTIONS
-    """Questions that are answered."""
     answer: int = ANSWER
     """Tokens of an answer."""
 
@@ -83,13 +79,13 @@ class Rates:
     """What was measured."""
 
     training: float
-    """Tokens a second of training."""
+    """Tokens a second."""
     generation: float | None
-    """Tokens a second of answers; None where they were not measured."""
+    """Tokens of answers a second; None where they were not measured."""
     start: float
     """Seconds from the start of the process to the end of the first step: libraries, model, optimizer, compiling."""
     checkpoint: float
-    """Seconds to write a checkpoint."""
+    """Seconds to write one."""
     opening: float = 0.0
     """Seconds to open the model and its tokenizer before it answers."""
 
@@ -100,20 +96,17 @@ def measure(trial: Trial) -> Rates:
     Raises:
         ModelError: the trial failed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trial.json"
-        write_json(path, json.loads(json.dumps(dataclasses.asdict(trial), default=str)))
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, str(path)],
-            capture_output=True,
-            text=True,
-            env=_environment(trial.placement),
-        )
-    lines = done.stdout.splitlines()
-    if done.returncode != 0 or not lines:
-        said = printable((done.stderr.strip().splitlines() or ["nothing was said"])[-1])
-        raise ModelError(f"measuring failed ({said}); leave out --measure")
-    return msgspec.convert(parse_json(lines[-1].encode(), "the measured rates"), Rates)
+    done = subprocess.run(
+        [sys.executable, "-m", __name__],
+        input=msgspec.json.encode(trial, enc_hook=str),
+        capture_output=True,
+        env=_environment(trial.placement),
+    )
+    try:
+        return msgspec.json.decode((done.stdout.splitlines() or [b""])[-1], type=Rates)
+    except ValueError as error:
+        said = printable((done.stderr.decode(errors="replace").strip().splitlines() or ["nothing was said"])[-1])
+        raise ModelError(f"measuring failed ({said}); leave out --measure") from error
 
 
 def _environment(placement: Placement) -> dict[str, str]:
@@ -126,64 +119,60 @@ def _environment(placement: Placement) -> dict[str, str]:
 
 def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Cost]:
     """The costs with the seconds that this machine takes, each kind of training tried once; a line says so."""
-    asks = {first_model(cost.stage.model).fingerprint: cost for cost in reversed(found) if isinstance(cost.stage, Ask)}
+    asks = {_base(cost): cost for cost in reversed(found) if isinstance(cost.stage, Ask) and cost.tokens is not None}
     answering: dict[str, Rates] = {}
     timed = []
+    here = replace(placement, trackers=(), quiet=True, seconds_per_checkpoint=0.0)
     for cost in found:
-        stage = cost.stage
-        if isinstance(stage, Train) and cost.amount is not None and cost.fit is not None and not cost.fit.fault:
-            base, first = base_of(stage.model, runs), first_model(stage).fingerprint
+        stage, base, amount = cost.stage, cost.base, cost.amount
+        if isinstance(stage, Train) and amount and cost.fit and not cost.fit.fault:
             assert base is not None and base.shape is not None and cost.tokens is not None, "it has been found to fit"
             say(f"qalign: measuring {stage.folder_name} on this machine")
             trial = Trial(
-                model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=placement,
-                tokens=cost.amount.tokens / cost.amount.examples, supervised=cost.amount.supervised,
+                model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=here,
+                tokens=amount.tokens / amount.examples, supervised=amount.supervised,
             )  # fmt: skip
-            rates = measure(_with_answers(trial, asks.pop(first, None), runs))
-            if rates.generation is not None:
-                answering[first] = rates
+            rates = measure(_with_answers(trial, asks.pop(_base(cost), None), runs))
+            answering.setdefault(_base(cost), rates)  # the first of a base has answers
             # Its start, its steps, its checkpoints, and its model, which is written like one.
             seconds = cost.tokens / rates.training
-            steps = stage.training.steps(cost.amount.examples)
-            written = checkpoints_written(steps, seconds, placement.seconds_per_checkpoint)
-            most = most_disk(stage, base, replace(cost, seconds=seconds), placement)
+            every = placement.seconds_per_checkpoint
+            written = checkpoints_written(stage.training.steps(amount.examples), seconds, every)
+            most = most_disk(replace(cost, seconds=seconds), stage.training, placement)
             cost = replace(cost, seconds=rates.start + seconds + (written + 1) * rates.checkpoint, most=most)
         timed.append(cost)
-    return [_answered(cost, answering) for cost in timed]
+    for place, cost in enumerate(timed):
+        rate = answering.get(_base(cost)) if isinstance(cost.stage, Ask) and cost.tokens is not None else None
+        if rate and rate.generation and cost.tokens is not None:
+            timed[place] = replace(cost, seconds=rate.opening + cost.tokens / rate.generation)
+    return timed
+
+
+def _base(cost: Cost) -> str:
+    """By what the base of a stage is known that trains or asks a model."""
+    return first_model(cost.stage.model).fingerprint if isinstance(cost.stage, Train | Ask) else ""
 
 
 def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
     """The trial with answers such as a generation stage wants."""
-    if cost is None or cost.tokens is None or not isinstance(cost.stage, Ask):
+    if cost is None or not isinstance(cost.stage, Ask) or not (asked := questions(cost.stage, runs)):
         return trial
-    if not (asked := questions(cost.stage, runs)):
-        return trial
-    answer = min(round(cost.tokens / asked), ANSWER)
-    return replace(trial, decoding=cost.stage.decoding, questions=min(asked, QUESTIONS), answer=max(1, answer))
+    answer = max(1, min(round((cost.tokens or 0.0) / asked), ANSWER))
+    return replace(trial, decoding=cost.stage.decoding, questions=min(asked, QUESTIONS), answer=answer)
 
 
-def _answered(cost: Cost, rates: Mapping[str, Rates]) -> Cost:
-    """Answers with their seconds, where their model was measured."""
-    if not isinstance(cost.stage, Ask) or cost.tokens is None:
-        return cost
-    rate = rates.get(first_model(cost.stage.model).fingerprint)
-    return replace(cost, seconds=rate.opening + cost.tokens / rate.generation) if rate and rate.generation else cost
+# --- within the process that measures ---------------------------------------------------------------------------------
 
 
 def _main() -> None:
-    values = parse_json(Path(sys.argv[1]).read_bytes(), sys.argv[1])
-    trial = msgspec.convert(values, Trial, dec_hook=lambda kind, value: kind(value))
+    trial = msgspec.json.decode(sys.stdin.buffer.read(), type=Trial, dec_hook=lambda kind, value: kind(value))
     with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(dataclasses.asdict(_measured(trial, Path(scratch)))), flush=True)
+        rates, device = _training(trial, Path(scratch))
+    rates = rates if trial.decoding is None else _generation(trial, device, rates)
+    print(msgspec.json.encode(rates).decode(), flush=True)
 
 
-def _measured(trial: Trial, scratch: Path) -> Rates:
-    placement = replace(trial.placement, trackers=(), quiet=True)
-    rates, device = _training(trial, placement, scratch)
-    return rates if trial.decoding is None else _generation(trial, placement, device, rates)
-
-
-def _training(trial: Trial, placement: Placement, scratch: Path) -> tuple[Rates, str]:
+def _training(trial: Trial, scratch: Path) -> tuple[Rates, str]:
     """The rates of training, and the kind of device."""
     import torch
 
@@ -191,9 +180,9 @@ def _training(trial: Trial, placement: Placement, scratch: Path) -> tuple[Rates,
     from ..training.batches import Batch
     from ..training.trainer import Trainer
 
-    accelerator = make_accelerator(trial.config, placement)
+    accelerator = make_accelerator(trial.config, trial.placement)
     examples = _examples(trial, trial.config.global_batch_size)
-    trainer = Trainer(_model(trial, torch.float32), trial.config, placement, accelerator, examples)
+    trainer = Trainer(_model(trial, torch.float32), trial.config, trial.placement, accelerator, examples)
     cuda = accelerator.device.type == "cuda"
 
     def step(count: int) -> float:
@@ -233,7 +222,7 @@ def _checkpoint(trainer: Trainer, scratch: Path) -> float:
     return float((time.perf_counter() - begun) * size / 2**28)
 
 
-def _generation(trial: Trial, placement: Placement, device: str, rates: Rates) -> Rates:
+def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     """The rates with that of answers to random prompts, all of the same length and with a shared prefix."""
     import torch
 
@@ -248,23 +237,16 @@ def _generation(trial: Trial, placement: Placement, device: str, rates: Rates) -
     model = _model(trial, getattr(torch, trial.decoding.precision)).to(device)
     opening = time.perf_counter() - begun
     model.generation_config.eos_token_id = None
-    rows = placement.batch_size or rows_at_once(model, trial.decoding.max_new_tokens, device_memory(device))
-    draw = torch.Generator().manual_seed(0)
+    rows = trial.placement.batch_size or rows_at_once(model, trial.decoding.max_new_tokens, device_memory(device))
     length = max(2, round((1 - trial.supervised) * trial.tokens))
+    draw = torch.Generator().manual_seed(0)
     drawn = torch.randint(3, trial.shape.vocabulary, (trial.questions, length), generator=draw)
     drawn[:, : min(SHARED, length // 2)] = 7
-    prompts = drawn.tolist()
-    backend = Local(
-        model,
-        _Numbers(prompts),
-        DecodingConfig(max_new_tokens=trial.answer, precision=trial.decoding.precision),
-        rows,
-        loops_at_once(model),
-    )
+    config = DecodingConfig(max_new_tokens=trial.answer, precision=trial.decoding.precision)
+    backend = Local(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model))
     backend.ends = [trial.shape.vocabulary]  # no token: answers go on to the limit
     requests = [Request(str(place), str(place)) for place in range(trial.questions)]
-    for _ in backend.generate(requests[:8]):  # to warm up
-        pass
+    list(backend.generate(requests[:8]))  # to warm up
     begun = time.perf_counter()
     tokens = sum(answer.tokens for answer in backend.generate(requests))
     return replace(rates, generation=tokens / (time.perf_counter() - begun), opening=opening)
@@ -296,12 +278,10 @@ def _model(trial: Trial, dtype: torch.dtype) -> PreTrainedModel:
     if trial.model is not None:
         return load_model(trial.model, dtype)
     shape = trial.shape
-    heads = next(
-        heads for heads in (shape.hidden // 128, shape.hidden // 32, 1) if heads and not shape.hidden % (2 * heads)
-    )
+    heads = next(n for n in (shape.hidden // 128, shape.hidden // 32, 1) if n and not shape.hidden % (2 * n))
     config = LlamaConfig(
-        vocab_size=shape.vocabulary, hidden_size=shape.hidden, intermediate_size=shape.inner,
-        num_hidden_layers=shape.blocks, num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=4096,
+        vocab_size=shape.vocabulary, hidden_size=shape.hidden, intermediate_size=shape.inner, max_position_embeddings=4096,
+        num_hidden_layers=shape.blocks, num_attention_heads=heads, num_key_value_heads=heads,
     )  # fmt: skip
     torch.manual_seed(0)
     return LlamaForCausalLM(config).to(dtype)
@@ -313,17 +293,16 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
 
     from ..training.tokens import TokenizedExamples
 
-    draw, limit = np.random.default_rng(0), trial.config.max_length
-    drawn = draw.normal(trial.tokens, SPREAD * trial.tokens, count)
+    draw = np.random.default_rng(0)
     shared = min(SHARED, max(1, int(trial.tokens / 2)))
-    lengths = np.clip(drawn * (trial.tokens / max(drawn.mean(), 1)), shared + 3, max(limit, shared + 3)).astype(
-        np.int64
-    )
+    drawn = draw.normal(trial.tokens, SPREAD * trial.tokens, count)
+    lengths = drawn * (trial.tokens / max(drawn.mean(), 1))
+    lengths = np.clip(lengths, shared + 3, max(trial.config.max_length, shared + 3)).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = draw.integers(3, trial.shape.vocabulary, int(starts[-1])).astype(np.int32)
-    prompts = np.clip(np.round((1 - trial.supervised) * lengths), shared + 1, lengths - 1).astype(np.int32)
     for start in starts[:-1]:
         ids[start : start + shared] = 7
+    prompts = np.clip(np.round((1 - trial.supervised) * lengths), shared + 1, lengths - 1).astype(np.int32)
     return TokenizedExamples(ids=ids, starts=starts, prompt_tokens=prompts)
 
 

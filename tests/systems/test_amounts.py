@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from own_data import write_own_data
 from qalign.cli import app
-from qalign.systems.ways import advice
+from qalign.systems.amounts import advice
 from qalign.training.config import FEW_STEPS, TrainingConfig
 
 
