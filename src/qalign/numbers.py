@@ -21,19 +21,22 @@ from functools import cache, lru_cache
 from .errors import DataError
 from .languages import LANGUAGES, Language
 from .numerals import (
+    GROUP_SPACE,
     LONGEST_BETWEEN,
     NUMERAL,
+    Value,
     begins_a_number,
     clock_minutes,
+    decimal_value,
     half_end,
     joins_a_fraction,
     numeral_value,
     parts_of_a_unit,
+    split_run,
     spoken_expression,
     spoken_value,
     with_units,
 )  # fmt: skip
-from .separators import GROUP_SPACE, Value, decimal_value, split_run
 
 
 @dataclass(frozen=True, slots=True)
