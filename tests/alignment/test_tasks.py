@@ -1,4 +1,4 @@
-"""Stage 1 is one task with five values; stage 2 takes questions and answers as they are. Mixtures have weights, samples, a cap, a table."""
+"""Stage 1 is one task with five values; stage 2 takes questions and answers; mixtures have weights, samples, a cap, a table."""
 
 from __future__ import annotations
 
