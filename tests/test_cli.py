@@ -651,7 +651,8 @@ def test_demo_is_the_study_in_the_world_and_takes_any_seed_and_jobs(
     assert qalign("demo", "--runs", tmp_path / "runs", "--output", tmp_path / "out", *words.split()) == Answer(
         0, "", ""
     )
-    ((study, comparison, placement, output),) = asked
+    ((study, by_seed, placement, output),) = asked
+    comparison = by_seed[""]
     assert (study.base_name, study.scale.name, study.seed, study.runs) == ("world", "toy", seed, tmp_path / "runs")
     assert [system.name for system in comparison] == ["monoreason", "multireason", "qalign-mono"]
     assert all(set(system.scores) == {"world-mgsm", "world-msvamp"} for system in comparison)
@@ -792,7 +793,7 @@ def test_a_limit_is_a_setting_in_few_words(own_data: OwnData, tmp_path: Path) ->
     assert started(whole) and "Only the first" not in whole.out
     both = qalign("eval", *words, "--limit", "2", "--set", "data.problems_per_language=2")
     assert (both.status, both.out) == (2, "")
-    assert "--limit 2 is short for --set data.problems_per_language=2; give one of the two" in both.err
+    assert "limit 2 is short for --set data.problems_per_language=2; give one of the two" in both.err
     assert qalign("eval", *words, "--limit", "0").status == 2
 
 

@@ -113,8 +113,8 @@ def test_no_file_beside_a_recipe_replaces_a_library(
         ("def recipe():\n    pass", "TypeError: recipe() takes 0 positional arguments"),
         ("def recipe(study):\n    recipe(study)", "bad.py line 2: RecursionError"),
         ("def recipe(study):\n    yield study.base", "returned generator"),
-        ("async def recipe(study):\n    return study.base", "is an async function"),
-        ("async def recipe(study):\n    yield study.base", "is an async function"),
+        ("async def recipe(study):\n    return study.base", "returned coroutine"),
+        ("async def recipe(study):\n    yield study.base", "returned async_generator"),
         ("def __getattr__(name): raise RuntimeError('so')", "bad.py line 1: RuntimeError: so"),
         ("class Odd:\n    def __getattribute__(self, name): raise ValueError('so')\n    def __call__(self, study): pass\n"
          "recipe = Odd()", "bad.py line 2: ValueError: so"),

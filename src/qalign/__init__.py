@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .errors import QAlignError
     from .placement import Placement
     from .results.run_results import Results
-    from .systems.asking import ask
+    from .systems.ask import ask
     from .systems.planning import plan
     from .systems.running import evaluate, reproduce, run
     from .systems.scales import Scale
@@ -30,7 +30,7 @@ _OF_MODULES = {
     "errors": ("QAlignError",),
     "placement": ("Placement",),
     "results.run_results": ("Results",),
-    "systems.asking": ("ask",),
+    "systems.ask": ("ask",),
     "systems.planning": ("plan",),
     "systems.running": ("evaluate", "reproduce", "run"),
     "systems.scales": ("Scale",),

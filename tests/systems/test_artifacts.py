@@ -36,10 +36,10 @@ WHOLE: dict[str, tuple[Callable[[Path], Any], Any]] = {
     "training.json": (
         lambda folder: Model(folder).summary(),
         {
-            "title": "question-alignment", "examples": 3, "examples_by_language": {"de": 3}, "tokens_by_language": {"de": 90},
+            "examples": 3, "examples_by_language": {"de": 3},
             "mixture": [{"source": "gsm8k", "language": "de", "examples": 3, "tokens": 90, "supervised_tokens": 40}],
             "too_long": {"cut": {"de": 1}}, "steps": 1, "tokens": 90, "supervised_tokens": 40, "first_loss": 2.5,
-            "last_loss": 2.5, "config": {"epochs": 1},
+            "last_loss": 2.5,
         },
     ),
 }  # fmt: skip
@@ -62,7 +62,8 @@ BROKEN = [
 def test_what_a_stage_left_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     read, value = WHOLE[name]
     (tmp_path / name).write_text(json.dumps(value), encoding="utf-8")
-    assert msgspec.to_builtins(read(tmp_path)) == value
+    found = msgspec.to_builtins(read(tmp_path))
+    assert found == value
 
 
 def test_own_data_has_no_published_counts(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_what_no_stage_left_is_refused_in_one_line(tmp_path: Path, name: str) ->
     for key in rows[0]:
         texts += [
             json.dumps([{**rows[0], key: wrong}] if rows is value else {**value, key: wrong})
-            for wrong in ([[]], "[[]]" if key == "config" else {"a": [[]]})
+            for wrong in ([[]], {"a": [[]]})
         ]
     for text in texts:
         (tmp_path / name).write_bytes(text.encode("utf-8", "surrogatepass"))

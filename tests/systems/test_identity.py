@@ -14,7 +14,7 @@ from qalign import pipeline
 from qalign.errors import SettingError, StageError
 from qalign.languages import LANGUAGES
 from qalign.systems import SCALES, Study
-from qalign.systems.comparison import compare, targets
+from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.lineage import training_stages
 from qalign.systems.settings import Settings
@@ -74,7 +74,7 @@ def test_an_adopted_stage_needs_nothing_before_it(own_data: OwnData, tmp_path: P
     checkpoint.mkdir()
     (checkpoint / "model.safetensors").write_bytes(b"weights")
     pipeline.adopt(model, checkpoint, runs)
-    left = [stage.name for stage in pipeline.needed(targets(comparison, runs), runs)]
+    left = [stage.name for stage in pipeline.needed(scores_of(comparison), runs)]
     assert left == ["corpus-own-test", "generate-own", "score-own"]
     assert training_stages(model, runs) == [model], "what it was trained on is not known here"
 

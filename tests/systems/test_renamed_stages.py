@@ -13,7 +13,7 @@ from qalign import pipeline
 from qalign.pipeline import Node
 from qalign.placement import Placement
 from qalign.systems import SCALES, SYSTEMS, Study, costs, planning, readiness
-from qalign.systems.comparison import before_training, collect, compare, targets
+from qalign.systems.comparison import before_training, collect, compare
 from qalign.systems.evaluated import Evaluated, scores_of
 from qalign.systems.machines import machine_of
 from qalign.systems.settings import parse_settings
@@ -54,8 +54,8 @@ def said(comparison: list[Evaluated], here: Study, placement: Placement) -> dict
     assert planning.stages(planned).rows, "training has its row in the plan"
     problems = list(readiness.problems(comparison, here.runs, placement))
     front = {type(stage).__name__ for stage in before_training(comparison, here.runs)}
-    pipeline.run(targets(comparison, here.runs), here.runs, placement)
-    found = msgspec.to_builtins(collect(here, comparison))
+    pipeline.run(scores_of(comparison), here.runs, placement)
+    found = msgspec.to_builtins(collect(here, {"": comparison}))
     trained = {
         name: [{key: value for key, value in stage.items() if key != "folder"} for stage in stages]
         for name, stages in found["trained_on"].items()

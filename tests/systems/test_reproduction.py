@@ -21,9 +21,9 @@ from qalign.results.files import load
 from qalign.results.run_results import Results
 from qalign.results.schema import Content, parse, plain
 from qalign.results.titles import Titles
-from qalign.systems import SCALES, Study, reproduction
-from qalign.systems.evaluated import rounded_scores, statistics
-from qalign.systems.reproduction import collect_all
+from qalign.systems import SCALES, Study, evaluated
+from qalign.systems.comparison import collect, compare
+from qalign.systems.evaluated import Evaluated, rounded_scores, statistics
 
 TINY = ("vocabulary=400", "hidden_size=16", "layers=1", "heads=2", "intermediate_size=32")
 SMALL = (*(f"tiny.{text}" for text in TINY), "training.max_steps=2", "data.problems_per_language=4",
@@ -197,10 +197,14 @@ def collected_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
     study = study_of(own_data, reproduced.runs)
-    made = reproduction.reproduction(study, [1, 2], SYSTEMS)
     asked = iter(answers.values())
-    monkeypatch.setattr(reproduction, "judged", lambda systems, runs: {"test": next(asked)})
-    return plain_of(collect_all(made))
+    monkeypatch.setattr(evaluated, "judged", lambda systems, runs: {"test": next(asked)})
+    return plain_of(collect(study, made(study, 1, 2)))
+
+
+def made(study: Study, *seeds: int) -> dict[str, list[Evaluated]]:
+    """The systems by seed."""
+    return {str(seed): compare(replace(study, seed=seed), SYSTEMS) for seed in seeds}
 
 
 def plain_of(content: Content) -> dict[str, Any]:
@@ -257,11 +261,12 @@ def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[st
 def test_one_seed_gives_what_a_run_gives(
     own_data: OwnData, reproduced: Reproduced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reproduction, "judged", lambda systems, runs: {"test": MADE_UP["1"]})
-    found = collect_all(reproduction.reproduction(study_of(own_data, reproduced.runs), [1], SYSTEMS))
+    monkeypatch.setattr(evaluated, "judged", lambda systems, runs: {"test": MADE_UP["1"]})
+    study = study_of(own_data, reproduced.runs)
+    found = collect(study, made(study, 1))
     alone = statistics({"test": MADE_UP["1"]})
-    assert (found.consistency, found.comparisons, found.notes) == (alone.consistency, alone.comparisons, alone.notes)
-    assert alone.comparisons[-1].only_a is not None, "of one run, McNemar's test"
+    assert (found.consistency, found.comparisons, found.notes) == alone
+    assert alone[1][-1].only_a is not None, "of one run, McNemar's test"
     assert found.systems["monoreason"]["test"] == rounded_scores(MADE_UP["1"]["monoreason"])
 
 

@@ -105,8 +105,8 @@ def test_sigterm_ends_a_run_with_words(tmp_path: Path) -> None:
     )
     os.kill(process.pid, signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGTERM
-    assert err.splitlines()[-1] == "qalign: ended by SIGTERM; give the same command again to go on"
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "qalign: interrupted; give the same command again to go on"
     assert "response-alignment for MonoReason ends after this step and a checkpoint" in err
     assert re.search(r"train-response-alignment-\w+ goes on from step \d+\n", err), err
     assert " running     train-response-alignment-" in planned.stdout

@@ -124,7 +124,7 @@ def reproduce_command(
 
     By default in the embedded world, on a CPU. With `--base` and `--scale paper` it is the study itself.
     """
-    from ..systems.reproduction import ALL
+    from ..systems import SYSTEMS
     from ..systems.running import reproduce
 
     if seed is not None:
@@ -133,4 +133,4 @@ def reproduce_command(
     if not parts or not all(part.isdecimal() and len(part) <= 10 and int(part) < 2**32 for part in parts):
         raise SettingError(f"'{seeds}' is not a list of seeds; give whole numbers with commas, such as 101,102,103")
     distinct = list(dict.fromkeys(map(int, parts)))
-    finish(reproduce(study, system or ALL, seeds=distinct, placement=placement, output=output))
+    finish(reproduce(study, system or tuple(SYSTEMS), seeds=distinct, placement=placement, output=output))

@@ -116,7 +116,7 @@ def probe_command(
 ) -> None:  # fmt: skip
     """Show what a base knows of the world's languages and of reasoning, before any fine-tuning."""
     from ..systems.bases import WORLD, WORLD_FOLDER, checkpoint
-    from ..systems.probing import probe
+    from ..systems.world import probe
 
     for model in models or [WORLD]:
         folder = WORLD_FOLDER if model == WORLD else checkpoint(model, Path("runs"))

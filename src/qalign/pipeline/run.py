@@ -32,13 +32,9 @@ Event = Callable[[str, Node], None]
 
 
 def run(
-    targets: Sequence[Node],
-    runs: Path,
-    placement: Placement | None = None,
-    on_event: Event = lambda event, stage: None,
-    workers: Executor | None = None,
-    jobs: int = 1,
-) -> None:
+    targets: Sequence[Node], runs: Path, placement: Placement | None = None,
+    on_event: Event = lambda event, stage: None, workers: Executor | None = None, jobs: int = 1,
+) -> None:  # fmt: skip
     """Runs what the targets need and is not done yet; with `workers`, as many as `jobs` stages at once, each in one of them.
 
     `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage.
@@ -92,9 +88,6 @@ def adopt(stage: Node, source: Path, runs: Path, name: str | None = None) -> Pat
     """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
 
     Tables know it by `name`, which is by default the folder's own.
-
-    Raises:
-        StageError: the stage is done already, or `source` is no folder.
     """
     if not source.is_dir():
         raise StageError(f"{source} is not a folder; give the folder of the finished checkpoint")
@@ -217,16 +210,11 @@ def _lock_file(stage: Node, runs: Path) -> Path:
 
 def _finish(stage: Node, partial: Path, folder: Path, seconds: float, adopted: Mapping[str, str] | None = None) -> None:
     """Writes the record and puts the folder into its place: from here on the stage is done."""
+    inputs = {name: needed.folder_name for name, needed in sorted(stage.inputs.items())}
     record = {
-        "fingerprint": stage.fingerprint,
-        "identity": stage.identity,
-        "inputs": {name: needed.folder_name for name, needed in sorted(stage.inputs.items())},
-        "adopted_from": None,
-        "command": redacted_command(sys.argv),
-        "finished": time.time(),
-        "seconds": seconds,
-        **(adopted or {}),
-    }
+        "fingerprint": stage.fingerprint, "identity": stage.identity, "inputs": inputs, "adopted_from": None,
+        "command": redacted_command(sys.argv), "finished": time.time(), "seconds": seconds, **(adopted or {}),
+    }  # fmt: skip
     stage_record.write_record(partial, record)
     partial.rename(folder)
     stage_record.sync(folder.parent)

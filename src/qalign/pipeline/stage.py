@@ -98,10 +98,7 @@ class Stage(ABC, Generic[Made]):
         return ""
 
     def resume_point(self, scratch: Path) -> str | None:
-        """Where an interrupted run goes on, such as `from step 120`.
-
-        Empty where it begins again, None where the kind does not know.
-        """
+        """Where an interrupted run goes on, such as `from step 120`; empty where it begins again, None if not known."""
         return None
 
     def packages(self, placement: Placement) -> Sequence[str]:
@@ -231,10 +228,7 @@ def plain(value: object) -> Plain:
 
 
 def in_order(targets: Iterable[Node], enters: Callable[[Node], bool] = lambda stage: True) -> list[Node]:
-    """The targets and all stages behind them, each once, inputs before what uses them.
-
-    `enters` says whether the inputs of a stage are taken too.
-    """
+    """The targets and all stages behind those that it `enters`, each once, inputs before what uses them."""
     ordered: dict[str, Node] = {}
 
     def visit(stage: Node) -> None:

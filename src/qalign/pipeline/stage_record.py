@@ -50,14 +50,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The class of the stage; stages of earlier versions have none."""
 
 
-class Hardware(msgspec.Struct, frozen=True):
-    """The machine that made a stage."""
-
-    machine: str
-    system: str
-    cores: int | None
-
-
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of `stage.json`."""
 
@@ -69,7 +61,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     finished: Seconds
     seconds: Seconds
     versions: dict[str, str]
-    hardware: Hardware
+    hardware: dict[str, str | int | None]
+    """`machine`, `system` and `cores`."""
     files: dict[str, tuple[Count, int, Sha256]]
     """The size in bytes, time in nanoseconds and SHA-256 of each file by name."""
     adopted_name: str | None = None
@@ -86,11 +79,7 @@ class Returned(msgspec.Struct, frozen=True):
 
 
 def write_record(folder: Path, record: Mapping[str, object]) -> None:
-    """Hashes the folder's content, writes its record with versions and machine, and syncs both to disk.
-
-    Raises:
-        StageError: the folder holds something other than files and folders.
-    """
+    """Hashes the folder's content, writes its record with versions and machine, and syncs both to disk."""
     (folder / RECORD).unlink(missing_ok=True)
     paths = _files(folder)
     announce_hashing(folder, paths.values())
@@ -104,11 +93,7 @@ def write_record(folder: Path, record: Mapping[str, object]) -> None:
 
 
 def read_record(folder: Path) -> Record:
-    """The record of a finished stage.
-
-    Raises:
-        StageError: it is unreadable or damaged, or does not have the shape of a record.
-    """
+    """The record of a finished stage."""
     with as_left(folder / RECORD):
         record = read_object(folder / RECORD)
         if isinstance(record, dict) and SEAL in record:  # records of earlier versions have no seal
@@ -117,11 +102,7 @@ def read_record(folder: Path) -> Record:
 
 
 def read_output(path: Path, shape: type[Shape]) -> Shape:
-    """The value of a JSON file at the top of a finished stage's folder, as a type that msgspec knows.
-
-    Raises:
-        StageError: the file has changed, or does not fit the type.
-    """
+    """The value of a JSON file at the top of a finished stage's folder, as a type that msgspec knows."""
     with as_left(path):
         return msgspec.convert(read_object(path), shape)
 
@@ -147,9 +128,6 @@ def check_files(folder: Path, record: Record) -> None:
     """Checks that the files of a finished folder are those of its record.
 
     A changed large file with the same size and time is not detected: see `LARGE`.
-
-    Raises:
-        StageError: a file was changed, added or removed.
     """
     present = _files(folder)
     for name, (size, nanoseconds, digest) in record.files.items():

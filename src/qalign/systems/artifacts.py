@@ -13,11 +13,10 @@ from typing import Annotated, Any
 import msgspec
 
 from ..alignment.tasks import Row, table
-from ..errors import StageError
 from ..evaluation.scores import Score
 from ..pipeline import Artifact
-from ..pipeline.stage_record import read_output
-from ..records import Document, Example, Judgement, Pair, Prediction, Problem, read_jsonl, read_rows
+from ..pipeline.stage_record import as_left, read_output
+from ..records import Example, Judgement, Prediction, Problem, read_jsonl, read_rows
 from ..results.schema import CorpusCounts, LeftOut, TrainedOn
 from ..training.config import METRICS, SUMMARY
 
@@ -26,22 +25,11 @@ EXAMPLES, MIXTURE = "examples.jsonl", "mixture.json"
 REJECTIONS = "rejections.json"
 PREDICTIONS, JUDGEMENTS, SCORES = "predictions.jsonl", "judgements.jsonl", "scores.json"
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Counts = dict[str, Count]
-
-
-class Trained(TrainedOn, frozen=True, kw_only=True):
-    """`training.json`: what a stage was trained on, and how."""
-
-    title: str
-    tokens_by_language: Counts
-    config: dict[str, object]
-
 
 class Step(msgspec.Struct):
     """What is read of a row of `metrics.jsonl`."""
 
-    step: Count
+    step: Annotated[int, msgspec.Meta(ge=0)]
     loss: float
 
 
@@ -51,14 +39,6 @@ class Records(Artifact):
     def problems(self) -> Iterator[Problem]:
         """The records of a corpus of problems."""
         return read_jsonl(self.folder / RECORDS, Problem)
-
-    def pairs(self) -> Iterator[Pair]:
-        """The records of a corpus of parallel texts."""
-        return read_jsonl(self.folder / RECORDS, Pair)
-
-    def documents(self) -> Iterator[Document]:
-        """The records of a corpus of plain text."""
-        return read_jsonl(self.folder / RECORDS, Document)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The records of any corpus, as plain values."""
@@ -108,20 +88,15 @@ class Examples(Artifact):
 class Model(Artifact):
     """A model in the folder layout of Hugging Face, or a pointer to one of the hub."""
 
-    def summary(self) -> Trained:
+    def summary(self) -> TrainedOn:
         """What it was trained on. A model from elsewhere has no summary."""
-        return read_output(self.folder / SUMMARY, Trained)
+        return read_output(self.folder / SUMMARY, TrainedOn)
 
     def losses(self) -> list[Step]:
         """The loss of every step; none where it was trained elsewhere."""
         path = self.folder / METRICS
-        try:
+        with as_left(path):
             return msgspec.json.Decoder(Step).decode_lines(path.read_bytes()) if path.is_file() else []
-        except ValueError as error:
-            raise StageError(
-                f"{path} is not what its stage left ({error}); put it back, or remove the folder to make it again: "
-                f"rm -r {self.folder}"
-            ) from error
 
 
 class Answers(Artifact):

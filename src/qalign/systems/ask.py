@@ -1,22 +1,23 @@
-"""Asking a model about records: evaluation's questions, samples to train on, data that a model makes."""
+"""Asking a model: about records as a stage of a study, or a few questions outside of any study."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from ..generation import DecodingConfig, Question, generate, open_backend
+from ..generation.protocol import Request
 from ..generation.run import KEPT
 from ..pipeline import Stage, Work, local
 from ..placement import Placement
 from ..records import write_jsonl
 from ..training.memory import out_of_memory_in_one_line
-from ..wording import by_language, counted
 from .artifacts import PREDICTIONS, Answers, Model, Records
-from .kinds import PROMPT, SIZE_KNOWN_LATER, TRAIN, rows_of
+from .bases import WORLD, WORLD_FOLDER, checkpoint
+from .kinds import PROMPT, SIZE_KNOWN_LATER, TRAIN, amount, rows_of
 
 PACKAGES = {"transformers": TRAIN, "vllm": ("vllm", "transformers"), "endpoint": ("openai",)}
 """By backend."""
@@ -75,7 +76,36 @@ class Ask(Stage[Answers]):
         counts, exact = rows_of(self.records, runs)
         if not counts:
             return SIZE_KNOWN_LATER.format("test set")
-        problems = counted(sum(counts.values()), "problem")
         samples = f" x {self.decoding.samples} answers" if self.decoding.samples > 1 else ""
-        mark = "" if exact else "~"
-        return f"{mark}{problems} ({by_language(counts)}){samples}, up to {self.decoding.max_new_tokens} tokens each"
+        return f"{amount(counts, 'problem', exact)}{samples}, up to {self.decoding.max_new_tokens} tokens each"
+
+
+def ask(
+    model: str | Path, questions: str | Iterable[str], *, max_new_tokens: int = 600, temperature: float = 0.0,
+    seed: int = 1234, placement: Placement | None = None, runs: Path | str = "runs",
+) -> list[str]:  # fmt: skip
+    """The answers of a model to questions, in their order, under the study's prompt.
+
+    Args:
+        model: a folder, a hub name or `world`.
+        questions: one or several.
+        max_new_tokens: the most tokens of an answer.
+        temperature: 0 is greedy decoding. Above 0 tokens are sampled.
+        seed: of sampling.
+        placement: how the work is executed.
+        runs: the folder where hub revisions are recorded.
+
+    Raises:
+        QAlignError: the model or a value cannot be used.
+    """
+    decoding = DecodingConfig(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    folder = WORLD_FOLDER if model == WORLD else checkpoint(str(model), Path(runs))
+    texts = [questions] if isinstance(questions, str) else list(questions)
+    answers: dict[str, str] = {}
+    with out_of_memory_in_one_line("a lower batch_size"):
+        backend = open_backend(folder, decoding, placement or Placement())
+        requests = [Request(str(place), text) for place, text in enumerate(texts)]
+        size = backend.chunk or max(1, len(requests))
+        for start in range(0, len(requests), size):
+            answers |= {one.key: one.text for one in backend.generate(requests[start : start + size])}
+    return [answers[request.key] for request in requests]

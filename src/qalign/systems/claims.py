@@ -15,7 +15,7 @@ import msgspec
 from ..evaluation.rules import MAIN
 from ..evaluation.scores import NON_ENGLISH, plain
 from ..evaluation.significance import Estimate, holm, pooled, t_test
-from ..records import Judgement, Reading
+from ..records import Judgement
 from ..results.findings import bounds, p_text
 from ..results.schema import ClaimTest, TestedClaim, Verdict
 from ..results.titles import Titles
@@ -56,46 +56,31 @@ CLAIMS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """One difference of a claim: where, and what was found."""
-
-    name: str
-    found: Estimate
+Test = tuple[str, Estimate, float]
+"""A difference of a claim: its name, what was found, and its p after the correction."""
 
 
 def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[TestedClaim]:
     """Each claim on each benchmark, with the verdict and the evidence; claims on systems that were not run are left out."""
-    tested = [
-        (claim, benchmark, _tests(claim, runs, titles))
+    found = [
+        (claim, benchmark, _differences(claim, runs, titles))
         for claim in CLAIMS
         for benchmark, runs in runs_by_benchmark.items()
         if _testable(claim, runs)
     ]
-    adjusted = iter(holm([_p(test, claim.bound) for claim, _, tests in tested for test in tests]))
+    adjusted = iter(holm([_p(one, claim.bound) for claim, _, differences in found for one in differences.values()]))
     made = []
-    for claim, benchmark, tests in tested:
-        ps = [next(adjusted) for _ in tests]
-        made.append(
-            TestedClaim(
-                claim=f"{claim.text} ({titles.benchmark(benchmark)})",
-                benchmark=benchmark,
-                verdict=_verdict(claim, tests, ps),
-                evidence="; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True)),
-                tests=[
-                    msgspec.convert(
-                        {
-                            "name": test.name,
-                            **plain(test.found),
-                            "p_adjusted": float(f"{p:.4g}"),
-                            "bound": claim.bound,
-                        },
-                        ClaimTest,
-                    )
-                    for test, p in zip(tests, ps, strict=True)
-                ],
-            )
-        )
+    for claim, benchmark, differences in found:
+        tests = [(name, one, next(adjusted)) for name, one in differences.items()]
+        rows = [
+            {"name": name, **plain(one), "p_adjusted": float(f"{p:.4g}"), "bound": claim.bound}
+            for name, one, p in tests
+        ]
+        tested = TestedClaim(
+            claim=f"{claim.text} ({titles.benchmark(benchmark)})", benchmark=benchmark, verdict=_verdict(claim, tests),
+            evidence="; ".join(map(_evidence, tests)), tests=msgspec.convert(rows, list[ClaimTest]),
+        )  # fmt: skip
+        made.append(tested)
     return made
 
 
@@ -109,18 +94,17 @@ def _testable(claim: Claim, runs: Runs) -> bool:
     return ("en" in there or not of_english) and (there != {"en"} or not of_others)
 
 
-def _tests(claim: Claim, runs: Runs, titles: Titles) -> list[_Test]:
-    there = list(dict.fromkeys(one.language for one in next(iter(runs.values()))[claim.first]))
-    others = [code for code in there if code != "en"]
-    groups = {"each": {code: [code] for code in others}, "en": {"": ["en"]}, NON_ENGLISH: {"": others}}[claim.languages]
-    return [
-        _Test(
-            " ".join(part for part in (code, f"versus {titles.system(other)}" * (len(claim.others) > 1)) if part),
-            pooled(_of(runs, claim.first, claim.agreement), _of(runs, other, claim.agreement), codes),
+def _differences(claim: Claim, runs: Runs, titles: Titles) -> dict[str, Estimate]:
+    there = dict.fromkeys(one.language for one in next(iter(runs.values()))[claim.first])
+    codes = ["en"] if claim.languages == "en" else [code for code in there if code != "en"]
+    groups = {code: [code] for code in codes} if claim.languages == "each" else {"": codes}
+    return {
+        f"{code} {f'versus {titles.system(other)}' * (len(claim.others) > 1)}".strip(): pooled(
+            _of(runs, claim.first, claim.agreement), _of(runs, other, claim.agreement), group
         )
         for other in claim.others
-        for code, codes in groups.items()
-    ]
+        for code, group in groups.items()
+    }
 
 
 def _of(runs: Runs, system: str, agreement: bool) -> dict[str, Sequence[Judgement]]:
@@ -130,33 +114,31 @@ def _of(runs: Runs, system: str, agreement: bool) -> dict[str, Sequence[Judgemen
 def _agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
     """The same judgements, right where the number read is that of the English answer: agreement is then tested as accuracy is."""
     english = {one.id: one.readings[MAIN].value for one in judgements if one.language == "en"}
+    agreeing = []
+    for one in judgements:
+        read = one.readings[MAIN]
+        right = read.value is not None and read.value == english[one.id]
+        agreeing.append(replace(one, readings={MAIN: replace(read, right=right)}))
+    return agreeing
 
-    def agrees(read: Reading, key: str) -> Reading:
-        return replace(read, right=read.value is not None and read.value == english[key])
 
-    return [replace(one, readings={MAIN: agrees(one.readings[MAIN], one.id)}) for one in judgements]
-
-
-def _p(test: _Test, bound: float) -> float:
+def _p(found: Estimate, bound: float) -> float:
     """Two-sided p of the difference against the bound."""
-    estimate = test.found
-    return t_test(estimate.difference - bound, estimate.standard_error, estimate.n) if bound else estimate.p
+    return t_test(found.difference - bound, found.standard_error, found.n) if bound else found.p
 
 
-def _verdict(claim: Claim, tests: Sequence[_Test], ps: Sequence[float]) -> Verdict:
-    decided = [p < LEVEL for p in ps]
-    above = [test.found.difference > claim.bound for test in tests]
-    every_seed = [min(test.found.by_seed.values()) > claim.bound for test in tests]
-    if all(decided) and all(above) and all(every_seed):
+def _verdict(claim: Claim, tests: Sequence[Test]) -> Verdict:
+    above = [found.difference > claim.bound for _, found, _ in tests]
+    decided = [p < LEVEL for *_, p in tests]
+    if all(decided) and all(above) and all(min(found.by_seed.values()) > claim.bound for _, found, _ in tests):
         return "holds"
-    if any(sure and not over for sure, over in zip(decided, above, strict=True)):
-        return "does not hold"
-    return "not decided"
+    below = any(sure and not over for sure, over in zip(decided, above, strict=True))
+    return "does not hold" if below else "not decided"
 
 
-def _evidence(test: _Test, p: float) -> str:
-    one = test.found
-    seeds = ", ".join(f"{value:+.1f}" for value in test.found.by_seed.values())
-    name = f"{test.name}: " if test.name else ""
-    low, high = bounds(one)
-    return f"{name}{one.difference:+.1f} ({low:.1f} to {high:.1f}, {p_text(p)}; by seed {seeds})"
+def _evidence(test: Test) -> str:
+    name, found, p = test
+    seeds = ", ".join(f"{value:+.1f}" for value in found.by_seed.values())
+    low, high = bounds(found)
+    front = f"{name}: " if name else ""
+    return f"{front}{found.difference:+.1f} ({low:.1f} to {high:.1f}, {p_text(p)}; by seed {seeds})"

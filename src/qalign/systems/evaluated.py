@@ -1,29 +1,40 @@
-"""A system in a comparison, and what its finished stages hold: scores, judgements, losses, answers."""
+"""A system in a comparison, and what its finished stages hold: judgements, statistics, losses, answers, where it all is."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import asdict
 
 from ..errors import DataError
 from ..evaluation.consistency import Consistency, consistency, mean_consistency
 from ..evaluation.rules import MAIN
 from ..evaluation.scores import plain, score
 from ..evaluation.significance import Comparison, compare_systems
-from ..pipeline import Stage, status
+from ..pipeline import Node, Stage, in_order, status
 from ..pipeline.stage_record import read_record
 from ..records import Judgement
-from ..results.charts import Curve
+from ..redaction import redacted_command
+from ..results import schema
+from ..results.charts import Curve, Curves
 from ..results.explorer import AnsweredProblem, SystemAnswer
-from ..results.schema import Asked, Scores, Trained, TrainingStage, Untold
+from ..results.schema import Scores, TrainingStage
+from ..untrusted import printable
 from .artifacts import Model
-from .kinds import Judge, Train
+from .keep import Keep
+from .kinds import Judge, ReadCorpus, Train
+from .lineage import training_stages
 
 Judged = dict[str, dict[str, list[Judgement]]]
 """Benchmark -> system -> judgements."""
+SHOWN = ("qalign", "torch", "transformers", "python")
+"""The versions that results name first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,92 +65,27 @@ def judged(comparison: Sequence[Evaluated], runs: Path) -> Judged:
     return found
 
 
-def scores(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, Scores]]:
-    """System -> benchmark -> scores."""
-    return {
-        system.name: {name: stage.open(stage.folder(runs)).scores() for name, stage in system.scores.items()}
-        for system in comparison
-    }
-
-
 def rounded_scores(judgements: Sequence[Judgement]) -> Scores:
     """The scores of judgements, rounded to what a reader can use."""
     return msgspec.convert(plain(score(judgements)), Scores)
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What systems say of each other on the same problems."""
-
-    consistency: dict[str, dict[str, Consistency]] = field(default_factory=dict)
-    """System -> benchmark -> agreement across languages."""
-    comparisons: list[Comparison] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What could not be computed, and why."""
-
-
-def statistics(*runs: Judged) -> Statistics:
-    """Consistency of each system and differences of each pair; of several runs (under several seeds) the means."""
-    found = Statistics()
+def statistics(*runs: Judged) -> tuple[dict[str, dict[str, Consistency]], list[Comparison], list[str]]:
+    """Of one run, or as means over several seeds: the agreement across languages by system and benchmark, the differences
+    of each pair of systems, and notes on what could not be computed."""
+    agreement: dict[str, dict[str, Consistency]] = {}
+    differences: list[Comparison] = []
+    notes = []
     for benchmark, systems in runs[0].items() if runs else ():
         try:
             for name in systems:
                 mean = mean_consistency([consistency(run[benchmark][name]) for run in runs])
-                found.consistency.setdefault(name, {})[benchmark] = msgspec.convert(plain(mean), Consistency)
-            differences = compare_systems(benchmark, *(run[benchmark] for run in runs))
-            found.comparisons.extend(msgspec.convert(plain(differences), list[Comparison]))
+                agreement.setdefault(name, {})[benchmark] = msgspec.convert(plain(mean), Consistency)
+            rows = compare_systems(benchmark, *(run[benchmark] for run in runs))
+            differences += msgspec.convert(plain(rows), list[Comparison])
         except DataError as error:  # an own test set may have other problems in each language
-            found.notes.append(
-                f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}"
-            )
-    return found
-
-
-def trained(stage: Train, runs: Path) -> TrainingStage:
-    """What a stage was trained on; no more than its name where its folder has been removed since."""
-    folder = stage.folder(runs)
-    if status(stage, runs) != "done":
-        return Untold(stage=stage.title, folder=folder.name)
-    record = read_record(folder)
-    if record.adopted_from is not None:
-        return Untold(
-            stage=stage.title, folder=folder.name, adopted_from=record.adopted_from, adopted_name=record.adopted_name
-        )
-    summary = stage.open(folder).summary()
-    return msgspec.convert(
-        {
-            **msgspec.to_builtins(summary),
-            "stage": stage.title,
-            "folder": folder.name,
-            "examples_seen": stage.training.examples_seen(summary.examples),
-        },
-        Trained,
-    )
-
-
-def losses(chains: Mapping[str, Sequence[Train]], runs: Path) -> dict[str, list[Curve]]:
-    """System -> its training stages, each with the loss of every step; stages made elsewhere have none."""
-    return {
-        name: [
-            Curve(stage.title, stage.folder_name, points)
-            for stage in chain
-            if (points := [(row.step, round(row.loss, 4)) for row in stage.open(stage.folder(runs)).losses()])
-        ]
-        for name, chain in chains.items()
-    }
-
-
-def example(comparison: Sequence[Evaluated], runs: Path) -> Asked | None:
-    """The first English problem of the first benchmark, or its first one, with the answers of the systems; None if no
-    predictions are there."""
-    first = next((name for system in comparison for name in system.scores), "")
-    alike = [replace(system, scores={first: system.scores[first]}) for system in comparison if first in system.scores]
-    entries = list(answers(alike, runs))
-    entry = next((one for one in entries if one.language == "en"), next(iter(entries), None))
-    if entry is None:
-        return None
-    texts = {name: answer.text for name, answer in entry.answers.items() if answer}
-    return Asked(entry.language, entry.question, texts)
+            notes.append(f"{benchmark}: no consistency and no differences, for its problems are not parallel: {error}")
+    return agreement, differences, notes
 
 
 def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[AnsweredProblem]:
@@ -149,19 +95,15 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[AnsweredPro
         problems: dict[tuple[str, str], AnsweredProblem] = {}
         for system in comparison:
             score = system.scores.get(benchmark)
-            if score is None:
+            records, asked = (score.problems.result(runs), score.answers.result(runs)) if score else (None, None)
+            if score is None or records is None or asked is None:
                 continue
-            records, asked = score.problems.result(runs), score.answers.result(runs)
-            if records is None or asked is None:
-                continue
-            if not problems:
-                problems = {
-                    (one.language, one.id): AnsweredProblem(
-                        benchmark=benchmark, id=one.id, language=one.language, gold=str(one.gold), question=one.question,
-                        answers={},
-                    )
-                    for one in records.problems()
-                }  # fmt: skip
+            problems = problems or {
+                (one.language, one.id): AnsweredProblem(
+                    benchmark=benchmark, id=one.id, language=one.language, gold=str(one.gold), question=one.question, answers={}
+                )
+                for one in records.problems()
+            }  # fmt: skip
             texts = {(prediction.language, prediction.id): prediction.text for prediction in asked.predictions()}
             for one in score.open(score.folder(runs)).judgements():
                 reading = one.readings[MAIN]
@@ -171,3 +113,94 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[AnsweredPro
                     right={rule: read.right for rule, read in one.readings.items()},
                 )  # fmt: skip
         yield from problems.values()
+
+
+def example(comparison: Sequence[Evaluated], runs: Path) -> schema.Asked | None:
+    """The first English problem of the first benchmark, or its first one, with the answers to it; None without answers."""
+    entries = answers(comparison, runs)
+    first = next(entries, None)
+    if first is None:
+        return None
+    others = takewhile(lambda one: one.benchmark == first.benchmark, entries)
+    entry = next((one for one in (first, *others) if one.language == "en"), first)
+    texts = {name: answer.text for name, answer in entry.answers.items() if answer}
+    return schema.Asked(entry.language, entry.question, texts)
+
+
+def trained(stage: Train, runs: Path) -> TrainingStage:
+    """What a stage was trained on; no more than its name where its folder has been removed since."""
+    name, folder = stage.title, stage.folder_name
+    if (result := stage.result(runs)) is None:
+        return schema.Untold(stage=name, folder=folder)
+    record = read_record(result.folder)
+    if record.adopted_from is not None:
+        adopted = {"adopted_from": record.adopted_from, "adopted_name": record.adopted_name}
+        return schema.Untold(stage=name, folder=folder, **adopted)
+    summary = result.summary()
+    seen = stage.training.examples_seen(summary.examples)
+    return schema.Trained(**asdict(summary), stage=name, folder=folder, examples_seen=seen)
+
+
+def curves(comparison: Sequence[Evaluated], runs: Path) -> Curves:
+    """The loss of every step of the training stages of each system; stages made elsewhere have none."""
+    return {
+        system.name: [
+            Curve(stage.title, stage.folder_name, points)
+            for stage in training_stages(system.model, runs)
+            if (points := [(row.step, round(row.loss, 4)) for row in stage.open(stage.folder(runs)).losses()])
+        ]
+        for system in comparison
+    }
+
+
+def corpora(comparison: Sequence[Evaluated], runs: Path) -> list[schema.CorpusRead]:
+    """The counts of what was read."""
+    return [
+        schema.CorpusRead(**asdict(records.counts()), folder=stage.folder_name, name=stage.label)
+        for stage in in_order(scores_of(comparison))
+        if isinstance(stage, ReadCorpus) and (records := stage.result(runs)) is not None
+    ]
+
+
+def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[schema.Rejections]:
+    """What filters kept of models' answers, and which systems train on it."""
+    filters: dict[str, tuple[Keep, list[str]]] = {}
+    for system in comparison:
+        for stage in in_order([system.model]):
+            if isinstance(stage, Keep):
+                filters.setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
+    return [
+        schema.Rejections(stage.folder_name, names, kept.rejections())
+        for stage, names in filters.values()
+        if (kept := stage.result(runs)) is not None
+    ]
+
+
+def made(targets: Sequence[Node], runs: Path) -> schema.Made:
+    """Date (UTC), command and versions of a finished comparison.
+
+    Date and versions are those of the stage that was finished last. The same command without work keeps them.
+    """
+    done = [stage for stage in in_order(targets) if stage.given is None and status(stage, runs) == "done"]
+    last = max((read_record(stage.folder(runs)) for stage in done), key=lambda record: record.finished)
+    date = datetime.fromtimestamp(int(last.finished), UTC).isoformat().replace("+00:00", "Z")
+    order = sorted(last.versions, key=lambda name: SHOWN.index(name) if name in SHOWN else len(SHOWN))
+    return schema.Made(date, redacted_command(sys.argv), {printable(n): printable(last.versions[n]) for n in order})
+
+
+def models(comparisons: Mapping[str, Sequence[Evaluated]], runs: Path) -> list[schema.Model]:
+    """The folder of each system's final model that is on this disk, by seed; the seed is empty where there is one run."""
+    return [
+        schema.Model(system.name, printable(str(folder.resolve())), seed)
+        for seed, comparison in comparisons.items()
+        for system in comparison
+        if ((folder := system.model.folder(runs)) / "config.json").is_file()
+    ]
+
+
+def places(comparison: Sequence[Evaluated], runs: Path) -> dict[str, dict[str, str]]:
+    """System -> benchmark -> the folder that holds what was read from each answer."""
+    return {
+        system.name: {name: printable(str(stage.folder(runs).resolve())) for name, stage in system.scores.items()}
+        for system in comparison
+    }

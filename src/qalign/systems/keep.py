@@ -10,8 +10,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
-
 from ..evaluation import rejection
 from ..languages import Language
 from ..own_code import is_own, own_faults
@@ -19,7 +17,6 @@ from ..pipeline import Stage, Work, plain
 from ..pipeline.stage import Plain
 from ..placement import Placement
 from ..records import Prediction, Problem, write_json, write_jsonl
-from ..results.schema import CorpusCounts
 from .artifacts import COUNTS, RECORDS, REJECTIONS, Answers, Kept, Records
 from .kinds import Rows, languages_of
 
@@ -92,16 +89,11 @@ class Keep(Stage[Kept]):
                 kept[problem.language] += len(found)
                 reasons[problem.language].update(left_out)
         write_jsonl(work.output / RECORDS, records)
-        counts = CorpusCounts(corpus=self.name, counts=kept, published=None, kept=kept, dropped=[], notes=[])
-        write_json(work.output / COUNTS, msgspec.to_builtins(counts))
+        counts = {"corpus": self.name, "counts": kept, "published": None, "kept": kept}
+        write_json(work.output / COUNTS, {**counts, "dropped": [], "notes": []})
         table = [
-            {
-                "language": code,
-                "answers": drawn[code],
-                "kept": kept[code],
-                "left_out": dict(sorted(reasons[code].items())),
-            }
-            for code in drawn
+            {"language": code, "answers": count, "kept": kept[code], "left_out": dict(sorted(reasons[code].items()))}
+            for code, count in drawn.items()
         ]
         write_json(work.output / REJECTIONS, table)
 

@@ -26,22 +26,11 @@ from ..language_file import KEPT_ROWS, language_from
 from ..languages import Language
 from ..pipeline import Stage, Work, local
 from ..placement import Placement
-from ..records import Document, Example, Pair, Problem, write_json, write_jsonl
+from ..records import Document, Example, Pair, Problem, read_jsonl, write_json, write_jsonl
 from ..training.config import FEW_STEPS, TrainingConfig
 from ..wording import by_language, counted
-from .artifacts import (
-    COUNTS,
-    EXAMPLES,
-    JUDGEMENTS,
-    MIXTURE,
-    RECORDS,
-    SCORES,
-    Answers,
-    Examples,
-    Judgements,
-    Model,
-    Records,
-)
+from . import artifacts
+from .artifacts import Answers, Examples, Judgements, Model, Records
 
 TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 """The packages of training and of the package's own generation."""
@@ -56,9 +45,6 @@ Record = Document | Problem | Pair
 def languages_of(rows: Rows) -> dict[str, Language]:
     """The languages, by code."""
     return {code: language_from(row, code) for code, row in rows.items()}
-
-
-# --- data -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -82,25 +68,18 @@ class ReadCorpus(Stage[Records]):
         records = text.records
         if (first := self.problems_per_language) is not None:
             # The same problems in every language, or comparing languages would compare problems.
-            ids = [record.id for record in records if record.language == records[0].language][:first]
-            wanted = set(ids)
+            wanted = set([record.id for record in records if record.language == records[0].language][:first])
             records = [record for record in records if record.id in wanted]
-        taken = Counter(record.language for record in records)
-        if short := [code for code in self.languages if first is not None and taken[code] != len(ids)]:
+        kept = Counter(record.language for record in records)
+        if first is not None and (short := [code for code in self.languages if kept[code] != len(wanted)]):
             raise DataError(
-                f"the first {len(ids)} problems of {records[0].language} are not all there in {', '.join(short)}: give problems "
-                "that are translations of each other the same id, or measure on all (--set data.problems_per_language=none)"
+                f"the first {len(wanted)} problems of {records[0].language} are not all there in {', '.join(short)}: give "
+                "problems that are translations of each other the same id, or measure on all "
+                "(--set data.problems_per_language=none)"
             )
-        write_jsonl(work.output / RECORDS, records)
-        counts = {
-            "corpus": self.source.name,
-            "counts": text.counts,
-            "published": text.published,
-            "kept": dict(taken),
-            "dropped": text.dropped,
-            "notes": text.notes,
-        }
-        write_json(work.output / COUNTS, counts)
+        write_jsonl(work.output / artifacts.RECORDS, records)
+        counts = {"corpus": self.source.name, "counts": text.counts, "published": text.published, "kept": kept}
+        write_json(work.output / artifacts.COUNTS, {**counts, "dropped": text.dropped, "notes": text.notes})
 
     def text(self) -> Text:
         """The whole corpus."""
@@ -120,9 +99,8 @@ class ReadCorpus(Stage[Records]):
             files = [file for part in parts(source.path, source.role, list(self.languages)) for file in part.files]
             return ["pyarrow"] if any(file.suffix == ".parquet" for file in files) else []
         layout = CORPORA[source.name].hub if source.kind in ("hub", "clone") else None
-        return (["datasets"] if layout and layout.layout != "tsv" else []) + ["huggingface_hub"] * (
-            source.kind == "hub"
-        )
+        of_layout = ["datasets"] if layout and layout.layout != "tsv" else []
+        return [*of_layout, *["huggingface_hub"] * (source.kind == "hub")]
 
     @property
     def fetched(self) -> tuple[Repository, str] | None:
@@ -135,8 +113,9 @@ class ReadCorpus(Stage[Records]):
         rows = self.published
         if not rows:
             return "size known when read"
-        first = self.problems_per_language
-        part = f"; the first {counted(first, 'problem')} in each language are kept" if first is not None else ""
+        part = ""
+        if (first := self.problems_per_language) is not None:
+            part = f"; the first {counted(first, 'problem')} in each language are kept"
         return f"~{counted(sum(rows.values()), 'row')} to read ({by_language(rows)}){part}"
 
 
@@ -165,8 +144,8 @@ class MakeExamples(Stage[Examples]):
             examples = list(examples_of(self.task, records_for(self.task, work.read(corpus)), rows))
             parts.append(Part(examples=examples, weight=weight, examples_per_language=self.examples_per_language))
         mixture = mix(parts, self.seed, self.max_repetition)
-        write_jsonl(work.output / EXAMPLES, mixture)
-        write_json(work.output / MIXTURE, [dataclasses.asdict(row) for row in table(mixture)])
+        write_jsonl(work.output / artifacts.EXAMPLES, mixture)
+        write_json(work.output / artifacts.MIXTURE, [dataclasses.asdict(row) for row in table(mixture)])
 
     def kept(self, counts: Mapping[str, int], weight: float) -> dict[str, int]:
         """How many examples a corpus of so many records gives, by language."""
@@ -185,9 +164,12 @@ class MakeExamples(Stage[Examples]):
     def size(self, runs: Path) -> str:
         """Examples by language."""
         counts, exact = self.estimate(runs)
-        if not counts:
-            return SIZE_KNOWN_LATER.format("corpus")
-        return f"{'' if exact else '~'}{counted(sum(counts.values()), 'example')} ({by_language(counts)})"
+        return amount(counts, "example", exact) if counts else SIZE_KNOWN_LATER.format("corpus")
+
+
+def amount(counts: Mapping[str, int], noun: str, exact: bool) -> str:
+    """Counts by language, in words."""
+    return f"{'' if exact else '~'}{counted(sum(counts.values()), noun)} ({by_language(counts)})"
 
 
 def rows_of(records: Stage[Records], runs: Path) -> tuple[dict[str, int], bool]:
@@ -202,7 +184,10 @@ def rows_of(records: Stage[Records], runs: Path) -> tuple[dict[str, int], bool]:
 
 def records_for(task: str, records: Records) -> Iterator[Record]:
     """The records of the kind that a task takes."""
-    return records.documents() if task == "text" else records.problems() if task == "response" else records.pairs()
+    path = records.folder / artifacts.RECORDS
+    if task == "text":
+        return read_jsonl(path, Document)
+    return records.problems() if task == "response" else read_jsonl(path, Pair)
 
 
 def examples_of(task: str, records: Iterable[Record], rows: Mapping[str, Language]) -> Iterator[Example]:
@@ -212,9 +197,6 @@ def examples_of(task: str, records: Iterable[Record], rows: Mapping[str, Languag
     if task == "response":
         return response_examples(records)  # type: ignore[arg-type]
     return translation_examples(VARIANTS[task], records, rows)  # type: ignore[arg-type]
-
-
-# --- training ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -245,17 +227,11 @@ class Train(Stage[Model]):
         from ..training.launch import launch
         from ..training.loop import Job
 
-        launch(
-            Job(
-                title=self.step,
-                model=work.read(self.model).folder,
-                examples=work.read(self.examples).path,
-                output=work.output,
-                scratch=work.scratch,
-                config=self.training,
-                placement=work.placement,
-            )
-        )
+        job = Job(
+            title=self.step, model=work.read(self.model).folder, examples=work.read(self.examples).path,
+            output=work.output, scratch=work.scratch, config=self.training, placement=work.placement,
+        )  # fmt: skip
+        launch(job)
         if self.further_languages:
             write_json(work.output / KEPT_ROWS, self.further_languages)
 
@@ -272,24 +248,18 @@ class Train(Stage[Model]):
 
     def size(self, runs: Path) -> str:
         """Examples, epochs and steps."""
-        made = self.examples.result(runs)
-        if made is not None:
-            total = sum(made.by_language().values())
+        counts, mark = Counter[str](), "~"
+        if (made := self.examples.result(runs)) is not None:
+            counts, mark = made.by_language(), ""
         elif isinstance(self.examples, MakeExamples):
-            total = sum(self.examples.estimate(runs)[0].values())
-        else:
-            total = 0
-        if not total:
+            counts, _ = self.examples.estimate(runs)
+        if not (total := sum(counts.values())):
             return SIZE_KNOWN_LATER.format("corpus")
-        mark = "" if made else "~"
         steps = f"{mark}{counted(self.training.steps(total), 'step')} of {self.training.global_batch_size}"
         if (epochs := self.training.epochs_seen(total)) < self.training.epochs:
             steps += f": stops at max_steps={self.training.max_steps}, after {epochs:.2g} epochs"
         few = " (few to learn from)" if replace(self.training, max_steps=None).steps(total) < FEW_STEPS else ""
         return f"{mark}{counted(total, 'example')} x {counted(self.training.epochs, 'epoch')}, {steps}{few}"
-
-
-# --- measuring --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -310,5 +280,5 @@ class Judge(Stage[Judgements]):
         """Writes judgements and scores."""
         problems, answers = work.read(self.problems).problems(), work.read(self.answers).predictions()
         judgements = judge(problems, answers, languages_of(self.languages), self.rules)
-        write_jsonl(work.output / JUDGEMENTS, judgements)
-        write_json(work.output / SCORES, plain(score(judgements)))
+        write_jsonl(work.output / artifacts.JUDGEMENTS, judgements)
+        write_json(work.output / artifacts.SCORES, plain(score(judgements)))

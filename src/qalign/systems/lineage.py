@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..huggingface import Repository, cached_folder
 from ..models.opening import POINTER
-from ..pipeline import Node, Stage, status
+from ..pipeline import Node, Stage, in_order, status
 from ..pipeline.stage_record import read_record
 from ..untrusted import parse_json
 from .artifacts import Model
@@ -21,20 +21,8 @@ def is_adopted(stage: Node, runs: Path) -> bool:
 
 def training_stages(model: Node, runs: Path | None = None) -> list[Train]:
     """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
-    trainings: list[Train] = []
-    seen: set[str] = set()
-
-    def visit(stage: Node) -> None:
-        if stage.fingerprint in seen:
-            return
-        seen.add(stage.fingerprint)
-        for inner in () if runs and is_adopted(stage, runs) else stage.inputs.values():
-            visit(inner)
-        if isinstance(stage, Train):
-            trainings.append(stage)
-
-    visit(model)
-    return trainings
+    ordered = in_order([model], lambda stage: runs is None or not is_adopted(stage, runs))
+    return [stage for stage in ordered if isinstance(stage, Train)]
 
 
 def first_model(model: Stage[Model]) -> Stage[Model]:

@@ -17,14 +17,12 @@ from ..wording import counted
 
 LONGEST = 100
 """Characters that a given name may have."""
+BENCHMARK_NAMES = [text for row in BENCHMARKS.values() for text in (row.name, row.title)]
 
 
 def test_set_name(test: str) -> str:
     """A benchmark's own name; of an own test set, its folder's or file's name."""
-    if test in BENCHMARKS:
-        return test
-    titles = {row.name: row.title for row in BENCHMARKS.values()}
-    return _apart("own", _of_path(Path(test)), [*titles, *titles.values()])
+    return test if test in BENCHMARKS else _apart("own", _of_path(Path(test)), BENCHMARK_NAMES)
 
 
 def model_name(model: str, systems: Iterable[str]) -> str:
@@ -37,63 +35,35 @@ def model_names(models: Sequence[str], given: Sequence[str], systems: Sequence[s
     """The names of models in one table: those given, in order, then each model's own.
 
     Own names that are alike get the folders above in front: `a/final` and `b/final`.
-
-    Raises:
-        SettingError: there are more names than models, a name cannot be used, or two models have the same name.
     """
     if len(given) > len(models):
-        raise SettingError(
-            f"{counted(len(given), 'name')} for {counted(len(models), 'model')}; give --name at most once for each model"
-        )
-    for model in models:
-        name, separator, path = model.partition("=")
-        if separator and not Path(model).exists() and (Path(path).exists() or "/" in path):
-            raise SettingError(
-                f"'{printable(model)}' is not a model; a name is given with --name: {printable(path)} --name {printable(name)}"
-            )
-    own = [model_name(_adopted(model) or model, systems) for model in models[len(given) :]]
+        what = f"{counted(len(given), 'name')} for {counted(len(models), 'model')}"
+        raise SettingError(f"{what}; give --name at most once for each model")
+    records = [(model, Path(model) / RECORD) for model in models[len(given) :]]
+    adopted = {model: read_record(record.parent).adopted_name for model, record in records if record.is_file()}
+    own = [model_name(adopted.get(model) or model, systems) for model, _ in records]
     names = [*(checked(name, systems) for name in given), *own]
     return apart(names, [*[""] * len(given), *models[len(given) :]])
 
 
 def apart(names: Sequence[str], places: Sequence[str]) -> list[str]:
-    """The names, those that are alike told apart by the folders above their places.
-
-    Args:
-        names: of models or results.
-        places: the path of each; other places cannot be told apart.
-
-    Raises:
-        SettingError: two names stay the same.
-    """
-    found = []
+    """The names, those that are alike told apart by the folders above their places, where these are paths."""
+    found: dict[str, str] = {}
     for name, place in zip(names, places, strict=True):
-        folded, path = name.casefold(), Path(place).resolve()
-        alike = [o for n, o in zip(names, places, strict=True) if n.casefold() == folded and o != place]
-        parts = path.parts
+        path, alike = Path(place).resolve(), name.casefold()
         if place and Path(place).exists() and path.name == name:
-            others = [Path(other).resolve().parts for other in alike]
-            depth = next((k for k in range(1, len(parts)) if all(parts[-k:] != other[-k:] for other in others)), 1)
-            name = printable("/".join(parts[-depth:]))
-        found.append(name)
-    seen: set[str] = set()
-    for name in found:
-        if name.casefold() in seen:
+            others = [Path(o).resolve().parts for n, o in zip(names, places, strict=True) if n.casefold() == alike]
+            different = [other for other in others if other != path.parts]
+            depth = next(k for k in range(1, 1000) if all(path.parts[-k:] != other[-k:] for other in different))
+            name = printable("/".join(path.parts[-depth:]))
+        if name.casefold() in found:
             raise SettingError(f"the name '{name}' would stand twice in one table; give each its own, with --name")
-        seen.add(name.casefold())
-    return found
+        found[name.casefold()] = name
+    return list(found.values())
 
 
 def checked(name: str, systems: Iterable[str]) -> str:
-    """A name that the user gave.
-
-    Args:
-        name: as it was given.
-        systems: the names and titles that it must not have.
-
-    Raises:
-        SettingError: it is empty, too long, no plain text, or it is that of a system, a benchmark or a language.
-    """
+    """A name that the user gave."""
     shown = printable(name[:LONGEST])
     if not name.strip() or name != name.strip() or len(name) > LONGEST or printable(name) != name or "=" in name:
         raise SettingError(
@@ -101,7 +71,7 @@ def checked(name: str, systems: Iterable[str]) -> str:
         )
     taken = {
         "system": systems,
-        "benchmark": [text for row in BENCHMARKS.values() for text in (row.name, row.title)],
+        "benchmark": BENCHMARK_NAMES,
         "language": [text for row in LANGUAGES.values() for text in (row.code, row.name, row.native_name)],
     }
     for kind, names in taken.items():
@@ -110,16 +80,9 @@ def checked(name: str, systems: Iterable[str]) -> str:
     return name
 
 
-def _adopted(model: str) -> str | None:
-    """The name that `adopt` kept of a checkpoint, where a model is the folder of an adopted stage."""
-    folder = Path(model)
-    return read_record(folder).adopted_name if (folder / RECORD).is_file() else None
-
-
 def _of_path(path: Path) -> str:
-    resolved = path.resolve()
-    name = resolved.name if resolved.is_dir() else resolved.name.partition(".")[0]
-    return printable(name) or "own"
+    path = path.resolve()
+    return printable(path.name if path.is_dir() else path.name.partition(".")[0]) or "own"
 
 
 def _apart(kind: str, name: str, taken: Iterable[str]) -> str:

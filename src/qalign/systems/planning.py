@@ -29,7 +29,6 @@ from .lineage import training_stages
 from .machines import Machine, machine_of
 from .names import checked, model_name
 from .running import names_of, unused
-from .settings import oddities
 from .study import Study
 from .table import Recipe
 from .trial import measured
@@ -71,9 +70,8 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """Sentences on the machine, on whether the run fits, and on where the time comes from."""
-        odd = dict.fromkeys(oddities(cost.stage for cost in self.costs))
         remark = [f"{self.remark}."] if self.remark else []
-        return [*remark, *(f"{line[0].upper()}{line[1:]}." for line in odd), *self._remarks()]
+        return [*remark, *self._remarks()]
 
     @property
     def shown(self) -> list[RenderableType]:

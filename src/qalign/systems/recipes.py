@@ -24,9 +24,7 @@ def sft(study: Study) -> Stage[Model]:
 def rft(study: Study, samplers: Sequence[Recipe] = (sft,)) -> Stage[Model]:
     """The base fine-tuned on GSM8K and on right answers to it that fine-tuned models sampled: rejection sampling.
 
-    Args:
-        study: what the recipe is built from.
-        samplers: the systems that answer; their answers are pooled before the filter.
+    The answers of several samplers are pooled before the filter.
     """
     problems = study.corpus("english", study.english or study.scale.supervised)
     answers = [study.sampled(sampler(study), problems) for sampler in samplers]
@@ -46,7 +44,7 @@ def multireason(study: Study) -> Stage[Model]:
 
 
 def qalign_mono(study: Study, variant: str = "x-en-questions") -> Stage[Model]:
-    """Question alignment, then English instruction data: monolingual supervision."""
+    """Question alignment, or another variant of it, then English instruction data: monolingual supervision."""
     aligned = study.train(QUESTION, study.base, study.translation(variant))
     return study.train(RESPONSE, aligned, study.english_answers())
 
@@ -56,23 +54,3 @@ def qalign_mixed(study: Study) -> Stage[Model]:
     aligned = study.train(QUESTION, study.base, study.translation())
     multilingual = study.train(MULTILINGUAL, aligned, study.multilingual_answers())
     return study.train(RESPONSE, multilingual, study.english_answers())
-
-
-def qalign_en_x_questions(study: Study) -> Stage[Model]:
-    """Ablation: stage 1 translates questions from English into X."""
-    return qalign_mono(study, variant="en-x-questions")
-
-
-def qalign_x_en_answers(study: Study) -> Stage[Model]:
-    """Ablation: stage 1 translates worked answers from X into English."""
-    return qalign_mono(study, variant="x-en-answers")
-
-
-def qalign_en_x_answers(study: Study) -> Stage[Model]:
-    """Ablation: stage 1 translates worked answers from English into X."""
-    return qalign_mono(study, variant="en-x-answers")
-
-
-def qalign_general(study: Study) -> Stage[Model]:
-    """Ablation: stage 1 translates general-domain sentences from X into English."""
-    return qalign_mono(study, variant="x-en-general")

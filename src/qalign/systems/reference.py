@@ -38,26 +38,21 @@ class FieldReference:
     name: str
     """As `--set` has it, such as `training.epochs`."""
     values: str
-    """What may be given."""
     default: str
     """The default at scale `paper`, and at other scales where it differs."""
     meaning: str
-    """What it does."""
 
 
 def settings_of(stage: str) -> list[FieldReference]:
     """The settings of a stage, in the order of its config."""
     config, _ = STAGES[stage]
     hints, texts = get_type_hints(config), meanings(config)
-    return [
-        FieldReference(
-            name=f"{stage}.{field.name}",
-            values=values_in_words(hints[field.name]),
-            default=default_in_words(stage, field),
-            meaning=texts[field.name],
-        )
-        for field in dataclasses.fields(config)
-    ]
+    rows = []
+    for field in dataclasses.fields(config):
+        values, default = values_in_words(hints[field.name]), default_in_words(stage, field)
+        name = f"{stage}.{field.name}"
+        rows.append(FieldReference(name=name, values=values, default=default, meaning=texts[field.name]))
+    return rows
 
 
 def default_in_words(stage: str, field: dataclasses.Field[object]) -> str:
@@ -66,27 +61,21 @@ def default_in_words(stage: str, field: dataclasses.Field[object]) -> str:
         return "that of --seed"
     if (stage, field.name) == ("generation", "max_new_tokens"):
         return _limits()
-    first = _plain(_default(stage, field, "paper"))
-    differing = {name: _plain(_default(stage, field, name)) for name in SCALES}
-    if stage == "training":
-        for name, scale in SCALES.items():
-            differing |= {
-                f"{name} {part}": _plain(getattr(config, field.name)) for part, config in scale.stages.items()
-            }
-    # A stage of a scale is named where it differs from the rest of that scale.
-    shown = [
-        f"{name}: {value}"
-        for name, value in differing.items()
-        if value != (first if " " not in name else differing[name.split()[0]])
-    ]
+    first, shown = _default(stage, field, "paper"), []
+    for name, scale in SCALES.items():
+        if (usual := _default(stage, field, name)) != first:
+            shown.append(f"{name}: {usual}")
+        for part, config in scale.stages.items() if stage == "training" else ():
+            if (value := _plain(getattr(config, field.name))) != usual:
+                shown.append(f"{name} {part}: {value}")
     return f"{first} ({', '.join(shown)})" if shown else first
 
 
-def _default(stage: str, field: dataclasses.Field[object], scale: str) -> object:
+def _default(stage: str, field: dataclasses.Field[object], scale: str) -> str:
     row = SCALES[scale]
     if stage in ("training", "data"):
-        return getattr(getattr(row, stage), field.name)
-    return row.precision if (stage, field.name) == ("generation", "precision") else field.default
+        return _plain(getattr(getattr(row, stage), field.name))
+    return _plain(row.precision if (stage, field.name) == ("generation", "precision") else field.default)
 
 
 def _limits() -> str:
@@ -95,9 +84,8 @@ def _limits() -> str:
     for row in BENCHMARKS.values():
         by_limit.setdefault(row.max_new_tokens, []).append(row.name)
     limits = [f"{limit} ({', '.join(names)})" for limit, names in by_limit.items()]
-    return ", ".join(
-        [*limits, *(f"at most {s.max_new_tokens} at scale {s.name}" for s in SCALES.values() if s.max_new_tokens)]
-    )
+    limits += [f"at most {row.max_new_tokens} at scale {row.name}" for row in SCALES.values() if row.max_new_tokens]
+    return ", ".join(limits)
 
 
 def _plain(value: object) -> str:

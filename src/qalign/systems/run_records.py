@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from ..errors import QAlignError, StageError
 from ..pipeline import in_order
@@ -51,37 +52,22 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 def record_of(
     name: str, results: Path, run: Mapping[str, str | int | list[str]], comparison: Sequence[Evaluated], runs: Path
 ) -> RunRecord:
-    """The record of a run that begins.
-
-    Args:
-        name: of the run; the record of results that lie elsewhere has the hash of their folder behind it.
-        run: what the run is of, as `results.json` has it.
-    """
+    """The record of a run that begins. That of results which lie elsewhere has the hash of their folder behind its name."""
     results = results.absolute()
     if results.resolve() != (runs / "results" / name).resolve():
         name = f"{name}-{hashlib.sha256(str(results.resolve()).encode(errors='replace')).hexdigest()[:4]}"
     stages = in_order([score for system in comparison for score in system.scores.values()])
+    made = [stage for stage in stages if stage.given is None]
     return RunRecord(
-        version=1,
-        name=name,
-        results=printable(str(results)),
-        began=round(time.time(), 3),
-        run=dict(run),
-        systems=list(dict.fromkeys(system.name for system in comparison)),
-        command=redacted_command(sys.argv),
-        stages={
-            stage.folder_name: [needed.folder_name for needed in stage.inputs.values() if needed.given is None]
-            for stage in stages
-            if stage.given is None
-        },
-    )
+        version=1, name=name, results=printable(str(results)), began=round(time.time(), 3), run=dict(run),
+        systems=list(dict.fromkeys(system.name for system in comparison)), command=redacted_command(sys.argv),
+        stages={one.folder_name: [i.folder_name for i in one.inputs.values() if i.given is None] for one in made},
+    )  # fmt: skip
 
 
 @contextmanager
 def recorded(record: RunRecord, runs: Path) -> Iterator[None]:
     """Writes the record and marks the run as running meanwhile. The mark of a process that was killed is no mark."""
-    from filelock import FileLock
-
     folder = runs / FOLDER
     with ExitStack() as held:
         with suppress(OSError):  # a folder of runs that cannot be written to is refused where a stage has to run
@@ -98,11 +84,7 @@ def recorded(record: RunRecord, runs: Path) -> Iterator[None]:
 
 
 def read_records(runs: Path, broken: dict[str, str]) -> list[RunRecord]:
-    """The records of all runs, by name.
-
-    Args:
-        broken: gets the name and the fault of each record that cannot be read.
-    """
+    """The records of all runs, by name; `broken` gets the name and the fault of each that cannot be read."""
     records = []
     for path in sorted((runs / FOLDER).glob("*.json")):
         if path.name.startswith("."):
@@ -119,8 +101,6 @@ def read_records(runs: Path, broken: dict[str, str]) -> list[RunRecord]:
 
 def is_running(name: str, runs: Path) -> bool:
     """Whether a process works on a run; marks that killed processes left are removed."""
-    from filelock import FileLock, Timeout
-
     for mark in (runs / FOLDER).glob(f".{name}.*.running"):
         try:
             with FileLock(mark, timeout=0):

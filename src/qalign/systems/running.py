@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .. import pipeline
@@ -17,26 +18,23 @@ from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
 from ..results.run_results import Results
 from ..terminal import say
-from . import costs, readiness, reproduction
+from . import costs, readiness
 from .amounts import few_steps, trained_on
 from .bases import base_on_server, untaught
-from .comparison import before_training, collect, compare, curves, described, targets, titles, titles_taken
-from .evaluated import Evaluated, answers, scores_of
+from .comparison import before_training, collect, compare, described, titles, titles_taken
+from .evaluated import Evaluated, answers, curves, scores_of
 from .names import model_names
 from .run_records import RunRecord, record_of, recorded
-from .settings import Settings, oddities, parse_settings
+from .settings import Settings, parse_settings
 from .stage_lines import StageLines
 from .study import Study
 from .table import SYSTEMS, Recipe
 
 
 def run(
-    study: Study,
-    systems: str | Recipe | Iterable[str | Recipe],
-    *,
-    placement: Placement | None = None,
+    study: Study, systems: str | Recipe | Iterable[str | Recipe], *, placement: Placement | None = None,
     output: Path | str | None = None,
-) -> Results:
+) -> Results:  # fmt: skip
     """Trains and measures systems. Finished stages are not run again.
 
     Args:
@@ -49,31 +47,20 @@ def run(
         QAlignError: a name, a value, data or a model cannot be used.
     """
     study = unused(study)
-    comparison = compare(study, names_of(systems))
-    return measured_results(study, comparison, placement, output)
+    return measured_results(study, {"": compare(study, names_of(systems))}, placement, output)
 
 
 def evaluate(
-    models: str | Path | Iterable[str | Path],
-    study: Study,
-    *,
-    names: Sequence[str] = (),
-    endpoint: str = "",
-    placement: Placement | None = None,
-    output: Path | str | None = None,
-) -> Results:
-    """Measures models on test sets, zero-shot.
+    models: str | Path | Iterable[str | Path], study: Study, *, names: Sequence[str] = (), endpoint: str = "",
+    placement: Placement | None = None, output: Path | str | None = None,
+) -> Results:  # fmt: skip
+    """Measures models on test sets, zero-shot. Raises and takes the same as `run`, but for:
 
     Args:
         models: folders, hub names or `world`. With `endpoint`, the server's names.
         study: says on which test sets, in which languages and how. Its base is not used.
         names: of the models in tables, in order. By default those of their folders.
         endpoint: the URL of an OpenAI-compatible server that has the models.
-        placement: how the work is executed.
-        output: where `Results.write` writes by default. Without it, a folder under `results`.
-
-    Raises:
-        QAlignError: a name, a value, data or a model cannot be used.
     """
     from ..generation.bounded import address
 
@@ -106,75 +93,39 @@ def evaluate(
     comparison = compared()
     # A server knows each model by its name, so each is asked with a placement of its own.
     parts = [([row], replace(placement, served_model=path)) for row, path in zip(comparison, paths, strict=True)]
-    return measured_results(
-        replace(study, base_name=", ".join(paths)), comparison, placement, output, parts if endpoint else ()
-    )
+    study = replace(study, base_name=", ".join(paths))
+    return measured_results(study, {"": comparison}, placement, output, parts if endpoint else ())
 
 
 def reproduce(
-    study: Study,
-    systems: Sequence[str] = reproduction.ALL,
-    *,
-    seeds: Sequence[int],
-    placement: Placement | None = None,
-    output: Path | str | None = None,
-) -> Results:
-    """Trains and measures systems under several seeds, and tests each claim of the study.
-
-    Args:
-        study: what the systems are built from. Its seed is not used.
-        systems: names.
-        seeds: each system is trained under each.
-        placement: how the work is executed.
-        output: where `Results.write` writes by default. Without it, a folder under `results`.
-
-    Raises:
-        QAlignError: a name, a value, data or a model cannot be used.
-    """
-    by_seed = reproduction.reproduction(unused(study), seeds, systems)
-    everything = [system for _, comparison in by_seed.values() for system in comparison]
-    name = folder_name("reproduce", list(by_seed), scores_of(everything))
-    folder = Path(output) if output else study.runs / "results" / name
-    described_run = {**described(study, everything), "seed": ", ".join(by_seed)}
-    execute(everything, study, placement or Placement(), record_of(name, folder, described_run, everything, study.runs))
-    first, comparison = next(iter(by_seed.values()))
-    return Results(
-        data=reproduction.collect_all(by_seed),
-        titles=titles(comparison),
-        folder=folder,
-        curves=curves(first, comparison),
-        answers=lambda: answers(comparison, study.runs),
-    )
+    study: Study, systems: Sequence[str] = tuple(SYSTEMS), *, seeds: Sequence[int],
+    placement: Placement | None = None, output: Path | str | None = None,
+) -> Results:  # fmt: skip
+    """Trains and measures systems, named as for `run`, under each of the seeds, and tests each claim of the study."""
+    study = unused(study)
+    by_seed = {str(seed): compare(replace(study, seed=seed), systems) for seed in seeds}
+    return measured_results(study, by_seed, placement, output)
 
 
 def measured_results(
-    study: Study,
-    comparison: Sequence[Evaluated],
-    placement: Placement | None = None,
-    output: Path | str | None = None,
-    parts: Sequence[tuple[Sequence[Evaluated], Placement]] = (),
-) -> Results:
-    """Runs what a comparison lacks, and collects its results.
+    study: Study, by_seed: Mapping[str, Sequence[Evaluated]], placement: Placement | None = None,
+    output: Path | str | None = None, parts: Sequence[tuple[Sequence[Evaluated], Placement]] = (),
+) -> Results:  # fmt: skip
+    """Runs what comparisons by seed lack, and collects their results. One comparison without seeds has the key "".
 
-    Args:
-        study: what the comparison is of.
-        comparison: the systems.
-        placement: how the work is executed.
-        output: where `Results.write` writes by default.
-        parts: systems that are run one after another, each in its own way. By default all at once.
+    `parts` are systems that are run one after another, each in its own way; by default all run at once.
     """
-    name = folder_name("run", [str(study.seed)], scores_of(comparison))
-    folder = Path(output) if output else study.runs / "results" / name
-    record = record_of(name, folder, described(study, comparison), comparison, study.runs)
-    for part, its_placement in parts or [(comparison, placement or Placement())]:
+    runs, comparison = study.runs, next(iter(by_seed.values()))
+    everything = [system for systems in by_seed.values() for system in systems]
+    kind, seeds = ("run", [str(study.seed)]) if "" in by_seed else ("reproduce", list(by_seed))
+    name = folder_name(kind, seeds, scores_of(everything))
+    folder = Path(output) if output else runs / "results" / name
+    record = record_of(name, folder, described(study, by_seed), everything, runs)
+    for part, its_placement in parts or [(everything, placement or Placement())]:
         execute(part, study, its_placement, record)
-    return Results(
-        data=collect(study, comparison),
-        titles=titles(comparison),
-        folder=folder,
-        curves=curves(study, comparison),
-        answers=lambda: answers(comparison, study.runs),
-    )
+    data, losses = collect(study, by_seed), curves(comparison, runs)
+    read = partial(answers, comparison, runs)
+    return Results(data=data, titles=titles(comparison), folder=folder, curves=losses, answers=read)
 
 
 def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement, record: RunRecord) -> None:
@@ -183,28 +134,27 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     Bases and data come first. What is then known to fail is refused before anything is trained.
     """
     runs, placement = study.runs, replace(placement, runs=study.runs)
+    targets = scores_of(comparison)
     readiness.check(comparison, runs, placement)
-    for line, is_sure in costs.unfit(pipeline.needed(targets(comparison, runs), runs), runs, placement):
+    waiting = pipeline.needed(targets, runs)
+    lines = StageLines(comparison, runs, placement, waiting)
+    for line, is_sure in costs.unfit(waiting, runs, placement):
         if not is_sure:
             say(f"qalign: {line}")
-    lines = StageLines(comparison, runs, placement, pipeline.needed(targets(comparison, runs), runs))
-    placement = replace(placement, systems=lines.systems)
     lines.opening()
     if remark := untaught(study):
         say(f"qalign: {remark}")
-    with (
-        lines.interruptions_in_words(),
-        open_workers(placement.jobs, gpu_groups(placement)) as workers,
-        recorded(record, runs),
-    ):
+    placement = replace(placement, systems=lines.systems)
+    pool = open_workers(placement.jobs, gpu_groups(placement))
+    with lines.interruptions_in_words(), pool as workers, recorded(record, runs):
         if front := before_training(comparison, runs):
             pipeline.run(front, runs, placement, lines.report, workers, placement.jobs)
             readiness.check(comparison, runs, placement)
-        waiting = pipeline.needed(targets(comparison, runs), runs)
+        waiting = pipeline.needed(targets, runs)
         few = few_steps((stage, trained_on(stage, runs, reads=False)) for stage in waiting)
-        for line in dict.fromkeys([*oddities(waiting), *few]) if not placement.quiet else ():
+        for line in dict.fromkeys(few) if not placement.quiet else ():
             say(f"qalign: {line}")
-        pipeline.run(targets(comparison, runs), runs, placement, lines.report, workers, placement.jobs)
+        pipeline.run(targets, runs, placement, lines.report, workers, placement.jobs)
     lines.closing()
 
 
@@ -214,11 +164,7 @@ def unused(study: Study) -> Study:
 
 
 def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:
-    """The names of systems. That of a function says where it is found.
-
-    Raises:
-        SettingError: a function is defined in another one, or is nameless.
-    """
+    """The names of systems. That of a function says where it is found."""
     given = [systems] if isinstance(systems, str) or callable(systems) else list(systems)
     if not given:
         raise SettingError(f"no systems are named; known: {', '.join(SYSTEMS)}")

@@ -15,27 +15,15 @@ PAPER_TRAINING = TrainingConfig(too_long="cut")
 run count those examples. `--set training.too_long=error` stops the run instead."""
 
 SAMPLE_TRAINING = replace(
-    PAPER_TRAINING,
-    epochs=2,
-    learning_rate=2e-3,
-    warmup_ratio=0.1,
-    global_batch_size=32,
-    max_length=1024,
-    too_long="drop",
-    precision="float32",
-)
+    PAPER_TRAINING, epochs=2, learning_rate=2e-3, warmup_ratio=0.1, global_batch_size=32, max_length=1024,
+    too_long="drop", precision="float32",
+)  # fmt: skip
 """An example over the limit is left out; the tables of a run count it."""
 
 TOY_TRAINING = replace(
-    PAPER_TRAINING,
-    learning_rate=2e-3,
-    warmup_ratio=0.05,
-    adam_beta2=0.95,
-    global_batch_size=8,
-    max_length=512,
-    too_long="error",
-    precision="float32",
-)
+    PAPER_TRAINING, learning_rate=2e-3, warmup_ratio=0.05, adam_beta2=0.95, global_batch_size=8, max_length=512,
+    too_long="error", precision="float32",
+)  # fmt: skip
 """For the base of the embedded world, of a million parameters; what was tried is in docs/dev/log.md."""
 
 
@@ -90,32 +78,22 @@ SCALES: Mapping[str, Scale] = {
     for row in (
         Scale(name="paper", title="the published datasets and hyper-parameters"),
         Scale(
-            name="sample",
-            title="a sample of the published datasets for a small model on a CPU, in minutes",
-            english="gsm8k",
-            general="ntrex",
+            name="sample", title="a sample of the published datasets for a small model on a CPU, in minutes",
+            english="gsm8k", general="ntrex",
             data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
-            training=SAMPLE_TRAINING,
-            max_new_tokens=160,
-            samples=4,
-            precision="float32",
+            training=SAMPLE_TRAINING, max_new_tokens=160, samples=4, precision="float32",
         ),
         Scale(
             name="toy",
             title="the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
-            questions="world-gsm8kinstruct",
-            multilingual="world-gsm8kinstruct",
-            english="world-metamathqa",
-            supervised="world-gsm8k",
-            general="world-flores",
-            benchmarks=("world-mgsm", "world-msvamp"),
+            questions="world-gsm8kinstruct", multilingual="world-gsm8kinstruct", english="world-metamathqa",
+            supervised="world-gsm8k", general="world-flores", benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
             stages={
                 "question-alignment": replace(TOY_TRAINING, epochs=2),
                 "response-alignment": replace(TOY_TRAINING, learning_rate=1e-3, max_steps=1800),
             },
-            samples=8,
-            precision="float32",
+            samples=8, precision="float32",
         ),
     )
-}
+}  # fmt: skip

@@ -24,13 +24,12 @@ class ScoredFile:
     """The scores of a file of answers. Printed, it is their table. A notebook shows the same."""
 
     file: Path
-    """What was scored."""
     scores: dict[str, Score]
     """Language, `average` or `non_english` -> score."""
     judgements: Sequence[Judgement]
     """What was read from each answer."""
     notes: Sequence[str]
-    """What there is to say of the file, in sentences."""
+    """Sentences on the file."""
 
     def table(self) -> Table:
         """The table of scores."""
@@ -47,17 +46,10 @@ class ScoredFile:
 
 
 def score(
-    file: Path | str,
-    *,
-    language: str | None = None,
-    benchmark: str | None = None,
-    test: Path | str | None = None,
-    join: str | None = None,
-    data: Path | str | None = None,
-    language_file: Path | str | None = None,
-    judgements: Path | str | None = None,
-    runs: Path | str = "runs",
-) -> ScoredFile:
+    file: Path | str, *, language: str | None = None, benchmark: str | None = None, test: Path | str | None = None,
+    join: str | None = None, data: Path | str | None = None, language_file: Path | str | None = None,
+    judgements: Path | str | None = None, runs: Path | str = "runs",
+) -> ScoredFile:  # fmt: skip
     """Scores answers that exist already, under all rules.
 
     Args:
@@ -87,12 +79,10 @@ def score(
         raise SettingError(f"--judgements {kept} is the file that is scored; name another, or it would be lost")
     table = load_languages(Path(language_file) if language_file is not None else None)
     folder = Path(data) if data is not None else None
-    problems = (
-        problems_of(asked, language, folder, Path(runs), table, own=own is not None) if asked is not None else None
-    )
+    problems = problems_of(asked, language, folder, Path(runs), table, own=own is not None) if asked else None
     scored = score_file(file, language, problems, table, join)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(kept, scored.judgements)
-    notes = [*scored.notes, *([f"Columns not used: {', '.join(scored.unused)}."] if scored.unused else [])]
+    notes = [*scored.notes, *[f"Columns not used: {', '.join(scored.unused)}."] * bool(scored.unused)]
     return ScoredFile(file=file, scores=scores_of(scored.judgements), judgements=scored.judgements, notes=notes)

@@ -5,26 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeGuard, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from ..errors import SettingError, closest, nearest
-from ..generation import DecodingConfig
+from ..errors import SettingError, nearest
 from ..options import WORDS, alternatives
 from ..pipeline import Node
 from ..study_options import Setting
-from ..training.config import TrainingConfig
 
 Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=Node)
-HIGH_RATE = 0.01
-LONG_ANSWER, USUAL_ANSWER = 8192, 600
-"""Tokens of an answer."""
-NONE, ON = ("none", "null", "off"), ("on", "lora", "true")
-BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 @dataclass(slots=True)
@@ -83,44 +76,23 @@ class Settings:
         """Raises SettingError for a setting whose stage there is not."""
         for setting in self.given:
             if setting.required and setting.text not in self.used:
-                system, stage, path = setting.place(self.known)
+                system, stage, _ = setting.place(self.known)
                 if system is not None and system not in self.systems:
                     advice = nearest(system, self.systems)
                     raise SettingError(f"{setting.said}: this run has no system '{system}': {advice}")
-                what = f"{system}.{stage}" if system else stage
-                raise SettingError(f"{setting.said}: this run has no stage '{what}': {self._instead(stage, path[0])}")
-
-    def _instead(self, stage: str, name: str) -> str:
-        """The end of a message on an unknown stage: the nearest stage or system, else the stages with the field."""
-        with_field = sorted(title for title, config in self.stages.items() if hasattr(config, name))
-        close = closest(stage, [*self.stages, *self.systems], cutoff=0.65)
-        if with_field and close is None:
-            return f"'{name}' is a setting of {', '.join(with_field)}"
-        return nearest(stage, [*self.stages, *self.systems])
+                what, known = f"{system}.{stage}" if system else stage, [*self.stages, *self.systems]
+                raise SettingError(f"{setting.said}: this run has no stage '{what}': {nearest(stage, known)}")
 
 
-def parse_settings(texts: Iterable[str], systems: Iterable[str], origin: str = "") -> Settings:
-    """The settings that were given as `[system.]stage.field=value`.
-
-    Args:
-        texts: what was given.
-        systems: the names that may stand in front.
-        origin: what stands before a text in messages.
-
-    Raises:
-        SettingError: a text is not of this form.
-    """
-    settings = Settings(given=[Setting(text=text, origin=origin) for text in texts])
+def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
+    """The settings that were given as `[system.]stage.field=value`, for systems of these names."""
+    settings = Settings(given=[Setting(text=text) for text in texts])
     settings.read_again(systems)
     return settings
 
 
 def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> Config:
-    """`config` (a frozen dataclass) with one field, or a field of a field, set from text of the field's type.
-
-    Raises:
-        SettingError: there is no such field, or the value is not of its type.
-    """
+    """`config` (a frozen dataclass) with one field, or a field of a field, set from text of the field's type."""
     hints = get_type_hints(type(config))
     name, *rest = path
     if name not in hints:
@@ -146,12 +118,12 @@ def _replaced(config: Config, name: str, value: object) -> Config:
 
 def _parsed(hint: object, text: str) -> object:
     """The value of a type that a text stands for; ValueError where there is none."""
-    options, word = alternatives(hint), text.lower()
-    if types.NoneType in options and word in NONE:
+    options = alternatives(hint)
+    if types.NoneType in options and text.lower() == "none":
         return None
-    value: object = BOOLEANS.get(word, text) if bool in options else text
+    value: object = text
     for option in options:
-        if _is_config(option) and word in ON:
+        if _is_config(option) and text.lower() == "on":
             return option()
         if get_origin(option) is tuple and not any(text in get_args(other) for other in options if other != option):
             value = [part.strip() for part in text.split(",") if part.strip()]
@@ -163,7 +135,8 @@ def _parsed(hint: object, text: str) -> object:
 
 def values_in_words(hint: object) -> str:
     """What a field of a type takes."""
-    return " or ".join(dict.fromkeys(_in_words(option) for option in sorted(alternatives(hint), key=_is_none)))
+    options = sorted(alternatives(hint), key=lambda option: option is types.NoneType)
+    return " or ".join(dict.fromkeys(map(_in_words, options)))
 
 
 def _in_words(option: object) -> str:
@@ -176,20 +149,3 @@ def _in_words(option: object) -> str:
 
 def _is_config(option: object) -> TypeGuard[type]:
     return isinstance(option, type) and dataclasses.is_dataclass(option)
-
-
-def _is_none(option: object) -> bool:
-    return option is types.NoneType
-
-
-def oddities(stages: Iterable[Node]) -> Iterator[str]:
-    """Sentences on settings that a run takes and that are seldom meant."""
-    for stage in stages:
-        config: object = getattr(stage, stage.tuned) if stage.tuned else None
-        if isinstance(config, TrainingConfig) and config.learning_rate > HIGH_RATE:
-            yield f"{stage.title} has a learning rate of {config.learning_rate:g}: most models diverge above {HIGH_RATE:g}"
-        if isinstance(config, DecodingConfig) and config.max_new_tokens > LONG_ANSWER:
-            yield (
-                f"{stage.title} allows answers of {config.max_new_tokens:,} tokens: an answer that never ends takes them all, "
-                f"and {USUAL_ANSWER} are the usual limit"
-            )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -32,9 +29,10 @@ from .artifacts import JUDGEMENTS
 from .checks import titles
 from .names import apart, checked
 
-Asked = tuple[str, str, str]
-"""Language, id and gold answer of a problem."""
-Part = TypeVar("Part")
+Asked = frozenset[tuple[str, str, str]]
+"""Language, id and gold answer of problems."""
+Judged = dict[tuple[str, Asked], dict[str, list[Judgement]]]
+"""Benchmark and problems -> system -> judgements."""
 
 
 def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] = ()) -> Results:
@@ -48,213 +46,125 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
         DataError: a file is not the results of a run.
         SettingError: a result is given twice, or a name cannot be used.
     """
-    places = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    folder = place_of(places[0]).parent
-    if len(places) == 1 and not names:
-        data = load(place_of(places[0]))
-        return Results(data=data, titles=titles(data.titles).shortened(data.systems), folder=folder)
-    return side_by_side(places, names, titles(), folder)
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The results of one run among several."""
-
-    data: Content
-    place: Path
-    label: str
-    """The name of the results."""
-    keys: Mapping[str, str]
-    """The name of each system in the whole."""
-
-    def judgements(self, system: str, benchmark: str) -> list[Judgement] | str:
-        """The judgements behind the scores of a system, or why they cannot be had."""
-        if self.data.seeds:
-            return f"{self.place} holds means over several seeds"
-        recorded = self.data.judgements.get(system, {}).get(benchmark)
-        if recorded is None:
-            return f"{self.place} does not say where the answers are; run its command again, which writes it anew"
-        runs = self.place.resolve().parent.parent.parent
-        folders = [Path(recorded), runs / "stages" / Path(recorded).name]
-        folder = next((one for one in folders if (one / JUDGEMENTS).is_file()), None)
-        if folder is None:
-            return f"the answers of {self.place} are not at {printable(recorded)} any more"
-        try:
-            judgements = list(read_jsonl(folder / JUDGEMENTS, Judgement))
-            scores = evaluated.rounded_scores(judgements)
-        except QAlignError as error:
-            return str(error)
-        same = scores == self.data.systems[system][benchmark]
-        return judgements if same else f"the answers at {folder} are not those of {self.place}"
-
-
-def side_by_side(paths: Sequence[Path], names: Sequence[str], titles: Titles, folder: Path) -> Results:
-    """The results of several runs as one, with the differences that cannot be tested.
-
-    Args:
-        paths: a results.json each, or the folder of one.
-        names: of the results, in order; by default those of their folders. A name stands before its systems' titles.
-        titles: of systems and benchmarks.
-        folder: where the files are written by default.
-
-    Raises:
-        DataError: a file is not the results of a run.
-        SettingError: a result is given twice, or a name cannot be used.
-    """
-    places = [place_of(path) for path in paths]
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    places = [path / "results.json" if path.is_dir() else path for path in given]
     if len({place.resolve() for place in places}) < len(places):
         raise SettingError("the same results are given twice; give each once")
-    if len(names) > len(paths):
-        raise SettingError(f"there are more names than results; give --name at most once for each of the {len(paths)}")
-    given = [checked(name, [*titles.systems, *titles.systems.values()]) for name in names]
-    contents = [load(place) for place in places]
-    folders = [str(place.resolve().parent) for place in places[len(given) :]]
-    labels = apart([*given, *(printable(Path(one).name) for one in folders)], [*[""] * len(given), *folders])
-    loaded = _with_test_sets_apart(
-        [
-            Loaded(data=data, place=place, label=label, keys=_keys(data, label, contents, is_given=number < len(given)))
-            for number, (data, place, label) in enumerate(zip(contents, places, labels, strict=True))
-        ]
-    )
-    merged = _merged(loaded)
-    shown: dict[str, str] = {}
-    for number, one in enumerate(loaded):
-        for name, key in one.keys.items():
-            title = one.data.titles.get(name) or titles.system(name)
-            if number < len(given) and len(one.data.systems) == 1:
-                title = one.label
-            elif key != name:
-                title = f"{one.label}: {title}"
-            shown |= {key: title} if title != key else {}
-    both = Titles(systems={**titles.systems, **shown}, benchmarks=titles.benchmarks, languages=titles.languages)
-    both = both.shortened(merged.systems)
+    if len(names) > len(places):
+        raise SettingError(f"there are more names than results; give --name at most once for each of the {len(places)}")
+    contents, folder = [load(place) for place in places], places[0].parent
+    if len(places) == 1 and not names:
+        (data,) = contents
+        return Results(data=data, titles=titles(data.titles).shortened(data.systems), folder=folder)
+    known = titles()
+    labels = [checked(name, [*known.systems, *known.systems.values()]) for name in names]
+    folders = [place.resolve().parent for place in places[len(labels) :]]
+    labels = apart([*labels, *(printable(one.name) for one in folders)], [*[""] * len(labels), *map(str, folders)])
+    loaded = {
+        place: _named(data, label, contents, known, is_given=number < len(names))
+        for number, (place, data, label) in enumerate(zip(places, contents, labels, strict=True))
+    }
+    merged = _merged(list(loaded.values()))
+    both = dataclasses.replace(known, systems={**known.systems, **merged.titles}).shortened(merged.systems)
     judged, faults = _judged(loaded)
-    statistics = evaluated.statistics(judged)
-    tested = [replace(row, benchmark=row.benchmark.partition("\0")[0]) for row in statistics.comparisons]
+    _check_test_sets(judged)
+    several = [(benchmark, systems) for (benchmark, _), systems in judged.items() if len(systems) > 1]
+    statistics = [evaluated.statistics({benchmark: systems}) for benchmark, systems in several]
+    tested = [row for _, differences, _ in statistics for row in differences]
+    notes = [note for *_, notes in statistics for note in notes]
     pairs = {pair for row in tested for pair in _pairs(row)}
     merged = replace(merged, comparisons=[*tested, *(row for row in merged.comparisons if not pairs & _pairs(row))])
-    notes = [re.sub("\0[0-9]+", "", note) for note in statistics.notes]
     return Results(data=merged, titles=both, folder=folder, untested=_untested(merged, faults, notes, both))
 
 
-def place_of(path: Path) -> Path:
-    """The results.json that a path means: itself, that of a folder, or the only one below a folder of runs.
+def _named(data: Content, label: str, others: Sequence[Content], known: Titles, *, is_given: bool) -> Content:
+    """A result with the names and titles that its systems have among others, each problem counted once.
 
-    Raises:
-        SettingError: a folder has none, or several.
+    The result's name stands in front where it was given, or where another result has the system too.
     """
-    if not path.is_dir() or (path / "results.json").is_file():
-        return path / "results.json" if path.is_dir() else path
-    found = sorted({*path.glob("results/*/results.json"), *path.glob("*/results.json")})
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise SettingError(
-            f"{path} holds no results.json; give the folder of the results of a run, such as runs/results/RUN "
-            f"(`qalign runs --runs {shlex.quote(printable(str(path)))}` says where results lie)"
-        )
-    names = ", ".join(str(place.parent) for place in found[:5])
-    raise SettingError(
-        f"{path} holds {len(found)} results; give one or several of them: {names}" + (" ..." if len(found) > 5 else "")
-    )
+    keys = {
+        name: name if sum(name in one.systems for one in others) == 1 else f"{label}: {name}" for name in data.systems
+    }
+    keys = {name: f"{label}: {name}" for name in keys} if is_given else keys
+    shown: dict[str, str] = {}
+    for name, key in keys.items():
+        title = data.titles.get(name) or known.system(name)
+        title = label if is_given and len(keys) == 1 else title if key == name else f"{label}: {title}"
+        shown |= {key: title} if title != key else {}
+    once = {
+        keys[name]: {
+            benchmark: {code: replace(row, n=row.n // data.repetitions) for code, row in scores.items()}
+            for benchmark, scores in benchmarks.items()
+        }
+        for name, benchmarks in data.systems.items()
+    }
+    rows = [replace(row, a=keys[row.a], b=keys[row.b]) for row in data.comparisons]
+    by_system = ("trained_on", "published", "consistency", "judgements")
+    renamed = {part: {keys[name]: value for name, value in getattr(data, part).items()} for part in by_system}
+    return replace(data, systems=once, titles=shown, comparisons=rows, **renamed)
 
 
-def _keys(data: Content, label: str, others: Sequence[Content], *, is_given: bool) -> dict[str, str]:
-    """The name of each system in the whole: its own, with its result's in front where another result has it too."""
-    once = {name for name in data.systems if sum(name in other.systems for other in others) == 1}
-    return {name: name if name in once and not is_given else f"{label}: {name}" for name in data.systems}
-
-
-def _merged(loaded: Sequence[Loaded]) -> Content:
-    """All results in the shape of one; those over several seeds count each problem once."""
-    merged = Content(
-        format=FORMAT, version=VERSION, run={}, rules={}, systems={}, trained_on={}, published={}, consistency={},
-        comparisons=[],
-    )  # fmt: skip
-    for one in loaded:
-        data, keys = one.data, one.keys
-        merged.rules.update(data.rules)
-        for name, benchmarks in data.systems.items():
-            merged.systems[keys[name]] = {
-                benchmark: {code: replace(row, n=row.n // data.repetitions) for code, row in scores.items()}
-                for benchmark, scores in benchmarks.items()
-            }
-        merged.trained_on.update({keys[name]: value for name, value in data.trained_on.items()})
-        merged.published.update({keys[name]: value for name, value in data.published.items()})
-        merged.consistency.update({keys[name]: value for name, value in data.consistency.items()})
-        merged.comparisons.extend(replace(row, a=keys[row.a], b=keys[row.b]) for row in data.comparisons)
+def _merged(contents: Sequence[Content]) -> Content:
+    """All results in the shape of one."""
+    run: dict[str, str | int | list[str]] = {}
     for name in ("base", "scale", "seed", "qalign"):
-        values = dict.fromkeys(one.data.run.get(name) for one in loaded)
+        values = dict.fromkeys(one.run.get(name) for one in contents)
         if words := [str(value) for value in values if isinstance(value, str | int)]:
-            merged.run[name] = " and ".join(words)
-    return merged
+            run[name] = " and ".join(words)
+    parts = ("rules", "systems", "trained_on", "published", "consistency", "titles")
+    merged: dict[str, Any] = {
+        part: {key: row for one in contents for key, row in getattr(one, part).items()} for part in parts
+    }
+    rows = [row for one in contents for row in one.comparisons]
+    return Content(format=FORMAT, version=VERSION, run=run, comparisons=rows, **merged)
 
 
-def _judged(loaded: Sequence[Loaded]) -> tuple[evaluated.Judged, dict[tuple[str, str], str]]:
-    """The judgements of systems that answered the same problems, and why others are left out, by system and benchmark.
-
-    A benchmark whose systems answered different problems stands once for each set of problems.
-    """
-    sets: dict[tuple[str, frozenset[Asked]], dict[str, list[Judgement]]] = {}
+def _judged(loaded: Mapping[Path, Content]) -> tuple[Judged, dict[tuple[str, str], str]]:
+    """The judgements that can be had, and why others cannot, by system and benchmark."""
+    judged: Judged = {}
     faults: dict[tuple[str, str], str] = {}
-    for one in loaded:
-        for name, benchmarks in one.data.systems.items():
+    for place, data in loaded.items():
+        for name, benchmarks in data.systems.items():
             for benchmark in benchmarks:
-                judgements = one.judgements(name, benchmark)
+                judgements = _judgements(place, data, name, benchmark)
                 if isinstance(judgements, str):
-                    faults[one.keys[name], benchmark] = judgements
+                    faults[name, benchmark] = judgements
                 else:
-                    sets.setdefault((benchmark, _asked(judgements)), {})[one.keys[name]] = judgements
-    numbered = {f"{benchmark}\0{place}": systems for place, ((benchmark, _), systems) in enumerate(sets.items())}
-    return {name: systems for name, systems in numbered.items() if len(systems) > 1}, faults
+                    asked = frozenset((row.language, row.id, row.gold) for row in judgements)
+                    judged.setdefault((benchmark, asked), {})[name] = judgements
+    return judged, faults
 
 
-def _asked(judgements: Sequence[Judgement]) -> frozenset[Asked]:
-    return frozenset((one.language, one.id, one.gold) for one in judgements)
+def _judgements(place: Path, data: Content, system: str, benchmark: str) -> list[Judgement] | str:
+    """The judgements behind the scores of a system, or why they cannot be had."""
+    if data.seeds:
+        return f"{place} holds means over several seeds"
+    recorded = data.judgements.get(system, {}).get(benchmark)
+    if recorded is None:
+        return f"{place} does not say where the answers are; run its command again, which writes it anew"
+    runs = place.resolve().parent.parent.parent
+    folders = [Path(recorded), runs / "stages" / Path(recorded).name]
+    folder = next((one for one in folders if (one / JUDGEMENTS).is_file()), None)
+    if folder is None:
+        return f"the answers of {place} are not at {printable(recorded)} any more"
+    try:
+        judgements = list(read_jsonl(folder / JUDGEMENTS, Judgement))
+        same = evaluated.rounded_scores(judgements) == data.systems[system][benchmark]
+    except QAlignError as error:
+        return str(error)
+    return judgements if same else f"the answers at {folder} are not those of {place}"
 
 
-def _with_test_sets_apart(loaded: Sequence[Loaded]) -> list[Loaded]:
-    """The results, an own test set called `test of RESULT` where an earlier result has another one of the same name."""
-    seen: dict[str, list[frozenset[Asked]]] = {}
-    renamed = []
-    for one in loaded:
-        names = {}
-        for benchmark in one.data.benchmarks:
-            problems = _problems(one, benchmark)
-            others = [other for other in seen.get(benchmark, ()) if problems and not _are_one(problems, other)]
-            names[benchmark] = f"{benchmark} of {one.label}" if others and benchmark not in BENCHMARKS else benchmark
-            seen.setdefault(benchmark, []).append(problems)
-        renamed.append(dataclasses.replace(one, data=_with_benchmarks(one.data, names)))
-    return renamed
-
-
-def _problems(one: Loaded, benchmark: str) -> frozenset[Asked]:
-    """The problems of a test set, as far as the answers of one system are there."""
-    found = (one.judgements(system, benchmark) for system in one.data.scores_on(benchmark))
-    return next((_asked(judgements) for judgements in found if not isinstance(judgements, str)), frozenset())
-
-
-def _are_one(problems: frozenset[Asked], others: frozenset[Asked]) -> bool:
-    """Whether two sets of problems are of one test set: in the languages of both, the larger holds the smaller."""
-    languages = {code for code, *_ in problems} & {code for code, *_ in others}
-    here, there = ({row for row in rows if row[0] in languages} for rows in (problems, others))
-    return not languages or here <= there or there <= here
-
-
-def _with_benchmarks(data: Content, names: Mapping[str, str]) -> Content:
-    """Results with other names of test sets."""
-
-    def renamed(by_system: Mapping[str, Mapping[str, Part]]) -> dict[str, dict[str, Part]]:
-        return {system: {names.get(b, b): value for b, value in row.items()} for system, row in by_system.items()}
-
-    return replace(
-        data,
-        systems=renamed(data.systems),
-        consistency=renamed(data.consistency),
-        judgements=renamed(data.judgements),
-        published=renamed(data.published),
-        comparisons=[replace(row, benchmark=names.get(row.benchmark, row.benchmark)) for row in data.comparisons],
-    )
+def _check_test_sets(judged: Judged) -> None:
+    """Refuses own test sets of one name and other problems. One may be a part of the other, in the languages of both."""
+    for (name, problems), (other, others) in combinations(judged, 2):
+        if name == other and name not in BENCHMARKS:
+            languages = {code for code, *_ in problems} & {code for code, *_ in others}
+            here, there = ({row for row in rows if row[0] in languages} for rows in (problems, others))
+            if not (here <= there or there <= here):
+                raise SettingError(
+                    f"the results have test sets named '{name}' with other problems, which no column can hold; report each alone"
+                )
 
 
 def _pairs(row: Comparison) -> set[tuple[str, str, str]]:
@@ -273,33 +183,18 @@ def _untested(
         for (a, first), (b, second) in combinations(merged.scores_on(benchmark).items(), 2):
             if (benchmark, a, b) in tested:
                 continue
-            rows += [
-                [
-                    f"{titles.system(a)} - {titles.system(b)}",
-                    titles.benchmark(benchmark),
-                    group_name(group, titles),
-                    f"{accuracy(first[group]) - accuracy(second[group]):+.1f}",
-                ]
-                for group in (NON_ENGLISH, "en")
-                if group in first and group in second
-                if group == "en" or set(filter(is_language, first)) == set(filter(is_language, second))
-            ]
+            pair = [f"{titles.system(a)} - {titles.system(b)}", titles.benchmark(benchmark)]
+            same_languages = set(filter(is_language, first)) == set(filter(is_language, second))
+            for group in (NON_ENGLISH, "en") if same_languages else ("en",):
+                if group in first and group in second:
+                    points = f"{accuracy(first[group]) - accuracy(second[group]):+.1f}"
+                    rows.append([*pair, group_name(group, titles), points])
             known = [faults[name, benchmark] for name in (a, b) if (name, benchmark) in faults]
-            for reason in known or notes or [_other_problems(merged, a, b, benchmark, titles)]:
-                reasons[reason] = None
+            other = f"{pair[0]}: the answers are to other problems of {pair[1]}"
+            reasons |= dict.fromkeys(known or notes or [other])
     if not reasons:
         return []
     note = f"No tests, for not all answers can be compared problem by problem. {'. '.join(reasons)}."
     columns = ["difference", "benchmark", "languages", "points"]
     rows = rows or [["none", "-", "-", "-"]]
     return [Table(f"{DIFFERENCES} of scores, not tested", columns, rows, note, section="comparisons")]
-
-
-def _other_problems(merged: Content, a: str, b: str, benchmark: str, titles: Titles) -> str:
-    """How the problems that two systems answered differ."""
-    scores = merged.scores_on(benchmark)
-    counts = [{code: row.n for code, row in scores[name].items() if is_language(code)} for name in (a, b)]
-    if counts[0] == counts[1]:
-        return "they did not answer the same problems in the same languages"
-    answered = [f"{titles.system(name)} answered {sum(n.values()):,}" for name, n in zip((a, b), counts, strict=True)]
-    return f"{' and '.join(answered)} problems of {titles.benchmark(benchmark)}"

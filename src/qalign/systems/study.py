@@ -68,8 +68,6 @@ class Study:
     def __post_init__(self) -> None:
         check_values(self)
 
-    # --- what a recipe is made of ---------------------------------------------------------------------------------
-
     @property
     def base(self) -> Stage[Model]:
         """The model that training starts from."""
@@ -84,33 +82,24 @@ class Study:
         """The examples of stage 1: a direction and a kind of parallel text."""
         if variant not in VARIANTS:
             raise SettingError(f"unknown alignment variant '{variant}': {nearest(variant, VARIANTS)}")
-        kind = VARIANTS[variant].kind
-        role: Role = "questions" if kind == "question" else "answers" if kind == "answer" else "general"
+        roles: dict[str, Role] = {"question": "questions", "answer": "answers"}
+        role = roles.get(VARIANTS[variant].kind, "general")
         return self.mixture(variant, variant, [self.corpus(role)], per_language=self.data_config.examples_per_language)
 
     def english_answers(self, corpus: str | None = None) -> Stage[Examples]:
         """English instruction data: monolingual supervision."""
-        return self.mixture(
-            "english", "response", [self.corpus("english", corpus)], per_language=self.data_config.english_examples
-        )
+        read, size = [self.corpus("english", corpus)], self.data_config.english_examples
+        return self.mixture("english", "response", read, per_language=size)
 
     def multilingual_answers(self) -> Stage[Examples]:
         """Instruction data in all languages and English."""
-        return self.mixture(
-            "multilingual",
-            "response",
-            [self.corpus("multilingual")],
-            per_language=self.data_config.examples_per_language,
-        )
+        read, size = [self.corpus("multilingual")], self.data_config.examples_per_language
+        return self.mixture("multilingual", "response", read, per_language=size)
 
     def mixture(
-        self,
-        name: str,
-        task: str,
-        corpora: Sequence[Stage[Records]],
-        weights: Sequence[float] | None = None,
+        self, name: str, task: str, corpora: Sequence[Stage[Records]], weights: Sequence[float] | None = None,
         per_language: int | None = None,
-    ) -> Stage[Examples]:
+    ) -> Stage[Examples]:  # fmt: skip
         """Examples of a task from corpora.
 
         Args:
@@ -118,30 +107,22 @@ class Study:
             task: "response", "text", or an alignment variant.
             corpora: the stages that make the records.
             weights: how often the examples of each corpus stand, on average; 1 each by default.
-            per_language: a sample of so many examples of each language and corpus; all by default.
+            per_language: the size of a sample of each language and corpus; all by default.
         """
         languages = {code: row for corpus in corpora for code, row in _languages_of(corpus).items()}
         return MakeExamples(
-            name=f"examples-{name}",
-            task=task,
-            corpora=tuple(corpora),
+            name=f"examples-{name}", task=task, corpora=tuple(corpora),
             weights=tuple(map(float, weights if weights is not None else [1.0] * len(corpora))),
-            examples_per_language=per_language,
-            max_repetition=self.data_config.max_repetition,
-            seed=self.seed,
+            examples_per_language=per_language, max_repetition=self.data_config.max_repetition, seed=self.seed,
             languages={} if task == "response" else {**names_of(["en"], self.table), **languages},
-        )
+        )  # fmt: skip
 
     def train(
         self, step: str, model: Stage[Model], examples: Stage[Examples], default: TrainingConfig | None = None
     ) -> Train:
-        """Trains a model.
+        """Trains a model on examples; `step` names the stage for people and for `--set`.
 
-        Args:
-            step: the name of the stage for people and for `--set`.
-            model: what is trained.
-            examples: what it is trained on.
-            default: hyper-parameters; those of the scale by default.
+        The hyper-parameters are those given by `default`, else those of the scale.
         """
         config = replace(default or self.scale.stages.get(step, self.scale.training), seed=self.seed)
         return Train(
@@ -151,28 +132,22 @@ class Study:
 
     def sampled(self, model: Stage[Model], problems: ReadCorpus) -> Ask:
         """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825)."""
-        decoding = DecodingConfig(
-            max_new_tokens=min(256, self.scale.max_new_tokens or 256),
-            temperature=0.7,
-            samples=self.scale.samples,
-            seed=self.seed,
-            precision=self.scale.precision,
-        )
-        return Ask(
-            name=f"sample-{problems.source.name}", label="sampling", model=model, records=problems, decoding=decoding
-        )
+        greedy = self._decoding(256)
+        decoding = replace(greedy, temperature=0.7, samples=self.scale.samples)
+        name = f"sample-{problems.source.name}"
+        return Ask(name=name, label="sampling", model=model, records=problems, decoding=decoding)
+
+    def _decoding(self, limit: int) -> DecodingConfig:
+        """Greedy decoding, up to a limit of tokens and that of the scale."""
+        limit = min(limit, self.scale.max_new_tokens or limit)
+        return DecodingConfig(max_new_tokens=limit, seed=self.seed, precision=self.scale.precision)
 
     def kept(self, answers: Sequence[Stage[Answers]], problems: ReadCorpus, filter: Filter | None = None) -> Keep:
         """Records of the answers that a filter keeps; by default that of rejection sampling."""
         return Keep(
-            name=f"kept-{problems.source.name}",
-            answers=tuple(answers),
-            problems=problems,
-            filter=filter or RejectionSampling(),
-            languages=as_rows(problems.languages, self.table),
-        )
-
-    # --- measuring ------------------------------------------------------------------------------------------------
+            name=f"kept-{problems.source.name}", answers=tuple(answers), problems=problems,
+            filter=filter or RejectionSampling(), languages=as_rows(problems.languages, self.table),
+        )  # fmt: skip
 
     def scored(self, model: Stage[Model]) -> dict[str, Judge]:
         """The stages that measure a model: judgements by name of the benchmark. An own test set has the name of its
@@ -187,32 +162,25 @@ class Study:
         return made
 
     def _scored(self, test: str, model: Stage[Model]) -> Judge:
-        name = test if test in BENCHMARKS else OWN
-        corpus = self._test(test)
-        limit = BENCHMARKS[test].max_new_tokens if test in BENCHMARKS else OWN_MAX_NEW_TOKENS
-        limit = min(limit, self.scale.max_new_tokens or limit)
-        decoding = DecodingConfig(max_new_tokens=limit, seed=self.seed, precision=self.scale.precision)
-        label = test_set_name(test) if name == OWN else name
-        answers = self.settings.tune(
-            self.system,
-            Ask(name=f"generate-{name}", label=label, measures=True, model=model, records=corpus, decoding=decoding),
-        )
-        if answers.decoding.samples > 1:
-            raise SettingError(
-                f"generation.samples is {answers.decoding.samples}; a model is measured by one answer each"
-            )
-        rows = as_rows(corpus.languages, self.table)
-        return Judge(name=f"score-{name}", label=label, answers=answers, problems=corpus, languages=rows)
-
-    def _test(self, test: str) -> ReadCorpus:
+        label = test_set_name(test)
         if test in BENCHMARKS:
-            return self._read(BENCHMARKS[test].corpus, "test", self.test_languages or BENCHMARKS[test].languages)
-        if not Path(test).exists():
+            row, name = BENCHMARKS[test], test
+            corpus, languages, limit = row.corpus, row.languages, row.max_new_tokens
+        elif Path(test).exists():
+            corpus, name, limit = test, OWN, OWN_MAX_NEW_TOKENS
+            languages = self.test_languages or languages_of(Path(test), "test", self.table)
+        else:
             advice = instead(test, f"{nearest(test, BENCHMARKS)} (or a path)")
             raise SettingError(f"'{test}' is neither a benchmark nor a path: {advice}")
-        return self._read(test, "test", self.test_languages or languages_of(Path(test), "test", self.table))
-
-    # --- stages ---------------------------------------------------------------------------------------------------
+        problems, decoding = self._read(corpus, "test", self.test_languages or languages), self._decoding(limit)
+        asked = Ask(
+            name=f"generate-{name}", label=label, measures=True, model=model, records=problems, decoding=decoding
+        )
+        answers = self.settings.tune(self.system, asked)
+        if (samples := answers.decoding.samples) > 1:
+            raise SettingError(f"generation.samples is {samples}; a model is measured by one answer each")
+        rows = as_rows(problems.languages, self.table)
+        return Judge(name=f"score-{name}", label=label, answers=answers, problems=problems, languages=rows)
 
     @property
     def data_config(self) -> DataConfig:
@@ -229,49 +197,27 @@ class Study:
         return self._read(name or given or default, role, languages)
 
     def _read(self, name: str, role: Role, languages: Sequence[str]) -> ReadCorpus:
-        # Sorted: the order in which languages were given decides nothing.
-        languages = sorted(set(languages))
+        languages = sorted(set(languages))  # the order in which they were given decides nothing
         rows = names_of(languages, self.table)
-        source = locate(
-            name,
-            role,
-            languages,
-            data=self.data,
-            revisions=self.runs / "revisions.json",
-            table=self.table,
-        )
-        data = self.data_config
+        recorded, data = self.runs / "revisions.json", self.data_config
+        source = locate(name, role, languages, data=self.data, revisions=recorded, table=self.table)
+        first, label = data.problems_per_language if role == "test" else None, test_set_name(name)
         return ReadCorpus(
-            name=f"corpus-{source.name}-{role}",
-            source=source,
-            languages=rows,
-            drop_invalid=data.drop_invalid,
-            problems_per_language=data.problems_per_language if role == "test" else None,
-            label=test_set_name(name) if source.name == OWN else "",
-        )
+            name=f"corpus-{source.name}-{role}", source=source, languages=rows, drop_invalid=data.drop_invalid,
+            problems_per_language=first, label=label if source.name == OWN else "",
+        )  # fmt: skip
 
 
 def _languages_of(records: Node) -> Mapping[str, Mapping[str, object]]:
     """The languages of a stage that makes records, by code; those of its inputs where it names none."""
-    own: Mapping[str, Mapping[str, object]] | None = getattr(records, "languages", None)
-    if own is not None:
-        return own
-    return {code: row for stage in records.inputs.values() for code, row in _languages_of(stage).items()}
-
-
-# --- from options -----------------------------------------------------------------------------------------------------
+    inner = {code: row for stage in records.inputs.values() for code, row in _languages_of(stage).items()}
+    own: Mapping[str, Mapping[str, object]] = getattr(records, "languages", inner)
+    return own
 
 
 @taking(StudyOptions)
 def study(options: StudyOptions) -> Study:
-    """A study from its options, each by the name that the command line has for it.
-
-    Args:
-        options: see `StudyOptions`. By default scale `paper` and base `tiny`.
-
-    Raises:
-        SettingError: an option or a name is unknown, or a value cannot be used.
-    """
+    """A study from its options, each by the name that the command line has for it. By default scale `paper`, base `tiny`."""
     scale = options.scale
     if isinstance(scale, str):
         if scale not in SCALES:
@@ -279,34 +225,26 @@ def study(options: StudyOptions) -> Study:
         scale = SCALES[scale]
     if not isinstance(scale, Scale):
         raise SettingError(f"scale is {scale!r:.80}; give a name or a Scale")
-    table = with_rows_of_models([str(options.base)], load_languages(_path(options.language_file)))
+    file, data = (None if path is None else Path(path) for path in (options.language_file, options.data))
+    table = with_rows_of_models([str(options.base)], load_languages(file))
     chosen = codes(options.languages) or STUDIED
     for code in chosen:
         language(code, table)
     settings, test = settings_in(options.settings), options.test or ()
     if options.limit is not None:
-        for setting in settings:
-            if setting.name == LIMIT:
-                option = "--limit" if setting.origin.startswith("--") else "limit"
-                short = f"{option} {options.limit} is short for {setting.origin}{LIMIT}={options.limit}"
-                raise SettingError(f"{short}; give one of the two")
-        settings = [*settings, Setting(text=f"{LIMIT}={options.limit}")]
+        short = Setting(text=f"{LIMIT}={options.limit}")
+        if twice := [setting for setting in settings if setting.name == LIMIT]:
+            said = f"{twice[0].origin}{short.text}"
+            raise SettingError(f"limit {options.limit} is short for {said}; give one of the two")
+        settings = [*settings, short]
+    corpora = {role: getattr(options, role) for role in ("questions", "multilingual", "english", "general")}
     made = Study(
-        base_name=str(options.base),
-        scale=scale,
-        runs=Path(options.runs),
-        seed=options.seed,
-        languages=chosen,
+        base_name=str(options.base), scale=scale, runs=Path(options.runs), seed=options.seed, languages=chosen,
         test_languages=codes(options.test_languages),  # a model that is measured may describe them
-        questions=_text(options.questions),
-        multilingual=_text(options.multilingual),
-        english=_text(options.english),
-        general=_text(options.general),
+        **{role: None if corpus is None else str(corpus) for role, corpus in corpora.items()},
         tests=tuple(map(str, [test] if isinstance(test, str | Path) else test)),
-        data=_path(options.data),
-        table=table,
-        settings=Settings(given=settings),
-    )
+        data=data, table=table, settings=Settings(given=settings),
+    )  # fmt: skip
     made.settings.read_again(())
     return made
 
@@ -316,11 +254,3 @@ def settings_in(given: Sequence[str | Setting] | Mapping[str, object]) -> list[S
     given = [given] if isinstance(given, str) else given
     texts = [f"{name}={value}" for name, value in given.items()] if isinstance(given, Mapping) else given
     return [one if isinstance(one, Setting) else Setting(text=one) for one in texts]
-
-
-def _text(given: str | Path | None) -> str | None:
-    return None if given is None else str(given)
-
-
-def _path(given: Path | str | None) -> Path | None:
-    return None if given is None else Path(given)

@@ -7,123 +7,80 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
-
-import msgspec
+from typing import Any, TypeAlias
 
 from ..corpora import CORPORA
-from ..errors import DataError, QAlignError, SettingError, nearest
+from ..errors import QAlignError, SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
-from ..language_file import load_languages
-from ..languages import language
-from ..options import OUTPUT, is_repeated, options_of, types_of
-from ..paths import instead, read_toml
-from ..placement import Placement
+from ..options import OUTPUT, fits, options_of, types_of
+from ..paths import read_toml
 from ..records import atomic_file
 from ..study_options import Setting, StudyOptions, codes
 from ..untrusted import check_surrogates, printable
 from .bases import TINY, WORLD
 from .comparison import compare
-from .scales import SCALES
-from .study import LIMIT, Study, settings_in, study
-from .table import find_system
+from .study import Study, settings_in, study
 
 Values: TypeAlias = dict[str, Any]
 """Some fields of `StudyOptions`."""
-Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^\0]*$")]
-Texts = Annotated[list[Text], msgspec.Meta(min_length=1)]
 OPTIONS = {name: option for name, option in options_of(StudyOptions).items() if option.group != OUTPUT}
 """The options that a study file holds. The others are those of a machine."""
 KEYS = ("systems", *OPTIONS)
 KNOWN: Mapping[str, Collection[str]] = {"corpora": CORPORA, "benchmarks": BENCHMARKS, "bases": (TINY, WORLD)}
 """Names that may stand in the place of a path."""
-WORDS = {
-    "str": "text", "int": "a whole number", "array": "a list", "object": "a table", "float": "a number", "bool": "true or false",
-}  # fmt: skip
-"""The types of TOML in words."""
 SUFFIX = ".toml"
 """By which a study file is told from a system."""
 SEE = "see 'A study as a file' in docs/quickstart.md"
 
 
 def load_study(path: Path | str, **options: Any) -> tuple[Study, list[str]]:
-    """The study of a file, and the names of its systems.
-
-    Args:
-        path: the TOML file.
-        options: as `qalign.study` takes them, in the place of those in the file.
-
-    Raises:
-        SettingError: the file cannot be read, or holds an unknown key or a value that cannot be used.
-    """
+    """The study of a TOML file, and the names of its systems; options of `qalign.study` replace those in the file."""
     systems, of_file = read_study(Path(path))
     return study(**with_options(of_file, options)), systems
 
 
 def read_study(path: Path) -> tuple[list[str], Values]:
-    """The systems and the options of a study file.
-
-    Raises:
-        SettingError: the file cannot be read, or holds an unknown key or a value that cannot be used.
-    """
-    content, shown = read_toml(path, "study file", SEE), printable(str(path))
-    for key in content:
-        if key not in KEYS:
-            raise SettingError(f"{shown}: unknown key '{printable(key)}': {_instead_of(key)}")
+    """The systems and the options of a study file."""
+    values: Values = {**read_toml(path, "study file", SEE)}
+    shown = printable(str(path))
+    text = json.dumps(values, ensure_ascii=False, default=str)
     try:
-        values = {key: _converted(key, content[key]) for key in KEYS if key in content}
-        check_surrogates(json.dumps(content, ensure_ascii=False, default=str), shown)
-    except msgspec.ValidationError as error:
+        for key in values:
+            if key not in KEYS:
+                raise SettingError(f"unknown key '{printable(key)}': {nearest(key.replace('-', '_'), KEYS)}")
+        check_surrogates(text, "it")
+        if "\\u0000" in text:
+            raise SettingError("it holds the character U+0000, which no name has")
+        systems, settings = values.pop("systems", []), values.pop("settings", {})
+        if not isinstance(systems, list) or not fits(systems, Sequence[str]):
+            raise SettingError(f"systems is {systems!r:.80}; give a list of names")
+        flat = list(_flat("settings", settings))
+        StudyOptions(**values)  # refuses values of other types
+    except QAlignError as error:
         raise SettingError(f"{shown}: {error}; {SEE}") from error
-    except DataError as error:
-        raise SettingError(str(error)) from error
-    flat = _flat(values.get("settings", {}), f"{shown}: settings")
-    settings = [Setting(text=f"{name}={value}", origin=f"{shown}: settings.") for name, value in flat]
-    for setting in settings:
-        setting.place(())
-    if "limit" in values and any(setting.name == LIMIT for setting in settings):
-        raise SettingError(f"{shown}: 'limit' is short for settings.{LIMIT}; give one of the two")
-    systems = values.pop("systems", [])
     values = _moved(values, lambda text: str(path.parent / text), lambda text: path.parent / text)
-    _check(systems, values, shown)
-    return systems, {**values, "settings": settings}
+    return systems, {**values, "settings": [Setting(text=text, origin=f"{shown}: settings.") for text in flat]}
 
 
 def with_options(of_file: Values, given: Values, own_systems: bool = False) -> Values:
     """The options of a file, with those of a command in their place. The command's settings come last.
 
-    Args:
-        of_file: the options of the file.
-        given: the options of the command.
-        own_systems: whether the command names systems. The file's settings may then be about others.
+    If the command names systems (`own_systems`), the file's settings may be about others.
     """
     before, after = settings_in(of_file.get("settings", ())), settings_in(given.get("settings", ()))
-    merged = {**of_file, **given}
-    if given.get("limit") is not None:
-        before = [setting for setting in before if setting.name != LIMIT]
-    elif any(setting.name == LIMIT for setting in after):
-        merged.pop("limit", None)
     if own_systems:
         before = [replace(setting, required=False) for setting in before]
-    return {**merged, "settings": [*before, *after]}
+    return {**of_file, **given, "settings": [*before, *after]}
 
 
 def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -> tuple[list[str], Values]:
-    """The systems and options of a command, those of its study file included.
+    """The systems and options of a command, those of the study file among its systems included.
 
-    Args:
-        systems: names of systems, and at most one study file.
-        options: all options of the command.
-        given: the names of those that stand on the command line, which override the file.
-
-    Raises:
-        SettingError: there are several files, or one that cannot be used, or no systems.
+    The options named in `given`, which stand on the command line, override the file.
     """
     files = [name for name in systems if name.endswith(SUFFIX)]
     if not files:
@@ -138,108 +95,40 @@ def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -
     return own or of_file, with_options(options_of_file, overriding, own_systems=bool(own))
 
 
-def _converted(key: str, value: object) -> Any:
-    """The value of a key as its type, which the option says."""
-    kind: Any = Text
-    if key == "settings":
-        kind = dict[Text, object]
-    elif key == "systems" or is_repeated(StudyOptions, key):
-        kind = Texts
-    elif types_of(StudyOptions)[key][0] is int:
-        kind = Annotated[int, msgspec.Meta(ge=OPTIONS[key].least, le=OPTIONS[key].most)]
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `$")
-        words = re.sub(r"`(\w+)`", lambda match: WORDS.get(match[1], match[1]), message)
-        words = words.replace("Expected", "expected").replace(", got ", ", found ")
-        raise msgspec.ValidationError(f"{key}{place.rstrip('`')}: {words}") from error
-
-
 def _moved(values: Values, move: Callable[[str], str], place: Callable[[str], Path]) -> Values:
-    """The values, with paths from another folder.
+    """The values of options with their paths moved, where `place` says to what a path leads."""
 
-    Args:
-        values: of options.
-        move: the path from the other folder.
-        place: where a path leads.
-    """
-
-    def moved(text: str, names: str) -> str:
+    def moved(text: object, names: str) -> str:
+        text = str(text)
         is_name = text in KNOWN.get(names, ()) or (names == "bases" and not place(text).is_dir())
         return text if is_name else move(text)
 
     found = dict(values)
-    for key, option in OPTIONS.items():
-        if key in values and any(kind is Path for kind in types_of(StudyOptions)[key]):
-            value = values[key]
-            many = isinstance(value, list | tuple)
-            found[key] = [moved(str(one), option.names) for one in value] if many else moved(str(value), option.names)
+    for key in values:
+        if Path in types_of(StudyOptions)[key]:
+            value, names = values[key], OPTIONS[key].names
+            found[key] = (
+                [moved(one, names) for one in value] if isinstance(value, list | tuple) else moved(value, names)
+            )
     return found
 
 
-def _check(systems: Sequence[str], values: Values, shown: str) -> None:
-    """Raises an error with the key's name for a name or path that does not exist."""
-    file = values.get("language_file")
-    with _at(f"{shown}: language_file"):
-        table = load_languages(Path(file) if file is not None else None)
-
-    def check(text: str, names: str) -> None:
-        if names == "scales" and text not in SCALES:
-            raise SettingError(f"unknown scale '{printable(text)}': {nearest(text, SCALES)}")
-        if names == "languages":
-            language(text, table)
-        if names in ("corpora", "benchmarks") and text not in KNOWN[names] and not Path(text).exists():
-            kind = "a corpus" if names == "corpora" else "a benchmark"
-            advice = instead(text, f"{nearest(text, KNOWN[names])} (or a path from the file's folder)")
-            raise SettingError(f"'{printable(text)}' is neither {kind} nor a path: {advice}")
-        if names == "systems" and ":" not in text:  # code of a user's own is imported when it is run
-            find_system(text.partition("=")[2] or text)
-
-    for key, value in {"systems": list(systems), **values}.items():
-        names = OPTIONS[key].names if key in OPTIONS else key
-        for number, text in enumerate(value) if isinstance(value, list) else [(-1, value)]:
-            with _at(f"{shown}: {key}[{number}]" if number >= 0 else f"{shown}: {key}"):
-                check(text, names)
-
-
-@contextmanager
-def _at(key: str) -> Iterator[None]:
-    """Puts the key in front of an error."""
-    try:
-        yield
-    except QAlignError as error:
-        raise type(error)(f"{key}: {error}") from error
-
-
-def _instead_of(key: str) -> str:
-    plain = key.replace("-", "_")
-    flags = {name: option.flag or f"--{name.replace('_', '-')}" for name, option in options_of(Placement).items()}
-    flag = {**flags, "runs": "--runs", "output": "--output"}.get(plain, f"--{plain}")
-    if plain in ("runs", "output") or flag in flags.values():
-        return f"it is an option of the command, {flag}, and not part of a study"
-    return "did you mean 'settings'?" if plain == "set" else nearest(plain, KEYS)
-
-
-def _flat(values: Mapping[str, object], where: str) -> Iterator[tuple[str, str]]:
-    """The settings of nested tables: the name with dots, and the value as `--set` takes it."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{name}", text) for name, text in _flat(value, f"{where}.{key}"))
-        elif isinstance(value, bool):
-            yield key, str(value).lower()
-        elif isinstance(value, str | int | float):
-            yield key, str(value)
-        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
-            yield key, ",".join(value)
+def _flat(where: str, value: object) -> Iterator[str]:
+    """The settings of nested tables, as `--set` takes them."""
+    if not isinstance(value, dict):
+        raise SettingError(f"{where} is {value!r:.80}; give a table")
+    for key, inner in value.items():
+        name = f"{where}.{key}"
+        if isinstance(inner, dict):
+            yield from _flat(name, inner)
+        elif isinstance(inner, str | int | float):
+            yield f"{name.partition('.')[2]}={str(inner).lower() if isinstance(inner, bool) else inner}"
+        elif isinstance(inner, list) and fits(inner, Sequence[str]):
+            yield f"{name.partition('.')[2]}={','.join(inner)}"
         else:
             raise SettingError(
-                f"{printable(where)}.{printable(key)}: expected text, a number, true, false or a list of texts, found "
-                f"{type(value).__name__}"
+                f"{printable(name)} is {inner!r:.80}; give text, a number, true, false or a list of texts"
             )
-
-
-# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def save(path: Path, systems: Sequence[str], options: Values) -> None:
@@ -250,20 +139,15 @@ def save(path: Path, systems: Sequence[str], options: Values) -> None:
 
 
 def write_study(path: Path, systems: Sequence[str], options: StudyOptions) -> None:
-    """Writes the study file of some systems and options.
-
-    Raises:
-        SettingError: another file is there, or the scale is none of the table's.
-    """
-    if not isinstance(options.scale, str):
-        raise SettingError("a scale of your own cannot be named in a study file; give the name of one")
+    """Writes the study file of some systems and options."""
     values = {key: getattr(options, key) for key in OPTIONS if key != "settings"}
     values |= {key: codes(values[key]) for key, option in OPTIONS.items() if option.names == "languages"}
     values = {key: value for key, value in values.items() if value is not None and value not in ([], ())}
     values = _moved(values, lambda text: text if os.path.isabs(text) else os.path.relpath(text, path.parent), Path)
     lines = [f"{key} = {_toml(value)}" for key, value in {"systems": list(systems), **values}.items()]
-    settings = {setting.name: setting.value for setting in settings_in(options.settings)}
-    text = "\n".join([*lines, *(["", "[settings]", *_setting_lines(settings)] if settings else []), ""])
+    if settings := {setting.name: setting.value for setting in settings_in(options.settings)}:
+        lines += ["", "[settings]", *(f"{_toml(name)} = {_toml(value)}" for name, value in settings.items())]
+    text = "\n".join([*lines, ""])
     if path.exists() and (not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text):
         raise SettingError(f"{path} is there already; name another file, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -271,21 +155,6 @@ def write_study(path: Path, systems: Sequence[str], options: StudyOptions) -> No
         temporary.write_text(text, encoding="utf-8")
 
 
-def _setting_lines(values: Mapping[str, str]) -> Iterable[str]:
-    """A line for each setting; whole names in quotes where one lies within another, such as an adapter and its rank."""
-    nested = any(other.startswith(f"{name}.") for name in values for other in values)
-    for name, value in values.items():
-        key = _toml(name) if nested else ".".join(map(_key, name.split(".")))
-        plain = re.fullmatch(r"true|false|-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]?\d+)?", value)
-        yield f"{key} = {value if plain else _toml(value)}"
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
-
-
 def _toml(value: object) -> str:
     """A text, a whole number or a list of texts as TOML has it."""
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

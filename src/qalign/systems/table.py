@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..errors import SettingError, nearest
 from ..own_code import OwnFunction, own_faults, own_function
@@ -41,10 +42,8 @@ class System:
 
 
 def _figures(mgsm: tuple[float, float], msvamp: tuple[float, float]) -> dict[str, dict[str, float]]:
-    return {
-        "mgsm": dict(zip(("7B", "13B"), mgsm, strict=True)),
-        "msvamp": dict(zip(("7B", "13B"), msvamp, strict=True)),
-    }
+    rows = {"mgsm": mgsm, "msvamp": msvamp}
+    return {benchmark: {"7B": small, "13B": large} for benchmark, (small, large) in rows.items()}
 
 
 # fmt: off
@@ -60,21 +59,17 @@ SYSTEMS: Mapping[str, System] = {
         System("qalign-mono", "QAlign (monolingual)", recipes.qalign_mono, _figures((49.6, 57.1), (57.2, 62.6)),
                {"7B": "Wenhao97/QAlign-MetaMathQA-7B", "13B": "Wenhao97/QAlign-MetaMathQA-13B"}),
         System("qalign-mixed", "QAlign (mixed)", recipes.qalign_mixed),
-        System("qalign-en-x-questions", "QAlign, En->X questions", recipes.qalign_en_x_questions),
-        System("qalign-x-en-answers", "QAlign, X->En answers", recipes.qalign_x_en_answers),
-        System("qalign-en-x-answers", "QAlign, En->X answers", recipes.qalign_en_x_answers),
-        System("qalign-general", "QAlign, X->En general-domain", recipes.qalign_general),
+        System("qalign-en-x-questions", "QAlign, En->X questions", partial(recipes.qalign_mono, variant="en-x-questions")),
+        System("qalign-x-en-answers", "QAlign, X->En answers", partial(recipes.qalign_mono, variant="x-en-answers")),
+        System("qalign-en-x-answers", "QAlign, En->X answers", partial(recipes.qalign_mono, variant="en-x-answers")),
+        System("qalign-general", "QAlign, X->En general-domain", partial(recipes.qalign_mono, variant="x-en-general")),
     )
 }
 # fmt: on
 
 
 def find_system(name: str) -> System:
-    """A system of the table, or a recipe of one's own as `module:function`, the module in the current folder or installed.
-
-    Raises:
-        SettingError: there is no such system, module or function, or the module cannot be imported.
-    """
+    """A system of the table, or a recipe of one's own as `module:function`, the module in the current folder or installed."""
     if name in SYSTEMS:
         return SYSTEMS[name]
     module_name, colon, function = name.partition(":")
@@ -84,23 +79,12 @@ def find_system(name: str) -> System:
 
 
 def build(study: Study, name: str, label: str = "") -> Stage[Model]:
-    """The last training stage of a system, with what `--set` says.
-
-    Args:
-        study: what the recipe is built from.
-        name: of the system.
-        label: its name in the table, by which `--set` means it; the system's own by default.
-
-    Raises:
-        SettingError: the recipe failed, or did not return a stage with a model.
-    """
+    """The last training stage of a system, with what `--set` says of its name or of its label in the table."""
     recipe, wanted = find_system(name).recipe, "return the last training stage"
-    with own_faults(f"the recipe '{name}' cannot be called"):
-        is_async = inspect.iscoroutinefunction(recipe) or inspect.isasyncgenfunction(recipe)
-    if is_async:
-        raise SettingError(f"the recipe '{name}' is an async function; make it a plain one")
     study = replace(study, system=label or name)
     made = (recipe if name in SYSTEMS else OwnFunction(recipe))(study)
+    if inspect.iscoroutine(made):
+        made.close()
     if not isinstance(made, Stage):
         raise SettingError(f"the recipe '{name}' returned {type(made).__name__}; {wanted}")
     if not issubclass(made.makes, Model):
@@ -110,8 +94,6 @@ def build(study: Study, name: str, label: str = "") -> Stage[Model]:
         stages = in_order([made])  # takes all fingerprints: of a config that has none, or inputs in a circle
     for stage in stages:
         if not _NAME.fullmatch(stage.name):
-            raise SettingError(
-                f"the recipe '{name}' made the stage '{stage.name[:80]}', whose name can be no folder's; name it by letters, "
-                "digits and hyphens"
-            )
+            advice = "whose name can be no folder's; name it by letters, digits and hyphens"
+            raise SettingError(f"the recipe '{name}' made the stage '{stage.name[:80]}', {advice}")
     return made

@@ -11,7 +11,7 @@ import torch
 from qalign.errors import ModelError
 from qalign.models.opening import load_model, load_tokenizer
 from qalign.systems.bases import WORLD_FOLDER
-from qalign.systems.probing import ask, probe
+from qalign.systems.world import ask, probe
 from qalign.world.probes import Probe, probes
 
 
