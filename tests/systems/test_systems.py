@@ -266,43 +266,23 @@ def capture(local: Any, tokenizer: Any, sample: Sequence[Example]) -> dict[str, 
     model = LlamaForCausalLM(shape)
     instructions = list(dict.fromkeys(example.instruction for example in sample))
     backend = local(model, tokenizer, DecodingConfig(max_new_tokens=1), batch_size=3)
-    assert backend.own_attention
     calls: list[dict[str, Any]] = []
     handle = model.register_forward_pre_hook(lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True)
-    sent = []
-    for own_attention in (True, False):
-        backend.own_attention = own_attention
-        calls.clear()
-        order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
-        sent.append(dict(zip(order, rows_of(calls), strict=True)))
-        assert (calls[0]["input_ids"].shape[0] == 1 and len(calls) > 1) or len(instructions) == 1
+    order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
     handle.remove()
-    assert sent[0] == sent[1], "the same where each row has the keys and values of what all begin with"
-    return sent[0]
+    return dict(zip(order, rows_of(calls), strict=True))
 
 
 def rows_of(calls: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """The prompts that a model was called with: what all of them begin with is given once, before the rest of each."""
+    """The prompts that a model was called with."""
     import torch
 
-    prefix: list[int] = []
     rows: list[list[int]] = []
     for call in calls:
-        if "attention_mask" not in call:
-            assert not prefix and not rows
-            prefix = call["input_ids"][0].tolist()
-            continue
-        mask = call["attention_mask"].bool()
-        if "shared_prefix" in call:
-            assert call["shared_prefix"].get_seq_length() == len(prefix) > 0
-        else:
-            assert mask[:, : len(prefix)].all()
-            mask = mask[:, len(prefix) :]
-        rows += [prefix + ids[keep].tolist() for ids, keep in zip(call["input_ids"], mask, strict=True)]
-        assert all(
-            torch.equal(p[k], len(prefix) + torch.arange(int(k.sum())))
-            for p, k in zip(call["position_ids"], mask, strict=True)
-        )
+        masks = call["attention_mask"].bool()
+        rows += [ids[mask].tolist() for ids, mask in zip(call["input_ids"], masks, strict=True)]
+        for places, mask in zip(call["position_ids"], masks, strict=True):
+            assert torch.equal(places[mask], torch.arange(int(mask.sum())))
     return rows
 
 
