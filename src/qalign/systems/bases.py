@@ -157,11 +157,7 @@ def tiny_base(config: TinyConfig, corpora: Mapping[str, Stage[Records]], frames:
 
 
 def base(name: str, runs: Path) -> Stage[Model]:
-    """A base that exists already: a path or a hub name.
-
-    Raises:
-        SettingError, ModelError: it is neither, or the folder is not a model.
-    """
+    """A base that exists already: a path or a hub name. Raises SettingError or ModelError for anything else."""
     place = WORLD_FOLDER if name == WORLD else _found(name, runs, (WORLD, TINY))
     if isinstance(place, Path):
         return base_on_disk(place, runs)
@@ -170,11 +166,7 @@ def base(name: str, runs: Path) -> Stage[Model]:
 
 
 def checkpoint(name: str, runs: Path) -> Path:
-    """The folder of a finished model: a path, or a hub name, whose files are fetched.
-
-    Raises:
-        SettingError, ModelError: it is neither, or the hub does not have it.
-    """
+    """The folder of a finished model: a path, or a hub name, whose files are fetched. Raises as `base` does."""
     place = _found(name, runs)
     return place if isinstance(place, Path) else download(place[0].name, place[1])
 

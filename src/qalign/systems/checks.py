@@ -95,11 +95,7 @@ def titles(of_systems: Mapping[str, str] | None = None) -> Titles:
 
 
 def overview(section: str | None = None) -> list[Table]:
-    """What has a name, in tables: one section of `SECTIONS`, or all but the settings.
-
-    Raises:
-        SettingError: there is no such section.
-    """
+    """What has a name, in tables: one section of `SECTIONS`, or all but the settings."""
     if section is None:
         return [table for name, tables in SECTIONS.items() if name != "settings" for table in tables()]
     if section not in SECTIONS:

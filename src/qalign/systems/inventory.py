@@ -100,11 +100,7 @@ class Inventory:
 
 
 def inventory(folder: Path) -> Inventory:
-    """Reads a folder of runs.
-
-    Raises:
-        SettingError: it is not a folder, or its `stages`, `results` or `records` are links.
-    """
+    """Reads a folder of runs. Raises SettingError where it is none, or where its `stages`, `results` or `records` are links."""
     if not folder.is_dir():
         advice = instead(folder, "give the one that you ran with: --runs DIR")
         raise SettingError(f"{folder} is not a folder of runs; {advice}")

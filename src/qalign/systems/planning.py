@@ -87,11 +87,7 @@ class Plan:
         ]
 
     def check(self) -> None:
-        """Ends a plan of what cannot run.
-
-        Raises:
-            StageError: a run would be refused, or does not fit.
-        """
+        """Raises StageError where a run would be refused, or does not fit."""
         if count := len(self.refusals):
             reason = self.refusals[0] if count == 1 else f"{count} problems, listed above"
             raise StageError(f"a run would be refused: {reason}")

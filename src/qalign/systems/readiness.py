@@ -27,11 +27,7 @@ from .table import SYSTEMS
 
 
 def check(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> None:
-    """Refuses to go on if something is known to fail.
-
-    Raises:
-        QAlignError: the first problem, and how many more there are.
-    """
+    """Raises the first problem of what is known to fail, with how many more there are."""
     if found := problems(comparison, runs, placement):
         more = f"; {counted(len(found) - 1, 'more problem')} {'was' if len(found) == 2 else 'were'} found"
         raise type(found[0])(f"{found[0]}{more if len(found) > 1 else ''}")

@@ -91,17 +91,9 @@ class Rates:
 
 
 def measure(trial: Trial) -> Rates:
-    """The rates of this machine.
-
-    Raises:
-        ModelError: the trial failed.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=msgspec.json.encode(trial, enc_hook=str),
-        capture_output=True,
-        env=_environment(trial.placement),
-    )
+    """The rates of this machine. Raises ModelError where the trial failed."""
+    command, given = [sys.executable, "-m", __name__], msgspec.json.encode(trial, enc_hook=str)
+    done = subprocess.run(command, input=given, capture_output=True, env=_environment(trial.placement))
     try:
         return msgspec.json.decode((done.stdout.splitlines() or [b""])[-1], type=Rates)
     except ValueError as error:
