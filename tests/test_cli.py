@@ -24,7 +24,7 @@ from qalign import __version__
 from qalign.cli import app
 from qalign.cli.options import JOBS
 from qalign.corpora import CORPORA
-from qalign.results.accuracies import with_error
+from qalign.results.accuracy_tables import with_error
 from qalign.results.files import load
 
 TINY = [

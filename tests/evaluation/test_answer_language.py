@@ -12,7 +12,7 @@ from qalign.evaluation.answer_language import NONE, OTHER, UNTOLD, language_of_a
 from qalign.evaluation.scores import AVERAGE, judge_one, score
 from qalign.languages import LANGUAGES, STUDY, Language
 from qalign.records import Judgement, Prediction
-from qalign.results.accuracies import untold
+from qalign.results.accuracy_tables import untold
 from qalign.results.run_results import Results
 from qalign.results.schema import Content, described
 from qalign.results.titles import Titles

@@ -36,8 +36,8 @@ def measured(own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )  # fmt: skip
     before = qalign.evaluate(str(model), study, names=["mine"], placement=QUIET)
     assert [*before.scores["mine"]["test"]["de"].accuracy] == ["strict", "paper"]
-    row = Rule(name="shout", title="shouted rule", description="An exclamation mark at the end.", read=shout)
-    monkeypatch.setitem(RULES, row.name, row)
+    row = Rule(title="shouted rule", description="An exclamation mark at the end.", read=shout)
+    monkeypatch.setitem(RULES, "shout", row)
     return qalign.evaluate(str(model), study, names=["mine"], placement=QUIET)
 
 
@@ -74,8 +74,8 @@ def test_results_with_a_rule_and_without_stand_in_one_table(measured: qalign.Res
 
 
 def test_score_shows_each_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Rule(name="shout", title="shouted rule", description="An exclamation mark at the end.", read=shout)
-    monkeypatch.setitem(RULES, row.name, row)
+    row = Rule(title="shouted rule", description="An exclamation mark at the end.", read=shout)
+    monkeypatch.setitem(RULES, "shout", row)
     file = tmp_path / "answers.csv"
     file.write_text("id,language,gold,response\n1,sw,7,Jibu ni 7!\n2,sw,12,Jibu ni 11.\n", encoding="utf-8")
     table = qalign.score(file).table()

@@ -16,7 +16,7 @@ from reader import Reader
 from typed import content_of, curves_of, page_of, plain_results, results_of, tables
 
 from qalign.evaluation.scores import Score
-from qalign.results.accuracies import interval
+from qalign.results.accuracy_tables import interval
 from qalign.results.charts import bar_chart, gap_chart, loss_charts, smoothed
 from qalign.results.explorer import AnsweredProblem, explorer_data, language_tag, safe_json
 from qalign.results.geometry import bar_places, gap_scale, nice_ticks, path, round_scale

@@ -77,15 +77,15 @@ def announcements(text: str, language: Language, begin: int, end: int) -> list[A
 def _phrases_in(text: str, language: Language, begin: int, end: int) -> Iterator[tuple[int, str, bool, bool]]:
     for hashes in _HASHES.finditer(text, begin, end):
         yield hashes.end(), "####", False, False
-    phrases = _phrases(language.answer_markers, language.no_answer)
+    begins, phrase, heading = _phrases(language.answer_markers, language.no_answer)
     past = begin
-    for start in phrases.begin.finditer(text, begin, end):
+    for start in begins.finditer(text, begin, end):
         if start.start() < past:
             continue
-        if match := phrases.phrase.match(text, start.start(), end):
+        if match := phrase.match(text, start.start(), end):
             yield match.end(), "phrase", match.lastgroup == "colon", match.lastgroup == "denied"
             past = match.end()
-        elif (match := phrases.heading.match(text, start.start(), end)) and _opens_a_line(text, start.start(), begin):
+        elif (match := heading.match(text, start.start(), end)) and _opens_a_line(text, start.start(), begin):
             yield match.end(), "phrase", True, False
 
 
@@ -107,18 +107,9 @@ def _boxes(text: str, begin: int, end: int) -> Iterator[Announcement]:
                 yield Announcement(begin=start, end=match.start(), by="boxed")
 
 
-@dataclass(frozen=True, slots=True)
-class _Phrases:
-    """The expressions for a language's phrases: how they begin, which fits there, and which makes a heading of it."""
-
-    begin: re.Pattern[str]
-    phrase: re.Pattern[str]
-    heading: re.Pattern[str]
-
-
 @cache
-def _phrases(markers: tuple[str, ...], denials: tuple[str, ...]) -> _Phrases:
-    """The phrases that announce an answer, in any case and with any space.
+def _phrases(markers: tuple[str, ...], denials: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """The phrases that announce an answer, in any case and with any space: how they begin, which fits there, and headings.
 
     More words and a parenthesis may stand within a phrase. A marker with a colon also counts as a heading, or right
     before a number.
@@ -140,7 +131,7 @@ def _phrases(markers: tuple[str, ...], denials: tuple[str, ...]) -> _Phrases:
         re.IGNORECASE,
     )
     heading = re.compile(rf"(?:{long_nouns})(?:[^\S\n]+{_WORD}){{0,2}}[ \t*_#]*$", re.IGNORECASE | re.MULTILINE)
-    return _Phrases(re.compile(_any_of(sorted(begin, key=len, reverse=True)), re.IGNORECASE), phrase, heading)
+    return re.compile(_any_of(sorted(begin, key=len, reverse=True)), re.IGNORECASE), phrase, heading
 
 
 def _words(marker: str) -> list[str]:
@@ -254,15 +245,9 @@ def answer_of(
     text: str, numbers: list[Number], equations: list[Equation], no_answer: tuple[str, ...], end: int
 ) -> Answer:
     """The answer in a text that ends at `end`, with its numbers and equations."""
-    equals = [match.start() for match in _EQUALS.finditer(text, 0, end)]
-    return Answer(
-        text=text,
-        numbers=numbers,
-        starts=[number.start for number in numbers],
-        equations=equations,
-        equals=equals,
-        no_answer=denial(no_answer),
-    )
+    starts, equals = [number.start for number in numbers], [match.start() for match in _EQUALS.finditer(text, 0, end)]
+    denials = denial(no_answer)
+    return Answer(text=text, numbers=numbers, starts=starts, equations=equations, equals=equals, no_answer=denials)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
-from ..languages import Language
+from ..languages import LANGUAGES, Language
 from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
 from .announcements import (
@@ -27,7 +28,6 @@ from .announcements import (
     stated_result,
 )
 from .equations import equations, holds_an_unknown, text_numbers
-from .passages import answer_span, own_questions, run_on
 
 RULES_VERSION = 3
 """The version of judging: raised with every change that may change a judgement, so that old scores are not reused."""
@@ -36,42 +36,40 @@ TOLERANCE = Fraction(1, 1000)
 """How far from the gold number a right answer may be, as published."""
 
 
+NOTHING = Reading(value=None, text="", start=0, end=0, by="none", right=False)
+
+
+def _reading(text: str, span: tuple[int, int], *, value: str, by: str, right: bool) -> Reading:
+    start, end = span
+    return Reading(value=value, text=text[start:end], start=start, end=end, by=by, right=right)
+
+
 def paper(text: str, gold: str) -> Reading:
-    """The published rule.
-
-    Without a number, `value` is None, `by` is "none", and the answer is right if gold is 0.
-
-    Args:
-        text: an answer.
-        gold: the benchmark's number, read by the same rule.
-    """
-    target, _, _ = _last_digits(gold)
-    read, start, end = _last_digits(text)
+    """The published rule, which reads gold too. An answer without a number is right if gold is 0."""
+    target, _ = _last_digits(gold)
+    read, span = _last_digits(text)
     right = abs(float(target or 0) - float(read or 0)) < float(TOLERANCE)
-    return Reading(
-        value=read,
-        text=text[start:end],
-        start=start,
-        end=end,
-        by="none" if read is None else "last-number",
-        right=right,
+    return (
+        replace(NOTHING, right=right)
+        if read is None
+        else _reading(text, span, value=read, by="last-number", right=right)
     )
 
 
-def _last_digits(text: str) -> tuple[str | None, int, int]:
+def _last_digits(text: str) -> tuple[str | None, tuple[int, int]]:
     """The last `digits(.digits)` without commas, and its span in the text as given."""
     # One pass from the left, as re.sub makes it: of the commas in 1,2,3 the second stays, for its digit is used up.
     dropped = [match.start() + 1 for match in re.finditer(r"\d,\d", text)]
     without = re.sub(r"(\d),(\d)", r"\1\2", text)
     found = list(re.finditer(r"\d+(?:\.\d+)?", without))
     if not found:
-        return None, 0, 0
+        return None, (0, 0)
     last = found[-1]
     digits = "".join(character if character == "." else str(unicodedata.decimal(character)) for character in last[0])
     # The n-th comma dropped stood n characters further left in the shortened text.
     places = [comma - index for index, comma in enumerate(dropped)]
     start = last.start() + bisect_right(places, last.start())
-    return digits, start, last.end() - 1 + bisect_right(places, last.end() - 1) + 1
+    return digits, (start, last.end() + bisect_right(places, last.end() - 1))
 
 
 def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
@@ -89,18 +87,11 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     target = parse_gold(gold)
     number, by = _answer(text, language, finish)
     if number is None:
-        return Reading(value=None, text="", start=0, end=0, by="none", right=False)
+        return NOTHING
     # 50% is 50 and 0.5, 2 hours 30 minutes are 2.5 hours and 150 minutes.
     values = (number.value, number.value / (100 if number.percent else 1), number.value * (number.parts or 1))
     right = any(abs(value - target) < TOLERANCE for value in values)
-    return Reading(
-        value=plain_number(number.value),
-        text=text[number.start : number.end],
-        start=number.start,
-        end=number.end,
-        by=by,
-        right=right,
-    )
+    return _reading(text, (number.start, number.end), value=plain_number(number.value), by=by, right=right)
 
 
 def hashes(text: str, gold: str) -> Reading:
@@ -108,15 +99,8 @@ def hashes(text: str, gold: str) -> Reading:
     match = re.search(r"#### (-?[0-9.,]+)", text)
     value = _decimal(match[1]) if match else None
     if match is None or value is None:
-        return Reading(value=None, text="", start=0, end=0, by="none", right=False)
-    return Reading(
-        value=str(value),
-        text=match[1],
-        start=match.start(1),
-        end=match.end(1),
-        by="marker:####",
-        right=value == _decimal(gold),
-    )
+        return NOTHING
+    return _reading(text, match.span(1), value=str(value), by="marker:####", right=value == _decimal(gold))
 
 
 def _decimal(digits: str) -> float | None:
@@ -141,17 +125,17 @@ _MOST_ANNOUNCEMENTS = 500  # are looked at, the last of a text: a model that rep
 
 def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | None, str]:
     """The number that a text gives as its answer, and how it was found."""
-    begin, end = answer_span(text)
+    begin, end = _answer_span(text)
     numbers = [number for number in text_numbers(text, language) if begin <= number.start and number.end <= end]
     if finish == "length":  # a number at the very end of a text that was cut off may lack its last digits
         numbers = [number for number in numbers if number.end < len(text)]
     found = announcements(text, language, begin, end)[-_MOST_ANNOUNCEMENTS:]
     results = equations(text, numbers)
-    if questions := own_questions(text, begin, end, language):
+    if questions := _own_questions(text, begin, end, language):
         starts = [number.start for number in numbers]
         with_number = [a.begin for a in found if bisect_left(starts, a.begin) < bisect_left(starts, a.end)]
         calculated = next((e.right.end for e in results if e.left is not None), None)
-        end = run_on(text, questions, with_number, calculated) or end
+        end = _run_on(text, questions, with_number, calculated) or end
         numbers = [number for number in numbers if number.end <= end]
         found = [replace(a, end=min(a.end, end)) for a in found if a.begin < end]
         results = [equation for equation in results if equation.right.end <= end]
@@ -178,3 +162,113 @@ def _in_percent(answer: Answer, number: Number, earlier: list[Announcement]) -> 
         if said and said.number and said.number.percent and said.number.value == 100 * number.value:
             return said.number
     return None
+
+
+# --- the part of a text that answers: behind thinking, before a next question of the model's own ----------------------
+
+_THINKING = re.compile(
+    r"[<\[◁](?P<close>/?)(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)[>\]▷]", re.IGNORECASE
+)
+# What chat templates put between turns; the Alpaca template, whose answers this package trains on, begins so too.
+_NEXT_TURN = re.compile(
+    r"<\|?(?:im_(?:start|end)|eot_id|endoftext|end_of_text|end|user|start_header_id|begin_of_text)\|?>|</s>|<\|EOT\|>|\[/?INST\]"
+    r"|<(?:start|end)_of_turn>|Below is an instruction that describes"
+)
+# Signs of a question where a language writes no question mark.
+_ASKS = re.compile(r"[?？؟]|เท่าไร|เท่าไหร่|กี่|อะไร|多少|几|幾|いくつ|いくら|何|কত|কী")
+# A line that is a heading, or begins with a numbered word (Step 6:).
+_HEADING = re.compile(r"^[ \t]{0,9}(?:#{1,6}|\*\*|[^\s\d:：#*]{1,15} ?\d{1,2}[:：.)])[^\n]{3,300}$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A question of the model's own: where its header begins and ends, and its number, if it has one."""
+
+    begin: int
+    end: int
+    number: str
+    surely: bool
+    """Whether the header is the question itself. Otherwise the text behind it has to be one."""
+
+
+def _answer_span(text: str) -> tuple[int, int]:
+    """The part behind all closed thinking, up to a mark of a chat template."""
+    begin, end = 0, len(text)
+    for tag in _THINKING.finditer(text):
+        if tag["close"]:
+            begin, end = tag.end(), len(text)
+        elif end == len(text):
+            end = tag.start()
+    for turn in _NEXT_TURN.finditer(text, begin, end):
+        if text[begin : turn.start()].strip():
+            return begin, turn.start()
+        begin = turn.end()
+    return begin, end
+
+
+def _own_questions(text: str, begin: int, end: int, language: Language) -> list[_Question]:
+    """Possible questions of the model's own, in order, such as `Question:`."""
+    words = (*language.question_markers, *LANGUAGES["en"].question_markers)
+    found = [
+        _Question(begin=match.start(), end=match.end(), number=match["number"] or "", surely=False)
+        for match in _headers(words).finditer(text, begin, end)
+    ]
+    for match in _HEADING.finditer(text, begin, end):
+        if _ASKS.search(match[0]):
+            number = re.search(r"\d+", match[0])
+            found.append(
+                _Question(begin=match.start(), end=match.end(), number=number[0] if number else "", surely=True)
+            )
+    return sorted(found, key=lambda question: question.begin)
+
+
+def _run_on(text: str, questions: list[_Question], answered: list[int], calculated: int | None) -> int | None:
+    """Where the first question of the model's own begins after an answer, or None.
+
+    Args:
+        questions: those of `_own_questions`.
+        answered: where announcements that have a number begin, in order.
+        calculated: where the first equation ends. It is an answer too, for a header with a question mark behind it.
+    """
+    listed = False
+    for question in questions:
+        asks, calculates = _asks(text, question, answered)
+        after_announcement = bool(answered) and answered[0] < question.begin
+        after_calculation = calculated is not None and calculated <= question.begin
+        # Question 1, Question 2: the model takes the problem apart.
+        if not (listed and question.number):
+            if after_announcement and (asks or calculates):
+                return question.begin
+            if after_calculation and asks and not question.surely:
+                return question.begin
+        listed = listed or bool(question.number)
+    return None
+
+
+def _asks(text: str, question: _Question, answered: list[int]) -> tuple[bool, bool]:
+    """Whether a question follows a header, and whether numbers do."""
+    later = bisect_right(answered, question.end)
+    end = min(answered[later] if later < len(answered) else len(text), question.end + 1000)
+    said = text[question.end : end]
+    return question.surely or bool(_ASKS.search(said)), bool(re.search(r"\d", said))
+
+
+@cache
+def _headers(words: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern for words that head a question.
+
+    They stand at the start of a line or behind a sentence, with a colon. Or they are a heading, or have a number alone
+    on a line.
+    """
+    forms = {form for word in words for form in (word, word.upper(), word.capitalize())}
+    letters = [word for word in forms if len(word) == 1 and word < "\u0e00" and word != "Q"]  # В 18:00 is a time
+    names = sorted(forms - set(letters), key=len, reverse=True)
+    number = r"[ \t]{0,9}(?:ที่|Nr\.|№|n°|#|no\.|ya|wa|la)?[ \t]{0,9}(?P<number>\d{1,3})"
+    word = rf"(?:{'|'.join(map(re.escape, names))})(?:{number})?"
+    if letters:
+        word = rf"(?:{word}|[{''.join(letters)}](?=[:：]))"
+    return re.compile(
+        r"(?:^|(?<=[.!?])[ \t]|(?<=[。！？।]))[ \t>_-]{0,9}(?P<mark>#{1,6}|\*\*)?[ \t*_]{0,9}"
+        rf"{word}[ \t*_]{{0,9}}(?(mark)(?:[:：]|$)|(?(number)(?:[:：]|$)|[:：]))",
+        re.MULTILINE,
+    )

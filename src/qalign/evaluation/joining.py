@@ -54,13 +54,9 @@ class Answered:
 
 
 def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, where: str) -> list[Problem | None]:
-    """The problem that each row answers, None where there is none.
+    """The problem that each row of the file `where` answers, None where there is none.
 
-    Args:
-        rows: the predictions.
-        problems: those of a benchmark.
-        by: one of `JOINS`; by default the id, which must then match in every row.
-        where: names the file in an error.
+    `by` is one of `JOINS`; by default the id, which must then match in every row.
 
     Raises:
         DataError: the rows cannot be joined so, no row has a problem, or two rows have the same.
@@ -142,14 +138,7 @@ JOINS: Mapping[str, Callable[[Sequence[Answered], Sequence[Problem]], list[Probl
 
 
 def lacking(names: str | Sequence[str], row: Row, where: str, instead: str = "") -> DataError:
-    """The error of a row without values in columns: a column is missing, or a cell is empty.
-
-    Args:
-        names: the columns.
-        row: the row.
-        where: its place.
-        instead: what may be done in place of adding the columns.
-    """
+    """The error of a row without values in columns: they are missing, or a cell is empty. `instead` is another way out."""
     names = [names] if isinstance(names, str) else names
     way = f", or {instead}" if instead else ""
     if names[0] in row:

@@ -13,34 +13,24 @@ MAIN = "strict"
 """The rule that decides between right, wrong and unanswered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One way to read an answer."""
+    """One way to read an answer: what tables call it, what it reads in a sentence, and how.
 
-    name: str
+    `read` takes a text, the gold answer, the language, and why the text ended.
+    """
+
     title: str
-    """What tables and page call it."""
     description: str
-    """What it reads, in a sentence."""
     read: Callable[[str, str, Language, Finish], Reading]
-    """Text, gold answer, language and why the text ended -> what was read."""
 
 
 RULES: dict[str, Rule] = {
-    row.name: row
-    for row in (
-        Rule(
-            name=MAIN,
-            title="strict rule",
-            description="Numbers as the language writes them, a marked answer first.",
-            read=strict,
-        ),
-        Rule(
-            name="paper",
-            title="paper rule",
-            description="The last number, as the published evaluation reads it.",
-            read=lambda text, gold, language, finish: paper(text, gold),
-        ),
-    )
+    MAIN: Rule("strict rule", "Numbers as the language writes them, a marked answer first.", strict),
+    "paper": Rule(
+        "paper rule",
+        "The last number, as the published evaluation reads it.",
+        lambda text, gold, language, finish: paper(text, gold),
+    ),
 }
 """The rules by name, in the order of the tables."""

@@ -81,13 +81,7 @@ def judge(
     table: Mapping[str, Language],
     rules: Iterable[str] = tuple(RULES),
 ) -> list[Judgement]:
-    """Judges each prediction against its problem's gold answer.
-
-    Args:
-        problems: with their gold answers.
-        predictions: one for each problem.
-        table: the languages that answers may be in.
-        rules: the names of the rules.
+    """Judges each prediction against its problem's gold answer, under the named rules.
 
     Raises:
         DataError: a problem has no prediction, a prediction no problem, or a problem no gold answer.
@@ -97,10 +91,9 @@ def judge(
     judgements = []
     for problem in problems:
         prediction = by_key.pop((problem.language, problem.id), None)
-        if prediction is None:
-            raise DataError(f"problem {problem.id} ({problem.language}) has no prediction; generate it before scoring")
-        if problem.gold is None:
-            raise DataError(f"problem {problem.id} ({problem.language}) has no gold answer; it cannot be scored")
+        if prediction is None or problem.gold is None:
+            lacks = "prediction" if prediction is None else "gold answer"
+            raise DataError(f"problem {problem.id} ({problem.language}) has no {lacks}; it cannot be scored")
         judgements.append(judge_one(prediction, problem.gold, language(problem.language, table), table, rules))
     if by_key:
         (code, key), *_ = by_key
@@ -115,17 +108,11 @@ def judge_one(
     at_hand: Mapping[str, Language] = MappingProxyType({}),
     rules: Iterable[str] | None = None,
 ) -> Judgement:
-    """One prediction under all rules.
+    """One prediction under the named rules, or all.
 
-    Args:
-        prediction: the answer.
-        gold: the right one.
-        row: the language of the question.
-        at_hand: further languages that the answer may be in.
-        rules: the names of the rules. None for all.
+    `row` is the language of the question. The answer may be in those of `at_hand` too.
     """
-    names = RULES if rules is None else rules
-    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in names}
+    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in rules or RULES}
     return Judgement(
         id=prediction.id,
         language=prediction.language,
@@ -206,11 +193,7 @@ def wilson(proportion: float, n: float) -> tuple[float, float]:
     """The 95% interval in percent of a proportion, by Wilson's score.
 
     It is that of `scipy.stats.binomtest(k, n).proportion_ci(method="wilson")`, without scipy. Unlike mean ± 1.96 s.e.,
-    it is not 0 to 0 for 0 of 10.
-
-    Args:
-        proportion: the share of successes, 0 to 1.
-        n: the trials, possibly not whole. 0 gives 0 to 100.
+    it is not 0 to 0 for 0 of 10. `n` may be not whole. No trials give 0 to 100.
     """
     if n <= 0:
         return 0.0, 100.0

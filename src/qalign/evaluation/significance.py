@@ -35,29 +35,29 @@ if TYPE_CHECKING:
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Points = Annotated[float, msgspec.Meta(ge=-100, le=100)]
 
+_SHARED = ("n", "difference", "standard_error", "low", "high")
+
 RESAMPLES = 2000
 SEED = 20240114
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A difference a - b of accuracies, as the mean over languages and seeds."""
+    """A difference a - b of accuracies in percent points, as the mean over languages and seeds."""
 
     n: Count
     """The problems."""
     difference: Points
-    """In percent points, as all but the p-values."""
     standard_error: StandardError
     """Clustered by problem."""
     low: float
-    """The lower end of the 95% interval."""
+    """With `high` the 95% interval."""
     high: float
-    """The upper end of the 95% interval."""
     p: Share
     """The two-sided p of the t test."""
     p_bootstrap: Share
     """The two-sided p of the bootstrap."""
     by_seed: dict[str, float] = {}
-    """The difference under each seed, in percent points."""
+    """The difference under each seed."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +95,7 @@ def pooled(
     the problems. The spread of `by_seed` shows how it varies with the seeds.
 
     Args:
-        a: judgements by the name of the seed.
-        b: the same for the other system, under the same seeds.
+        a: judgements by the name of the seed; `b` has the same seeds.
         languages: the languages of the mean. None for all.
         resamples: the number of samples of the bootstrap.
 
@@ -114,12 +113,8 @@ def pooled(
 def compare_systems(benchmark: str, *runs: Mapping[str, Iterable[Judgement]]) -> list[Comparison]:
     """Every pair of systems: over all languages, all but English, and in each.
 
-    Differences over several runs are means, as in `pooled`. McNemar's test is for one run, so several have the t test
-    everywhere.
-
-    Args:
-        benchmark: its name.
-        runs: the judgements by system, of the same systems under one seed each.
+    `runs` are the judgements by system, of the same systems under one seed each. Differences over several are means, as in
+    `pooled`. McNemar's test is for one run, so several have the t test everywhere.
 
     Raises:
         DataError: the systems do not have the same languages and problems.
@@ -145,9 +140,7 @@ def compare_systems(benchmark: str, *runs: Mapping[str, Iterable[Judgement]]) ->
             estimates = _estimates(totals, len(codes) * len(runs), ids, draws)
             exact = group in languages and len(runs) == 1
             for (a, b), total, estimate in zip(pairs, totals, estimates, strict=True):
-                shared: dict[str, Any] = {
-                    name: getattr(estimate, name) for name in ("n", "difference", "standard_error", "low", "high")
-                }
+                shared: dict[str, Any] = {name: getattr(estimate, name) for name in _SHARED}
                 test = _mcnemar(total) if exact else {"p": estimate.p}
                 rows.append(Comparison(benchmark=benchmark, group=group, a=a, b=b, p_adjusted=1.0, **shared, **test))
         adjusted = holm([row.p for row in rows])
@@ -204,12 +197,7 @@ def _draws(problems: int, resamples: int) -> Draws:
 
 
 def _estimates(totals: Counts, answers: int, ids: Sequence[str], draws: Draws) -> list[Estimate]:
-    """An estimate for each pair of systems.
-
-    Args:
-        totals: (pairs, problems), the differences summed over the answers to a problem.
-        answers: the number of those answers.
-    """
+    """An estimate for each pair of systems; `totals` (pairs, problems) sum the differences in the `answers` to a problem."""
     import numpy as np
 
     sums = draws @ totals.T.astype(np.float64)  # (resamples, pairs)
@@ -251,11 +239,7 @@ def t_test(mean: float, error: float, clusters: int) -> float:
 
 
 def _mcnemar(delta: Counts) -> dict[str, Any]:
-    """The exact test in one language.
-
-    Args:
-        delta: (problems,), 1 where a alone is right, -1 where b alone is.
-    """
+    """The exact test in one language; `delta` (problems,) is 1 where a alone is right, -1 where b alone is."""
     from scipy.stats import binomtest
 
     only_a, only_b = int((delta > 0).sum()), int((delta < 0).sum())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
-from .accuracies import accuracy, interval, problems
+from .accuracy_tables import accuracy, interval, problems
 from .schema import Content, in_order
 from .titles import Titles
 
@@ -43,10 +43,9 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Languages whose scores stand together."""
+    """Languages whose scores stand together: the code of one, or `all`, and a name."""
 
     code: str
-    """The language's, or `all`."""
     name: str
 
 
@@ -195,11 +194,8 @@ def smoothed(points: Points) -> list[tuple[float, float]]:
     """The mean over a window of about a fortieth of the curve. It is centred, and narrow at the beginning, where loss falls
     steeply, so that it does not lag; at the end it looks back only."""
     half = len(points) // 80 + (len(points) > 8)
-    sums = [0.0]
-    for _, loss in points:
-        sums.append(sums[-1] + loss)
-    made = []
+    smooth = []
     for index, (step, _) in enumerate(points):
-        first, last = max(0, index - half), min(len(points) - 1, index + min(half, index))
-        made.append((step, (sums[last + 1] - sums[first]) / (last + 1 - first)))
-    return made
+        window = [loss for _, loss in points[max(0, index - half) : index + min(half, index) + 1]]
+        smooth.append((step, sum(window) / len(window)))
+    return smooth

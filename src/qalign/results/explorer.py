@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from itertools import chain
+from typing import get_args
 
 import msgspec
 
@@ -14,8 +15,6 @@ from ..languages import LANGUAGES
 from ..records import Outcome
 from .schema import Content, in_order
 from .titles import Titles
-
-OUTCOMES = ("correct", "wrong", "unanswered", "cut_off")
 
 
 class SystemAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +95,7 @@ def _answer(answer: SystemAnswer | None, language: str, rules: Iterable[str]) ->
     start, end = (_utf16(answer.text, at) for at in (answer.start, answer.end))
     right = [int(answer.right.get(rule, False)) for rule in rules]
     another = None if answer.answered_in in (None, NONE, language) else answer.answered_in
-    return [answer.text, answer.value, start, end, OUTCOMES.index(answer.outcome), right, another]
+    return [answer.text, answer.value, start, end, get_args(Outcome).index(answer.outcome), right, another]
 
 
 def _utf16(text: str, at: int) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, wilson
 from ..evaluation.significance import Comparison, Estimate
 from ..wording import counted
-from .accuracies import accuracy
+from .accuracy_tables import accuracy, between
 from .schema import Content, is_language
 from .titles import Titles
 
@@ -39,10 +39,8 @@ def findings(content: Content, titles: Titles) -> list[str]:
 def _told(rows: Sequence[Comparison | None]) -> list[Comparison]:
     """The comparisons that become sentences, in the order of the systems."""
     known = [row for row in rows if row is not None]
-    if len(known) <= ALL:
-        return known
-    kept = [pick(known, key=lambda row: row.difference) for pick in (max, min)]
-    return [row for row in known if any(row is one for one in kept)]
+    ranked = sorted(known, key=lambda row: row.difference)
+    return known if len(known) <= ALL else [row for row in known if row in (ranked[0], ranked[-1])]
 
 
 def headline(content: Content, titles: Titles) -> str:
@@ -71,8 +69,7 @@ def _finding(content: Content, titles: Titles, benchmark: str, others: Compariso
 
 def difference_text(row: Comparison) -> str:
     """`+31.2 points (95% interval 28.0 to 34.1, p < 0.001)`; no p where no problem tells two systems apart."""
-    low, high = bounds(row)
-    interval = f"95% interval {low:.1f} to {high:.1f}"
+    interval = f"95% interval {between(bounds(row))}"
     if is_same(row):
         return f"no difference on any problem ({interval})"
     return f"{row.difference:+.1f} points ({interval}, {p_text(row.p_adjusted)})"
@@ -98,8 +95,7 @@ def bounds(row: Comparison | Estimate) -> tuple[float, float]:
 
 def p_text(p: float) -> str:
     """`p = 0.042`, or `p < 0.001`."""
-    value = p_value(p)
-    return f"p {value}" if value.startswith("<") else f"p = {value}"
+    return f"p {'' if p < 0.001 else '= '}{p_value(p)}"
 
 
 def p_value(p: float) -> str:

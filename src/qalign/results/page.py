@@ -29,7 +29,6 @@ from .fitted import of_figures
 from .geometry import bar_places, gap_scale, loss_scales, path
 from .run_results import Results
 from .tables import Cell, Section, Table
-from .titles import Titles
 
 
 def render_page(results: Results) -> str:
@@ -43,7 +42,7 @@ def render_page(results: Results) -> str:
     environment.filters["clean"] = _clean
     environment.tests["cell"] = lambda text: isinstance(text, Cell)
     page = environment.from_string(_source("page.html.jinja")).render(
-        **view_of(results, titles),
+        **view_of(results),
         policy=policy(style, script),
         style=Markup(style),
         script=Markup(script),
@@ -80,11 +79,11 @@ def _clean(value: object) -> str:
     return re.sub(unsafe, "\N{REPLACEMENT CHARACTER}", str(value))
 
 
-def view_of(results: Results, titles: Titles) -> dict[str, object]:
+def view_of(results: Results) -> dict[str, object]:
     """All that the template writes down: tables, texts, and charts with the places of their marks."""
-    content = results.data
+    content, titles = results.data, results.titles
     tables = [*results.tables(), provenance.models_table(content, titles), provenance.facts_table(content)]
-    known = {results.titles.benchmark(name) for name in content.benchmarks}
+    known = {titles.benchmark(name) for name in content.benchmarks}
     return {
         "run": [(name, value) for name, value in content.run.items() if value not in (None, "", [])],
         "headline": headline(content, titles),
@@ -92,7 +91,7 @@ def view_of(results: Results, titles: Titles) -> dict[str, object]:
         "notes": content.notes,
         "world": about_world(content.benchmarks),
         "systems": list(systems_in(content, titles).values()),
-        "benchmarks": [_on_benchmark(results, benchmark, titles, tables) for benchmark in content.benchmarks],
+        "benchmarks": [_on_benchmark(results, benchmark, tables) for benchmark in content.benchmarks],
         "tables": _by_section([table for table in tables if table.rows and not known & set(table.parts("benchmark"))]),
         "losses": loss_charts(content, results.curves, titles),
         "snippet": provenance.snippet(content),
@@ -106,11 +105,11 @@ def view_of(results: Results, titles: Titles) -> dict[str, object]:
     }
 
 
-def _on_benchmark(results: Results, benchmark: str, titles: Titles, tables: list[Table]) -> dict[str, object]:
+def _on_benchmark(results: Results, benchmark: str, tables: list[Table]) -> dict[str, object]:
     """What the page shows of one benchmark."""
-    content = results.data
+    content, titles = results.data, results.titles
     gaps, bars = gap_chart(content, benchmark, titles), bar_chart(content, benchmark, titles)
-    parts = [part for table in tables if (part := _part(table, results.titles.benchmark(benchmark)))]
+    parts = [part for table in tables if (part := _part(table, titles.benchmark(benchmark)))]
     return {
         "title": titles.benchmark(benchmark),
         "problems": span(content.problems_on(benchmark)),

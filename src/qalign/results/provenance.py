@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..wording import counted
-from .accuracies import accuracy
+from .accuracy_tables import accuracy
 from .schema import Asked, Content, Model
 from .tables import Table, as_markdown
 from .titles import Titles

@@ -43,17 +43,14 @@ class Results:
 
     @property
     def content(self) -> dict[str, object]:
-        """What `results.json` holds, as plain values."""
         return plain(self.data)
 
     @property
     def systems(self) -> list[str]:
-        """The names of what was measured."""
         return list(self.data.systems)
 
     @property
     def benchmarks(self) -> list[str]:
-        """The names of the test sets."""
         return self.data.benchmarks
 
     @property
@@ -63,27 +60,22 @@ class Results:
 
     @property
     def differences(self) -> list[Comparison]:
-        """The difference of each two systems, with its interval and p-value."""
         return self.data.comparisons
 
     @property
     def consistency(self) -> dict[str, dict[str, Consistency]]:
-        """System -> test set -> agreement of the answers across languages."""
         return self.data.consistency
 
     @property
     def models(self) -> list[Model]:
-        """The folders of the final models."""
         return self.data.models
 
     @property
     def findings(self) -> list[str]:
-        """What was seen, in sentences."""
         return self.data.findings
 
     @property
     def model_lines(self) -> list[str]:
-        """Where the final models are, in sentences."""
         return model_lines(self.data, self.titles)
 
     def tables(self) -> list[Table]:

@@ -204,7 +204,6 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def benchmarks(self) -> list[str]:
-        """The benchmarks that any system was measured on, in order of appearance."""
         return list(dict.fromkeys(benchmark for measured in self.systems.values() for benchmark in measured))
 
     @property
@@ -214,7 +213,6 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def other_rules(self) -> dict[str, str]:
-        """The rules besides the main one, with their titles."""
         return {name: row.title for name, row in self.rules.items() if name != MAIN}
 
     def measured(self) -> list[tuple[str, str, Scores]]:

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, interval
 from ..evaluation.significance import Comparison
-from .accuracies import between, figure, with_error
-from .accuracy_tables import KEYS, heads, named
+from .accuracy_tables import KEYS, between, figure, heads, named, with_error
 from .findings import bounds, is_same, p_value
 from .schema import Content, in_order, is_language
 from .tables import Cell, Table, Whisker

@@ -100,12 +100,7 @@ class Table:
         return parts
 
     def turned(self, title: str, columns: Sequence[str]) -> list[Table]:
-        """For each benchmark a table whose rows are columns of this one, and whose columns are its first cells.
-
-        Args:
-            title: of each table, with `{}` for the benchmark.
-            columns: those that become rows.
-        """
+        """For each benchmark a table whose rows are some columns of this one. The title has `{}` for the benchmark."""
         tables = []
         for benchmark, part in self.parts("benchmark").items():
             across = [

@@ -18,7 +18,7 @@ from ..fingerprints import first_look
 from ..pipeline import Node, in_order, needed
 from ..redaction import redacted_command
 from ..results import schema
-from ..results.accuracies import untold
+from ..results.accuracy_tables import untold
 from ..results.findings import findings
 from ..results.schema import Content, Scores, TestedClaim
 from ..results.titles import Titles

@@ -16,7 +16,7 @@ from ..evaluation.benchmarks import BENCHMARKS
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Comparison
 from ..records import Judgement, read_jsonl
-from ..results.accuracies import accuracy
+from ..results.accuracy_tables import accuracy
 from ..results.files import load
 from ..results.run_results import Results
 from ..results.schema import FORMAT, VERSION, Content, is_language
