@@ -49,9 +49,11 @@ def read_study(path: Path) -> tuple[list[str], Values]:
     shown = printable(str(path))
     text = json.dumps(values, ensure_ascii=False, default=str)
     try:
-        for key in values:
+        for key, value in values.items():
             if key not in KEYS:
                 raise SettingError(f"unknown key '{printable(key)}': {nearest(key.replace('-', '_'), KEYS)}")
+            if value in ("", []) or (isinstance(value, list) and "" in value):
+                raise SettingError(f"{key} holds an empty value; give one, or leave the key out")
         check_surrogates(text, "it")
         if "\\u0000" in text:
             raise SettingError("it holds the character U+0000, which no name has")
