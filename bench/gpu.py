@@ -120,7 +120,7 @@ class Sides:
 
         for module in self.model.modules():
             module._compiled_call_impl = None
-        prefix.undo(self.accelerator.unwrap_model(self.model))
+        self.accelerator.unwrap_model(self.model).set_attn_implementation(prefix.ORDINARY)
         torch.backends.cuda.enable_cudnn_sdp(True)
 
     def reference(self, data: TokenizedExamples, indices: Sequence[int]) -> Any:

@@ -117,7 +117,7 @@ def test_a_model_that_mixes_tokens_outside_attention_reads_every_row_whole() -> 
     torch.manual_seed(0)
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=64, **GROUPED))
     assert prefix.share(model, 40)
-    prefix.undo(model)
+    model.set_attn_implementation(prefix.ORDINARY)
     model.config.attention_dropout = 0.1
     assert not prefix.share(model, 40), "each row would draw for itself"
     model.config.attention_dropout = 0.0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qalign.alignment.prompts import prompt
-from qalign.generation import BACKENDS, Completion, DecodingConfig, Request, generate, open_backend, questions_of
+from qalign.generation import Completion, DecodingConfig, Request, generate, open_backend, questions_of
+from qalign.generation.protocol import BACKENDS
 from qalign.placement import Placement
 from qalign.records import Problem, sha256
 from qalign.systems.bases import WORLD_FOLDER

@@ -20,7 +20,6 @@ import pytest
 from qalign.alignment.prompts import prompt, render_prompts
 from qalign.errors import ModelError, SettingError, StageError
 from qalign.generation import (
-    BACKENDS,
     Completion,
     DecodingConfig,
     Question,
@@ -30,7 +29,7 @@ from qalign.generation import (
     questions_of,
 )
 from qalign.generation.local import Local, rows_at_once
-from qalign.generation.protocol import REQUESTS_PER_CHUNK
+from qalign.generation.protocol import BACKENDS, REQUESTS_PER_CHUNK
 from qalign.generation.run import KEPT
 from qalign.generation.scripted import Scripted
 from qalign.placement import Placement

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from .protocol import BACKENDS, Backend, Completion, DecodingConfig, Question, Request, open_backend, questions_of
+from .protocol import Backend, Completion, DecodingConfig, Question, Request, open_backend, questions_of
 from .run import generate
 
-__all__ = [
-    "BACKENDS",
-    "Backend",
-    "Completion",
-    "DecodingConfig",
-    "Question",
-    "Request",
-    "generate",
-    "open_backend",
-    "questions_of",
-]
+__all__ = ["Backend", "Completion", "DecodingConfig", "Question", "Request", "generate", "open_backend", "questions_of"]

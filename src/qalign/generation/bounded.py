@@ -1,7 +1,4 @@
-"""A client of untrusted servers, with limits on time and size.
-
-A key is sent only to the one address given.
-"""
+"""A client of untrusted servers, with limits on time and size. A key is sent only to the one address given."""
 
 from __future__ import annotations
 
@@ -58,9 +55,7 @@ class Address:
 
 
 def address(given: str) -> Address:
-    """The server of a URL.
-
-    A user and password are sent as basic authentication, and the query with every request.
+    """The server of a URL. A user and password are sent as basic authentication, and the query with every request.
 
     Raises:
         SettingError: it is not the URL of a server, or the key of the environment is not valid.

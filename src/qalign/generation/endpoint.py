@@ -1,16 +1,14 @@
-"""Answers from an OpenAI-compatible server.
+"""Answers from an OpenAI-compatible server: vLLM, `transformers serve` or a hosted model.
 
-This may be vLLM, `transformers serve` or a hosted model. A question is the only message of a chat. A server with a
-checkpoint of ours adds the training prompt, which is the checkpoint's chat template. Many requests run at once. The client
-library repeats those with a temporary failure, after growing pauses: no connection, silence, and statuses 408, 409, 429 and
-5xx.
+A question is the only message of a chat. A server with a checkpoint of ours adds the training prompt, which is the
+checkpoint's chat template. Many requests run at once. The client library repeats those with a temporary failure, after
+growing pauses: no connection, silence, and statuses 408, 409, 429 and 5xx.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -54,8 +52,7 @@ class Endpoint:
         """Answers in the order of their arrival.
 
         Raises:
-            ModelError: a request failed for good, or an answer is unusable. Running requests are awaited and
-                yielded first. Answers withheld by the server's filter raise an error after all others.
+            ModelError: a request failed for good, once the running ones are done, or the server's filter withheld answers.
         """
         answers = self._answers(requests)
         with asyncio.Runner() as runner:
@@ -63,54 +60,42 @@ class Endpoint:
                 yield answer
 
     async def _answers(self, requests: Sequence[Request]) -> AsyncIterator[Completion]:
-        waiting = deque(requests)
-        arrived: asyncio.Queue[Completion | ModelError | WithheldError | None] = asyncio.Queue()
+        turns = asyncio.Semaphore(self.in_flight)
+        failures: list[ModelError] = []
+        withheld: list[str] = []
 
-        async def ask_in_turn(client: AsyncOpenAI) -> None:
-            try:
-                while waiting:
-                    try:
-                        await arrived.put(await self._ask(client, waiting.popleft()))
-                    except WithheldError as error:
-                        await arrived.put(error)
-            except ModelError as error:
-                await arrived.put(error)
-            finally:
-                waiting.clear()  # after a failure running requests finish, and no more start
-                await arrived.put(None)
+        async def ask(client: AsyncOpenAI, request: Request) -> Completion | None:
+            async with turns:
+                if failures:  # running requests finish, and no more start
+                    return None
+                try:
+                    return await self._ask(client, request)
+                except WithheldError:
+                    withheld.append(request.key)
+                except ModelError as error:
+                    failures.append(error)
+                return None
 
         async with open_client(self.server, self.seconds, RETRIES, self._notice) as client:
-            askers = [asyncio.create_task(ask_in_turn(client)) for _ in range(min(self.in_flight, len(requests)))]
+            tasks = [asyncio.create_task(ask(client, request)) for request in requests]
             try:
-                failure, withheld, at_work = None, [], len(askers)
-                while at_work:
-                    match await arrived.get():
-                        case Completion() as answer:
-                            yield answer
-                        case WithheldError() as error:
-                            withheld.append(error)
-                        case ModelError() as error:
-                            failure = failure or error
-                        case _:
-                            at_work -= 1
-                await asyncio.gather(*askers)
-                if failure is not None:
-                    raise failure
-                if withheld:
-                    answers = counted(len(withheld), "answer")
-                    what = f"withheld {answers}, the first to {withheld[0]}; all others are kept"
-                    advice = "Turn the filter off and give the same command again, or measure without these problems"
-                    raise ModelError(f"the filter of {self.server.url} {what}. {advice}")
+                for task in asyncio.as_completed(tasks):
+                    if (answer := await task) is not None:
+                        yield answer
             finally:
-                for asker in askers:
-                    asker.cancel()
+                for one in tasks:
+                    one.cancel()
+        if failures:
+            raise failures[0]
+        if withheld:
+            what = f"withheld {counted(len(withheld), 'answer')}, the first to {withheld[0]}; all others are kept"
+            advice = "Turn the filter off and give the same command again, or measure without these problems"
+            raise ModelError(f"the filter of {self.server.url} {what}. {advice}")
 
     async def _ask(self, client: AsyncOpenAI, request: Request) -> Completion:
         body = await self._reply(client, request)
         try:
             text, tokens, finish = read_reply(body, self.server.secrets)
-        except WithheldError as error:
-            raise WithheldError(request.key) from error
         except NoAnswerError as error:
             what = f"answered {request.key} with something that is not a finished answer"
             raise self._failed(what, str(error)) from error
@@ -197,9 +182,7 @@ class _Reply(msgspec.Struct):
 
 
 def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Finish]:
-    """The text of a reply, its number of tokens, and why it ended.
-
-    The number is 0 where the server gives none. Halves of surrogate pairs stay in the text.
+    """The text of a reply, its number of tokens, 0 where there is none, and why it ended.
 
     Raises:
         NoAnswerError: the body is not JSON, has another shape, or does not hold a finished text.

@@ -21,16 +21,7 @@ from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
 from ..alignment.prompts import end_of_sequence, render_prompts
-from ..models.opening import (
-    check_device,
-    check_length,
-    check_vocabulary,
-    is_recurrent,
-    load_model,
-    load_tokenizer,
-    resolve,
-    without_planned_attention,
-)
+from ..models import opening
 from ..placement import Placement
 from ..records import Finish
 from ..resources import cores, memory
@@ -50,10 +41,8 @@ ROWS = (8, 512)
 """The default batch size: at least, at most."""
 BATCHES_PER_CHUNK = 4
 """The least batches in a chunk: the last answers of a chunk leave slots without work."""
-CACHE_SHARE = 0.25
-"""The share of device memory for the cache, for the default batch size."""
-LONG_PROMPT = 256
-"""Tokens of a prompt in that calculation."""
+CACHE_SHARE, LONG_PROMPT = 0.25, 256
+"""The share of device memory for the cache, and the tokens of a prompt, for the default batch size."""
 LOOPS, SMALL = 2, 2**28
 """Parallel loops on a CPU, for models of fewer bytes. Larger ones are limited by reading their weights, once per loop."""
 
@@ -82,8 +71,8 @@ class Local:
         """Answers each request as it finishes, the shortest prompts first."""
         prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
-        check_length(self.model, longest, "set generation.max_new_tokens lower")
-        answer = self._one_by_one if is_recurrent(self.model) else self._in_batches
+        opening.check_length(self.model, longest, "set generation.max_new_tokens lower")
+        answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches
         with closing(answer(prompts, [request.key for request in requests])) as answers:
             for place, ids, finish in answers:
                 yield requests[place].answered(decode(ids, self.tokenizer), len(ids), finish)
@@ -104,10 +93,7 @@ class Local:
         yield from filter(None, loops[0]) if len(loops) == 1 else _side_by_side(loops)
 
     def _loop(self, places: Sequence[int], begun: Callable[[Sequence[int]], Rows]) -> Iterator[Answer | None]:
-        """The answers to the prompts `places`, starting with the first.
-
-        Yields None between two steps, where the loop can be stopped.
-        """
+        """The answers to the prompts `places`, the first first, and None between two steps, where the loop can be stopped."""
         import torch
 
         waiting = deque(places)
@@ -204,11 +190,7 @@ class Local:
 
 
 def _side_by_side(loops: Sequence[Iterator[Answer | None]]) -> Iterator[Answer]:
-    """The answers of all loops as they arrive. Each loop runs in a thread with its share of torch's threads.
-
-    Raises:
-        BaseException: that of a loop. The others end after their current step.
-    """
+    """The answers of all loops as they arrive, each loop in a thread with its share of torch's threads."""
     import torch
 
     threads = torch.get_num_threads()
@@ -258,13 +240,13 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     device = placement.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    check_device(device)
-    without_planned_attention()
-    folder = resolve(folder)
-    check_vocabulary(folder)
-    model = load_model(folder, getattr(torch, decoding.precision)).to(device)
+    opening.check_device(device)
+    opening.without_planned_attention()
+    folder = opening.resolve(folder)
+    opening.check_vocabulary(folder)
+    model = opening.load_model(folder, getattr(torch, decoding.precision)).to(device)
     rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, device_memory(device))
-    return Local(model, load_tokenizer(folder), decoding, rows, loops_at_once(model))
+    return Local(model, opening.load_tokenizer(folder), decoding, rows, loops_at_once(model))
 
 
 def loops_at_once(model: PreTrainedModel) -> int:
@@ -274,11 +256,8 @@ def loops_at_once(model: PreTrainedModel) -> int:
 
 
 def rows_at_once(model: PreTrainedModel, new_tokens: int, memory: float) -> int:
-    """The number of prompts answered at once: a power of two that fits the memory.
-
-    It is constant on a machine, for the last bits of answers depend on it.
-    """
-    if is_recurrent(model):
+    """The prompts answered at once: a power of two that fits the memory, for the last bits of answers depend on it."""
+    if getattr(model, "_is_stateful", False):
         return 1
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

@@ -91,7 +91,6 @@ class Completion:
 
     key: str
     text: str
-    """Without special tokens."""
     prompt_sha256: str
     """The hash of the rendered prompt."""
     tokens: int

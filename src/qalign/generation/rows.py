@@ -62,10 +62,7 @@ def roomy_layer() -> type[DynamicLayer]:
             self._view()
 
         def put(self, rows: torch.Tensor, other: DynamicLayer) -> None:
-            """Overwrites sequences with those of a transformers layer, aligned on the right.
-
-            If theirs are longer, the other sequences get arbitrary finite numbers on the left.
-            """
+            """Overwrites sequences with those of a longer or shorter layer, aligned on the right. The rest is finite."""
             tokens = other.keys.shape[-2]
             if tokens > self._used:
                 self.rearrange(zeros=tokens - (self._used - self._first))
@@ -108,8 +105,7 @@ class Slot:
     prompt_tokens: int
     answer: list[int] = field(default_factory=list)
     """The tokens generated so far."""
-    random_state: torch.Generator | None = None
-    """None for greedy decoding."""
+    random_state: torch.Generator | None = None  # for greedy decoding
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +122,6 @@ class Rows:
     copies: list[int] | None
     """Before the first step: which row reads the prompt of each slot, where some have the same prompt."""
     cache: Any = None
-    """The keys and values of all earlier tokens."""
     free: list[int] = field(default_factory=list)
     """Slots whose sequence has finished. They are computed, and ignored, until refilled or dropped."""
 
@@ -218,13 +213,7 @@ class Rows:
 
 
 def begin(places: Sequence[int], prompts: Sequence[Sequence[int]], filler: int, device: torch.device) -> Rows:
-    """Sequences that have not read their prompts yet. Equal prompts next to each other are read once.
-
-    Args:
-        places: the indices of the prompts.
-        prompts: their token ids.
-        filler: the padding token.
-    """
+    """Sequences that have not read their prompts yet. Equal prompts next to each other are read once."""
     import torch
 
     read: list[Sequence[int]] = []

@@ -30,9 +30,7 @@ KEPT = "predictions.partial.jsonl"
 
 FIELDS = ("language", "id", "sample", "text", "prompt_sha256", "tokens", "finish")
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-_Answer = tuple[str, str, _Count, Finish]
 _Row = tuple[str, str, _Count, str, str, _Count, Finish]
-"""The `FIELDS` of a prediction. Its answer are the last four."""
 VERSION = 2
 """The version of the saved file. Answers of another version are not reused."""
 
@@ -50,7 +48,6 @@ def generate(
     Args:
         scratch: the folder of saved answers. Those of an earlier attempt with the same `settings` are reused.
         settings: all values that decide an answer.
-        title: the label of the progress bar.
 
     Raises:
         StageError: a backend skipped a request, answered one twice, or returned an invalid answer.
@@ -76,23 +73,22 @@ def generate(
         saved.open("a", encoding="utf-8") as file,
     ):
 
-        def keep(answers: Mapping[str, Completion]) -> None:
-            made = {key: _prediction(by_key[key], answer) for key, answer in answers.items()}
-            rows = json.dumps([[getattr(prediction, name) for name in FIELDS] for prediction in made.values()])
+        def keep(answers: Mapping[str, Prediction]) -> None:
+            rows = json.dumps([[getattr(answer, name) for name in FIELDS] for answer in answers.values()])
             file.write(f"{sha256(rows)} {rows}\n")  # the hash detects damage
             file.flush()
-            done.update(made)
+            done.update(answers)
 
         try:
             for chunk in remaining:
-                answered: dict[str, Completion] = {}
+                answered: dict[str, Prediction] = {}
                 for completion in backend.generate([Request(key, by_key[key].instruction) for key in chunk]):
                     if completion.key in answered:
                         raise StageError(f"the backend answered {completion.key} twice")
                     answered[completion.key] = answer = _checked(completion, by_key)
-                    repaired += answer is not completion
+                    repaired += answer.text != completion.text
                     if chunk_size is None:
-                        keep({answer.key: answer})
+                        keep({completion.key: answer})
                     bar.advance(1)
                 if missing := [key for key in chunk if key not in answered]:
                     left = counted(len(missing), "request")
@@ -105,20 +101,21 @@ def generate(
     return [done[key] for key in by_key]
 
 
-def _checked(answer: Completion, asked: Mapping[str, Question]) -> Completion:
-    """The answer, with U+FFFD for half surrogate pairs, which no file can hold.
-
-    Raises:
-        StageError: it answers no question asked, or has invalid fields.
-    """
-    if answer.key not in asked:
+def _checked(answer: Completion, asked: Mapping[str, Question]) -> Prediction:
+    """The answer to its question, with U+FFFD for half surrogate pairs, which no file can hold. StageError if it is none."""
+    if (question := asked.get(answer.key)) is None:
         raise StageError(f"the backend answered {str(answer.key)[:60]}, which was not asked")
+    of_question = [question.language, question.id, question.sample]
     try:
-        msgspec.convert([answer.text, answer.prompt_sha256, answer.tokens, answer.finish], _Answer)
+        prediction = _predicted([*of_question, answer.text, answer.prompt_sha256, answer.tokens, answer.finish])
     except msgspec.ValidationError as error:
         raise StageError(f"the backend answered {answer.key} with something that is not an answer ({error})") from error
-    text = with_whole_pairs(answer.text)
-    return answer if text == answer.text else replace(answer, text=text)
+    return replace(prediction, text=with_whole_pairs(prediction.text))
+
+
+def _predicted(row: Sequence[object]) -> Prediction:
+    """The prediction that has these `FIELDS`, checked."""
+    return msgspec.convert(dict(zip(FIELDS, msgspec.convert(row, _Row), strict=True)), Prediction)
 
 
 def _chunks(ordered: Sequence[str], size: int | None) -> list[Sequence[str]]:
@@ -163,8 +160,7 @@ def _predictions_of(line: bytes) -> list[Prediction]:
     if not line.endswith(b"\n") or hashlib.sha256(rows).hexdigest().encode() != digest:
         return []
     try:
-        named = [dict(zip(FIELDS, row, strict=True)) for row in msgspec.json.decode(rows, type=list[_Row])]
-        return msgspec.convert(named, list[Prediction])
+        return [_predicted(row) for row in msgspec.json.decode(rows, type=list[list[object]])]
     except msgspec.DecodeError:
         return []
 
@@ -181,15 +177,3 @@ def _chunk_of(header: bytes) -> int | None:
     except (DataError, KeyError, TypeError):
         return None  # torn, or of an earlier version
     return size if isinstance(size, int) and size > 0 else None
-
-
-def _prediction(question: Question, answer: Completion) -> Prediction:
-    return Prediction(
-        id=question.id,
-        language=question.language,
-        text=answer.text,
-        prompt_sha256=answer.prompt_sha256,
-        tokens=answer.tokens,
-        finish=answer.finish,
-        sample=question.sample,
-    )

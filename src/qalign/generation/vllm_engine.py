@@ -20,7 +20,7 @@ from .protocol import Completion, DecodingConfig, Request, seed_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-    from vllm import LLM, CompletionOutput
+    from vllm import LLM
 
 REQUESTS_AT_ONCE = 1024
 """Requests per chunk: enough to fill the engine, few enough to lose."""
@@ -37,11 +37,7 @@ class Engine:
         self.engine, self.tokenizer, self.decoding, self.ends = engine, tokenizer, decoding, ends
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Answers in the order of the requests.
-
-        Raises:
-            ModelError: the engine aborted a request.
-        """
+        """Answers in the order of the requests. ModelError if the engine aborted one."""
         from vllm import SamplingParams
 
         for start in range(0, len(requests), REQUESTS_AT_ONCE):
@@ -61,15 +57,13 @@ class Engine:
             inputs = [{"prompt_token_ids": list(ids)} for ids in prompts]
             outputs = self.engine.generate(inputs, sampling, use_tqdm=False)
             for request, output in zip(part, outputs, strict=True):
-                yield self._completion(request, output.outputs[0])
-
-    def _completion(self, request: Request, said: CompletionOutput) -> Completion:
-        if said.finish_reason not in ("stop", "length"):
-            raise ModelError(f"vLLM gave {request.key} up ({said.finish_reason}); give the same command again")
-        ids = list(said.token_ids)
-        if said.finish_reason == "stop" and ids and ids[-1] in self.ends:
-            ids.pop()
-        return request.answered(decode(ids, self.tokenizer), len(ids), said.finish_reason)
+                said = output.outputs[0]
+                if said.finish_reason not in ("stop", "length"):
+                    raise ModelError(f"vLLM gave {request.key} up ({said.finish_reason}); give the same command again")
+                ids = list(said.token_ids)
+                if said.finish_reason == "stop" and ids and ids[-1] in self.ends:
+                    ids.pop()
+                yield request.answered(decode(ids, self.tokenizer), len(ids), said.finish_reason)
 
 
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:

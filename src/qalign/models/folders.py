@@ -21,11 +21,7 @@ SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "s
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses a folder that does not hold a whole model, by its settings and the headers of the weights.
-
-    Raises:
-        ModelError: a file is missing, truncated or malformed, the weights are not safetensors, or it holds an adapter.
-    """
+    """Refuses a folder without a whole model in safetensors, by its settings and the headers of the weights."""
     if not folder.is_dir():
         advice = instead(folder, "give a folder with a model, a hub name, or 'tiny'")
         raise ModelError(f"{folder} is not a folder; {advice}")
@@ -58,13 +54,9 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that transformers reads: one, or those of the index.
-
-    Raises:
-        ModelError: one is missing, truncated or malformed, or lacks a tensor of the index.
-    """
+    """The safetensors files that transformers reads: one, or those of the index, which name all of its tensors."""
     if (folder / WEIGHTS).is_file():
-        _names(folder / WEIGHTS)
+        tensors(folder / WEIGHTS)
         return [folder / WEIGHTS]
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} has neither {WEIGHTS} nor {INDEX}; fetch or save the model again")
@@ -75,7 +67,7 @@ def weight_files(folder: Path) -> list[Path]:
     for file in sorted(set(places.values())):
         if Path(file).name != file or not (folder / file).is_file():
             raise ModelError(f"{folder / INDEX} names {printable(file)}, which is not there; fetch it, or save again")
-        found[file] = _names(folder / file)
+        found[file] = tensors(folder / file)
     if lost := [tensor for tensor, file in places.items() if tensor not in found[file]]:
         raise ModelError(
             f"{folder / places[lost[0]]} lacks {counted(len(lost), 'tensor')} that {INDEX} names, "
@@ -84,27 +76,25 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / file for file in found]
 
 
-def _names(path: Path) -> set[str]:
-    """The names of the tensors in a safetensors file. The library checks its header and size.
-
-    Raises:
-        ModelError: the file is damaged, or stores weights as integers without a quantization config.
-    """
+def tensors(path: Path) -> dict[str, tuple[str, list[int]]]:
+    """Type and shape of the tensors in a safetensors file by name. ModelError if it is damaged, or of plain integers."""
     from safetensors import safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            found = {name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()}
     except Exception as error:  # the library raises kinds of its own, and those of the system
         reason = printable((str(error) or type(error).__name__).splitlines()[0][:150])
         raise ModelError(f"{path} is not a whole safetensors file ({reason}); fetch or save the model again") from error
-    whole = [name for name, kind in kinds.items() if name.endswith(".weight") and kind[0] in "IUB" and kind != "BF16"]
+    kinds = {name: kind for name, (kind, _) in found.items() if name.endswith(".weight")}
+    whole = [name for name, kind in kinds.items() if kind[0] in "IUB" and kind != "BF16"]
     if whole and "quantization_config" not in read_settings(path.parent / "config.json"):
         raise ModelError(
             f"{path} stores {counted(len(whole), 'weight')} as whole numbers ({kinds[whole[0]]}), "
             f"{printable(whole[0])} among them, and config.json has no quantization_config; save the model again"
         )
-    return set(kinds)
+    return found
 
 
 def check_values(folder: Path) -> None:

@@ -16,7 +16,7 @@ from ..errors import ModelError, SettingError
 from ..huggingface import Repository, fetch
 from ..untrusted import printable
 from ..wording import counted
-from .folders import check_finite, check_folder, check_values, read_settings, weight_files
+from .folders import check_finite, check_folder, check_values, read_settings, tensors, weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -37,10 +37,7 @@ def resolve(folder: Path) -> Path:
 
 
 def download(name: str, revision: str) -> Path:
-    """Downloads a hub model at a commit: safetensors, tokenizer and configuration only.
-
-    What is in the cache is not downloaded again.
-    """
+    """Downloads the safetensors, tokenizer and configuration of a hub model at a commit, or takes them from the cache."""
     patterns = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
     folder = fetch(Repository("model", name), revision, patterns)
     check_folder(folder)
@@ -59,10 +56,7 @@ def load_tokenizer_as_saved(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a base as it is once saved, with the training prompt as chat template.
 
     Transformers loses some settings when it saves, such as LLaMA's `legacy`. So training uses this tokenizer, and the saved
-    model is asked in the tokens that it learnt.
-
-    Raises:
-        ModelError: no chat template would give the tokens of training.
+    model is asked in the tokens that it learnt. ModelError if no chat template would give these.
     """
     from ..alignment.prompts import set_chat_template
 
@@ -118,13 +112,9 @@ def check_special_ids(path: Path, embeddings: int) -> None:
 
 
 def load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
-    """The causal language model of a folder in a given torch dtype.
+    """The causal language model of a folder in a given torch dtype. Never runs code from the folder.
 
-    It reads safetensors only, and never runs code from the folder. Of the folder's generation config only the special tokens
-    count.
-
-    Raises:
-        ModelError: it cannot be opened, or lacks weights. Transformers would initialize those at random.
+    Of the generation config only the special tokens count. ModelError if weights lack, which transformers would draw.
     """
     model = _opened(folder, dtype)
     for name, weight in model.state_dict().items():
@@ -205,11 +195,6 @@ def greedy(eos: int | list[int] | None, bos: int | None, pad: int | None) -> Gen
     return GenerationConfig(do_sample=False, eos_token_id=eos, bos_token_id=bos, pad_token_id=pad)
 
 
-def embeddings_of(model: PreTrainedModel) -> int:
-    """The number of tokens that a model has embeddings for."""
-    return int(model.get_input_embeddings().weight.shape[0])
-
-
 def pad_id(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> int:
     """The token that fills sequences. Nothing reads it."""
     pad = tokenizer.pad_token_id  # not there in some tokenizers, or without an embedding
@@ -223,11 +208,6 @@ def check_device(device: str) -> None:
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not here.get(device, True):
         raise SettingError(f"there is no {device} device here; choose another with --device")
-
-
-def is_recurrent(model: PreTrainedModel) -> bool:
-    """Whether a model keeps a state instead of keys and values, as Mamba does."""
-    return bool(getattr(model, "_is_stateful", False))
 
 
 def without_planned_attention() -> None:
@@ -246,15 +226,8 @@ def check_length(model: PreTrainedModel, tokens: int, advice: str) -> None:
 
 def parameters(folder: Path) -> int | None:
     """The number of parameters in the safetensors of a folder by their headers, None if it has none."""
-    files, total = sorted(folder.glob("*.safetensors")), 0
-    for path in files:
-        try:
-            with path.open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            total += sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ModelError(f"{path} is not a safetensors file; fetch or save the model again") from error
-    return total if files else None
+    files = sorted(folder.glob("*.safetensors"))
+    return sum(math.prod(shape) for path in files for _, shape in tensors(path).values()) if files else None
 
 
 @contextlib.contextmanager

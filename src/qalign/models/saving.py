@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from ..alignment.prompts import end_of_sequence, set_chat_template
 from ..records import usual_permissions
-from .opening import embeddings_of, greedy, no_bars, pad_id
+from .opening import greedy, no_bars, pad_id
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 Precision = Literal["bfloat16", "float32"]
 
 
@@ -26,22 +27,22 @@ def save(
 ) -> None:
     """Writes a model with its tokenizer, the chat template, and a greedy generation config.
 
-    The weights are cast in place, one tensor at a time. The model has the saved precision afterwards.
-
-    Args:
-        precision: the precision of the saved weights. `config.json` names it.
-        weights: the weights of the whole model, where the model itself holds FSDP shards.
+    The weights are cast in place, one tensor at a time, so the model has the saved precision afterwards. They are `weights`
+    where the model holds FSDP shards.
     """
     import torch
+    from transformers import GenerationConfig
 
     dtype = getattr(torch, precision)
     set_chat_template(tokenizer)
     tokenizer.clean_up_tokenization_spaces = False  # answers are read as the model wrote them
-    end = end_of_sequence(tokenizer)
-    model.generation_config = greedy(end, tokenizer.bos_token_id, pad_id(tokenizer, embeddings_of(model)))
+    end, embeddings = end_of_sequence(tokenizer), model.get_input_embeddings().weight.shape[0]
+    model.generation_config = greedy(end, tokenizer.bos_token_id, pad_id(tokenizer, embeddings))
     configs = [model.config, *(getattr(model.config, name) for name in model.config.sub_configs)]
-    for config in configs:
-        _remove_decoding(config)
+    for config in configs:  # older versions of transformers kept decoding values in it
+        of_the_model = {*(field.name for field in dataclasses.fields(config)), *SPECIAL}
+        for name in vars(config).keys() & {*vars(GenerationConfig()), "task_specific_params"} - of_the_model:
+            delattr(config, name)
     if weights is None:
         for parameter in model.parameters():
             parameter.data = _cast(parameter.data, dtype)
@@ -58,20 +59,6 @@ def save(
         config.dtype = dtype
     model.config.save_pretrained(output)  # again: of FSDP shards transformers names the precision of training
     usual_permissions(output)
-
-
-def _remove_decoding(config: PretrainedConfig) -> None:
-    """Removes decoding values, which older versions of transformers kept in a configuration."""
-    from transformers import GenerationConfig
-
-    of_the_model = {field.name for field in dataclasses.fields(config)} | {
-        "bos_token_id",
-        "eos_token_id",
-        "pad_token_id",
-    }
-    for name in {*vars(GenerationConfig()), "task_specific_params"} - of_the_model:
-        if name in vars(config):
-            delattr(config, name)
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

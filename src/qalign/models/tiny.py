@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..alignment.encoding import BYTES
 from ..errors import SettingError
-from .saving import save
+from .saving import SPECIAL, save
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
@@ -66,10 +65,8 @@ class TinyConfig:
             if getattr(self, name) < value:
                 raise SettingError(f"{name} of the tiny base is {getattr(self, name)}; it must be {value} or more")
         if self.hidden_size % (2 * self.heads):
-            size, heads = self.hidden_size, self.heads
-            raise SettingError(
-                f"hidden_size {size} of the tiny base does not give its {heads} heads an even width each"
-            )
+            what = f"hidden_size {self.hidden_size} of the tiny base"
+            raise SettingError(f"{what} does not give its {self.heads} heads an even width each")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -85,25 +82,11 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     raw.train_from_iterator(texts, trainer)
     begin = (BEGIN, raw.token_to_id(BEGIN))
     raw.post_processor = processors.TemplateProcessing(f"{BEGIN} $A", f"{BEGIN} $A $B", special_tokens=[begin])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=with_plain_bytes(raw),
-        bos_token=BEGIN,
-        eos_token=END,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def with_plain_bytes(raw: Tokenizer) -> Tokenizer:
-    """The same tokenizer with its byte tokens as ordinary tokens, under the same ids.
-
-    The library's trainer takes them as special tokens only. Decoding leaves special tokens out, so `Giá` would become `Gi`.
-    """
-    from tokenizers import Tokenizer
-
+    # The library's trainer takes bytes as special tokens only. Decoding leaves these out, so `Giá` would become `Gi`.
     described = json.loads(raw.to_str())
     described["added_tokens"] = [token for token in described["added_tokens"] if token["content"] not in BYTES]
-    return Tokenizer.from_str(json.dumps(described))
+    plain, named = Tokenizer.from_str(json.dumps(described)), {"bos_token": BEGIN, "eos_token": END, "pad_token": PAD}
+    return PreTrainedTokenizerFast(tokenizer_object=plain, clean_up_tokenization_spaces=False, **named)
 
 
 def make_tiny(texts: Iterable[str], config: TinyConfig, output: Path) -> None:
@@ -124,9 +107,7 @@ def make_tiny(texts: Iterable[str], config: TinyConfig, output: Path) -> None:
                 num_key_value_heads=config.heads,
                 max_position_embeddings=config.max_positions,
                 tie_word_embeddings=config.tied,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
+                **{name: getattr(tokenizer, name) for name in SPECIAL},
             )
         )
         model.get_input_embeddings().weight.data.normal_(0.0, config.embedding_std)

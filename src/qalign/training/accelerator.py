@@ -18,19 +18,13 @@ if TYPE_CHECKING:
 
 
 def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "training") -> Accelerator:
-    """The devices of one training, as accelerate sees them. The process is set up for training as well.
-
-    Args:
-        name: the folder of the training in the logs of the trackers.
-
-    Raises:
-        SettingError: the device, the precision or the kind of sharding is not available.
-    """
+    """The devices of one training, as accelerate sees them, with logs of the trackers in a folder `name`."""
     import importlib.util
 
     import torch
     from accelerate import Accelerator
     from accelerate.utils import DistributedType, ProjectConfiguration
+    from torch.distributed.fsdp import MixedPrecisionPolicy
 
     bfloat16 = config.precision == "bfloat16"
     if bfloat16 and torch.cuda.is_available() and placement.device != "cpu" and not torch.cuda.is_bf16_supported():
@@ -52,26 +46,20 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
     if is_sharded(accelerator):
-        _prepare_for_shards(accelerator, config)
+        if not accelerator.is_fsdp2:
+            raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
+        if config.adapter is not None or config.optimizer != "adamw":
+            raise SettingError(
+                "adapters and 8-bit optimizers are not trained on FSDP shards; leave FSDP out of the config"
+            )
+        if bfloat16:  # gradients are summed in float32
+            accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
+                param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
+            )
     if trackers:
         logs.mkdir(parents=True, exist_ok=True)
         accelerator.init_trackers("qalign")
     return accelerator
-
-
-def _prepare_for_shards(accelerator: Accelerator, config: TrainingConfig) -> None:
-    """Refuses what is not trained on FSDP shards. Gradients are summed in float32."""
-    import torch
-    from torch.distributed.fsdp import MixedPrecisionPolicy
-
-    if not accelerator.is_fsdp2:
-        raise SettingError("only FSDP2 is supported; set fsdp_version: 2 in accelerate's config")
-    if config.adapter is not None or config.optimizer != "adamw":
-        raise SettingError("adapters and 8-bit optimizers are not trained on FSDP shards; leave FSDP out of the config")
-    if config.precision == "bfloat16":
-        accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
-            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
-        )
 
 
 def is_sharded(accelerator: Accelerator) -> bool:

@@ -22,8 +22,7 @@ from .tokens import TokenizedExamples
 if TYPE_CHECKING:
     import torch
 
-PADDING = 0
-"""The token that fills sequences on the right. Nothing reads it."""
+PADDING = 0  # fills sequences on the right, and nothing reads it
 
 
 class GlobalBatches:

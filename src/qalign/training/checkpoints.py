@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 
 KEPT = 2
 """How many checkpoints are kept. While the next one is written there is one more."""
-OPTIMIZER_STATES = 2
-"""The states of the optimizer for each weight that is trained."""
-BYTES_PER_SECOND = 200e6
-"""How fast a checkpoint is written and hashed, before one was: a slow disk."""
+OPTIMIZER_STATES, BYTES_PER_SECOND = 2, 200e6
+"""The states of the optimizer for each trained weight, and how fast a slow disk takes them, before one was written."""
 LONGEST_SAVE = 20.0
 """Seconds that a checkpoint may take at an interruption. Slurm kills 30 seconds after SIGTERM."""
 
@@ -61,11 +59,7 @@ class Checkpoints:
         self._seconds: float | None = None
 
     def resume(self) -> None:
-        """Puts back the state and metrics of the last good checkpoint. What was reported after it is forgotten.
-
-        Raises:
-            ModelError: see `Trainer.resume`.
-        """
+        """Puts back the state and metrics of the last good checkpoint. What was reported after it is forgotten."""
         from accelerate.utils import broadcast_object_list
 
         first = self.trainer.accelerator.is_main_process
@@ -92,10 +86,7 @@ class Checkpoints:
         return float(sum(one.nbytes * (1 + OPTIMIZER_STATES * one.requires_grad) for one in weights) / BYTES_PER_SECOND)
 
     def save_if_due(self, at_once: bool = False) -> bool:
-        """Saves a checkpoint if the last one is as old as the placement allows, or `at_once`. Returns whether it did.
-
-        All ranks go by the first one's clock.
-        """
+        """Saves a checkpoint `at_once` or if one is due by the first rank's clock. Returns whether it did."""
         from accelerate.utils import broadcast_object_list
 
         age = time.monotonic() - self._saved_at
@@ -118,10 +109,7 @@ class Checkpoints:
 
 
 def latest(scratch: Path, examples: str) -> Path | None:
-    """The last checkpoint whose files are as they were written, and belong to these examples. None if there is none.
-
-    A damaged one is removed, with one line on stderr. One process calls this, before the others read.
-    """
+    """The last checkpoint whose files are whole and belong to these examples, if any. Damaged ones are removed."""
     faults, last = [], None
     for checkpoint in sorted(scratch.glob("step-*"), reverse=True):
         announce_hashing(checkpoint, [path for path in checkpoint.rglob("*") if path.is_file()])
@@ -150,12 +138,9 @@ def _misfit(checkpoint: Path, examples: str) -> str | None:
 
 
 class Interruption:
-    """Asks a training to end after its step. A second signal ends it at once.
+    """Asks a training to end after its step, by `asked`, the signal or 0. A second signal ends it at once.
 
     Signals act as before outside of the main thread, and where a checkpoint takes infinitely long.
-
-    Attributes:
-        asked: the signal that asked, or 0.
     """
 
     def __init__(self, title: str, seconds_to_save: Callable[[], float]) -> None:
@@ -193,8 +178,8 @@ class Interruption:
         signal.raise_signal(number or self.asked)
 
     def _restore(self) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._restore()

@@ -44,10 +44,7 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
-    """Hyper-parameters of one stage.
-
-    The defaults are the study's: NJUNLP/QAlign, training_scripts/finetune.sh.
-    """
+    """Hyper-parameters of one stage. The defaults are the study's: NJUNLP/QAlign, training_scripts/finetune.sh."""
 
     epochs: int = 3
     """Passes over the examples."""

@@ -6,14 +6,17 @@ devices and after a resume.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from ..errors import ModelError
 from ..models.opening import check_length, check_vocabulary, load_model, load_tokenizer_as_saved, resolve
@@ -119,11 +122,7 @@ def _tokenized(job: Job, tokenizer: PreTrainedTokenizerBase, accelerator: Accele
 
 
 class Metrics:
-    """The rows of one training, in `metrics.jsonl`, on the bar and in trackers. Reading a loss waits for the device.
-
-    Attributes:
-        since: when the time began from which the next report takes the speed.
-    """
+    """The rows of one training, in `metrics.jsonl`, on the bar and in trackers. Reading a loss waits for the device."""
 
     def __init__(self, job: Job, trainer: Trainer, bar: Bar) -> None:
         self.job, self.trainer, self.bar = job, trainer, bar
@@ -136,14 +135,10 @@ class Metrics:
         self.bar.advance(1)
 
     def write(self) -> None:
-        """Writes the rows of the steps since the last report, and shows the loss.
-
-        Raises:
-            ModelError: the loss or the gradient is not finite.
-        """
+        """Writes the rows of the steps since the last report, and shows the loss. ModelError if it is not finite."""
         now, accelerator = time.monotonic(), self.trainer.accelerator
         tokens_per_second = (self.trainer.progress.tokens - self._tokens) / max(now - self.since, 1e-9)
-        rows = [self._row(*step, tokens_per_second) for step in self._pending]
+        rows = [self._row(*step, round(tokens_per_second, 1)) for step in self._pending]
         if accelerator.is_main_process:
             with (self.job.scratch / METRICS).open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -162,14 +157,12 @@ class Metrics:
             )
         of_step, self._tokens = seen.tokens - self._tokens, seen.tokens
         return {
-            "step": seen.step,
-            "tokens": seen.tokens,
-            "supervised": seen.supervised,
+            **asdict(seen),
             "learning_rate": rate,
             "step_tokens": of_step,
             "loss": loss,
             "gradient_norm": norm,
-            "tokens_per_second": round(tokens_per_second, 1),
+            "tokens_per_second": tokens_per_second,
         }
 
 
@@ -189,5 +182,5 @@ def _summary(job: Job, trainer: Trainer, examples: TokenizedExamples) -> dict[st
         "supervised_tokens": trainer.progress.supervised,
         "first_loss": round(sum(losses[:edge]) / edge, 4),
         "last_loss": round(sum(losses[-edge:]) / edge, 4),
-        "config": asdict(job.config),
+        "config": dataclasses.asdict(job.config),
     }

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-NUMBERS_AT_ONCE = {"cpu": 2**19}
-"""Logits that are worked on at once, by kind of device. A processor's cache holds as many."""
-MANY_NUMBERS = 2**26
-"""The same for other kinds of device."""
+NUMBERS_AT_ONCE, MANY_NUMBERS = {"cpu": 2**19}, 2**26
+"""Logits that are worked on at once, by kind of device, and on others. A processor's cache holds as many."""
 
 
 class SupervisedLoss:

@@ -67,9 +67,7 @@ class Workload:
     """The trained weights among all parameters."""
     precision: Literal["bfloat16", "float32"]
     optimizer: str = "adamw"
-    """As in `TrainingConfig`."""
     supervised: float = SUPERVISED
-    """The share of supervised tokens."""
     repeated: float = 0.0
     """The tokens of a shared prefix that attention reads again, for each token at once."""
     shards: int = 1
@@ -140,10 +138,7 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
     Args:
         whole: the memory with all activations saved.
         checkpointed: the memory with activations recomputed.
-        available: the bytes of the device that are free.
-
-    Raises:
-        ModelError: the model does not fit either way.
+        available: the bytes of the device that are free. ModelError if the model fits neither way.
     """
     if not checkpointing:
         tokens = tokens_that_fit(whole, available)
@@ -196,11 +191,7 @@ def settle(
     config: TrainingConfig,
     examples: TokenizedExamples | None = None,
 ) -> Placement:
-    """A placement with all decided that it leaves open, the same on all ranks. The model is not on its device yet.
-
-    Raises:
-        ModelError: the model does not fit on the device.
-    """
+    """A placement with all decided that it leaves open, the same on all ranks. ModelError if the model does not fit."""
     cuda = accelerator.device.type == "cuda"
     shards = accelerator.num_processes if is_sharded(accelerator) else 1
     compiled = cuda and shards == 1 if placement.compile is None else placement.compile

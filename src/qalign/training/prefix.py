@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ORDINARY = "sdpa"
 """The attention that transformers gives a model: torch's own."""
+KINDS = {"full_attention", "sliding_attention", "chunked_attention"}
 WINDOWS = ("sliding_window", "attention_chunk_size")
 ATTENTION = "qalign_shared_prefix"
 """The name that transformers knows this attention by. No mask function has that name, so there is no mask."""
@@ -23,10 +24,7 @@ FEWEST = 8
 
 
 class Layout:
-    """The layout of the current micro-batch.
-
-    The numbers are the sizes of an empty tensor, for `torch.compile` takes plain numbers to be constants.
-    """
+    """The layout of the current micro-batch, as sizes of a tensor: `torch.compile` takes plain numbers for constants."""
 
     sizes: torch.Tensor | None = None
     """(sequences, prefix, 0). None without a prefix."""
@@ -74,47 +72,26 @@ def share(model: PreTrainedModel, longest: int) -> bool:
     """Gives a model this attention, if the model can use it. Returns whether it did.
 
     It can if only causal attention through transformers' interface looks across tokens, without dropout, for each
-    sequence has its own. A small trial follows as well.
-
-    Args:
-        model: a model that is not wrapped for devices yet.
-        longest: the tokens of the longest sequence.
+    sequence has its own. A small trial follows as well. The longest sequence has `longest` tokens.
     """
-    from transformers import AttentionInterface
-
-    if not _looks_at_all_before(model, longest) or _drops(model):
-        return False
-    AttentionInterface.register(ATTENTION, attention)
-    if _reads_the_same(model):
-        model.set_attn_implementation(ATTENTION)
-        return True
-    return False
-
-
-def _looks_at_all_before(model: PreTrainedModel, longest: int) -> bool:
-    """Whether each token sees all earlier ones through torch's attention, and nothing else looks across tokens."""
-    from transformers import PreTrainedModel
-
-    config = model.config.get_text_config()
-    parts = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
-    windows = [getattr(config, name, None) for name in WINDOWS]
-    return (
-        all(part.config._attn_implementation == ORDINARY for part in parts)
-        and bool(model._supports_attention_backend)
-        and all(window is None or window >= longest for window in windows)
-    )
-
-
-def _drops(model: PreTrainedModel) -> bool:
     import torch
+    from transformers import AttentionInterface, PreTrainedModel
 
-    drops = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.modules())
-    return drops or bool(getattr(model.config.get_text_config(), "attention_dropout", None))
-
-
-def undo(model: PreTrainedModel) -> None:
-    """Gives a model torch's own attention again."""
-    model.set_attn_implementation(ORDINARY)
+    config, modules = model.config.get_text_config(), list(model.modules())
+    suits = (
+        all(part.config._attn_implementation == ORDINARY for part in modules if isinstance(part, PreTrainedModel))
+        and model._supports_attention_backend
+        and set(getattr(config, "layer_types", None) or KINDS) <= KINDS
+        and all((getattr(config, name, None) or longest) >= longest for name in WINDOWS)
+        and not getattr(config, "attention_dropout", None)
+        and not any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in modules)
+    )
+    if suits:
+        AttentionInterface.register(ATTENTION, attention)
+        suits = _reads_the_same(model)
+    if suits:
+        model.set_attn_implementation(ATTENTION)
+    return bool(suits)
 
 
 def _reads_the_same(model: PreTrainedModel) -> bool:
@@ -138,7 +115,7 @@ def _reads_the_same(model: PreTrainedModel) -> bool:
         return False
     finally:
         LAYOUT.set()  # also what a training that broke off has left
-        undo(model)
+        model.set_attn_implementation(ORDINARY)
         model.train(training)
     return bool(torch.allclose(together, laid_out(apart, prefix), rtol=1e-3, atol=1e-3 * float(apart.abs().max())))
 

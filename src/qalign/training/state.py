@@ -18,7 +18,6 @@ import msgspec
 from ..errors import ModelError
 from ..models.opening import first_line
 from ..pipeline.stage_record import Count, read_object
-from ..records import write_json
 from .accelerator import is_sharded
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from .batches import Batch
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.bin", "progress.json"
+RANDOM = "random-{:05d}.safetensors"
 BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
 """What torch raises for a file that it did not write."""
 
@@ -54,13 +54,8 @@ class SavedProgress(Progress, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What the examples of the steps are known by."""
 
 
-def write_progress(folder: Path, progress: Progress, sharded: bool, examples: str) -> None:
-    """Writes the progress next to a state. See `SavedProgress`."""
-    write_json(folder / PROGRESS, {**msgspec.structs.asdict(progress), "sharded": sharded, "examples": examples})
-
-
 def read_progress(folder: Path) -> SavedProgress:
-    """The progress that `write_progress` wrote. ValueError or QAlignError if the file holds something else."""
+    """The progress in a saved state. ValueError or QAlignError if the file holds something else."""
     return msgspec.convert(read_object(folder / PROGRESS), SavedProgress)
 
 
@@ -73,7 +68,7 @@ def write(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opt
     random_states = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
         random_states[device.type] = torch.get_device_module(device).get_rng_state()
-    save_file(random_states, _random_file(folder, rank))
+    save_file(random_states, folder / RANDOM.format(rank))
     if is_sharded(accelerator):
         pieces = dict(_pieces(_tensors(module, optimizer), rank))
         starts = {name: str(start) for name, (start, _) in pieces.items()}
@@ -85,11 +80,7 @@ def write(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opt
 
 
 def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
-    """Puts the state back. The number of ranks may be another than wrote it.
-
-    Raises:
-        ModelError: the files are not those of this model and optimizer.
-    """
+    """Puts the state back, whatever number of ranks wrote it. ModelError if it is of another model or optimizer."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file, load_model
@@ -102,7 +93,7 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
             state = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True)
             load_model(module, str(folder / MODEL))
             optimizer.load_state_dict(state)
-        own = _random_file(folder, accelerator.process_index)
+        own = folder / RANDOM.format(accelerator.process_index)
         if own.exists():  # a rank that was not there keeps the state that its seed gave it
             random_states = load_file(own)
             torch.set_rng_state(random_states["cpu"])
@@ -115,15 +106,8 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
         raise ModelError(f"{what}; remove it to go on from the one before: rm -r {folder}") from error
 
 
-def _random_file(folder: Path, rank: int) -> Path:
-    return folder / f"random-{rank:05d}.safetensors"
-
-
 def _tensors(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, torch.Tensor]]:
-    """All tensors of a sharded training by name, of the model and of the optimizer.
-
-    A parameter that never had a gradient, such as an expert's, has no state in the optimizer.
-    """
+    """All tensors of a sharded training by name. An optimizer has none for a parameter that never had a gradient."""
     parameters = dict(module.named_parameters())
     yield from parameters.items()
     persistent = module.state_dict().keys()
@@ -133,10 +117,7 @@ def _tensors(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Itera
 
 
 def _pieces(tensors: Iterator[tuple[str, torch.Tensor]], rank: int) -> Iterator[tuple[str, tuple[int, torch.Tensor]]]:
-    """This rank's part of each tensor, with the row that it starts at.
-
-    The first rank writes a tensor that all ranks hold.
-    """
+    """This rank's part of each tensor, with its first row. The first rank writes a tensor that all ranks hold."""
     from torch.distributed.tensor import DTensor
 
     for name, tensor in tensors:
@@ -148,10 +129,7 @@ def _pieces(tensors: Iterator[tuple[str, torch.Tensor]], rank: int) -> Iterator[
 
 
 def _first_row(tensor: DTensor, copies: bool = False) -> int | None:
-    """The row of the whole tensor that this rank's part starts at.
-
-    None where another rank writes the same part, unless `copies` asks for these too.
-    """
+    """The row of the whole tensor that this rank's part starts at. None where another rank writes it, unless `copies`."""
     from torch.distributed.tensor import Replicate, Shard
 
     start = 0

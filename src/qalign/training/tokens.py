@@ -65,9 +65,6 @@ class Lengths:
 
         Args:
             stages: what `--set` calls the stages that the examples are for.
-
-        Raises:
-            DataError: the message counts the examples by language and names the ways on.
         """
         limit = config.max_length
         over = {code: sum(n for tokens, n in row.items() if tokens > limit) for code, row in self.examples.items()}
@@ -124,11 +121,7 @@ class TokenizedExamples:
 
     @classmethod
     def load(cls, folder: Path) -> TokenizedExamples:
-        """The examples that `save` wrote. Processes of one machine share the arrays in memory.
-
-        Raises:
-            DataError: the folder holds something else.
-        """
+        """The examples that `save` wrote. Processes of one machine share the arrays in memory."""
         import numpy as np
 
         try:
@@ -183,13 +176,10 @@ class TokenizedExamples:
 def tokenize(
     examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase, config: TrainingConfig, stage: str = "training"
 ) -> TokenizedExamples:
-    """Renders examples once, in chunks, and applies the length limit.
+    """Renders examples once, in chunks, and applies the length limit: see `Lengths.check`.
 
     Args:
         stage: the name by which `--set` knows the stage of the examples. Messages use it.
-
-    Raises:
-        DataError: no examples are left, or some exceed the limit and `too_long` is "error". See `Lengths.check`.
     """
     import numpy as np
 

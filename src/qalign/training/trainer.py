@@ -14,12 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import asdict
+
 from ..errors import DataError, ModelError, SettingError
 from ..models.opening import first_line
 from ..models.saving import save
 from ..pipeline.stage_record import sync
 from ..placement import Placement
-from ..records import usual_permissions
+from ..records import usual_permissions, write_json
 from ..untrusted import printable
 from . import manifest, prefix, state
 from .accelerator import compile_blocks, is_sharded, reset
@@ -36,27 +38,21 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-BUILDING = "building"
-"""The folder next to a saved state in which the state is written before it is renamed."""
-
 
 class Step(NamedTuple):
-    """The loss and the gradient norm of a step, float32 scalars. Reading one waits for the device."""
+    """The mean loss of a batch's supervised tokens, and the norm before clipping. Reading one waits for the device."""
 
     loss: torch.Tensor
-    """The weighted mean over the supervised tokens of the batch, on all ranks."""
     gradient_norm: torch.Tensor
-    """The norm of the gradient before it was clipped."""
 
 
 class Trainer:
     """A model in training: it takes steps, is saved, resumed, and exported at the end.
 
-    On several processes each one has a trainer, and all call the same methods with the same arguments.
+    Each of several processes has a trainer, and all call the same methods with the same arguments.
 
     Attributes:
         model: the model, wrapped for the devices.
-        optimizer: its optimizer.
         placement: the execution settings, with the budget of tokens and all else that was left open decided.
         progress: what the steps so far have seen.
     """
@@ -75,10 +71,6 @@ class Trainer:
             model: a model in float32, as `load_model` opens it. The trainer changes it.
             examples: the examples of all steps, where they are known. Memory is planned by them. Where the model can, the
                 prefix that they share is encoded once per micro-batch.
-
-        Raises:
-            ModelError: the model does not fit on the device.
-            SettingError: something that the config or the placement asks for is not installed.
         """
         from accelerate.utils import set_seed
 
@@ -106,9 +98,6 @@ class Trainer:
 
         Args:
             learning_rate: that of this step. None is the config's.
-
-        Raises:
-            DataError: no example of the batch has a weight other than 0.
         """
         import torch
 
@@ -126,10 +115,7 @@ class Trainer:
         return Step(self.accelerator.reduce(summed, "sum") / total_weight, torch.as_tensor(norm))
 
     def backward(self, batch: Batch) -> torch.Tensor:
-        """Adds a batch's gradient. Returns the weighted sum of this rank's losses.
-
-        Ranks exchange gradients once, with the last micro-batch. On FSDP shards they do with each.
-        """
+        """Adds a batch's gradient. Returns the weighted sum of this rank's losses."""
         import torch
 
         accelerator = self.accelerator
@@ -148,16 +134,12 @@ class Trainer:
         return summed
 
     def save(self, folder: Path, examples: str = "", files: Sequence[Path] = ()) -> None:
-        """Writes a new folder from which `resume` goes on. It is there whole, or not at all.
+        """Writes a new folder from which `resume` goes on, with copies of `files`. It is there whole, or not at all.
 
         Args:
             examples: what the examples of the steps are known by.
-            files: further files, of which the folder gets a copy.
-
-        Raises:
-            SettingError: the folder exists.
         """
-        accelerator, building = self.accelerator, folder.with_name(BUILDING)
+        accelerator, building = self.accelerator, folder.with_name("building")
         if accelerator.is_main_process:
             if folder.exists():
                 raise SettingError(f"{printable(str(folder))} exists already; name a new folder for the state")
@@ -169,7 +151,8 @@ class Trainer:
         if accelerator.is_main_process:
             for file in files:
                 shutil.copyfile(file, building / file.name)
-            state.write_progress(building, self.progress, is_sharded(accelerator), examples)
+            seen = {**asdict(self.progress), "sharded": is_sharded(accelerator), "examples": examples}
+            write_json(building / state.PROGRESS, seen)
             usual_permissions(building)
             manifest.seal(building)
             building.rename(folder)
@@ -177,15 +160,13 @@ class Trainer:
         accelerator.wait_for_everyone()
 
     def resume(self, folder: Path, checked: bool = False) -> None:
-        """Restores a saved state: weights, optimizer, random states, progress.
-
-        The number of ranks may be another than wrote it.
+        """Restores a saved state: weights, optimizer, random states, progress. The number of ranks may be another.
 
         Args:
             checked: the hashes of the folder's files were compared already.
 
         Raises:
-            ModelError: the folder is damaged or belongs to another model. Or only one of the two is sharded.
+            ModelError: the folder is damaged or belongs to another model, or only one of the two is sharded.
         """
         if not checked and (fault := manifest.fault(folder)) is not None:
             raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
@@ -203,7 +184,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         trained = self.accelerator.unwrap_model(self.model)
         if self._shares:
-            prefix.undo(trained)
+            trained.set_attn_implementation(prefix.ORDINARY)
         if self.config.adapter is not None:
             trained = trained.merge_and_unload()
         # All ranks give their parts.
