@@ -82,7 +82,8 @@ def build(study: Study, name: str, label: str = "") -> Stage[Model]:
     """The last training stage of a system, with what `--set` says of its name or of its label in the table."""
     recipe, wanted = find_system(name).recipe, "return the last training stage"
     study = replace(study, system=label or name)
-    made = (recipe if name in SYSTEMS else OwnFunction(recipe))(study)
+    with own_faults(f"the recipe '{name}' cannot be called"):
+        made = (recipe if name in SYSTEMS else OwnFunction(recipe))(study)
     if inspect.iscoroutine(made):
         made.close()
     if not isinstance(made, Stage):
