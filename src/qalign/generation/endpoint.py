@@ -65,22 +65,24 @@ class Endpoint:
         withheld: list[str] = []
 
         async def ask(client: AsyncOpenAI, request: Request) -> Completion | None:
-            async with turns:
-                if failures:  # running requests finish, and no more start
-                    return None
-                try:
-                    return await self._ask(client, request)
-                except WithheldError:
-                    withheld.append(request.key)
-                except ModelError as error:
-                    failures.append(error)
+            await turns.acquire()
+            if failures:  # running requests finish, and no more start
                 return None
+            try:
+                return await self._ask(client, request)
+            except WithheldError:
+                withheld.append(request.key)
+            except ModelError as error:
+                failures.append(error)
+            return None
 
         async with open_client(self.server, self.seconds, RETRIES, self._notice) as client:
             tasks = [asyncio.create_task(ask(client, request)) for request in requests]
             try:
                 for task in asyncio.as_completed(tasks):
-                    if (answer := await task) is not None:
+                    answer = await task
+                    turns.release()  # only now, so that few answers wait to be kept
+                    if answer is not None:
                         yield answer
             finally:
                 for one in tasks:
