@@ -12,7 +12,7 @@ from qalign.languages import LANGUAGES, STUDY
 from qalign.world.grammar import grammar
 from qalign.world.sets import SIZES, large_english_set, rows, stories
 
-PROBLEMS = ("gsm8kinstruct", "mgsm", "msvamp", "development")
+PROBLEMS = ("gsm8kinstruct", "mgsm", "msvamp", "development", "development-out")
 
 
 def assert_read(text: str, gold: str, code: str) -> None:

@@ -13,7 +13,7 @@ from qalign.world.grammar import grammar
 from qalign.world.plots import PLOTS, fill
 from qalign.world.sets import SIZES, large_english_set, rows, stories
 
-SETS = ("gsm8k", "mgsm", "msvamp", "development")
+SETS = ("gsm8k", "mgsm", "msvamp", "development", "development-out")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -25,7 +25,7 @@ def test_a_set_has_its_size_and_no_problem_twice(name: str) -> None:
 def test_train_development_and_test_share_no_problem() -> None:
     by_split = {
         "train": {story.signature for story in stories("gsm8k")},
-        "development": {story.signature for story in stories("development")},
+        "development": {story.signature for name in ("development", "development-out") for story in stories(name)},
         "test": {story.signature for name in ("mgsm", "msvamp") for story in stories(name)},
     }
     assert not by_split["train"] & by_split["development"]
@@ -43,7 +43,7 @@ def test_the_small_sets_hold_the_same_problems() -> None:
 def test_no_test_question_is_in_the_large_set() -> None:
     questions = {question for _, question, _ in large_english_set()}
     assert len(questions) == SIZES["metamathqa"]
-    for name in ("mgsm", "msvamp", "development"):
+    for name in ("mgsm", "msvamp", "development", "development-out"):
         assert not questions & {row["question"] for _, row in rows(name, "test", ["en"])}
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import SettingError, nearest
-from ..options import DATA, OUTPUT
+from ..options import DATA, OUTPUT, options_of
 from ..placement import Placement
-from ..study_options import codes
+from ..study_options import StudyOptions, codes
 from ..terminal import say, show, write
 from ..untrusted import printable
 from ..wording import counted
@@ -18,7 +18,10 @@ from . import completion
 from .examples import epilog
 from .guard import guarded
 from .help import Verb, Verbs
-from .options import JOBS, JOBS_IN_WORDS, Names, Quiet, Runs, Seed, option, option_of
+from .options import JOBS, Names, Quiet, option, with_study
+
+if TYPE_CHECKING:
+    from ..systems.study import Study
 
 app = typer.Typer(
     name="world",
@@ -28,7 +31,14 @@ app = typer.Typer(
     cls=Verbs,
     subcommand_metavar="VERB ...",
 )
-SETS = ("world-mgsm", "world-msvamp", "world-gsm8k", "world-gsm8kinstruct", "world-development")
+SETS = (
+    "world-mgsm",
+    "world-msvamp",
+    "world-gsm8k",
+    "world-gsm8kinstruct",
+    "world-development",
+    "world-development-out",
+)
 """The sets of problems that `show` shows."""
 
 
@@ -89,22 +99,25 @@ def write_command(
 
 @app.command("base", cls=Verb, epilog=epilog("world base"))
 @guarded
+@with_study(
+    without=[name for name in options_of(StudyOptions) if name not in ("seed", "runs", "settings")]
+    + ["jobs", "batch_size"],
+    defaults={"processes": JOBS, "seconds_per_checkpoint": 120.0},
+)
 def base_command(
+    study: Study,
+    placement: Placement,
     output: Annotated[Path | None, typer.Argument(metavar="DIR", help="Copy the trained base to this folder, with a model card.")] = None,
-    seed: Seed = 1234,
-    processes: Annotated[int, option_of(Placement, "processes", show_default=JOBS_IN_WORDS)] = JOBS,
-    runs: Runs = Path("runs"),
-    quiet: Quiet = False,
+    documents: Annotated[int, option(DATA, "Texts that it reads, once each.", metavar="N", min=1)] = 320_000,
 ) -> None:  # fmt: skip
-    """Train the model that `--base world` names, from the world's text alone."""
-    from ..systems import SCALES, Study
-    from ..systems.world import make_base
+    """Train the model that `--base world` names, from the world's text alone.
 
-    placement = Placement(
-        runs=runs, processes=processes, tokens_per_micro_batch=512, seconds_per_checkpoint=120, trackers=(), quiet=quiet
-    )
-    study = Study(base_name="world", scale=SCALES["toy"], runs=runs, seed=seed)
-    write(printable(str(make_base(study, placement, output))))
+    `--set text.sums=0.05` changes the share of sums in its English texts, `text.worked` that of worked stories. `--set
+    tiny.FIELD=VALUE` changes its shape. A GPU takes large batches.
+    """
+    from ..systems.world import make_base, world_base
+
+    write(printable(str(make_base(world_base(study, documents, placement.device), placement, output))))
 
 
 @app.command("probe", cls=Verb, epilog=epilog("world probe"))

@@ -134,6 +134,7 @@ _ROWS = (
     _world("mgsm", ("test",), STUDY),
     _world("msvamp", ("test",), STUDY),
     _world("development", ("test",), STUDY),
+    _world("development-out", ("test",), STUDY),
     _world("text", ("text",), STUDY),
 )
 # fmt: on

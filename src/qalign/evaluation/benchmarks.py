@@ -30,6 +30,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         Benchmark("world-mgsm", "World, in domain", "world-mgsm", max_new_tokens=200),
         Benchmark("world-msvamp", "World, out of domain", "world-msvamp", max_new_tokens=200),
         Benchmark("world-development", "World, development", "world-development", max_new_tokens=200),
+        Benchmark(
+            "world-development-out", "World, development, out of domain", "world-development-out", max_new_tokens=200
+        ),
     )
 }
 

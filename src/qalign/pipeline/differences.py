@@ -31,9 +31,11 @@ def of_earlier_versions(stages: Iterable[Node], runs: Path) -> list[str]:
     """
     return [
         f"{name}-{other.fingerprint[:8]}"
-        for name, version in {stage.name: stage.version for stage in stages}.items()
+        for name, stage in {stage.name: stage for stage in stages}.items()
         for other in _finished(name, runs)
-        if other.identity.kind is None or other.identity.version < version
+        if other.identity.kind is None
+        or other.identity.version < stage.version
+        or stage.outdates(other.identity.config)
     ]
 
 

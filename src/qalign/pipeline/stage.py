@@ -97,6 +97,10 @@ class Stage(ABC, Generic[Made]):
         """How large the stage will be, for `plan`; empty where that says nothing."""
         return ""
 
+    def outdates(self, config: Mapping[str, object]) -> bool:
+        """Whether a finished stage with this config is of an earlier edition of the data that this one has."""
+        return False
+
     def resume_point(self, scratch: Path) -> str | None:
         """Where an interrupted run goes on, such as `from step 120`; empty where it begins again, None if not known."""
         return None

@@ -81,6 +81,13 @@ class ReadCorpus(Stage[Records]):
         counts = {"corpus": self.source.name, "counts": text.counts, "published": text.published, "kept": kept}
         write_json(work.output / artifacts.COUNTS, {**counts, "dropped": text.dropped, "notes": text.notes})
 
+    def outdates(self, config: Mapping[str, object]) -> bool:
+        """Whether it is of an earlier version of the embedded world."""
+        source = config.get("source")
+        return (
+            self.source.kind == "world" and isinstance(source, dict) and source.get("revision") != self.source.revision
+        )
+
     def text(self) -> Text:
         """The whole corpus."""
         rows = languages_of(self.languages)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Literal, TypeVar
 
+from ..errors import SettingError
 from .draw import Draw
 from .grammar import Grammar, grammar
 from .languages.en import TOTAL
@@ -35,7 +36,13 @@ PREFACED = 0.6
 """The share of twice-said documents with a preface."""
 ASKED = 0.3
 """The share of remarks that are questions unrelated to the text."""
-ENGLISH_KINDS: Mapping[Kind, float] = {"sums": 0.1, "worked": 0.14, "story": 0.3, "sentences": 0.22, "list": 0.24}
+SEED = "world text"
+CHUNK = 1000
+"""Documents drawn from one seed, so that many processes can make the same text together."""
+SUMS, WORKED = 0.1, 0.14
+"""The share of the English documents that are sums, and of those that are stories worked out."""
+ENGLISH_REST: Mapping[Kind, float] = {"story": 0.3, "sentences": 0.22, "list": 0.24}
+"""What the other English documents are, relative to each other."""
 OTHER_KINDS: Mapping[Kind, float] = {
     "story": 0.2,
     "sentences": 0.12,
@@ -58,22 +65,39 @@ class Document:
     """The start of the text, unrelated to the rest."""
 
 
-def documents(count: int, languages: Sequence[str], seed: str = "world text") -> Iterator[Document]:
+def documents(
+    count: int, languages: Sequence[str], seed: str = SEED, sums: float = SUMS, worked: float = WORKED
+) -> Iterator[Document]:
     """Documents in the languages, in random order.
 
     A smaller `count` gives the first documents of a larger one.
 
     Args:
         seed: another seed gives other documents of the same kinds.
+        sums: the share of the English documents that are sums.
+        worked: the share of the English documents that are stories worked out.
     """
-    draw = Draw(seed)
+    for place in range(-(-count // CHUNK)):
+        yield from islice(chunk(place, languages, seed, sums, worked), count - place * CHUNK)
+
+
+def chunk(
+    place: int, languages: Sequence[str], seed: str = SEED, sums: float = SUMS, worked: float = WORKED
+) -> Iterator[Document]:
+    """The documents of one chunk. No other chunk is needed for it.
+
+    Raises:
+        SettingError: a share is below 0, or both together are above 1.
+    """
+    draw = Draw(f"{seed} {place}")
+    kinds = english_kinds(sums, worked)
     # In the order of the table: the order in which languages are asked for decides nothing.
     shares = {
         code: SHARES.get(code, SCARCE) for code in (*SHARES, *sorted(set(languages) - set(SHARES))) if code in languages
     }
-    for _ in range(count):
+    for _ in range(CHUNK):
         code = _by_share(shares, draw)
-        kind: Kind = _by_share(ENGLISH_KINDS if code == "en" else OTHER_KINDS, draw)
+        kind: Kind = _by_share(kinds if code == "en" else OTHER_KINDS, draw)
         speaker = grammar(code)
         text, before, signature = _telling(speaker, kind, draw)
         preface = ""
@@ -81,6 +105,15 @@ def documents(count: int, languages: Sequence[str], seed: str = "world text") ->
             preface = _preface(speaker, draw) if draw.chance(PREFACED) else ""
             text = f"{preface}{before}\n{text}"
         yield Document(code, kind, text, signature, preface)
+
+
+def english_kinds(sums: float, worked: float) -> Mapping[Kind, float]:
+    """The share of each kind of English document."""
+    rest = 1 - sums - worked
+    if min(sums, worked, rest) < 0:
+        raise SettingError(f"sums {sums:g} and worked {worked:g} are shares of the English documents: 0 to 1 together")
+    total = sum(ENGLISH_REST.values())
+    return {"sums": sums, "worked": worked, **{kind: rest * share / total for kind, share in ENGLISH_REST.items()}}
 
 
 def _preface(speaker: Grammar, draw: Draw) -> str:
