@@ -12,7 +12,7 @@ import typer.main
 from qalign.cli import app
 from qalign.cli.examples import EXAMPLES
 from qalign.cli.help import groups
-from qalign.systems.reference import STAGES, TRAINING_STAGES, settings_of
+from qalign.systems.checks import STAGES, TRAINING_STAGES, settings_of
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Made from the code by `make reference`. -->"

@@ -14,7 +14,7 @@ from qalign.evaluation.scores import plain
 from qalign.evaluation.significance import holm, pooled
 from qalign.records import Judgement, Reading
 from qalign.results.titles import Titles
-from qalign.systems.claims import CLAIMS, verdicts
+from qalign.systems.comparison import CLAIMS, verdicts
 
 TITLES = Titles({"monoreason": "MonoReason", "multireason": "MultiReason", "sft": "SFT"}, {"mgsm": "mGSM"})
 EACH, ENGLISH, MULTIREASON, SFT, ALIGNMENTS, AGREEMENT, MIXED = (claim.text for claim in CLAIMS)

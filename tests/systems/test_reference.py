@@ -13,7 +13,7 @@ from qalign.cli import completion
 from qalign.generation.protocol import BACKENDS, DecodingConfig
 from qalign.models.tiny import TinyConfig
 from qalign.systems import SCALES
-from qalign.systems.reference import STAGES, TRAINING_STAGES, FieldReference, settings_of
+from qalign.systems.checks import STAGES, TRAINING_STAGES, FieldReference, settings_of
 from qalign.systems.settings import parse_settings, set_field
 
 DOCS = Path(__file__).parents[2] / "docs"

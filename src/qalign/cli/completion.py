@@ -43,7 +43,7 @@ def languages(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[str]:
     """Settings with their equals sign, such as `training.epochs=`."""
-    from ..systems.reference import STAGES, TRAINING_STAGES, settings_of
+    from ..systems.checks import STAGES, TRAINING_STAGES, settings_of
 
     names = [row.name for stage in STAGES for row in settings_of(stage)]
     of_training = [name.removeprefix("training") for name in names if name.startswith("training.")]

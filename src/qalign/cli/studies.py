@@ -87,11 +87,7 @@ def adopt_command(
 
 @guarded
 def demo_command(
-    seed: Seed = 1234,
-    jobs: Jobs = JOBS,
-    runs: Runs = Path("runs"),
-    output: Output = None,
-    quiet: Quiet = False,
+    seed: Seed = 1234, jobs: Jobs = JOBS, runs: Runs = Path("runs"), output: Output = None, quiet: Quiet = False
 ) -> None:
     """Run the study in miniature: three systems, ten languages, on a CPU.
 

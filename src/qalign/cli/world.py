@@ -24,13 +24,9 @@ if TYPE_CHECKING:
     from ..systems.study import Study
 
 app = typer.Typer(
-    name="world",
-    help="The embedded world: show its problems, write its corpora, train and probe its base.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    cls=Verbs,
-    subcommand_metavar="VERB ...",
-)
+    name="world", help="The embedded world: show its problems, write its corpora, train and probe its base.",
+    no_args_is_help=True, rich_markup_mode=None, cls=Verbs, subcommand_metavar="VERB ...",
+)  # fmt: skip
 SETS = (
     "world-mgsm",
     "world-msvamp",

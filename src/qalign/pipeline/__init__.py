@@ -1,7 +1,6 @@
 """Stages, their fingerprints, and what is done with a tree of them: plan, run, explain, adopt."""
 
-from .differences import explain, of_earlier_versions
-from .run import adopt, is_running, resume_point, run
+from .run import adopt, explain, is_running, of_earlier_versions, resume_point, run
 from .stage import Artifact, Node, Stage, Work, in_order, local, needed, plain, status
 from .stage_record import RECORD
 

@@ -1,29 +1,38 @@
-"""What `check` and `list` show: the counts of a corpus, and all that has a name."""
+"""What `check` and `list` show: the counts of a corpus, and all that has a name, each setting among it.
+
+What a setting takes and its default are read from the typed configs; its meaning is the text under it in its class.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 from ..alignment.tasks import VARIANTS
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
 from ..corpora.source import OWN
 from ..errors import SettingError, nearest
-from ..evaluation.benchmarks import BENCHMARKS
+from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
+from ..generation import DecodingConfig
 from ..languages import LANGUAGES, STUDY, Language
 from ..models.tiny import TinyConfig
+from ..options import meanings
 from ..paths import instead
 from ..records import Problem
 from ..results.tables import Table
 from ..results.titles import Titles
+from ..training.config import Adapter, TrainingConfig
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
-from .reference import STAGES, TRAINING_STAGES, settings_of
-from .scales import SCALES
+from .recipes import MULTILINGUAL, QUESTION, RESPONSE
+from .scales import SCALES, DataConfig
+from .settings import values_in_words
 from .table import SYSTEMS
 
 FEW_PROBLEMS = 100
@@ -181,3 +190,80 @@ SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
     "settings": _settings,
 }
 """What `list` lists, section by section."""
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+STAGES: Mapping[str, tuple[type, str]] = {
+    "training": (TrainingConfig, "Training"),
+    "training.adapter": (Adapter, "The low-rank adapter"),
+    "generation": (DecodingConfig, "Generation"),
+    "data": (DataConfig, "Data"),
+    "tiny": (TinyConfig, "The base named tiny"),
+}
+"""The first words of a setting, each with its config and its title."""
+TRAINING_STAGES = (QUESTION, MULTILINGUAL, RESPONSE)
+"""Words that may stand in the place of `training`: the setting then holds for that stage alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReference:
+    """One setting, in words."""
+
+    name: str
+    """As `--set` has it, such as `training.epochs`."""
+    values: str
+    default: str
+    """The default at scale `paper`, and at other scales where it differs."""
+    meaning: str
+
+
+def settings_of(stage: str) -> list[FieldReference]:
+    """The settings of a stage, in the order of its config."""
+    config, _ = STAGES[stage]
+    hints, texts = get_type_hints(config), meanings(config)
+    rows = []
+    for field in dataclasses.fields(config):
+        values, default = values_in_words(hints[field.name]), default_in_words(stage, field)
+        name = f"{stage}.{field.name}"
+        rows.append(FieldReference(name=name, values=values, default=default, meaning=texts[field.name]))
+    return rows
+
+
+def default_in_words(stage: str, field: dataclasses.Field[object]) -> str:
+    """The default of a field: the one at scale `paper`, then in brackets those of other scales where they differ."""
+    if field.name == "seed":
+        return "that of --seed"
+    if (stage, field.name) == ("generation", "max_new_tokens"):
+        return _limits()
+    first, shown = _default(stage, field, "paper"), []
+    for name, scale in SCALES.items():
+        if (usual := _default(stage, field, name)) != first:
+            shown.append(f"{name}: {usual}")
+        for part, config in scale.stages.items() if stage == "training" else ():
+            if (value := _plain(getattr(config, field.name))) != usual:
+                shown.append(f"{name} {part}: {value}")
+    return f"{first} ({', '.join(shown)})" if shown else first
+
+
+def _default(stage: str, field: dataclasses.Field[object], scale: str) -> str:
+    row = SCALES[scale]
+    if stage in ("training", "data"):
+        return _plain(getattr(getattr(row, stage), field.name))
+    return _plain(row.precision if (stage, field.name) == ("generation", "precision") else field.default)
+
+
+def _limits() -> str:
+    """The limits on answers: by benchmark, and at most that of a scale."""
+    by_limit: dict[int, list[str]] = {OWN_MAX_NEW_TOKENS: ["your own test set"]}
+    for row in BENCHMARKS.values():
+        by_limit.setdefault(row.max_new_tokens, []).append(row.name)
+    limits = [f"{limit} ({', '.join(names)})" for limit, names in by_limit.items()]
+    limits += [f"at most {row.max_new_tokens} at scale {row.name}" for row in SCALES.values() if row.max_new_tokens]
+    return ", ".join(limits)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -115,13 +115,9 @@ def fit_of(
     shape, shards = base.shape, machine.launch.shards
     compiled = (not machine.cpu and shards == 1) if placement.compile is None else placement.compile
     work = Workload(
-        parameters=base.parameters,
-        trained=trained_weights(base, config.adapter),
-        precision=config.precision,
-        optimizer=config.optimizer,
-        supervised=supervised,
-        shards=shards,
-    )
+        parameters=base.parameters, trained=trained_weights(base, config.adapter), precision=config.precision,
+        optimizer=config.optimizer, supervised=supervised, shards=shards,
+    )  # fmt: skip
     held = float(LIBRARIES) if machine.cpu else 0.0
     if shards > 1 and not machine.launch.gathers:  # gathered weights stay
         held += 2.0 * base.parameters

@@ -146,14 +146,10 @@ def _recorded(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) ->
     else:
         state = "finished" if finished else _interrupted(record, stages) or f"no results at {results}"
     return Run(
-        name=record.name,
-        results=results,
-        state=state,
-        date=(results / "results.json").stat().st_mtime if finished else record.began,
-        systems=record.systems,
-        run=record.run,
-        stages=frozenset(record.stages),
-    )
+        name=record.name, results=results, state=state,
+        date=(results / "results.json").stat().st_mtime if finished else record.began, systems=record.systems,
+        run=record.run, stages=frozenset(record.stages),
+    )  # fmt: skip
 
 
 def _interrupted(record: RunRecord, stages: Sequence[StageFolder]) -> str:
@@ -183,14 +179,9 @@ def _unrecorded(path: Path, stages: Sequence[StageFolder]) -> Run:
     named = [*content.training_stages(), *(corpus.folder for corpus in content.corpora)]
     users = {need: [stage for stage, needs in inputs.items() if need in needs] for need in {*named, *inputs}}
     return Run(
-        name=results.name,
-        results=results,
-        state="finished",
-        date=path.stat().st_mtime,
-        systems=list(content.systems),
-        run=content.run,
-        stages=frozenset(closure(closure(named, users), inputs)),
-    )
+        name=results.name, results=results, state="finished", date=path.stat().st_mtime, systems=list(content.systems),
+        run=content.run, stages=frozenset(closure(closure(named, users), inputs)),
+    )  # fmt: skip
 
 
 def closure(roots: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:

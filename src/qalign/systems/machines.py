@@ -92,14 +92,9 @@ def machine_of(
         return _this(placement, launch)
     gigabytes = device_memory * SEEN if device_memory is not None else row.memory if row else 0.0
     return Machine(
-        memory=gigabytes * 2**30,
-        name=row.name if kind and row else kind or "",
-        devices=devices or launch.processes,
-        launch=launch,
-        kind=row,
-        elsewhere=True,
-        sold=f"{device_memory:g} GB" if device_memory is not None else "",
-    )
+        memory=gigabytes * 2**30, name=row.name if kind and row else kind or "", devices=devices or launch.processes,
+        launch=launch, kind=row, elsewhere=True, sold=f"{device_memory:g} GB" if device_memory is not None else "",
+    )  # fmt: skip
 
 
 def _this(placement: Placement, launch: Launch) -> Machine:

@@ -189,15 +189,10 @@ def plan(
     refusals += [*readiness.problems(comparison, runs, placement, machine.elsewhere), *readiness.unreadable(waiting)]
     found = costs.costs(waiting, runs, machine, placement)
     return Plan(
-        comparison=comparison,
-        runs=runs,
-        machine=machine,
-        placement=placement,
-        costs=measured(found, runs, placement) if measure else found,
-        is_measured=measure,
-        remark=untaught(study),
+        comparison=comparison, runs=runs, machine=machine, placement=placement,
+        costs=measured(found, runs, placement) if measure else found, is_measured=measure, remark=untaught(study),
         refusals=list(dict.fromkeys(map(str, refusals))),
-    )
+    )  # fmt: skip
 
 
 def _total(found: Sequence[Cost]) -> str:
