@@ -180,6 +180,16 @@ def test_the_name_of_a_folder_may_have_an_equals_sign(tmp_path: Path) -> None:
     assert model_names([str(odd)], [], []) == ["lr=1"], "a folder's name may have one"
 
 
+def test_a_name_before_a_path_is_told_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "final"
+    path.mkdir()
+    with pytest.raises(SettingError, match=f"a name is given with --name: {path} --name good"):
+        model_names([f"good={path}"], [], [])
+    odd = tmp_path / "lr=1"
+    odd.mkdir()
+    assert model_names([str(odd)], [], []) == ["lr=1"], "a folder's name may have one"
+
+
 def test_a_system_stands_twice_with_other_settings(own_data: OwnData, tmp_path: Path) -> None:
     lines = ["slow.response-alignment.learning_rate=1e-6", "v1.2.response-alignment.learning_rate=2e-6"]
     made = compare(two(own_data, tmp_path, lines), ["monoreason", "slow=monoreason", "v1.2=monoreason"])
