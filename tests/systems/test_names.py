@@ -69,7 +69,7 @@ def test_a_model_is_no_system(tmp_path: Path) -> None:
 def test_kinds_do_not_share_titles() -> None:
     names = Titles({"sw": "A system"}, {"sft": "A benchmark"}, {"xx": "A language"})
     assert (names.system("sft"), names.benchmark("sw"), names.language("sw")) == ("sft", "sw", "Swahili")
-    assert (names.system("xx"), names.group("xx"), names.group("average")) == ("xx", "A language", "Average")
+    assert (names.system("xx"), names.language("xx")) == ("xx", "A language")
 
 
 def test_two_test_sets_of_one_name(tmp_path: Path) -> None:
