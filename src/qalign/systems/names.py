@@ -42,7 +42,9 @@ def model_names(models: Sequence[str], given: Sequence[str], systems: Sequence[s
     for model in models:
         name, separator, path = map(printable, model.partition("="))
         if separator and not Path(model).exists() and (Path(path).exists() or "/" in path):
-            raise SettingError(f"'{printable(model)}' is not a model; a name is given with --name: {path} --name {name}")
+            raise SettingError(
+                f"'{printable(model)}' is not a model; a name is given with --name: {path} --name {name}"
+            )
     records = [(model, Path(model) / RECORD) for model in models[len(given) :]]
     adopted = {model: read_record(record.parent).adopted_name for model, record in records if record.is_file()}
     own = [model_name(adopted.get(model) or model, systems) for model, _ in records]
