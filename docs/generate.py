@@ -10,8 +10,7 @@ from typing import Any
 import typer.main
 
 from qalign.cli import app
-from qalign.cli.examples import EXAMPLES
-from qalign.cli.help import groups
+from qalign.cli.help import EXAMPLES, groups
 from qalign.systems.checks import STAGES, TRAINING_STAGES, settings_of
 
 DOCS = Path(__file__).parent

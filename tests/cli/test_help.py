@@ -14,7 +14,7 @@ import pytest
 import typer.main
 
 from qalign.cli import app
-from qalign.cli.examples import EXAMPLES
+from qalign.cli.help import EXAMPLES
 
 TOP: Any = typer.main.get_command(app)
 

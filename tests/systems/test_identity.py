@@ -16,7 +16,7 @@ from qalign.languages import LANGUAGES
 from qalign.systems import SCALES, Study
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of
-from qalign.systems.lineage import training_stages
+from qalign.systems.kinds import training_stages
 from qalign.systems.settings import Settings
 from steps import Step, Task
 

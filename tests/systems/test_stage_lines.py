@@ -19,7 +19,7 @@ from qalign.placement import Placement
 from qalign.systems import SCALES, Study
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import Evaluated
-from qalign.systems.lineage import training_stages
+from qalign.systems.kinds import training_stages
 from qalign.systems.running import StageLines
 
 PLACEMENT = Placement(jobs=2, seconds_per_checkpoint=60.0)

@@ -24,8 +24,7 @@ from qalign.systems.bases import MakeTinyModel, base
 from qalign.systems.comparison import before_training, compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.keep import Keep
-from qalign.systems.kinds import MakeExamples, ReadCorpus
-from qalign.systems.lineage import training_stages
+from qalign.systems.kinds import MakeExamples, ReadCorpus, training_stages
 from qalign.systems.recipes import Recipe, multireason, rft, sft
 from qalign.systems.settings import Settings, parse_settings, set_field
 from qalign.systems.table import build

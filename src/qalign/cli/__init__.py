@@ -10,8 +10,7 @@ import typer
 from .. import __version__, terminal
 from ..terminal import write
 from . import look, measure, studies, world
-from .examples import epilog
-from .help import Verb, Verbs
+from .help import Verb, Verbs, epilog
 
 app = typer.Typer(
     name="qalign",

@@ -14,9 +14,8 @@ from ..study_options import codes
 from ..terminal import say, show
 from ..wording import in_bytes
 from . import completion
-from .examples import epilog
 from .guard import guarded
-from .help import Verb, Verbs
+from .help import Verb, Verbs, epilog
 from .options import Data, LanguageFile, Names, Runs, option
 
 

@@ -15,9 +15,8 @@ from ..terminal import say, show, write
 from ..untrusted import printable
 from ..wording import counted
 from . import completion
-from .examples import epilog
 from .guard import guarded
-from .help import Verb, Verbs
+from .help import Verb, Verbs, epilog
 from .options import JOBS, Names, Quiet, option, with_study
 
 if TYPE_CHECKING:

@@ -29,9 +29,19 @@ from ..training.tokens import Lengths
 from ..wording import counted
 from .artifacts import Examples, Model, Records
 from .bases import MakeTinyModel
-from .kinds import MakeExamples, ReadCorpus, Record, Train, examples_of, languages_of, records_for, rows_of
+from .kinds import (
+    MakeExamples,
+    ReadCorpus,
+    Record,
+    Train,
+    examples_of,
+    first_model,
+    languages_of,
+    origin,
+    records_for,
+    rows_of,
+)
 from .known import LENGTHS, Length
-from .lineage import first_model, origin
 
 BYTES_PER_TOKEN, TINY_BYTES_PER_TOKEN = 3.0, 1.6
 """UTF-8 bytes of a token: of LLaMA's tokenizer on mathematical texts, and of the tiny base's, which knows 4,096 tokens."""

@@ -86,17 +86,8 @@ def ask(
 ) -> list[str]:  # fmt: skip
     """The answers of a model to questions, in their order, under the study's prompt.
 
-    Args:
-        model: a folder, a hub name or `world`.
-        questions: one or several.
-        max_new_tokens: the most tokens of an answer.
-        temperature: 0 is greedy decoding. Above 0 tokens are sampled.
-        seed: of sampling.
-        placement: how the work is executed.
-        runs: the folder where hub revisions are recorded.
-
-    Raises:
-        QAlignError: the model or a value cannot be used.
+    The model is a folder, a hub name or `world`. Temperature 0 is greedy decoding; above 0 tokens are sampled. Hub revisions
+    are recorded in the folder `runs`. QAlignError where the model or a value cannot be used.
     """
     decoding = DecodingConfig(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     folder = WORLD_FOLDER if model == WORLD else checkpoint(str(model), Path(runs))

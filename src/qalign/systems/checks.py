@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -112,6 +112,19 @@ def overview(section: str | None = None) -> list[Table]:
     return SECTIONS[section]()
 
 
+def _rows(entries: Iterable[object], *fields: str) -> list[list[str]]:
+    return [[getattr(entry, field) for field in fields] for entry in entries]
+
+
+def _benchmarks() -> list[Table]:
+    rows = [[row.name, row.title, " ".join(row.languages)] for row in BENCHMARKS.values()]
+    return [Table("Benchmarks", ["name", "title", "languages"], rows)]
+
+
+def _languages_known() -> list[Table]:
+    return [Table("Languages", ["code", "name", "native"], _rows(LANGUAGES.values(), "code", "name", "native_name"))]
+
+
 def _systems() -> list[Table]:
     rows = [
         [s.name, s.title, ", ".join(str(of_size["7B"]) for of_size in s.published.values()) or "-"]
@@ -157,12 +170,7 @@ def _settings() -> list[Table]:
     }
     head = ["setting", "default", "values", "meaning"]
     return [
-        Table(
-            title,
-            head,
-            [[row.name, row.default, row.values, row.meaning] for row in settings_of(stage)],
-            notes.get(stage, ""),
-        )
+        Table(title, head, _rows(settings_of(stage), "name", "default", "values", "meaning"), notes.get(stage, ""))
         for stage, (_, title) in STAGES.items()
     ]
 
@@ -170,22 +178,12 @@ def _settings() -> list[Table]:
 SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
     "systems": _systems,
     "bases": _bases,
-    "scales": lambda: [Table("Scales", ["name", "what"], [[s.name, s.title] for s in SCALES.values()])],
-    "benchmarks": lambda: [
-        Table(
-            "Benchmarks",
-            ["name", "title", "languages"],
-            [[b.name, b.title, " ".join(b.languages)] for b in BENCHMARKS.values()],
-        )
-    ],
+    "scales": lambda: [Table("Scales", ["name", "what"], _rows(SCALES.values(), "name", "title"))],
+    "benchmarks": _benchmarks,
     "corpora": _corpora,
-    "variants": lambda: [Table("Alignment variants", ["name", "what"], [[v.name, v.title] for v in VARIANTS.values()])],
+    "variants": lambda: [Table("Alignment variants", ["name", "what"], _rows(VARIANTS.values(), "name", "title"))],
     "languages": lambda: [
-        Table(
-            "Languages",
-            ["code", "name", "native"],
-            [[row.code, row.name, row.native_name] for row in LANGUAGES.values()],
-        )
+        Table("Languages", ["code", "name", "native"], _rows(LANGUAGES.values(), "code", "name", "native_name"))
     ],
     "settings": _settings,
 }

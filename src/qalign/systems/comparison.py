@@ -29,8 +29,7 @@ from ..wording import counted
 from . import evaluated
 from .bases import FetchModel, MakeTinyModel
 from .evaluated import Evaluated, scores_of
-from .kinds import ReadCorpus
-from .lineage import training_stages
+from .kinds import ReadCorpus, training_stages
 from .names import checked
 from .study import Study
 from .table import SYSTEMS, build, find_system

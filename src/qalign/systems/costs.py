@@ -26,9 +26,8 @@ from .amounts import Amount
 from .artifacts import Model
 from .ask import Ask
 from .bases import FetchModel, MakeTinyModel
-from .kinds import MakeExamples, ReadCorpus, Train, rows_of
+from .kinds import MakeExamples, ReadCorpus, Train, first_model, origin, rows_of
 from .known import BASES, Base
-from .lineage import first_model, origin
 from .machines import UNKNOWN, Launch, Machine, machine_of
 
 STATE_BYTES = {"adamw": 8, "adamw8bit": 2}
@@ -51,27 +50,24 @@ FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How a training stage lies on a device."""
+    """How a training stage lies on a device: bytes at its peak, tokens at once, whether activations are recomputed.
+
+    With a `fault`, which says why it does not fit, the bytes are the least that it would need.
+    """
 
     bytes: float
-    """The peak; of a stage that does not fit, the least that it would need."""
     tokens: int
-    """Tokens at once."""
     recomputing: bool
-    """Whether activations are recomputed."""
     fault: str = ""
-    """Why it does not fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a stage costs; None where it is not known."""
+    """What a stage costs; None where it is not known. Bytes of the disk that stay are `left`, those while it runs `most`."""
 
     stage: Node
     left: float = 0.0
-    """Bytes of the disk that stay."""
     most: float = 0.0
-    """Bytes of the disk while it runs."""
     tokens: float | None = None
     fit: Fit | None = None
     seconds: float | None = None

@@ -93,10 +93,8 @@ def _devices() -> Iterator[Row]:
         else:
             lack = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1][:200]
     except subprocess.TimeoutExpired:
-        lack, advice = (
-            f"no answer within {SECONDS_FOR_TORCH} seconds",
-            "see whether the GPU's driver answers (nvidia-smi)",
-        )
+        lack = f"no answer within {SECONDS_FOR_TORCH} seconds"
+        advice = "see whether the GPU's driver answers (nvidia-smi)"
     except ValueError:
         pass
     yield _row("PyTorch", seen and str(seen["version"]), lack, advice, needed=True)

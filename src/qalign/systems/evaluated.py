@@ -28,8 +28,7 @@ from ..results.schema import Scores, TrainingStage
 from ..untrusted import printable
 from .artifacts import Model
 from .keep import Keep
-from .kinds import Judge, ReadCorpus, Train
-from .lineage import training_stages
+from .kinds import Judge, ReadCorpus, Train, training_stages
 
 Judged = dict[str, dict[str, list[Judgement]]]
 """Benchmark -> system -> judgements."""

@@ -247,14 +247,10 @@ class Removal(NamedTuple):
 
 
 def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
-    """What is removed with some runs: their records, their results, and the stages that no other run needs.
+    """What is removed with runs by name or folder of results: their records, results, and the stages that no other run needs.
 
-    Args:
-        names: of runs, or the folders of their results.
-        unneeded: with all stages that no remaining run needs.
-
-    Raises:
-        SettingError: a name is unknown, a run is running, or it cannot be known what a remaining run or a stage needs.
+    With `unneeded`, all stages that no remaining run needs. SettingError for a name that is unknown, a run that is running,
+    and where it cannot be known what a remaining run or a stage needs.
     """
     runs = []
     for name in dict.fromkeys(names):
@@ -294,9 +290,8 @@ def remove(told: Removal, found: Inventory, names: Sequence[str], unneeded: bool
     folder.mkdir(exist_ok=True)
     kept, freed = [], 0
     with FileLock(folder / ".lock"):
-        still = {
-            stage.path for stage in removal(inventory(found.folder), names, unneeded).stages
-        }  # a run may have begun
+        planned = removal(inventory(found.folder), names, unneeded)  # a run may have begun
+        still = {stage.path for stage in planned.stages}
         for stage in told.stages:
             if stage.path not in still:
                 kept.append(f"{stage.path.name}: a run needs it now")

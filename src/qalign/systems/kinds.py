@@ -1,4 +1,4 @@
-"""The kinds of stages: each says what it is made from, how it is made, and how large it will be.
+"""The kinds of stages: each says what it is made from, how it is made, and how large it will be; and what stands behind a model.
 
 A recipe of a user's own may use these, subclass them, or bring kinds of its own: a frozen dataclass that subclasses
 `Stage[ARTIFACT]` and has a method `run`.
@@ -21,13 +21,16 @@ from ..errors import DataError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, plain, score
-from ..huggingface import Repository
+from ..huggingface import Repository, cached_folder
 from ..language_file import KEPT_ROWS, language_from
 from ..languages import Language
-from ..pipeline import Stage, Work, local
+from ..models.opening import POINTER
+from ..pipeline import Node, Stage, Work, in_order, local, status
+from ..pipeline.stage_record import read_record
 from ..placement import Placement
 from ..records import Document, Example, Pair, Problem, read_jsonl, write_json, write_jsonl
 from ..training.config import FEW_STEPS, TrainingConfig
+from ..untrusted import parse_json
 from ..wording import by_language, counted
 from . import artifacts
 from .artifacts import Answers, Examples, Judgements, Model, Records
@@ -289,3 +292,39 @@ class Judge(Stage[Judgements]):
         judgements = judge(problems, answers, languages_of(self.languages), self.rules)
         write_jsonl(work.output / artifacts.JUDGEMENTS, judgements)
         write_json(work.output / artifacts.SCORES, plain(score(judgements)))
+
+
+# --- what stands behind a model ---------------------------------------------------------------------------------------
+
+
+def is_adopted(stage: Node, runs: Path) -> bool:
+    """Whether the stage is done and its result was made elsewhere."""
+    done = stage.given is None and status(stage, runs) == "done"
+    return done and read_record(stage.folder(runs)).adopted_from is not None
+
+
+def training_stages(model: Node, runs: Path | None = None) -> list[Train]:
+    """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
+    ordered = in_order([model], lambda stage: runs is None or not is_adopted(stage, runs))
+    return [stage for stage in ordered if isinstance(stage, Train)]
+
+
+def first_model(model: Stage[Model]) -> Stage[Model]:
+    """The base that a chain of training stages starts from."""
+    while isinstance(model, Train):
+        model = model.model
+    return model
+
+
+def origin(model: Stage[Model], runs: Path) -> Path | None:
+    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted.
+
+    None while it is not there: the base has still to be made or fetched, or only a server has it.
+    """
+    folder = model.folder(runs) if status(model, runs) == "done" else None
+    if isinstance(model, Train) and not is_adopted(model, runs):
+        return origin(model.model, runs) or folder
+    if folder is not None and (folder / POINTER).is_file():
+        named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))
+        folder = cached_folder(Repository("model", named["hub"]), named["revision"])
+    return folder if folder is not None and (folder / "config.json").is_file() else None

@@ -75,13 +75,7 @@ UNKNOWN = Machine(memory=math.inf, cpu=True)
 def machine_of(
     placement: Placement, devices: int | None = None, device_memory: float | None = None, kind: str | None = None
 ) -> Machine:
-    """The machine that is described, or this one.
-
-    Args:
-        devices: how many; by default one, or what the launch asks for.
-        device_memory: of one of them, in GB as sold.
-        kind: its name, such as "H100".
-    """
+    """The machine that is described, the memory of one device in GB as sold; or this one."""
     row = device_named(kind) if kind else device_with(device_memory) if device_memory else None
     launch = launch_of(placement, devices or 1)
     if device_memory is None and row is None:

@@ -23,9 +23,8 @@ from .bases import checkpoint, untaught
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
-from .kinds import Train
+from .kinds import Train, training_stages
 from .known import BASES, CORPUS_BYTES
-from .lineage import training_stages
 from .machines import Machine, machine_of
 from .names import checked, model_name
 from .running import names_of, unused
@@ -70,8 +69,7 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """Sentences on the machine, on whether the run fits, and on where the time comes from."""
-        remark = [f"{self.remark}."] if self.remark else []
-        return [*remark, *self._remarks()]
+        return [*([f"{self.remark}."] if self.remark else []), *self._remarks()]
 
     @property
     def shown(self) -> list[RenderableType]:
@@ -153,22 +151,14 @@ class Plan:
 
 
 def plan(
-    study: Study,
-    systems: str | Recipe | Iterable[str | Recipe],
-    *,
-    placement: Placement | None = None,
-    devices: int | None = None,
-    device_memory: float | None = None,
-    device_kind: str | None = None,
-    measure: bool = False,
-) -> Plan:
+    study: Study, systems: str | Recipe | Iterable[str | Recipe], *, placement: Placement | None = None,
+    devices: int | None = None, device_memory: float | None = None, device_kind: str | None = None, measure: bool = False,
+) -> Plan:  # fmt: skip
     """Says whether a run fits, how long it takes and how much disk. Starts nothing.
 
     Args:
         systems: names, `NAME=SYSTEM`, or recipes.
-        devices: of another machine, for which is planned.
-        device_memory: of one of these devices, in GB.
-        device_kind: what these devices are, such as H100.
+        devices: of another machine; `device_memory` is that of one in GB, `device_kind` its name, such as H100.
         measure: whether a few steps on this machine say how long a run takes.
 
     Raises:

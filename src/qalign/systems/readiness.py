@@ -21,8 +21,7 @@ from .amounts import token_counts
 from .ask import Ask
 from .doctor import EXTRAS, packages_of_extras
 from .evaluated import Evaluated, scores_of
-from .kinds import ReadCorpus, Train
-from .lineage import origin, training_stages
+from .kinds import ReadCorpus, Train, origin, training_stages
 from .table import SYSTEMS
 
 

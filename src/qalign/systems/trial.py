@@ -29,8 +29,7 @@ from ..untrusted import printable
 from .ask import Ask
 from .bases import WORLD_FOLDER
 from .costs import Cost, checkpoints_written, most_disk, questions
-from .kinds import Train
-from .lineage import first_model, origin
+from .kinds import Train, first_model, origin
 
 if TYPE_CHECKING:
     import torch
@@ -56,10 +55,9 @@ WHOLE = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What is tried."""
+    """What is tried: a model folder, or random weights of the shape; without decoding, training only."""
 
     model: Path | None
-    """A model folder; None tries random weights of the shape."""
     shape: Shape
     config: TrainingConfig
     placement: Placement
@@ -68,7 +66,6 @@ class Trial:
     supervised: float
     """The supervised share of them."""
     decoding: DecodingConfig | None = None
-    """None measures training only."""
     questions: int = QUESTIONS
     answer: int = ANSWER
     """Tokens of an answer."""
@@ -76,12 +73,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What was measured."""
+    """What was measured: tokens a second of training, and of answers where these were asked for."""
 
     training: float
-    """Tokens a second."""
     generation: float | None
-    """Tokens of answers a second; None where they were not measured."""
     start: float
     """Seconds from the start of the process to the end of the first step: libraries, model, optimizer, compiling."""
     checkpoint: float

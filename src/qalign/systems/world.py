@@ -89,13 +89,10 @@ class WriteText(Stage[Examples]):
                 bar.advance(min(CHUNK, self.documents - bar.done))
         codes = sorted(self.languages, key=lambda code: -total[code, "examples"])
         sizes = ("examples", "characters", "utf8_bytes")
-        write_json(
-            work.output / MIXTURE,
-            [
-                {"source": SOURCE, "language": code, "repeated": 0, **{size: total[code, size] for size in sizes}}
-                for code in codes
-            ],
-        )
+        rows = [
+            {"source": SOURCE, "language": one, "repeated": 0, **{n: total[one, n] for n in sizes}} for one in codes
+        ]
+        write_json(work.output / MIXTURE, rows)
 
     def _chunks(self) -> Iterator[_Chunk]:
         """The chunks in their order, each made by a process of its own."""
@@ -131,11 +128,8 @@ def _chunk(place: int, size: int, languages: tuple[str, ...], sums: float, worke
 def world_base(study: Study, documents: int = DOCUMENTS, device: str = "auto") -> Train:
     """The training stage of the world's base: vocabulary and weights from the world's text in the study's ten languages.
 
-    Args:
-        study: its seed decides initial weights and the order of texts, its settings shape, text and training.
-        documents: how many documents are read, once each. A smaller number gives the first of a larger one. The vocabulary
-            is that of the corpus `world-text`, whatever the number.
-        device: where it will be trained. On a GPU batches are large, and arithmetic is bfloat16.
+    The study's seed decides initial weights and the order of texts. Of documents, which are read once each, a smaller number
+    gives the first of a larger one. On a GPU batches are large, and arithmetic is bfloat16.
     """
     frames = [translation_instruction(language(code).name, "English", "") for code in STUDY if code != "en"]
     shape = study.settings.apply(None, "tiny", replace(SHAPE, seed=study.seed))
