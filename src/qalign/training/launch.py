@@ -80,7 +80,7 @@ def _main() -> None:
     job = job_from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     try:
         with out_of_memory_in_one_line(LESS_MEMORY):
-            finetune(job)
+            _trainer = finetune(job)  # kept: torch can wait for ever where it frees the groups of processes
     except QAlignError as error:
         (job.scratch / ERROR).write_text(str(error), encoding="utf-8")
         raise SystemExit(2) from error

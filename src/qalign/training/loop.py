@@ -59,8 +59,8 @@ class Job:
     placement: Placement
 
 
-def finetune(job: Job) -> None:
-    """Trains a model and writes it as an ordinary Hugging Face folder, with its metrics.
+def finetune(job: Job) -> Trainer:
+    """Trains a model and writes it as an ordinary Hugging Face folder, with its metrics. Returns the trainer, closed.
 
     An interruption of the only process writes a checkpoint, if that takes seconds. Of several processes, each calls this.
 
@@ -106,6 +106,7 @@ def finetune(job: Job) -> None:
         shutil.copyfile(job.scratch / METRICS, job.output / METRICS)
         write_json(job.output / SUMMARY, _summary(job, trainer, examples))
     trainer.close()
+    return trainer
 
 
 def _tokenized(job: Job, tokenizer: PreTrainedTokenizerBase, accelerator: Accelerator) -> TokenizedExamples:
