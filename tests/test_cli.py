@@ -195,7 +195,9 @@ def test_a_missing_file(own_data: OwnData, tmp_path: Path) -> None:
 
 def test_a_missing_language(own_data: OwnData, tmp_path: Path) -> None:
     answer = run(tmp_path, "qalign-mono", *options(own_data, languages="de,zh"))
-    assert_refused(answer, tmp_path, str(own_data.questions), "has no zh; it has de, fr, sw", "ask for these")
+    assert_refused(
+        answer, tmp_path, str(own_data.questions), "has no zh; it has de, fr, sw", "leave these languages out"
+    )
     answer = run(tmp_path, "qalign-mono", *options(own_data, tests="de,th"))
     assert_refused(answer, tmp_path, str(own_data.test), "has no th")
 
@@ -266,7 +268,7 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "empty").mkdir()
     answer = run(tmp_path / "runs", "qalign-mono", *with_option(options(broken), "--questions", tmp_path / "empty"))
-    assert_refused(answer, tmp_path / "runs", "empty holds no file for de, sw: name files de.jsonl")
+    assert_refused(answer, tmp_path / "runs", "empty has no de, sw; it has no data", "add files de.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -491,14 +493,14 @@ def test_a_file_where_a_folder_should_be(own_data: OwnData, runs: Path, tmp_path
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("zero = 3", "'zero' of the language vi is 3; it must be the digit for 0 of a script, or empty"),
+        ("zero = 3", "the language vi has a wrong value: Expected `str`, got `int` - at `$.zero`"),
         ('zero = "x"', "it must be the digit for 0 of a script, or empty"),
         ('decimal = ""', "it must be '.' or ','"),
-        ('groups = ["."]', "'groups' of the language vi is ['.']; it must be characters out of"),
-        ('answer_markers = "x"', "it must be a list of texts"),
+        ('groups = ["."]', "Expected `str`, got `array` - at `$.groups`"),
+        ('answer_markers = "x"', "Expected `array`, got `str` - at `$.answer_markers`"),
         ('answer_markers = ["x", ""]', "it must be a list of texts"),
-        ('scales = {"nghìn" = "1000"}', "it must be a table from words to whole numbers"),
-        ('myriads = "no"', "it must be true or false"),
+        ('scales = {"nghìn" = "1000"}', "Expected `int`, got `str` - at `$.scales[...]`"),
+        ('myriads = "no"', "Expected `bool`, got `str` - at `$.myriads`"),
         ('digits = "0"', "a language has no field 'digits'"),
         ('name = ""', "Cannot overwrite"),
     ],

@@ -75,7 +75,9 @@ NOT_HERE = {
     "make demo": "a quarter of an hour; it is `qalign demo`, which is run below at a smaller scale",
     "make sample": ".ci/run calls it, with fewer steps and problems (make documents)",
     "qalign world write DIR": "minutes; .ci/run calls it (make documents)",
-    "qalign world base DIR": "trains for an hour",
+    "qalign world base DIR": "trains for an hour; tests/systems/test_world_base.py reads fewer documents",
+    "qalign reproduce --seeds 1,2,3 --system monoreason --system qalign-mono --base DIR --test world-development "
+    "--test world-development-out": "minutes a seed; reproduce runs below at a smaller scale",
     "qalign world probe": "a minute; tests/systems/test_world.py asks fewer probes",
     "qalign world probe world DIR": "needs a base of one's own; tests/systems/test_world.py asks others",
     "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",

@@ -116,7 +116,8 @@ def language_from(row: Mapping[str, object], where: str) -> Language:
     try:
         language = msgspec.convert(dict(row), Language)
     except msgspec.ValidationError as error:
-        raise SettingError(f"{where}: a language row does not fit: {one_line(error)}; {SEE}") from error
+        code = printable(str(row.get("code", "without a code")))[:20]
+        raise SettingError(f"{where}: the language {code} has a wrong value: {one_line(error)}; {SEE}") from error
     for name, (fits, expected) in _VALUES.items():
         value = getattr(language, name)
         if not fits(value):

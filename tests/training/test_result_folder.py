@@ -125,8 +125,8 @@ def test_a_base_is_measured_plainly_whatever_its_folder_asks_for(odd_base: Path,
     requests = [Request(str(place), text) for place, text in enumerate(INSTRUCTIONS)]
     for way in ("_in_batches", "_one_by_one"):
         prompts = render_prompts(INSTRUCTIONS, ours.tokenizer)
-        keys, extra = [request.key for request in requests], [False] if way == "_in_batches" else []
-        answers = [sorted(getattr(backend, way)(prompts, keys, *extra)) for backend in (ours, plain)]
+        keys = [request.key for request in requests]
+        answers = [sorted(getattr(backend, way)(prompts, keys)) for backend in (ours, plain)]
         assert answers[0] == answers[1] and all(len(ids) > 2 for _, ids, _ in answers[0])
 
 
@@ -395,7 +395,7 @@ def test_a_tokenizer_that_no_template_can_follow_is_refused_before_training(
         single="<s> <unk> $A", pair="<s> <unk> $A $B", special_tokens=[("<s>", 1), ("<unk>", 0)]
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
-    with pytest.raises(ModelError, match="encodes the prompt inside a chat template in another way"):
+    with pytest.raises(ModelError, match="encodes the prompt in a chat template in another way"):
         set_chat_template(tokenizer)
     saved(tokenizer, tmp_path)
     monkeypatch.setattr("qalign.training.loop.resolve", lambda folder: tmp_path)

@@ -211,6 +211,12 @@ def size(path: Path) -> int:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
+def _base(names: str) -> str:
+    """Bases, those that are paths by their folders alone; several models that were measured stand with commas."""
+    named = names.split(", ")
+    return ", ".join(Path(name).name if name.startswith((".", "/")) or name.count("/") > 1 else name for name in named)
+
+
 def runs_table(found: Inventory) -> Table:
     """One row per run."""
     rows = []
@@ -220,7 +226,12 @@ def runs_table(found: Inventory) -> Table:
         settings = [f"seed {what['seed']}"] if "seed" in what else []
         settings += map(str, given) if isinstance(given, list) else []
         date = f"{datetime.fromtimestamp(min(run.date, LATEST), UTC):%Y-%m-%d %H:%M}" if run.date else "-"
-        named = [", ".join(run.systems), str(what.get("base", "")), str(what.get("scale", "")), ", ".join(settings)]
+        named = [
+            ", ".join(run.systems),
+            _base(str(what.get("base", ""))),
+            str(what.get("scale", "")),
+            ", ".join(settings),
+        ]
         rows.append([run.name, date, *(text or "-" for text in named), in_bytes(found.bytes_of(run)), run.state])
     columns = ["run", "date (UTC)", "systems", "base", "scale", "settings", "size", "state"]
     return Table(f"Runs in {found.folder}", columns, rows, "Stages that runs share count in the size of each.")

@@ -172,9 +172,9 @@ class Trainer:
             raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
         saved = state.read_progress(folder)
         if saved.sharded != is_sharded(self.accelerator):
-            kind = f"a training that {'was' if saved.sharded else 'was not'} sharded (FSDP)"
+            kind = "was sharded (FSDP)" if saved.sharded else "was not sharded (FSDP)"
             advice = "go on with a launcher of that kind, or remove that folder to begin again"
-            raise ModelError(f"{folder} was written by {kind}; {advice}")
+            raise ModelError(f"{folder} was written by a training that {kind}; {advice}")
         state.read(self.accelerator, self.model, self.optimizer, folder)
         self.progress = Progress(saved.step, saved.tokens, saved.supervised)
 
