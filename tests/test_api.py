@@ -20,7 +20,7 @@ import qalign
 from own_data import OwnData
 from qalign import options
 from qalign.cli import app
-from qalign.study_options import StudyOptions
+from qalign.options import StudyOptions
 from qalign.systems import SCALES
 from test_house_rules import REPOSITORY, code_blocks
 

@@ -49,7 +49,6 @@ LEAVES = {
     "wording": set(),
     "options": {"errors"},
     "placement": {"errors", "options"},
-    "study_options": {"errors", "languages", "options"},
     "progress": {"terminal", "untrusted", "wording"},
     "terminal": {"errors", "redaction", "untrusted"},
 }

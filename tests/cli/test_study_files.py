@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import qalign
 from own_data import write_own_data
 from qalign.cli import app
-from qalign.study_options import StudyOptions
+from qalign.options import StudyOptions
 from qalign.systems.study_file import KEYS, read_study, write_study
 from test_house_rules import REPOSITORY, code_blocks
 

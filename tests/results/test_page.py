@@ -17,9 +17,18 @@ from typed import content_of, curves_of, page_of, plain_results, results_of, tab
 
 from qalign.evaluation.scores import Score
 from qalign.results.accuracy_tables import interval
-from qalign.results.charts import bar_chart, gap_chart, loss_charts, smoothed
+from qalign.results.charts import (
+    bar_chart,
+    bar_places,
+    gap_chart,
+    gap_scale,
+    loss_charts,
+    nice_ticks,
+    path,
+    round_scale,
+    smoothed,
+)
 from qalign.results.explorer import AnsweredProblem, explorer_data, language_tag, safe_json
-from qalign.results.geometry import bar_places, gap_scale, nice_ticks, path, round_scale
 from qalign.results.page import write_page
 from qalign.results.titles import Titles
 

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingError
-from ..options import DATA, EXECUTION, OUTPUT
-from ..study_options import codes
+from ..options import DATA, EXECUTION, OUTPUT, codes
 from ..terminal import say, show
 from ..wording import in_bytes
 from . import completion

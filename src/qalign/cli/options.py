@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ..options import DATA, OUTPUT, TRAINING, is_repeated, meanings, options_of, types_of
+from ..options import DATA, OUTPUT, TRAINING, Setting, StudyOptions, is_repeated, meanings, options_of, types_of
 from ..placement import Placement
 from ..resources import cores
-from ..study_options import Setting, StudyOptions
 from ..terminal import say
 from . import completion
 from .guard import errors

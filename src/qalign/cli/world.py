@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import SettingError, nearest
-from ..options import DATA, OUTPUT, options_of
+from ..options import DATA, OUTPUT, StudyOptions, codes, options_of
 from ..placement import Placement
-from ..study_options import StudyOptions, codes
 from ..terminal import say, show, write
 from ..untrusted import printable
 from ..wording import counted

@@ -47,12 +47,9 @@ _SCRIPTS: Mapping[str, frozenset[str]] = {
 
 
 def language_of_answer(text: str, asked: Language, at_hand: Mapping[str, Language]) -> str | None:
-    """The language of an answer: a code, `OTHER`, `NONE`, or None without py3langid.
+    """The language of an answer to a question in `asked`: a code, `OTHER`, `NONE`, or None without py3langid.
 
-    Args:
-        text: the answer.
-        asked: the language of the question.
-        at_hand: candidates besides those of the study, by code.
+    `at_hand` are candidates besides those of the study, by code.
     """
     if not _is_installed():
         return None

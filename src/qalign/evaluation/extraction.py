@@ -17,16 +17,7 @@ from functools import cache
 from ..languages import LANGUAGES, Language
 from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
-from .announcements import (
-    Announcement,
-    Answer,
-    announced,
-    announcements,
-    answer_of,
-    preferred,
-    refuses,
-    stated_result,
-)
+from .announcements import Announcement, Answer, announced, announcements, answer_of, preferred, refuses, stated_result
 from .equations import equations, holds_an_unknown, text_numbers
 
 RULES_VERSION = 3

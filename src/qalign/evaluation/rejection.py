@@ -23,10 +23,8 @@ from .extraction import hashes, strict
 def kept(problem: Problem, answers: Iterable[Prediction], row: Language) -> tuple[list[Prediction], Counter[str]]:
     """The answers to a problem that are worth training on, and how many were left out, by reason.
 
-    Args:
-        problem: with its gold answer. Where its worked answer ends in `#### 72`, so must the answers.
-        answers: in the order in which they were drawn, which decides between equals.
-        row: the language of the answers.
+    Where the problem's worked answer ends in `#### 72`, so must they. The order in which they were drawn decides between
+    equals.
     """
     chosen, reasons = dict[str, Prediction](), Counter[str]()
     for drawn in answers:

@@ -114,10 +114,7 @@ def _wrong(given: str, reason: str) -> SettingError:
 def open_client(server: Address, seconds: float, retries: int, tell: Callable[[str], None]) -> AsyncOpenAI:
     """A client of the openai library whose requests end.
 
-    Args:
-        seconds: the limit for a whole reply, body included. After it a SilenceError is raised.
-        retries: how often a request is sent again after a temporary failure.
-        tell: called with each temporary failure.
+    SilenceError after `seconds` for a whole reply, body included. `tell` is called with each temporary failure.
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 

@@ -22,11 +22,10 @@ from ..evaluation.rules import MAIN
 from ..records import atomic_file
 from . import provenance
 from .accuracy_tables import span
-from .charts import bar_chart, gap_chart, heat_maps, loss_charts, systems_in
+from .charts import bar_chart, bar_places, gap_chart, gap_scale, heat_maps, loss_charts, loss_scales, path, systems_in
 from .explorer import explorer_data, safe_json
 from .findings import headline
 from .fitted import of_figures
-from .geometry import bar_places, gap_scale, loss_scales, path
 from .run_results import Results
 from .tables import Cell, Section, Table
 

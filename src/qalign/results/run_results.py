@@ -98,9 +98,7 @@ class Results:
         """The tables that a run ends with: the verdicts on claims, if there are such, and the results.
 
         A terminal too narrow for all languages gets English, the others and the average; `qalign report` shows the rest.
-
-        Args:
-            differences: whether the tests of differences stand below the results.
+        With `differences` their tests stand below.
         """
         results = accuracy_table(self.data, self.titles)
         last = [claims_table(self.data), replace(results, narrow=results.narrow[:1])]
@@ -111,9 +109,6 @@ class Results:
         """Writes `results.json`, tables, figures and page, and returns their paths, the page first.
 
         Page and figures need the extra `report`. Without it they are left out, and a line says so.
-
-        Args:
-            folder: where to. By default the folder of the run under `results`.
         """
         place = Path(folder) if folder is not None else self.folder
         written = files.write(self.data, self.tables(), place, self.titles)

@@ -12,9 +12,8 @@ from typing import Literal, TypeGuard, TypeVar, cast, get_args, get_origin, get_
 import msgspec
 
 from ..errors import SettingError, nearest
-from ..options import WORDS, alternatives
+from ..options import WORDS, Setting, alternatives
 from ..pipeline import Node
-from ..study_options import Setting
 
 Config = TypeVar("Config")
 StageOf = TypeVar("StageOf", bound=Node)

@@ -20,10 +20,9 @@ from ..generation import DecodingConfig
 from ..language_file import further_rows, load_languages, with_rows_of_models
 from ..languages import LANGUAGES, STUDY, Language, as_rows, language, names_of
 from ..models.tiny import TinyConfig
-from ..options import check_values, known_fields, taking
+from ..options import Setting, StudyOptions, check_values, codes, known_fields, taking
 from ..paths import instead
 from ..pipeline import Node, Stage
-from ..study_options import Setting, StudyOptions, codes
 from ..training.config import TrainingConfig
 from .artifacts import Answers, Examples, Model, Records
 from .ask import Ask

@@ -16,10 +16,9 @@ from ..corpora import CORPORA
 from ..errors import QAlignError, SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
-from ..options import OUTPUT, fits, options_of, types_of
+from ..options import OUTPUT, Setting, StudyOptions, codes, fits, options_of, types_of
 from ..paths import read_toml
 from ..records import atomic_file
-from ..study_options import Setting, StudyOptions, codes
 from ..untrusted import check_surrogates, printable
 from .bases import TINY, WORLD
 from .comparison import compare

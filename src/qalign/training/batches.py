@@ -106,11 +106,7 @@ def micro_batches(
 
     A micro-batch stays within the budget of tokens, padding included. An example longer than that stands alone. Ranks get
     nearly equal numbers of tokens, and the same number of micro-batches, for they wait for each other with each. Some are
-    empty where there are too few examples.
-
-    Args:
-        lengths: the tokens of each example, by index.
-        shared: the tokens of the shared prefix, which a micro-batch holds once.
+    empty where there are too few examples. A micro-batch holds the tokens of the `shared` prefix once.
     """
 
     def tokens(batch: Sequence[int]) -> int:

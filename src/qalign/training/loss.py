@@ -63,10 +63,7 @@ class SupervisedLoss:
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Weighted cross-entropy summed over rows, computed in float32: a scalar.
 
-    Args:
-        logits: (rows, vocabulary), in any floating type.
-        targets: (rows,) int64.
-        weights: (rows,) float32. None is a weight of 1 for all.
+    Logits are (rows, vocabulary) in any floating type, targets (rows,) int64, weights (rows,) float32 or None for 1.
     """
     return _summed_cross_entropy()(logits, targets, weights)
 

@@ -135,10 +135,7 @@ def tokens_that_fit(memory: Memory, available: float) -> int:
 def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing: bool | None) -> tuple[int, bool]:
     """Tokens at once, and whether activations are recomputed: where too few would fit otherwise, or it is asked for.
 
-    Args:
-        whole: the memory with all activations saved.
-        checkpointed: the memory with activations recomputed.
-        available: the bytes of the device that are free. ModelError if the model fits neither way.
+    Raises ModelError if the model fits neither way into the `available` bytes.
     """
     if not checkpointing:
         tokens = tokens_that_fit(whole, available)

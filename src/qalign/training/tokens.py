@@ -61,11 +61,7 @@ class Lengths:
         return max((tokens for tokens, _ in counts), default=0)
 
     def check(self, config: TrainingConfig, stages: Sequence[str]) -> None:
-        """Refuses examples over the limit where `too_long` is "error", and a limit that leaves no example.
-
-        Args:
-            stages: what `--set` calls the stages that the examples are for.
-        """
+        """Refuses examples over the limit where `too_long` is "error", and a limit that leaves no example of `stages`."""
         limit = config.max_length
         over = {code: sum(n for tokens, n in row.items() if tokens > limit) for code, row in self.examples.items()}
         if config.too_long == "error" and (total := sum(over.values())):
@@ -176,11 +172,7 @@ class TokenizedExamples:
 def tokenize(
     examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase, config: TrainingConfig, stage: str = "training"
 ) -> TokenizedExamples:
-    """Renders examples once, in chunks, and applies the length limit: see `Lengths.check`.
-
-    Args:
-        stage: the name by which `--set` knows the stage of the examples. Messages use it.
-    """
+    """Renders the examples of a stage once, in chunks, and applies the length limit: see `Lengths.check`."""
     import numpy as np
 
     # Grows in place: no second copy of all tokens at the end, and two bytes each where they suffice.

@@ -94,10 +94,7 @@ class Trainer:
 
         The loss is the weighted sum of the losses of all supervised tokens, divided by the sum of their weights. A token
         has the weight of its example. An example of weight 0 changes nothing. A negative weight lowers the probability of
-        its example, and counts without its sign in the divisor.
-
-        Args:
-            learning_rate: that of this step. None is the config's.
+        its example, and counts without its sign in the divisor. Without a learning rate the config's is taken.
         """
         import torch
 
@@ -136,8 +133,7 @@ class Trainer:
     def save(self, folder: Path, examples: str = "", files: Sequence[Path] = ()) -> None:
         """Writes a new folder from which `resume` goes on, with copies of `files`. It is there whole, or not at all.
 
-        Args:
-            examples: what the examples of the steps are known by.
+        `examples` is what the examples of the steps are known by.
         """
         accelerator, building = self.accelerator, folder.with_name("building")
         if accelerator.is_main_process:
@@ -162,11 +158,8 @@ class Trainer:
     def resume(self, folder: Path, checked: bool = False) -> None:
         """Restores a saved state: weights, optimizer, random states, progress. The number of ranks may be another.
 
-        Args:
-            checked: the hashes of the folder's files were compared already.
-
-        Raises:
-            ModelError: the folder is damaged or belongs to another model, or only one of the two is sharded.
+        Files whose hashes were `checked` already are not hashed again. Raises ModelError where the folder is damaged or
+        belongs to another model, or only one of the two is sharded.
         """
         if not checked and (fault := manifest.fault(folder)) is not None:
             raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
