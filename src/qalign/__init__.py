@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from .placement import Placement
     from .results.run_results import Results
     from .systems.ask import ask
+    from .systems.checks import score
     from .systems.planning import plan
     from .systems.running import evaluate, reproduce, run
     from .systems.scales import Scale
-    from .systems.scoring import score
     from .systems.side_by_side import load_results
     from .systems.study import Study, study
     from .systems.study_file import load_study
@@ -34,7 +34,7 @@ _OF_MODULES = {
     "systems.planning": ("plan",),
     "systems.running": ("evaluate", "reproduce", "run"),
     "systems.scales": ("Scale",),
-    "systems.scoring": ("score",),
+    "systems.checks": ("score",),
     "systems.side_by_side": ("load_results",),
     "systems.study": ("Study", "study"),
     "systems.study_file": ("load_study",),

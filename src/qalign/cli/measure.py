@@ -60,7 +60,7 @@ def score_command(
     runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
     """Score answers that you have already, under all answer rules."""
-    from ..systems.scoring import score
+    from ..systems.checks import score
 
     scored = score(
         file, language=language, benchmark=benchmark, test=test, join=by, data=data, language_file=language_file,

@@ -85,9 +85,8 @@ def with_study(
 
         def wrapped(context: typer.Context, **arguments: Any) -> None:
             with errors():
-                arguments["settings"] = [
-                    Setting(text=text, origin="--set ") for text in arguments.get("settings") or ()
-                ]
+                texts = arguments.get("settings") or ()
+                arguments["settings"] = [Setting(text=text, origin="--set ") for text in texts]
                 values = {
                     key: {name: arguments[name] for name in names if arguments[name] is not None}
                     for key, names in fields.items()

@@ -25,14 +25,8 @@ app = typer.Typer(
     name="world", help="The embedded world: show its problems, write its corpora, train and probe its base.",
     no_args_is_help=True, rich_markup_mode=None, cls=Verbs, subcommand_metavar="VERB ...",
 )  # fmt: skip
-SETS = (
-    "world-mgsm",
-    "world-msvamp",
-    "world-gsm8k",
-    "world-gsm8kinstruct",
-    "world-development",
-    "world-development-out",
-)
+KINDS = ("mgsm", "msvamp", "gsm8k", "gsm8kinstruct", "development", "development-out")
+SETS = tuple(f"world-{kind}" for kind in KINDS)
 """The sets of problems that `show` shows."""
 
 
@@ -49,7 +43,7 @@ def show_command(
     from ..world.sets import stories
 
     name = corpus.removeprefix("world-")
-    if f"world-{name}" not in SETS:
+    if name not in KINDS:
         raise SettingError(f"'{corpus}' is not a set of problems of the world: {nearest(corpus, SETS)}")
     spoken = [grammar(code) for code in codes(languages) or STUDY]
     for story in stories(name)[:count]:

@@ -37,13 +37,8 @@ def run(
     on_event: Event = lambda event, stage: None, workers: Executor | None = None, jobs: int = 1,
 ) -> None:  # fmt: skip
     """Runs what the targets need and is not done yet; with `workers`, as many as `jobs` stages at once, each in one of them.
-
-    `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage.
-
-    Raises:
-        StageError: a finished folder was edited, or the disk is full.
-        QAlignError: whatever a stage found wrong.
-    """
+    `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage. StageError where a finished
+    folder was edited or the disk is full, else whatever QAlignError a stage raised."""
     to_run = needed(targets, runs)
     for stage in to_run:
         _check_place(stage, runs)
@@ -86,10 +81,8 @@ def _verify(stage: Node, runs: Path) -> None:
 
 
 def adopt(stage: Node, source: Path, runs: Path, name: str | None = None) -> Path:
-    """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is.
-
-    Tables know it by `name`, which is by default the folder's own.
-    """
+    """Registers a folder that was made elsewhere as the finished result of `stage`; returns where it now is. Tables know it by
+    `name`, which is by default the folder's own."""
     if not source.is_dir():
         raise StageError(f"{source} is not a folder; give the folder of the finished checkpoint")
     if status(stage, runs) == "done":
@@ -290,10 +283,8 @@ def explain(stage: Node, runs: Path) -> list[str]:
 
 
 def of_earlier_versions(stages: Iterable[Node], runs: Path) -> list[str]:
-    """The finished folders that earlier versions of the package made of stages with these names.
-
-    Their results are not used any more: the kind of stage has another form or a higher version now.
-    """
+    """The finished folders that earlier versions of the package made of stages with these names. Their results are not used
+    any more: the kind of stage has another form or a higher version now."""
     return [
         f"{name}-{other.fingerprint[:8]}"
         for name, stage in {stage.name: stage for stage in stages}.items()

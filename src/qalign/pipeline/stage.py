@@ -172,13 +172,9 @@ class Stage(ABC, Generic[Made]):
     @cached_property
     def identity(self) -> dict[str, Plain]:
         """What the fingerprint is taken of."""
-        return {
-            "kind": type(self).__name__,
-            "name": self.name,
-            "version": self.version,
-            "config": self.config,
-            "inputs": {name: stage.fingerprint for name, stage in sorted(self.inputs.items())},
-        }
+        inputs: dict[str, Plain] = {name: stage.fingerprint for name, stage in sorted(self.inputs.items())}
+        kind, version = type(self).__name__, self.version
+        return {"kind": kind, "name": self.name, "version": version, "config": self.config, "inputs": inputs}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -247,10 +243,8 @@ def in_order(targets: Iterable[Node], enters: Callable[[Node], bool] = lambda st
 
 
 def needed(targets: Iterable[Node], runs: Path) -> list[Node]:
-    """The stages that have still to run for the targets, inputs before what uses them.
-
-    Inputs of a finished stage are not needed: they may have been removed or, for an adopted stage, never existed.
-    """
+    """The stages that have still to run for the targets, inputs before what uses them. Inputs of a finished stage are not
+    needed: they may have been removed or, for an adopted stage, never existed."""
 
     def waits(stage: Node) -> bool:
         return status(stage, runs) != "done"

@@ -125,10 +125,8 @@ def again(folder: Path) -> str:
 
 
 def check_files(folder: Path, record: Record) -> None:
-    """Checks that the files of a finished folder are those of its record.
-
-    A changed large file with the same size and time is not detected: see `LARGE`.
-    """
+    """Checks that the files of a finished folder are those of its record. A changed large file with the same size and time is
+    not detected: see `LARGE`."""
     present = _files(folder)
     for name, (size, nanoseconds, digest) in record.files.items():
         if name not in present:
@@ -154,11 +152,8 @@ def write_returned(folder: Path, seconds: float) -> None:
 
 
 def read_returned(folder: Path) -> float | None:
-    """The seconds of a stage's function that has returned, else None.
-
-    Also None if its output is no longer there. After a power failure files may lack content that was not yet on disk, so the
-    record is valid only until the machine restarts.
-    """
+    """The seconds of a stage's function that has returned, else None. Also None if its output is no longer there. After a
+    power failure files may lack content that was not yet on disk, so the record is valid only until the machine restarts."""
     try:
         note = msgspec.convert(unsealed(read_object(folder / SCRATCH / RETURNED)), Returned)
         files = {name: _stamp(path) for name, path in _files(folder).items()}
@@ -168,13 +163,8 @@ def read_returned(folder: Path) -> float | None:
 
 
 def read_object(path: Path) -> object:
-    """The value of a JSON file of ours.
-
-    Raises:
-        OSError: it is unreadable.
-        ValueError: it is not a regular file, or too large.
-        DataError: it is not JSON.
-    """
+    """The value of a JSON file of ours. OSError if it is unreadable, ValueError if it is no regular file or too large, DataError
+    if it is not JSON."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"it is {_kind(status.st_mode)}, no file")

@@ -87,11 +87,9 @@ class _Context(SpawnContext):
 
 
 def run_together(to_run: Sequence[Node], make: Callable[[Node], None], jobs: int) -> None:
-    """Calls `make` on each stage once its inputs are made, on up to `jobs` threads; `to_run` has inputs first.
-
-    Of the ready stages, the one with the longest chain after it starts first, so that no long chain is left for the end. After
-    a fault no stage starts, and the first fault is raised.
-    """
+    """Calls `make` on each stage once its inputs are made, on up to `jobs` threads; `to_run` has inputs first. Of the ready
+    stages, the one with the longest chain after it starts first, so that no long chain is left for the end. After a fault no
+    stage starts, and the first fault is raised."""
     waiting = {stage.fingerprint: stage for stage in to_run}
     unfinished = set(waiting)
     behind = _stages_behind(to_run)
@@ -130,9 +128,7 @@ def _stages_behind(to_run: Sequence[Node]) -> dict[str, int]:
 
 def open_workers(jobs: int, gpu_groups: Sequence[str] = ()) -> AbstractContextManager[Executor | None]:
     """Processes that share the cores, one for each of `jobs` stages at once; None for one job, which needs no other process.
-
-    `gpu_groups` are the GPUs of one stage each, as `CUDA_VISIBLE_DEVICES` names them; none where all stages see the same.
-    """
+    `gpu_groups` are the GPUs of one stage each, as `CUDA_VISIBLE_DEVICES` names them; none where all stages see the same."""
     if jobs == 1:
         if cores() < cores_by_affinity():  # torch knows the affinity, and nothing of control groups
             os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
@@ -143,10 +139,8 @@ def open_workers(jobs: int, gpu_groups: Sequence[str] = ()) -> AbstractContextMa
 
 
 def gpu_groups(placement: Placement) -> list[str]:
-    """The GPUs of the stages that run at once, a text for `CUDA_VISIBLE_DEVICES` each; empty where nothing is to be shared out.
-
-    A stage that trains in several processes gets a GPU for each. A launcher shares GPUs out itself.
-    """
+    """The GPUs of the stages that run at once, a text for `CUDA_VISIBLE_DEVICES` each; empty where nothing is to be shared
+    out. A stage that trains in several processes gets a GPU for each. A launcher shares GPUs out itself."""
     if placement.jobs == 1 or placement.device not in ("auto", "cuda") or placement.launcher:
         return []
     visible, each = gpus(), placement.processes

@@ -72,10 +72,8 @@ class Amount:
 
 
 def trained_on(stage: Node, runs: Path, reads: bool = True) -> Amount | None:
-    """What a training stage sees in one epoch; None of another stage, and if the size of its data is unknown.
-
-    The user's own files are read if `reads`.
-    """
+    """What a training stage sees in one epoch; None of another stage, and if the size of its data is unknown. The user's own
+    files are read if `reads`."""
     if not isinstance(stage, Train):
         return None
     config, examples, folder = stage.training, stage.examples.result(runs), origin(stage.model, runs)
@@ -107,10 +105,8 @@ def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> 
 def mixed(
     examples: Stage[Examples], runs: Path, reads: bool = True, model: Stage[Model] | None = None, limit: int = 2**20
 ) -> Amount | None:
-    """The sum over the corpora of a mixture that has not been made yet; None for examples of a user's own kind.
-
-    The tokenizer of `model` counts, in examples of `limit` tokens at most.
-    """
+    """The sum over the corpora of a mixture that has not been made yet; None for examples of a user's own kind. The tokenizer
+    of `model` counts, in examples of `limit` tokens at most."""
     if not isinstance(examples, MakeExamples):
         return None
     parts: list[tuple[int, Length]] = []
@@ -209,11 +205,9 @@ def own_records(corpus: ReadCorpus) -> list[Record]:
 
 
 def token_counts(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, float]:
-    """The tokens of finished examples or prompts, and the positions of the model, infinite where no limit is known.
-
-    They are counted with the tokenizer and the renderer of training, once: other systems, the next run and `plan` take them
-    from the folder of runs.
-    """
+    """The tokens of finished examples or prompts, and the positions of the model, infinite where no limit is known. They are
+    counted with the tokenizer and the renderer of training, once: other systems, the next run and `plan` take them from the
+    folder of runs."""
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
     try:
         values = msgspec.json.decode(kept.read_bytes())

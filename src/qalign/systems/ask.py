@@ -84,11 +84,9 @@ def ask(
     model: str | Path, questions: str | Iterable[str], *, max_new_tokens: int = 600, temperature: float = 0.0,
     seed: int = 1234, placement: Placement | None = None, runs: Path | str = "runs",
 ) -> list[str]:  # fmt: skip
-    """The answers of a model to questions, in their order, under the study's prompt.
-
-    The model is a folder, a hub name or `world`. Temperature 0 is greedy decoding; above 0 tokens are sampled. Hub revisions
-    are recorded in the folder `runs`. QAlignError where the model or a value cannot be used.
-    """
+    """The answers of a model to questions, in their order, under the study's prompt. The model is a folder, a hub name or
+    `world`. Temperature 0 is greedy decoding; above 0 tokens are sampled. Hub revisions are recorded in the folder `runs`.
+    QAlignError where the model or a value cannot be used."""
     decoding = DecodingConfig(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     folder = WORLD_FOLDER if model == WORLD else checkpoint(str(model), Path(runs))
     texts = [questions] if isinstance(questions, str) else list(questions)

@@ -1,4 +1,4 @@
-"""What `check` and `list` show: the counts of a corpus, and all that has a name, each setting among it.
+"""What `check`, `list` and `score` show: the counts of a corpus, all that has a name and all settings, the scores of a file.
 
 What a setting takes and its default are read from the typed configs; its meaning is the text under it in its class.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -18,14 +18,21 @@ from ..corpora.local import languages_of
 from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
+from ..evaluation.external import score_file
+from ..evaluation.joining import JOINS
+from ..evaluation.scores import Score
+from ..evaluation.scores import score as scores_of
 from ..generation import DecodingConfig
+from ..language_file import load_languages
 from ..languages import LANGUAGES, STUDY, Language
 from ..models.tiny import TinyConfig
 from ..options import meanings
 from ..paths import instead
-from ..records import Problem
+from ..records import Judgement, Problem, write_jsonl
+from ..results.accuracy_tables import score_table
 from ..results.tables import Table
 from ..results.titles import Titles
+from ..terminal import text_of
 from ..training.config import Adapter, TrainingConfig
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
@@ -265,3 +272,69 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# --- answers that exist already, whatever made them -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class ScoredFile:
+    """The scores of a file by language, `average` and `non_english`, and what was read from each answer. Printed, it is a table."""
+
+    file: Path
+    scores: dict[str, Score]
+    judgements: Sequence[Judgement]
+    notes: Sequence[str]
+
+    def table(self) -> Table:
+        """The table of scores."""
+        return score_table(str(self.file), self.scores, self.notes)
+
+    def __str__(self) -> str:
+        return text_of([self.table()])
+
+    def __repr__(self) -> str:
+        return f"<ScoredFile {self.file}, {len(self.judgements)} answers>"
+
+    def _repr_markdown_(self) -> str:
+        return self.table().markdown()
+
+
+def score(
+    file: Path | str, *, language: str | None = None, benchmark: str | None = None, test: Path | str | None = None,
+    join: str | None = None, data: Path | str | None = None, language_file: Path | str | None = None,
+    judgements: Path | str | None = None, runs: Path | str = "runs",
+) -> ScoredFile:  # fmt: skip
+    """Scores answers that exist already, under all rules. QAlignError where a name is unknown or the file lacks something.
+
+    Args:
+        file: JSONL, CSV or Parquet with the columns id, response and gold; docs/data.md has more.
+        language: of all rows, where there is no column `language`.
+        benchmark: whose gold answers are taken.
+        test: a test set of your own whose gold answers are taken.
+        join: how answers find their problems: by id, order or question.
+        data: a folder with local copies of the corpora.
+        language_file: a TOML file that describes further languages.
+        judgements: a JSONL file for what was read from each answer.
+        runs: the folder where hub revisions are recorded.
+    """
+    file, own = Path(file), str(test) if test is not None else None
+    if benchmark is not None and own is not None:
+        raise SettingError("--benchmark and --test both name a test set; give one of them")
+    if join is not None and join not in JOINS:
+        raise SettingError(f"unknown join '{join}': {nearest(join, JOINS)}")
+    asked = benchmark or own
+    if join is not None and asked is None:
+        raise SettingError(f"--join {join} joins answers with a test set: give --benchmark NAME or --test PATH as well")
+    kept = Path(judgements) if judgements is not None else None
+    if kept is not None and kept.exists() and file.exists() and kept.samefile(file):
+        raise SettingError(f"--judgements {kept} is the file that is scored; name another, or it would be lost")
+    table = load_languages(Path(language_file) if language_file is not None else None)
+    folder = Path(data) if data is not None else None
+    problems = problems_of(asked, language, folder, Path(runs), table, own=own is not None) if asked else None
+    scored = score_file(file, language, problems, table, join)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(kept, scored.judgements)
+    notes = [*scored.notes, *[f"Columns not used: {', '.join(scored.unused)}."] * bool(scored.unused)]
+    return ScoredFile(file=file, scores=scores_of(scored.judgements), judgements=scored.judgements, notes=notes)

@@ -36,10 +36,8 @@ from .table import SYSTEMS, build, find_system
 
 
 def compare(study: Study, systems: Sequence[str]) -> list[Evaluated]:
-    """The stages of a comparison of systems; nothing runs yet.
-
-    `NAME=SYSTEM` is a system under a name of the user's. Such a row has no published figures.
-    """
+    """The stages of a comparison of systems; nothing runs yet. `NAME=SYSTEM` is a system under a name of the user's. Such a
+    row has no published figures."""
     with first_look():  # a mistyped setting does not wait for the hash of a model
         _compared(study, systems)
     return _compared(study, systems)
@@ -88,10 +86,8 @@ def _stands_before_training(stage: Node) -> bool:
 
 
 def collect(study: Study, by_seed: Mapping[str, Sequence[Evaluated]]) -> Content:
-    """The results of finished comparisons by seed; one comparison without seeds has the key "".
-
-    With seeds they are means over these, with each seed's averages and the claims of the study.
-    """
+    """The results of finished comparisons by seed; one comparison without seeds has the key "". With seeds they are means over
+    these, with each seed's averages and the claims of the study."""
     runs, comparison = study.runs, next(iter(by_seed.values()))
     judged = {seed: evaluated.judged(systems, runs) for seed, systems in by_seed.items()}
     scores = {
@@ -148,14 +144,11 @@ def described(study: Study, by_seed: Mapping[str, Sequence[Evaluated]]) -> dict[
     stages = in_order([stage for systems in by_seed.values() for stage in scores_of(systems)])
     read = [stage for stage in stages if isinstance(stage, ReadCorpus) and stage.source.role != "test"]
     languages = [code for code in study.languages if any(code in stage.languages for stage in read)]
+    seed, settings = study.seed if "" in by_seed else ", ".join(by_seed), (one.text for one in study.settings.given)
     return {
-        "base": study.base_name,
-        "scale": study.scale.name,
-        "seed": study.seed if "" in by_seed else ", ".join(by_seed),
-        **({"languages": languages} if languages else {}),
-        "settings": redacted_command(setting.text for setting in study.settings.given),
-        "qalign": __version__,
-    }
+        "base": study.base_name, "scale": study.scale.name, "seed": seed, **({"languages": languages} if languages else {}),
+        "settings": redacted_command(settings), "qalign": __version__,
+    }  # fmt: skip
 
 
 def titles(comparison: Sequence[Evaluated] = ()) -> Titles:

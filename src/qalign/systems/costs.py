@@ -50,10 +50,8 @@ FSDP = "--launcher 'accelerate launch --config_file examples/fsdp2.yaml'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How a training stage lies on a device: bytes at its peak, tokens at once, whether activations are recomputed.
-
-    With a `fault`, which says why it does not fit, the bytes are the least that it would need.
-    """
+    """How a training stage lies on a device: bytes at its peak, tokens at once, whether activations are recomputed. With a
+    `fault`, which says why it does not fit, the bytes are the least that it would need."""
 
     bytes: float
     tokens: int
@@ -144,10 +142,8 @@ def fit_of(
 
 
 def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoint: float) -> int:
-    """How many checkpoints a training writes, which it does at reports only.
-
-    Without its seconds, it is the most that there may be.
-    """
+    """How many checkpoints a training writes, which it does at reports only. Without its seconds, it is the most that there
+    may be."""
     reports = (steps - 1) // STEPS_PER_REPORT
     if seconds_per_checkpoint == math.inf:
         return 0
@@ -157,10 +153,8 @@ def checkpoints_written(steps: int, seconds: float | None, seconds_per_checkpoin
 
 
 def most_disk(cost: Cost, config: TrainingConfig, placement: Placement, reads: bool = True) -> float:
-    """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model.
-
-    Where the number of steps is unknown, files that may be read leave room for all checkpoints.
-    """
+    """Bytes of the disk while a stage trains: checkpoints, one more while it is written, tokens, the model. Where the number
+    of steps is unknown, files that may be read leave room for all checkpoints."""
     base, amount, every = cost.base, cost.amount, placement.seconds_per_checkpoint
     assert base is not None
     wide = base.shape is None or base.shape.vocabulary >= 2**16
@@ -251,11 +245,8 @@ def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:
 
 
 def disk(found: Sequence[Cost], runs: Path, jobs: int = 1) -> tuple[float, float]:
-    """Bytes that stay, and the most at one time.
-
-    As many of the largest trainings are taken at once as there are jobs. What an interrupted stage has written already is
-    not counted again.
-    """
+    """Bytes that stay, and the most at one time. As many of the largest trainings are taken at once as there are jobs. What an
+    interrupted stage has written already is not counted again."""
     left = most = 0.0
     extras: list[float] = []
     for cost in found:
@@ -293,11 +284,9 @@ def ways_on(cost: Cost, machine: Machine, placement: Placement) -> list[str]:
 
 
 def unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator[tuple[str, bool]]:
-    """A line on each training that does not fit this machine, with the ways on, and whether that is sure.
-
-    It is sure where training itself would refuse: on a device here, with as few tokens at once as there may be. Memory of
-    a CPU is an estimate, and a launcher may start trainings elsewhere.
-    """
+    """A line on each training that does not fit this machine, with the ways on, and whether that is sure. It is sure where
+    training itself would refuse: on a device here, with as few tokens at once as there may be. Memory of a CPU is an estimate,
+    and a launcher may start trainings elsewhere."""
     trainings = [stage for stage in waiting if isinstance(stage, Train)]
     machine = machine_of(placement) if trainings else UNKNOWN
     may_be_sure = not (machine.cpu or placement.launcher or placement.tokens_per_micro_batch)

@@ -42,7 +42,6 @@ class Evaluated:
 
     name: str
     model: Stage[Model]
-    """The stage whose model is measured."""
     scores: dict[str, Judge]
     """Benchmark -> the stage that judges the answers to it."""
     title: str = ""
@@ -176,10 +175,8 @@ def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[schema.Rejec
 
 
 def made(targets: Sequence[Node], runs: Path) -> schema.Made:
-    """Date (UTC), command and versions of a finished comparison.
-
-    Date and versions are those of the stage that was finished last. The same command without work keeps them.
-    """
+    """Date (UTC), command and versions of a finished comparison. Date and versions are those of the stage that was finished
+    last. The same command without work keeps them."""
     done = [stage for stage in in_order(targets) if stage.given is None and status(stage, runs) == "done"]
     last = max((read_record(stage.folder(runs)) for stage in done), key=lambda record: record.finished)
     date = datetime.fromtimestamp(int(last.finished), UTC).isoformat().replace("+00:00", "Z")

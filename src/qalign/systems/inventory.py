@@ -38,11 +38,10 @@ RUNNING = "running"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFolder:
-    """A folder of `stages`."""
+    """A folder of `stages`; `stage` is its name when the stage is done."""
 
     path: Path
     stage: str
-    """The name of the folder when the stage is done."""
     state: str
     """`finished`, `adopted`, `partial`, or `leftover`: no run goes on from it."""
     bytes: int
@@ -59,7 +58,6 @@ class Run:
 
     name: str
     results: Path
-    """The folder of the results."""
     state: str
     date: float = 0.0
     """When the run began or its results were written, seconds since 1970."""
@@ -166,10 +164,8 @@ def _interrupted(record: RunRecord, stages: Sequence[StageFolder]) -> str:
 
 
 def _unrecorded(path: Path, stages: Sequence[StageFolder]) -> Run:
-    """The row of results that an earlier version wrote, without a record.
-
-    It needs every stage that went into those it names, and every stage that those went into.
-    """
+    """The row of results that an earlier version wrote, without a record. It needs every stage that went into those it names,
+    and every stage that those went into."""
     results = path.parent
     try:
         content = load(path)
@@ -259,10 +255,8 @@ class Removal(NamedTuple):
 
 def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
     """What is removed with runs by name or folder of results: their records, results, and the stages that no other run needs.
-
     With `unneeded`, all stages that no remaining run needs. SettingError for a name that is unknown, a run that is running,
-    and where it cannot be known what a remaining run or a stage needs.
-    """
+    and where it cannot be known what a remaining run or a stage needs."""
     runs = []
     for name in dict.fromkeys(names):
         run = next((r for r in found.runs if name == r.name or Path(name).resolve() == r.results.resolve()), None)
@@ -293,10 +287,8 @@ def removal(found: Inventory, names: Sequence[str], unneeded: bool) -> Removal:
 
 
 def remove(told: Removal, found: Inventory, names: Sequence[str], unneeded: bool) -> tuple[int, list[str]]:
-    """Removes what was told and is still not needed; returns the bytes that were freed, and what was kept, with the reason.
-
-    No run begins meanwhile. Errors are those of `removal`.
-    """
+    """Removes what was told and is still not needed; returns the bytes that were freed, and what was kept, with the reason. No
+    run begins meanwhile. Errors are those of `removal`."""
     folder = found.folder / FOLDER
     folder.mkdir(exist_ok=True)
     kept, freed = [], 0

@@ -317,10 +317,8 @@ def first_model(model: Stage[Model]) -> Stage[Model]:
 
 
 def origin(model: Stage[Model], runs: Path) -> Path | None:
-    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted.
-
-    None while it is not there: the base has still to be made or fetched, or only a server has it.
-    """
+    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted. None while it
+    is not there: the base has still to be made or fetched, or only a server has it."""
     folder = model.folder(runs) if status(model, runs) == "done" else None
     if isinstance(model, Train) and not is_adopted(model, runs):
         return origin(model.model, runs) or folder

@@ -32,10 +32,8 @@ def model_name(model: str, systems: Iterable[str]) -> str:
 
 
 def model_names(models: Sequence[str], given: Sequence[str], systems: Sequence[str]) -> list[str]:
-    """The names of models in one table: those given, in order, then each model's own.
-
-    Own names that are alike get the folders above in front: `a/final` and `b/final`.
-    """
+    """The names of models in one table: those given, in order, then each model's own. Own names that are alike get the folders
+    above in front: `a/final` and `b/final`."""
     if len(given) > len(models):
         what = f"{counted(len(given), 'name')} for {counted(len(models), 'model')}"
         raise SettingError(f"{what}; give --name at most once for each model")

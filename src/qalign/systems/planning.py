@@ -154,16 +154,9 @@ def plan(
     study: Study, systems: str | Recipe | Iterable[str | Recipe], *, placement: Placement | None = None,
     devices: int | None = None, device_memory: float | None = None, device_kind: str | None = None, measure: bool = False,
 ) -> Plan:  # fmt: skip
-    """Says whether a run fits, how long it takes and how much disk. Starts nothing.
-
-    Args:
-        systems: names, `NAME=SYSTEM`, or recipes.
-        devices: of another machine; `device_memory` is that of one in GB, `device_kind` its name, such as H100.
-        measure: whether a few steps on this machine say how long a run takes.
-
-    Raises:
-        QAlignError: a name or a value cannot be used.
-    """
+    """Says whether a run fits, how long it takes and how much disk. Starts nothing. Of another machine, `devices` are how many,
+    `device_memory` that of one in GB, `device_kind` their name, such as H100. With `measure`, a few steps on this machine say
+    how long a run takes. QAlignError where a name or a value cannot be used."""
     if measure and (devices or device_memory or device_kind):
         raise SettingError("--measure is for this machine: give it without --devices and what describes them")
     runs, placement = study.runs, placement or Placement()
@@ -197,16 +190,8 @@ def explain(study: Study, systems: str | Recipe | Iterable[str | Recipe]) -> lis
 
 
 def adopt(study: Study, system: str, model: str, *, stage: str | None = None, name: str | None = None) -> str:
-    """Registers a checkpoint from elsewhere as a finished training stage, and says so in a line.
-
-    Args:
-        model: a trained checkpoint: a folder or a hub name.
-        stage: of the system; the last one by default.
-        name: of the checkpoint in tables; its hub name or folder by default.
-
-    Raises:
-        QAlignError: a name is unknown, or the checkpoint cannot be used.
-    """
+    """Registers a checkpoint from elsewhere, a folder or a hub name, as a finished training stage, by default the last one of the
+    system, and says so in a line. Tables have it by `name`, by default its own. QAlignError where it cannot be used."""
     chain = {one.title: one for one in training_stages(compare(unused(study), [system])[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:

@@ -35,10 +35,8 @@ def check(comparison: Sequence[Evaluated], runs: Path, placement: Placement) -> 
 def problems(
     comparison: Sequence[Evaluated], runs: Path, placement: Placement, elsewhere: bool = False
 ) -> list[QAlignError]:
-    """What is known to fail in the stages that have still to run, as errors that are not raised.
-
-    The more stages are done, the more is known. Packages, disk and the hub are not judged where stages run `elsewhere`.
-    """
+    """What is known to fail in the stages that have still to run, as errors that are not raised. The more stages are done, the
+    more is known. Packages, disk and the hub are not judged where stages run `elsewhere`."""
     waiting = needed(scores_of(comparison), runs)
     missing = list(_missing_packages(comparison, waiting, placement))
     found = [] if elsewhere else [*missing, *_not_to_be_had(waiting)]

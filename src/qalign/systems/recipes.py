@@ -22,10 +22,8 @@ def sft(study: Study) -> Stage[Model]:
 
 
 def rft(study: Study, samplers: Sequence[Recipe] = (sft,)) -> Stage[Model]:
-    """The base fine-tuned on GSM8K and on right answers to it that fine-tuned models sampled: rejection sampling.
-
-    The answers of several samplers are pooled before the filter.
-    """
+    """The base fine-tuned on GSM8K and on right answers to it that fine-tuned models sampled: rejection sampling. The answers
+    of several samplers are pooled before the filter."""
     problems = study.corpus("english", study.english or study.scale.supervised)
     answers = [study.sampled(sampler(study), problems) for sampler in samplers]
     sampled = study.kept(answers, problems)

@@ -41,16 +41,13 @@ def run(
     study: Study, systems: str | Recipe | Iterable[str | Recipe], *, placement: Placement | None = None,
     output: Path | str | None = None,
 ) -> Results:  # fmt: skip
-    """Trains and measures systems. Finished stages are not run again.
+    """Trains and measures systems. Finished stages are not run again. QAlignError where something given cannot be used.
 
     Args:
         study: what the systems are built from.
         systems: names, `NAME=SYSTEM`, or recipes: functions that take a study and return a model's stage.
         placement: how the work is executed.
         output: where `Results.write` writes by default. Without it, a folder under `results`.
-
-    Raises:
-        QAlignError: a name, a value, data or a model cannot be used.
     """
     study = unused(study)
     return measured_results(study, {"": compare(study, names_of(systems))}, placement, output)
@@ -117,10 +114,8 @@ def measured_results(
     study: Study, by_seed: Mapping[str, Sequence[Evaluated]], placement: Placement | None = None,
     output: Path | str | None = None, parts: Sequence[tuple[Sequence[Evaluated], Placement]] = (),
 ) -> Results:  # fmt: skip
-    """Runs what comparisons by seed lack, and collects their results. One comparison without seeds has the key "".
-
-    `parts` are systems that are run one after another, each in its own way; by default all run at once.
-    """
+    """Runs what comparisons by seed lack, and collects their results. One comparison without seeds has the key "". `parts` are
+    systems that are run one after another, each in its own way; by default all run at once."""
     runs, comparison = study.runs, next(iter(by_seed.values()))
     everything = [system for systems in by_seed.values() for system in systems]
     kind, seeds = ("run", [str(study.seed)]) if "" in by_seed else ("reproduce", list(by_seed))
@@ -135,10 +130,8 @@ def measured_results(
 
 
 def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement, record: RunRecord) -> None:
-    """Runs the stages that a comparison lacks.
-
-    Bases and data come first. What is then known to fail is refused before anything is trained.
-    """
+    """Runs the stages that a comparison lacks. Bases and data come first. What is then known to fail is refused before
+    anything is trained."""
     runs, placement = study.runs, replace(placement, runs=study.runs)
     targets = scores_of(comparison)
     readiness.check(comparison, runs, placement)

@@ -36,15 +36,10 @@ Judged = dict[tuple[str, Asked], dict[str, list[Judgement]]]
 
 
 def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] = ()) -> Results:
-    """The results of a finished run, or of several in one table with their differences.
+    """The results of a finished run, or of several in one table with their differences: each a `results.json` or its folder.
 
-    Args:
-        paths: a `results.json` each, or the folder of one.
-        names: of the results, in order; by default those of their folders. A name stands before its systems' titles.
-
-    Raises:
-        DataError: a file is not the results of a run.
-        SettingError: a result is given twice, or a name cannot be used.
+    `names` are those of the results in order, by default of their folders; one stands before its systems' titles. DataError
+    where a file is not the results of a run, SettingError where one is given twice or a name cannot be used.
     """
     given = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     places = [path / "results.json" if path.is_dir() else path for path in given]
@@ -78,10 +73,8 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
 
 
 def _named(data: Content, label: str, others: Sequence[Content], known: Titles, *, is_given: bool) -> Content:
-    """A result with the names and titles that its systems have among others, each problem counted once.
-
-    The result's name stands in front where it was given, or where another result has the system too.
-    """
+    """A result with the names and titles that its systems have among others, each problem counted once. The result's name
+    stands in front where it was given, or where another result has the system too."""
     keys = {
         name: name if sum(name in one.systems for one in others) == 1 else f"{label}: {name}" for name in data.systems
     }

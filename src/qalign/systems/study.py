@@ -42,11 +42,9 @@ LIMIT = "data.problems_per_language"
 @known_fields("Study")
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What recipes are built from. Corpora are given by name or path; None takes the scale's.
-
-    `languages` are the languages X of stage 1; `test_languages` those that are measured, None for all that the test
-    set has. `tests` are names of benchmarks, or paths of own test sets.
-    """
+    """What recipes are built from. Corpora are given by name or path; None takes the scale's. `languages` are the languages X
+    of stage 1; `test_languages` those that are measured, None for all that the test set has. `tests` are names of benchmarks,
+    or paths of own test sets."""
 
     base_name: str
     scale: Scale
@@ -99,15 +97,9 @@ class Study:
         self, name: str, task: str, corpora: Sequence[Stage[Records]], weights: Sequence[float] | None = None,
         per_language: int | None = None,
     ) -> Stage[Examples]:  # fmt: skip
-        """Examples of a task from corpora.
-
-        Args:
-            name: of the mixture.
-            task: "response", "text", or an alignment variant.
-            corpora: the stages that make the records.
-            weights: how often the examples of each corpus stand, on average; 1 each by default.
-            per_language: the size of a sample of each language and corpus; all by default.
-        """
+        """Examples of a task ("response", "text", or an alignment variant) from the records that stages make. `weights` say how
+        often the examples of each corpus stand on average, by default once; `per_language` is the size of a sample of each
+        language and corpus, by default all."""
         languages = {code: row for corpus in corpora for code, row in _languages_of(corpus).items()}
         return MakeExamples(
             name=f"examples-{name}", task=task, corpora=tuple(corpora),
@@ -119,10 +111,8 @@ class Study:
     def train(
         self, step: str, model: Stage[Model], examples: Stage[Examples], default: TrainingConfig | None = None
     ) -> Train:
-        """Trains a model on examples; `step` names the stage for people and for `--set`.
-
-        The hyper-parameters are those given by `default`, else those of the scale.
-        """
+        """Trains a model on examples; `step` names the stage for people and for `--set`. The hyper-parameters are those given
+        by `default`, else those of the scale."""
         config = replace(default or self.scale.stages.get(step, self.scale.training), seed=self.seed)
         return Train(
             name=f"train-{step}", step=step, model=model, examples=examples, training=config,

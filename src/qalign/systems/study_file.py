@@ -68,10 +68,8 @@ def read_study(path: Path) -> tuple[list[str], Values]:
 
 
 def with_options(of_file: Values, given: Values, own_systems: bool = False) -> Values:
-    """The options of a file, with those of a command in their place. The command's settings come last.
-
-    If the command names systems (`own_systems`), the file's settings may be about others.
-    """
+    """The options of a file, with those of a command in their place. The command's settings come last. If the command names
+    systems (`own_systems`), the file's settings may be about others."""
     before, after = settings_in(of_file.get("settings", ())), settings_in(given.get("settings", ()))
     if own_systems:
         before = [replace(setting, required=False) for setting in before]
@@ -79,10 +77,8 @@ def with_options(of_file: Values, given: Values, own_systems: bool = False) -> V
 
 
 def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -> tuple[list[str], Values]:
-    """The systems and options of a command, those of the study file among its systems included.
-
-    The options named in `given`, which stand on the command line, override the file.
-    """
+    """The systems and options of a command, those of the study file among its systems included. The options named in `given`,
+    which stand on the command line, override the file."""
     files = [name for name in systems if name.endswith(SUFFIX)]
     if not files:
         return list(systems), options

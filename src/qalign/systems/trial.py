@@ -80,9 +80,8 @@ class Rates:
     start: float
     """Seconds from the start of the process to the end of the first step: libraries, model, optimizer, compiling."""
     checkpoint: float
-    """Seconds to write one."""
     opening: float = 0.0
-    """Seconds to open the model and its tokenizer before it answers."""
+    """Seconds to open the model and its tokenizer before it answers; those of a checkpoint are to write it."""
 
 
 def measure(trial: Trial) -> Rates:

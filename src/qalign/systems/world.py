@@ -126,11 +126,9 @@ def _chunk(place: int, size: int, languages: tuple[str, ...], sums: float, worke
 
 
 def world_base(study: Study, documents: int = DOCUMENTS, device: str = "auto") -> Train:
-    """The training stage of the world's base: vocabulary and weights from the world's text in the study's ten languages.
-
-    The study's seed decides initial weights and the order of texts. Of documents, which are read once each, a smaller number
-    gives the first of a larger one. On a GPU batches are large, and arithmetic is bfloat16.
-    """
+    """The training stage of the world's base: vocabulary and weights from the world's text in the study's ten languages. The
+    study's seed decides initial weights and the order of texts. Of documents, which are read once each, a smaller number gives
+    the first of a larger one. On a GPU batches are large, and arithmetic is bfloat16."""
     frames = [translation_instruction(language(code).name, "English", "") for code in STUDY if code != "en"]
     shape = study.settings.apply(None, "tiny", replace(SHAPE, seed=study.seed))
     empty = tiny_base(shape, {"text": study.corpus("text", "world-text")}, frames)
@@ -153,13 +151,8 @@ def on_gpu(device: str) -> bool:
 
 
 def make_base(stage: Train, placement: Placement, folder: Path | None = None) -> Path:
-    """Trains the base of the world, and returns its folder.
-
-    Args:
-        stage: what `world_base` gave.
-        placement: how the work is executed. On a GPU it is one process; on a CPU, 512 tokens at once are fastest.
-        folder: gets a copy of the model, with a model card.
-    """
+    """Trains the base of the world, and returns its folder. The stage is what `world_base` gave. On a GPU it is one process;
+    on a CPU, 512 tokens at once are fastest. A `folder` gets a copy of the model, with a model card."""
     if on_gpu(placement.device):
         placement = replace(placement, processes=1)
     elif placement.tokens_per_micro_batch is None:
