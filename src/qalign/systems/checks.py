@@ -279,7 +279,7 @@ def _plain(value: object) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ScoredFile:
-    """The scores of a file by language, `average` and `non_english`, and what was read from each answer. Printed, it is a table."""
+    """The scores of a file by language, and what was read from each answer. Printed, it is their table."""
 
     file: Path
     scores: dict[str, Score]
