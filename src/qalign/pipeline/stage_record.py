@@ -66,7 +66,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     files: dict[str, tuple[Count, int, Sha256]]
     """The size in bytes, time in nanoseconds and SHA-256 of each file by name."""
     adopted_name: str | None = None
-    """The name that an adopted checkpoint was given."""
 
 
 class Returned(msgspec.Struct, frozen=True):

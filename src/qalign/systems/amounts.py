@@ -68,7 +68,6 @@ class Amount:
     supervised: float
     """The supervised share of the tokens."""
     utf8_bytes: float
-    """The bytes of all texts."""
 
 
 def trained_on(stage: Node, runs: Path, reads: bool = True) -> Amount | None:

@@ -52,9 +52,7 @@ class ModelOnDisk(Stage[Model]):
     """A model that is there: the same files in another folder are the same model."""
 
     sha256: str
-    """The hash of its files."""
     place: Path = local()
-    """Its folder."""
 
     @property
     def given(self) -> Path:
@@ -71,9 +69,7 @@ class FetchModel(Stage[Model]):
 
     on_device: ClassVar[bool] = False
     hub: str
-    """Its name on the hub."""
     revision: str
-    """The commit."""
 
     def run(self, work: Work) -> None:
         """Fetches the files."""

@@ -216,7 +216,6 @@ class FieldReference:
     """One setting, in words."""
 
     name: str
-    """As `--set` has it, such as `training.epochs`."""
     values: str
     default: str
     """The default at scale `paper`, and at other scales where it differs."""

@@ -69,10 +69,8 @@ class Cost:
     tokens: float | None = None
     fit: Fit | None = None
     seconds: float | None = None
-    """Seconds without waiting."""
     amount: Amount | None = None
     base: Base | None = None
-    """The model that training starts from."""
 
 
 def base_of(model: Stage[Model], runs: Path) -> Base | None:

@@ -63,7 +63,6 @@ class Run:
     """When the run began or its results were written, seconds since 1970."""
     systems: Sequence[str] = ()
     run: Mapping[str, object] = field(default_factory=dict)
-    """What it was run with, as `results.json` says it."""
     stages: frozenset[str] | None = None
     """The stages that it needs; None if that cannot be known."""
 

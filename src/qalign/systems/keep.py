@@ -67,7 +67,6 @@ class Keep(Stage[Kept]):
     answers: tuple[Stage[Answers], ...]
     """One stage for each sampler."""
     problems: Stage[Records]
-    """What was asked."""
     filter: Filter
     languages: Rows
 

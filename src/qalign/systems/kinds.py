@@ -59,7 +59,6 @@ class ReadCorpus(Stage[Records]):
     """Where the corpus is. It is known by its content."""
     languages: Rows
     drop_invalid: bool = False
-    """Whether invalid rows are left out and counted."""
     problems_per_language: int | None = None
     """The first N problems, the same in every language."""
     label: str = local(default="")
@@ -282,7 +281,6 @@ class Judge(Stage[Judgements]):
     problems: Stage[Records]
     languages: Rows
     rules: tuple[str, ...] = field(default_factory=lambda: tuple(RULES))
-    """The names of the rules."""
     label: str = local(default="")
     """What people call the test set."""
 

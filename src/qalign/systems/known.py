@@ -69,7 +69,6 @@ class Length:
     tokens: float
     """Tokens, with the prompt."""
     supervised: float
-    """The supervised share of them."""
     utf8_bytes: float
 
 
@@ -110,7 +109,6 @@ class Device:
     generation: float
     """Tokens a second of a 7B model."""
     source: str
-    """Where the rates come from."""
 
 
 H200 = Device("H200", 139.7, training=490e12, recomputing=389e12, generation=2330, source="measured on one H200")

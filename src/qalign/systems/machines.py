@@ -51,12 +51,10 @@ class Machine:
     devices: int = 1
     launch: Launch = Launch()
     kind: Device | None = None
-    """Its row of rates, if there is one."""
     cpu: bool = False
     elsewhere: bool = False
     """Whether it was described, so that nothing about it can be looked at here."""
     sold: str = ""
-    """The memory of one device as it was given."""
 
     @property
     def words(self) -> str:

@@ -48,7 +48,6 @@ class Plan:
     machine: Machine
     placement: Placement
     costs: Sequence[Cost]
-    """Those of the stages that have to run."""
     is_measured: bool
     """Whether the time comes from some steps on this machine."""
     remark: str

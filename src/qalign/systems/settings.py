@@ -30,7 +30,6 @@ class Settings:
     """Each stage that there was, with its config."""
     used: set[str] = field(default_factory=set)
     systems: set[str] = field(default_factory=set)
-    """The names of the systems that were built."""
 
     def read_again(self, systems: Iterable[str]) -> None:
         """Reads what was given once more, now that the names of all systems are known."""

@@ -64,11 +64,9 @@ class Trial:
     tokens: float
     """The mean tokens of an example."""
     supervised: float
-    """The supervised share of them."""
     decoding: DecodingConfig | None = None
     questions: int = QUESTIONS
     answer: int = ANSWER
-    """Tokens of an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
