@@ -65,7 +65,7 @@ def language_of_answer(text: str, asked: Language, at_hand: Mapping[str, Languag
     if len(spoken) < 2:
         # A language of a user's own may not say what its script is.
         return next(iter(spoken.values()), OTHER if asked.code in LANGUAGES else NONE)
-    known = tuple(sorted(spoken.keys() & _known()))
+    known = tuple(sorted(spoken.keys() & set(_identifier(None).nb_classes)))
     if not known or (asked.code in there and _base(asked.code) not in known):
         return NONE
     # Each word once: the names of a story are not of its language, and come again and again.
@@ -97,11 +97,6 @@ def _base(code: str) -> str:
 @cache
 def _is_installed() -> bool:
     return find_spec("py3langid") is not None
-
-
-@cache
-def _known() -> frozenset[str]:
-    return frozenset(_identifier(None).nb_classes)
 
 
 @cache

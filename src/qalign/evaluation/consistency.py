@@ -53,8 +53,7 @@ class Consistency(msgspec.Struct, frozen=True, kw_only=True):
 def consistency(judgements: Iterable[Judgement]) -> Consistency:
     """The consistency of one system on one benchmark.
 
-    Raises:
-        DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
+    Raises DataError where there is no judgement, one stands twice, or the languages do not have the same problems.
     """
     table = parallel(judgements)
     languages = list(table)
@@ -110,8 +109,7 @@ def mean_consistency(runs: Sequence[Consistency]) -> Consistency:
 def parallel(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]:
     """Judgements by language, then by id. Every language has the same problems.
 
-    Raises:
-        DataError: there is no judgement, one stands twice, or the languages do not have the same problems.
+    Raises DataError where there is no judgement, one stands twice, or the languages do not have the same problems.
     """
     table: dict[str, dict[str, Judgement]] = {}
     for judgement in judgements:

@@ -196,8 +196,7 @@ def _answered(row: Row, where: str, default_language: str | None, table: Mapping
 def _text_column(row: Row, where: str) -> str:
     """The column that holds the answer.
 
-    Raises:
-        DataError: there is none, or several may be meant.
+    Raises DataError where there is none, or several may be meant.
     """
     first = TEXT_COLUMNS[0]
     names = [name for name in TEXT_COLUMNS if name in row and (name != "filtered_resps" or "resps" not in row)]

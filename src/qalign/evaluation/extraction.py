@@ -70,10 +70,7 @@ def strict(text: str, gold: str, language: Language, finish: Finish) -> Reading:
     number decides: `####`, `\boxed{}`, or an answer phrase of the language or of English. It may also deny that there
     is an answer. Without an announcement it is the last number of the text, unless a later sentence denies an answer. A
     truncated text has no such last number. Expressions with an unknown are no numbers. 50% is right for 50 and for 0.5,
-    2 hours 30 minutes for 2.5 and for 150.
-
-    Raises:
-        DataError: `gold` is no number.
+    2 hours 30 minutes for 2.5 and for 150. Raises DataError where `gold` is no number.
     """
     target = parse_gold(gold)
     number, by = _answer(text, language, finish)

@@ -58,8 +58,7 @@ def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, 
 
     `by` is one of `JOINS`; by default the id, which must then match in every row.
 
-    Raises:
-        DataError: the rows cannot be joined so, no row has a problem, or two rows have the same.
+    Raises DataError where the rows cannot be joined so, no row has a problem, or two rows have the same.
     """
     found = JOINS[by or "id"](rows, problems)
     if not any(found):

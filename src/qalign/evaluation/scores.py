@@ -83,8 +83,7 @@ def judge(
 ) -> list[Judgement]:
     """Judges each prediction against its problem's gold answer, under the named rules.
 
-    Raises:
-        DataError: a problem has no prediction, a prediction no problem, or a problem no gold answer.
+    Raises DataError where a problem has no prediction, a prediction no problem, or a problem no gold answer.
     """
     rules = list(rules)
     by_key = {(p.language, p.id): p for p in predictions}

@@ -116,8 +116,7 @@ def compare_systems(benchmark: str, *runs: Mapping[str, Iterable[Judgement]]) ->
     `runs` are the judgements by system, of the same systems under one seed each. Differences over several are means, as in
     `pooled`. McNemar's test is for one run, so several have the t test everywhere.
 
-    Raises:
-        DataError: the systems do not have the same languages and problems.
+    Raises DataError where the systems do not have the same languages and problems.
     """
     names = list(runs[0])
     pairs = list(combinations(names, 2))

@@ -57,8 +57,7 @@ class Address:
 def address(given: str) -> Address:
     """The server of a URL. A user and password are sent as basic authentication, and the query with every request.
 
-    Raises:
-        SettingError: it is not the URL of a server, or the key of the environment is not valid.
+    Raises SettingError where it is not the URL of a server, or the key of the environment is not valid.
     """
     parts = _checked(given)
     key = (os.environ.get("OPENAI_API_KEY") or "none").strip()

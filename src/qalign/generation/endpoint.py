@@ -51,8 +51,8 @@ class Endpoint:
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers in the order of their arrival.
 
-        Raises:
-            ModelError: a request failed for good, once the running ones are done, or the server's filter withheld answers.
+        Raises ModelError where a request failed for good, once the running ones are done, or the server's filter withheld
+        answers.
         """
         answers = self._answers(requests)
         with asyncio.Runner() as runner:

@@ -23,8 +23,7 @@ FIRST_RULES = {"strict": "standard_error", "paper": "standard_error_paper"}
 def load(path: Path) -> Content:
     """The content of a `results.json`.
 
-    Raises:
-        DataError: it is not there, is not of this form and version, or contradicts itself.
+    Raises DataError where it is not there, is not of this form and version, or contradicts itself.
     """
     try:
         values = parse_json(path.read_bytes(), str(path))

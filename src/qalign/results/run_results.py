@@ -12,9 +12,8 @@ from ..terminal import say, text_of
 from . import files
 from .accuracy_tables import RESULTS, accuracy_table, language_table
 from .charts import Curves
-from .data_tables import corpora_table, mixture_table, rejections_table, training_table
 from .explorer import AnsweredProblem
-from .provenance import model_lines
+from .provenance import corpora_table, mixture_table, model_lines, rejections_table, training_table
 from .schema import Content, Model, Scores, plain
 from .statistics_tables import DIFFERENCES, agreement_table, claims_table, differences_table
 from .tables import Table

@@ -267,8 +267,7 @@ def plain(content: Content) -> dict[str, object]:
 def parse(values: object, where: str) -> Content:
     """The content of a parsed `results.json`.
 
-    Raises:
-        DataError: it has not this shape, or contradicts itself. One line names the field.
+    Raises DataError where it has not this shape, or contradicts itself. One line names the field.
     """
     try:
         content = msgspec.convert(values, Content, dec_hook=training_stage)

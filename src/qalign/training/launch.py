@@ -29,9 +29,7 @@ def launch(job: Job) -> None:
     """Trains in the processes that the placement asks for, on this node or by its launcher.
 
     The launcher is given `-m qalign.training.launch JOB.json` to run. All its nodes must see the folder of runs.
-
-    Raises:
-        QAlignError: as `finetune` does, also in one of several processes, or the launcher cannot be started.
+    Raises QAlignError as `finetune` does, also in one of several processes, and where the launcher cannot be started.
     """
     if job.placement.processes == 1 and not job.placement.launcher:
         with out_of_memory_in_one_line(LESS_MEMORY):
