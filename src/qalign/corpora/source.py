@@ -205,9 +205,6 @@ def read(
     """Reads a corpus in the languages asked for. For pairs these are the X languages.
 
     Args:
-        source: the corpus, as `locate` returns it.
-        languages: codes of languages.
-        table: the languages of the run.
         drop_invalid: drop, count and list rows with an empty text or a repeated id. Without it they are errors.
 
     Raises:

@@ -43,10 +43,8 @@ def score_file(
     """Judges the predictions of a JSONL, CSV or Parquet file; docs/data.md says which columns it may have.
 
     Args:
-        path: the file.
         default_language: of rows without a language.
         problems: of a benchmark, whose gold answers are taken in place of a column `gold`.
-        table: the languages.
         by: how rows and problems are joined (`joining.JOINS`); by default by id, which every row must then share.
 
     Raises:

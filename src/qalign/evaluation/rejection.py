@@ -58,7 +58,7 @@ def fault(problem: Problem, answer: Prediction, row: Language) -> str | None:
 
 def equations(problem: Problem, answer: Prediction, row: Language) -> list[str]:
     """The annotated equations of an answer. Where the corpus has no annotations, those of its sentences."""
-    annotated = annotated_equations(answer.text)
+    annotated = re.findall(r"<<([^>]*)>>", answer.text)  # such as `<<48/2=24>>`
     return annotated if annotated or _is_annotated(problem) else written_equations(answer.text, row)
 
 
@@ -87,11 +87,6 @@ _OPERATIONS: dict[type, Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-
-
-def annotated_equations(text: str) -> list[str]:
-    """The equations of a text that are annotated as `<<48/2=24>>`, in order."""
-    return re.findall(r"<<([^>]*)>>", text)
 
 
 def written_equations(text: str, row: Language) -> list[str]:

@@ -94,13 +94,8 @@ def pooled(
     A problem with its answers in all languages under all seeds is one cluster. Errors say how the difference varies with
     the problems. The spread of `by_seed` shows how it varies with the seeds.
 
-    Args:
-        a: judgements by the name of the seed; `b` has the same seeds.
-        languages: the languages of the mean. None for all.
-        resamples: the number of samples of the bootstrap.
-
-    Raises:
-        DataError: the two do not have the same languages and problems.
+    `a` and `b` are judgements by the name of the seed, the same in both. The mean is over all languages by default. Raises
+    DataError where the two do not have the same languages and problems.
     """
     named = {f"{name} (seed {key})": runs[key] for name, runs in (("a", a), ("b", b)) for key in a}
     codes, ids, right = _answers(named, languages)

@@ -45,12 +45,8 @@ def generate(
 ) -> list[Prediction]:
     """Predictions for questions, in their order.
 
-    Args:
-        scratch: the folder of saved answers. Those of an earlier attempt with the same `settings` are reused.
-        settings: all values that decide an answer.
-
-    Raises:
-        StageError: a backend skipped a request, answered one twice, or returned an invalid answer.
+    Answers that an earlier attempt saved in `scratch` are reused where its `settings`, all values that decide an answer, were
+    the same. Raises StageError where a backend skipped a request, answered one twice, or returned an invalid answer.
     """
     by_key = {question.key: question for question in questions}
     assert len(by_key) == len(questions), "questions differ in language, id or sample"
