@@ -187,7 +187,10 @@ def test_rows_that_models_keep_stand_behind_those_of_the_user(tmp_path: Path) ->
     [
         ("{", "languages.json is not valid JSON"),
         ("[]", "languages.json holds no rows of languages; remove it"),
-        ('{"vi": {"code": "vi"}}', "languages.json: the language vi has a wrong value: Object missing required field `name`"),
+        (
+            '{"vi": {"code": "vi"}}',
+            "languages.json: the language vi has a wrong value: Object missing required field `name`",
+        ),
         ('{"vi": {"code": "vi", "name": "V", "zero": "x"}}', "'zero' of the language vi is 'x'"),
     ],
 )
