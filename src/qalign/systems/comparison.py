@@ -174,8 +174,10 @@ Runs = Mapping[str, Mapping[str, Sequence[Judgement]]]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`first` is above each of `others`: on the mean of the languages other than English, or `each` of them, or in English;
-    in accuracy, or in `agreement` with the English answer; by more than `bound` points."""
+    """`first` is above each of `others` by more than `bound` points, in accuracy or in `agreement` with the English answer.
+
+    It is so on the mean of the languages other than English, in `each` of them, or in English.
+    """
 
     text: str
     first: str
