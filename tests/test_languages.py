@@ -20,7 +20,7 @@ def test_a_name_or_a_longer_code_means_the_code(text: str, code: str) -> None:
 
 @pytest.mark.parametrize("text", ["xx", "", "pt", "tamil", "klingon", "q" * 5000])
 def test_no_language_is_made_up(text: str) -> None:
-    assert likely(text, LANGUAGES).startswith("known: bn, th, sw")
+    assert likely(text, LANGUAGES).startswith("known codes: bn, th, sw")
 
 
 def test_a_language_of_a_file_is_known_by_its_name() -> None:

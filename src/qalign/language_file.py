@@ -15,7 +15,7 @@ from typing import Any
 from .errors import DataError, SettingError, nearest
 from .languages import LANGUAGES, PHRASES, Language, as_rows
 from .paths import read_toml
-from .untrusted import one_line, parse_json, printable
+from .untrusted import parse_json, printable
 
 RESERVED = ("all", "average", "non_english")
 """Names in tables in place of codes of languages."""
@@ -113,16 +113,21 @@ def language_from(row: Mapping[str, object], where: str) -> Language:
     for name in row:
         if name not in names:
             raise SettingError(f"{where}: a language has no field '{printable(name)[:80]}': {nearest(name, names)}")
+
+    def unusable(name: str) -> SettingError:
+        if name not in row:
+            return SettingError(f"{where}: a language row needs '{name}', a text; {SEE}")
+        of = f" of the language {printable(str(row['code']))[:20]}" if name != "code" and "code" in row else ""
+        shown = repr(row[name]) if isinstance(row[name], str) else str(row[name])
+        return SettingError(f"{where}: '{name}'{of} is {shown:.80}; it must be {_VALUES[name][1]}")
+
     try:
         language = msgspec.convert(dict(row), Language)
     except msgspec.ValidationError as error:
-        code = printable(str(row.get("code", "without a code")))[:20]
-        raise SettingError(f"{where}: the language {code} has a wrong value: {one_line(error)}; {SEE}") from error
-    for name, (fits, expected) in _VALUES.items():
-        value = getattr(language, name)
-        if not fits(value):
-            of = f" of the language {language.code}" if name != "code" else ""
-            raise SettingError(f"{where}: '{name}'{of} is {value!r:.80}; it must be {expected}")
+        raise unusable(re.findall(r"`(?:\$\.)?(\w+)", str(error))[-1]) from error  # the field stands last
+    for name, (fits, _) in _VALUES.items():
+        if not fits(getattr(language, name)):
+            raise unusable(name)
     if language.decimal in language.groups:
         both = f"'{language.decimal}' both as 'decimal' and in 'groups'"
         raise SettingError(f"{where}: the language {language.code} has {both}; state both fields")
@@ -157,9 +162,10 @@ _VALUES: Mapping[str, tuple[Callable[[Any], object], str]] = {
         "the digit for 0 of a script, or empty",
     ),
     "decimal": (re.compile("[.,]").fullmatch, "'.' or ','"),
+    **dict.fromkeys(("indian_groups", "myriads"), (lambda _: True, "true or false")),
     "groups": (re.compile("[.,' \u00a0\u202f]*").fullmatch, "characters out of . , ' and space"),
     **dict.fromkeys(PHRASES, (lambda phrases: all(map(_is_line, phrases)), "a list of texts of one line")),
     **dict.fromkeys(("scales", "leading_scales"), (_are_factors, _WORDS.format(2))),
     "number_words": (lambda words: _are_factors(words, least=1), _WORDS.format(1)),
 }
-"""What the values of fields must be, beyond their types."""
+"""What the values of fields must be."""

@@ -82,7 +82,7 @@ def likely(text: str, table: Mapping[str, Language]) -> str:
         if known in names:
             code = names[known]
             return f"did you mean '{code}'? It is the code of {table[code].name}"
-    return f"known: {', '.join(table)} (a further one is a row in a file: --language-file)"
+    return f"known codes: {', '.join(table)} (a further one is a row in a file: --language-file)"
 
 
 def names_of(codes: Iterable[str], table: Mapping[str, Language]) -> dict[str, dict[str, str]]:

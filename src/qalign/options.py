@@ -24,9 +24,10 @@ Result = TypeVar("Result")
 P = ParamSpec("P")
 DATA, TRAINING, GENERATION, EXECUTION, OUTPUT = "Data", "Training", "Generation", "Execution", "Output"
 """The groups of options, in the order in which help shows them."""
+_LISTS = (Sequence, Iterable, tuple)
 WORDS: dict[object, str] = {
     int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path", types.NoneType: "none",
-    **dict.fromkeys((Sequence, Iterable, tuple), "a list"), Mapping: "a mapping",
+    **dict.fromkeys(_LISTS, "a list"), Mapping: "a mapping",
 }  # fmt: skip
 """Types in words."""
 
@@ -97,9 +98,19 @@ def check_values(values: object) -> None:
     """Raises SettingError for a value of another type than its field's, or out of an option's range."""
     kind: type = type(values)
     for name, hints in types_of(kind).items():
-        value, row = getattr(values, name), options_of(kind).get(name)
-        if not any(fits(value, hint) for hint in hints) or not (row is None or row.holds(value)):
-            raise SettingError(f"{name} is {value!r:.80}; give {_expected(hints, row)}")
+        check_value(getattr(values, name), hints, name, row=options_of(kind).get(name))
+
+
+def check_value(value: object, hints: Sequence[object], name: str, of: str = "", row: Option | None = None) -> None:
+    """Raises SettingError for a value of none of the types, or out of an option's range; of a list it names the wrong item."""
+    if any(fits(value, hint) for hint in hints) and (row is None or row.holds(value)):
+        return
+    for hint in hints:
+        if get_origin(hint) in _LISTS and isinstance(value, list | tuple):
+            for place, one in enumerate(value):
+                check_value(one, alternatives(get_args(hint)[0]), f"{name}[{place}]", of)
+    shown = repr(value) if isinstance(value, str) else str(value)  # a date of a TOML file as it stands there
+    raise SettingError(f"{name}{of} is {shown:.80}; give {_expected(hints, row)}")
 
 
 def fits(value: object, hint: object) -> bool:
@@ -111,7 +122,7 @@ def fits(value: object, hint: object) -> bool:
         return True
     if not isinstance(value, origin) or (isinstance(value, bool) and origin is int):
         return False
-    looked_at = origin in (Sequence, Iterable, tuple) and inner and isinstance(value, list | tuple)
+    looked_at = origin in _LISTS and inner and isinstance(value, list | tuple)
     return not looked_at or all(fits(one, inner[0]) for one in value)  # type: ignore[attr-defined]
 
 
@@ -121,7 +132,7 @@ def _expected(hints: Iterable[object], row: Option | None = None) -> str:
     if row is not None and row.most is not None:
         return f"{words[0]} from {row.least} to {row.most}"
     if row is not None and row.least is not None:
-        return f"{row.least:g} or more"
+        return f"{words[0]} of {row.least:g} or more"
     return " or ".join(dict.fromkeys(words))
 
 
@@ -144,9 +155,7 @@ def known_names(what: str, function: Callable[P, T], typed: bool = True) -> Call
         except TypeError as error:
             raise SettingError(f"{what}: {error}; its parameters are {', '.join(known)}") from error
         for name, value in given.items():
-            expected = alternatives(hints.get(name, Any))
-            if not takes_any and not any(fits(value, hint) for hint in expected):
-                raise SettingError(f"{name} of {what} is {value!r:.80}; give {_expected(expected)}")
+            check_value(value, alternatives(hints.get(name, Any)), name, f" of {what}")
         return function(*values, **named)
 
     return checked

@@ -131,7 +131,7 @@ def test_a_role_that_a_corpus_does_not_have_is_refused(find: Locate) -> None:
 
 
 def test_a_language_that_nobody_knows(find: Locate, load: Read) -> None:
-    with pytest.raises(SettingError, match=r"^unknown language 'xx': known: bn, .*--language-file"):
+    with pytest.raises(SettingError, match=r"^unknown language 'xx': known codes: bn, .*--language-file"):
         load("world-mgsm", "test", ["bn", "xx"])
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -365,6 +366,21 @@ def test_an_error_of_a_library_that_means_a_full_disk_is_told_as_such(tmp_path: 
         run(tmp_path, stage("full", None, full))
 
 
+def test_a_disk_that_only_the_output_fills_is_told_as_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library says nothing of a disk, and removing the half-made output frees it again."""
+
+    def full(work: Task) -> None:
+        (work.output / "half.txt").write_text("half")
+        raise RuntimeError("unexpected pos 64 vs 0")  # as torch.save says it
+
+    def usage(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=0 if list(tmp_path.rglob("half.txt")) else 2**30)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(StageError, match=r"the disk is full \(0 MiB free"):
+        run(tmp_path, stage("full", None, full))
+
+
 def test_a_file_that_ends_too_early_is_one_line(tmp_path: Path) -> None:
     """The command line would say "Aborted!", as it does after Ctrl-C."""
 
@@ -509,6 +525,12 @@ def test_explain_names_the_field(tmp_path: Path) -> None:
     assert "config.training.adapter is added (on)" in told
     assert 'config.prompt ["a", "b"] -> ["a", "c"]' in told
     assert "its input x is another (" in told
+
+    plain, tuned = ({"training": {"adapter": adapter}} for adapter in (None, {"rank": 8}))
+    run(tmp_path, without := stage("tune", plain))
+    told = pipeline.explain(with_one := stage("tune", tuned), tmp_path)
+    beside = f"{with_one.folder_name} is new versus {without.folder_name}"
+    assert told == [f'{beside}: config.training.adapter null -> {{"rank": 8}}'], "one value is one line"
 
 
 def test_what_an_earlier_version_made_is_known(tmp_path: Path) -> None:

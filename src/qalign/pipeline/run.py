@@ -124,13 +124,13 @@ def _execute(stage: Node, runs: Path, placement: Placement | None, on_event: Eve
     """Runs a stage and records its result; where an earlier run was interrupted at recording, only that."""
     folder = stage.folder(runs)
     partial = working_folder(folder)
+    seconds = stage_record.read_returned(partial)
+    if seconds is None:
+        seconds = _call(stage, runs, placement, on_event, workers)
+    else:
+        on_event("resuming", stage)
+    # An interruption from here on leaves output and scratch: the next run records them.
     with _machine_faults_in_one_line(partial):
-        seconds = stage_record.read_returned(partial)
-        if seconds is None:
-            seconds = _call(stage, runs, placement, on_event, workers)
-        else:
-            on_event("resuming", stage)
-        # An interruption from here on leaves output and scratch: the next run records them.
         _finish(stage, partial, folder, seconds)
     _remove_leftovers(folder)
     on_event("finished", stage)
@@ -156,12 +156,13 @@ def _call(stage: Node, runs: Path, placement: Placement | None, on_event: Event,
     on_event("resuming" if resumes else "running", stage)
     started = time.time()
     try:
-        if workers is None:
-            perform(stage, work)
-        else:
-            workers.submit(perform, stage, work).result()
-        seconds = round(time.time() - started, 3)
-        stage_record.write_returned(partial, seconds)
+        with _machine_faults_in_one_line(partial):  # looks at the disk before the output is removed
+            if workers is None:
+                perform(stage, work)
+            else:
+                workers.submit(perform, stage, work).result()
+            seconds = round(time.time() - started, 3)
+            stage_record.write_returned(partial, seconds)
     except BaseException:
         _remove_output(partial)
         if not scratch.is_dir() or not any(scratch.iterdir()):
@@ -275,7 +276,10 @@ def explain(stage: Node, runs: Path) -> list[str]:
     """Why the stage is new: the fields in which it differs from the finished stage of the same name that is nearest."""
     if status(stage, runs) == "done":
         return [f"{stage.folder_name} is done"]
-    compared = [(_differences(other, stage), -other.finished, other) for other in _finished(stage.name, runs)]
+    compared = [
+        (list(_differences("", to_builtins(other.identity), stage.identity)), -other.finished, other)
+        for other in _finished(stage.name, runs)
+    ]
     if not compared:
         return [f"{stage.folder_name} is new: no stage named {stage.name} has been run"]
     lines, _, other = min(compared, key=lambda row: (len(row[0]), row[1]))
@@ -303,30 +307,22 @@ def _finished(name: str, runs: Path) -> list[Record]:
     ]
 
 
-def _differences(other: Record, stage: Node) -> list[str]:
-    """A line for each value of the identity that differs."""
-    before, now = (dict(_flat("", identity)) for identity in (to_builtins(other.identity), stage.identity))
-    lines = []
-    for name in sorted({*before, *now}):
-        if name not in now:
-            lines.append(f"{name} is gone (was {_short(before[name])})")
-        elif name not in before:
-            lines.append(f"{name} is added ({_short(now[name])})")
-        elif canonical(before[name]) != canonical(now[name]):
-            if name.startswith("inputs."):
-                lines.append(f"its input {name[7:]} is another ({before[name]!s:.8} -> {now[name]!s:.8})")
+def _differences(where: str, before: object, now: object) -> Iterator[str]:
+    """A line for each value that differs; `where` is the path of both in the identity."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in sorted({*before, *now}):
+            name = f"{where}.{key}" if where else key
+            if key not in now:
+                yield f"{name} is gone (was {_short(before[key])})"
+            elif key not in before:
+                yield f"{name} is added ({_short(now[key])})"
             else:
-                lines.append(f"{name} {_short(before[name])} -> {_short(now[name])}")
-    return lines
-
-
-def _flat(where: str, value: object) -> Iterator[tuple[str, object]]:
-    """The values within a value, each with its path."""
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _flat(f"{where}.{key}" if where else key, inner)
-    else:
-        yield where, value
+                yield from _differences(name, before[key], now[key])
+    elif canonical(before) != canonical(now):
+        if where.startswith("inputs."):
+            yield f"its input {where[7:]} is another ({before!s:.8} -> {now!s:.8})"
+        else:
+            yield f"{where} {_short(before)} -> {_short(now)}"
 
 
 def _short(value: object) -> str:

@@ -16,13 +16,14 @@ from ..corpora import CORPORA
 from ..errors import QAlignError, SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS
 from ..fingerprints import first_look
-from ..options import OUTPUT, Setting, StudyOptions, codes, fits, options_of, types_of
+from ..options import OUTPUT, Setting, StudyOptions, check_value, codes, fits, options_of, types_of
 from ..paths import read_toml
+from ..placement import Placement
 from ..records import atomic_file
 from ..untrusted import check_surrogates, printable
 from .bases import TINY, WORLD
 from .comparison import compare
-from .study import Study, settings_in, study
+from .study import LIMIT, Study, settings_in, study
 
 Values: TypeAlias = dict[str, Any]
 """Some fields of `StudyOptions`."""
@@ -50,15 +51,14 @@ def read_study(path: Path) -> tuple[list[str], Values]:
     try:
         for key, value in values.items():
             if key not in KEYS:
-                raise SettingError(f"unknown key '{printable(key)}': {nearest(key.replace('-', '_'), KEYS)}")
+                raise SettingError(f"unknown key '{printable(key)}': {_instead_of(key)}")
             if value in ("", []) or (isinstance(value, list) and "" in value):
                 raise SettingError(f"{key} holds an empty value; give one, or leave the key out")
         check_surrogates(text, "it")
         if "\\u0000" in text:
             raise SettingError("it holds the character U+0000, which no name has")
         systems, settings = values.pop("systems", []), values.pop("settings", {})
-        if not isinstance(systems, list) or not fits(systems, Sequence[str]):
-            raise SettingError(f"systems is {systems!r:.80}; give a list of names")
+        check_value(systems, [list[str] if isinstance(systems, str) else Sequence[str]], "systems")
         flat = list(_flat("settings", settings))
         StudyOptions(**values)  # refuses values of other types
     except QAlignError as error:
@@ -71,9 +71,14 @@ def with_options(of_file: Values, given: Values, own_systems: bool = False) -> V
     """The options of a file, with those of a command in their place. The command's settings come last. If the command names
     systems (`own_systems`), the file's settings may be about others."""
     before, after = settings_in(of_file.get("settings", ())), settings_in(given.get("settings", ()))
+    merged = {**of_file, **given}
+    if given.get("limit") is not None:
+        before = [setting for setting in before if setting.name != LIMIT]
+    elif any(setting.name == LIMIT for setting in after):
+        merged.pop("limit", None)
     if own_systems:
         before = [replace(setting, required=False) for setting in before]
-    return {**of_file, **given, "settings": [*before, *after]}
+    return {**merged, "settings": [*before, *after]}
 
 
 def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -> tuple[list[str], Values]:
@@ -90,6 +95,17 @@ def with_file(systems: Sequence[str], options: Values, given: Collection[str]) -
         raise SettingError(f"{files[0]} names no systems; give it a key 'systems', or name them behind it")
     overriding = {name: value for name, value in options.items() if name in given}
     return own or of_file, with_options(options_of_file, overriding, own_systems=bool(own))
+
+
+def _instead_of(key: str) -> str:
+    """What an unknown key may be: an option of the command alone, or a key of another name."""
+    fields = {**options_of(StudyOptions), **options_of(Placement)}
+    flags = {name: option.flag or f"--{name.replace('_', '-')}" for name, option in fields.items()}
+    flags["output"], name = "--output", key.replace("-", "_")
+    meant = name if name in flags else next((one for one in flags if flags[one] == f"--{key}"), "")
+    if meant and meant not in KEYS:
+        return f"it is an option of the command, {flags[meant]}, and not part of a study"
+    return f"did you mean '{meant}'?" if meant else nearest(name, KEYS)
 
 
 def _moved(values: Values, move: Callable[[str], str], place: Callable[[str], Path]) -> Values:
@@ -124,7 +140,7 @@ def _flat(where: str, value: object) -> Iterator[str]:
             yield f"{name.partition('.')[2]}={','.join(inner)}"
         else:
             raise SettingError(
-                f"{printable(name)} is {inner!r:.80}; give text, a number, true, false or a list of texts"
+                f"{printable(name)} is {inner!s:.80}; give text, a number, true, false or a list of texts"
             )
 
 

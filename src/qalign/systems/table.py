@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -82,7 +83,7 @@ def build(study: Study, name: str, label: str = "") -> Stage[Model]:
     """The last training stage of a system, with what `--set` says of its name or of its label in the table."""
     recipe, wanted = find_system(name).recipe, "return the last training stage"
     study = replace(study, system=label or name)
-    with own_faults(f"the recipe '{name}' cannot be called"):
+    with nullcontext() if name in SYSTEMS else own_faults(f"the recipe '{name}' cannot be called"):
         made = (recipe if name in SYSTEMS else OwnFunction(recipe))(study)
     if inspect.iscoroutine(made):
         made.close()
