@@ -472,7 +472,7 @@ def test_score_and_report_and_check_name_what_is_wrong(own_data: OwnData, tmp_pa
     assert_refused(
         qalign("check", own_data.english, "--role", "general", "--languages", "de"),
         nowhere,
-        "no columns 'text', 'text_en' (",
+        "no columns 'text' and",
     )
 
 

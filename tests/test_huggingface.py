@@ -132,8 +132,7 @@ def test_a_revision_that_is_not_there(hub: FakeHub) -> None:
     code, _, said = check(hub, "gsm8k@", "english", "en")
     assert (code, said) == (
         2,
-        "qalign: error: 'gsm8k@' names no revision of gsm8k, give a branch, a tag or a commit behind the @: "
-        "ask for gsm8k alone\n",
+        "qalign: error: 'gsm8k@' names no revision: give a branch, a tag or a commit behind the @, or gsm8k alone\n",
     )
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -60,6 +60,8 @@ class Repository:
     kind: Literal["model", "dataset"]
     name: str
     """`owner/name`."""
+    role: str = field(default="", compare=False)
+    """Of a dataset: what a run reads it for."""
 
     @property
     def page(self) -> str:
@@ -69,8 +71,11 @@ class Repository:
     @property
     def instead(self) -> str:
         """The advice where the hub does not have it."""
-        own = "give it as local files, by path (such as --questions PATH) or in a data folder (--data DIR)"
-        return own if self.kind == "dataset" else "give a folder"
+        if self.kind == "model":
+            return "give a folder"
+        option = "multilingual" if self.role == "answers" else self.role
+        own = f"your own data by path (--{option} PATH in a run)" if option else "it as local files, by path"
+        return f"give {own}, or local copies of the corpora (--data DIR)"
 
     @property
     def error(self) -> type[DataError] | type[ModelError]:

@@ -58,7 +58,7 @@ def test_ids_that_do_not_match_are_an_error_that_says_what_would(place: Path) ->
     rows = [answer(n, id=str(n), question=texts("de", n)["question"]) for n in range(PROBLEMS)]
     status, said = score(rows, *OWN)
     assert status == 2
-    assert "no row of answers.jsonl has the id of a problem; --join order or --join question may match" in said
+    assert "no id of answers.jsonl is that of a problem; --join order would match 6 of 6 rows, --join question" in said
     for join in ("order", "question"):
         status, said = score(rows, *OWN, "--join", join)
         assert status == 0, said
@@ -135,13 +135,10 @@ def test_no_other_join(place: Path) -> None:
     assert status == 2
     assert "no column 'language' (found: response, id)" in said
     status, said = score([{"response": "5", "id": "1"}], *OWN, "--language", "de")
-    assert status == 2 and "--join order or --join question may match" in said
+    assert status == 2 and "--join order would match 1 of 1 rows" in said
     rows = [answer(0, question="Other?")]
     status, said = score(rows, *OWN, "--join", "question")
-    assert (
-        status == 2
-        and "no row of answers.jsonl has the question of a problem; --join id or --join order may match" in said
-    )
+    assert status == 2 and "no row of answers.jsonl belongs to a problem by question; --join order would match" in said
 
 
 def of_file(name: str, text: str, *words: str) -> tuple[int, str]:
@@ -232,7 +229,9 @@ def test_an_answer_that_a_server_truncated_is_truncated() -> None:
 @pytest.mark.parametrize(
     ("name", "words", "says"),
     [
-        ("p.XLSX", (), "p.XLSX is of no known kind: it must end in one of .jsonl"),
+        ("p.tsv", (), "; save it with commas in place of tabs, as .csv"),
+        ("p.json", (), "; write one object a line, as .jsonl"),
+        ("p.XLSX", (), "; save the sheet as CSV in UTF-8"),
         ("p.csv", ("--benchmark", "p.csv"), "'p.csv' is a path and no benchmark; give a test set of your own with --test p.csv"),
         ("p.csv", ("--test", "p.csv"), "p.csv does not tell its language: name it so (en.csv), add a column 'language', or say "
          "which: --language (score)"),
@@ -296,7 +295,7 @@ def test_several_answers_in_one_row_are_no_answer() -> None:
 def test_all_that_a_file_lacks_is_named_at_once() -> None:
     status, said = of_file("p.csv", "index,reply,lang,label\n1,5,de,5\n")
     assert status == 2
-    assert "no columns 'response', 'language', 'gold' (found: index, reply, lang, label); rename 'reply' to" in said
+    assert "no columns 'response', 'language' and 'gold' (found: index, reply, lang, label); rename 'reply' to" in said
     for words in (
         "'reply' to 'response'",
         "'lang' to 'language'",
@@ -307,5 +306,5 @@ def test_all_that_a_file_lacks_is_named_at_once() -> None:
         assert words in said
     status, said = of_file("p.csv", "nummer,antwort\n1,5\n", *OWN)
     assert status == 2
-    assert "no columns 'response', 'id', 'language' (found: nummer, antwort); add them, or join by order or" in said
+    assert "no columns 'response', 'id' and 'language' (found: nummer, antwort); rename 'nummer' and 'antwort'" in said
     assert "or join by order or question, with --join" in said

@@ -188,7 +188,7 @@ def test_faults_of_a_clone(load: Load, clones: Path, tmp_path: Path) -> None:
     mgsm = tmp_path / "juletxara/mgsm"
     mgsm.mkdir(parents=True)
     (mgsm / "mgsm_bn.tsv").write_text("One?\t1\nTwo?\n")
-    with pytest.raises(DataError, match=r"mgsm_bn.tsv line 2 has 1 cells, not 2"):
+    with pytest.raises(DataError, match=r"mgsm_bn.tsv line 2 has 1 cell, not 2"):
         load("mgsm", "test", ["bn"], tmp_path)
     (mgsm / "mgsm_bn.tsv").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(DataError, match=r"mgsm_bn.tsv is a Git LFS pointer, not the file: run `git lfs pull`"):

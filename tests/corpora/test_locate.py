@@ -96,9 +96,10 @@ def test_what_cannot_be_located(
 
 
 def test_revisions_that_make_no_sense(find: Find, tmp_path: Path) -> None:
-    for name in ("gsm8k@", "world-gsm8k@main"):
-        with pytest.raises(SettingError, match=rf"'{name}' names no revision of .*gsm8k.*: ask for .*gsm8k alone"):
-            find(name, "english", ["en"])
+    with pytest.raises(
+        SettingError, match="'gsm8k@' names no revision: give a branch, a tag or a commit behind the @, or gsm8k"
+    ):
+        find("gsm8k@", "english", ["en"])
     with pytest.raises(DataError, match="there is no data folder"):
         find("gsm8k", "english", ["en"], tmp_path / "none")
 
@@ -109,3 +110,11 @@ def test_the_table_holds_together() -> None:
         assert corpus.world or corpus.hub or set(corpus.local) == set(corpus.roles)
         assert set(corpus.local) <= set(corpus.roles)
         assert set(corpus.published) == set(corpus.languages) or corpus.roles == ("text",)
+
+
+@pytest.mark.parametrize(("name", "role", "option"), [("gsm8k", "english", "--english"), ("mgsm", "test", "--test")])
+def test_a_corpus_that_cannot_be_fetched_names_the_option_for_own_data(
+    find: Find, name: str, role: Role, option: str
+) -> None:
+    with pytest.raises(DataError, match=rf"give your own data by path \({option} PATH in a run\), or local copies"):
+        find(name, role, ["en"])

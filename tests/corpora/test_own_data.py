@@ -255,7 +255,7 @@ def test_faults_of_a_folder(tmp_path: Path, load: Load) -> None:
     (tmp_path / "bn-en").mkdir()
     (tmp_path / "bn-en" / "train.en").write_text("How many?\n")
     check(load, tmp_path, "questions", ["de", "th", "bn"],
-          f"{tmp_path} has no th, bn; it has de: leave these languages out, or add files th.jsonl|"
+          f"{tmp_path} has no th, bn (bn-en, th.en_only.jsonl: only the English side is there); it has de: "
     )  # fmt: skip
     (tmp_path / "de.csv").write_text("question,question_en\na,b\n")
     check(load, tmp_path, "questions", ["de"], f"{tmp_path} holds 'de' more than once: de.csv, de.jsonl; keep one")
@@ -309,11 +309,11 @@ def test_all_missing_columns_are_named_at_once_with_those_that_may_hold_them(tmp
     path = tmp_path / "data.csv"
     path.write_text("domanda,risposta\nQuanti?,5\n")
     check(load, path, "test", ["de"],
-          f"{path} line 1 (the header): no columns 'question', 'answer' (found: domanda, risposta); test need question and "
-          "answer")  # fmt: skip
+          f"{path} line 1 (the header): no columns 'question' and 'answer' (found: domanda, risposta); rename 'domanda' and "
+          "'risposta' if they hold these")  # fmt: skip
     path.write_text("domanda,answer\nQuanti?,5\n")
-    check(load, path, "test", ["de"], f"{path} line 1 (the header): no column 'question' (found: domanda, answer); test "
-          "need question and answer")  # fmt: skip
+    check(load, path, "test", ["de"], f"{path} line 1 (the header): no column 'question' (found: domanda, answer); rename "
+          "'domanda' to 'question' if it holds that")  # fmt: skip
 
 
 def test_a_file_that_is_named_after_another_language_is_refused(tmp_path: Path, load: Load) -> None:
@@ -331,3 +331,16 @@ def test_a_file_that_is_named_after_another_language_is_refused(tmp_path: Path, 
     other = tmp_path / "is.jsonl"
     other.write_text(GOOD)
     assert load(other, "questions", ["de"]).counts == {"de": 1}, "not every short name is that of a language"
+
+
+def test_multilingual_data_hold_english(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "de.jsonl").write_text('{"question": "Wie?", "answer": "5"}\n')
+    check(
+        load,
+        tmp_path,
+        "multilingual",
+        ["de", "en"],
+        f"{tmp_path} has no en, for multilingual data hold English too; it has",
+    )
+    check(load, tmp_path / "de.jsonl", "multilingual", ["de", "en"], f"{tmp_path}/de.jsonl does not tell which language its "
+          "rows are in, and 2 were asked for (de, en), for multilingual data hold English too: add")  # fmt: skip

@@ -74,9 +74,7 @@ def test_the_other_general_text_is_read_by_path(shared_data: Path, load: Load) -
 
 @pytest.mark.real_data
 def test_a_language_of_which_only_the_english_side_is_there(shared_data: Path, load: Load) -> None:
-    with pytest.raises(
-        DataError, match=r"has no bn, th; it has de, .*: leave these languages out, or add files bn\.jsonl"
-    ):
+    with pytest.raises(DataError, match=r"has no bn, th \(bn.en_only.jsonl.gz, th.en_only.jsonl.gz: only the English"):
         load("gsm8kinstruct", "questions", X, shared_data)
 
 

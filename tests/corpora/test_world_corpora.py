@@ -118,7 +118,7 @@ def test_it_is_known_by_its_version_in_any_language(
 def test_a_revision_is_refused(name: str, find: Locate) -> None:
     role = WORLD[name].roles[0]
     codes = languages_of(name, role)
-    message = f"^'{name}@main' names no revision of {name}, and has none: ask for {name} alone$"
+    message = f"^{name} is made by the embedded world and has no revisions: ask for {name}$"
     with pytest.raises(SettingError, match=message):
         find(f"{name}@main", role, codes)
 

@@ -120,6 +120,13 @@ def test_7b_in_shards_fits_and_has_a_time_and_a_disk(tmp_path: Path) -> None:
     assert answer.figure("fetch meta-llama/Llama-2-7b-hf") == "12.6 GiB"
 
 
+def test_a_base_that_is_not_known_may_be_a_known_one_misspelt(tmp_path: Path) -> None:
+    answer = plan(tmp_path, "--base", "meta-lama/Llama-2-7b-hf", *EIGHT)
+    assert "the base is not known here; did you mean 'meta-llama/Llama-2-7b-hf'?" in answer.out
+    assert answer.figure("disk that stays") == "unknown"
+    assert "did you mean" not in plan(tmp_path, "--base", "mine/own", *EIGHT).out
+
+
 @pytest.mark.parametrize("way", [["--set", "training.adapter=on"], ["--set", "training.optimizer=adamw8bit"]])
 def test_the_other_ways_on_fit(tmp_path: Path, way: list[str]) -> None:
     assert plan(tmp_path, *LLAMA, *EIGHT, *way).figure("fits the device") == "yes"

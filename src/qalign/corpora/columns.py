@@ -41,6 +41,8 @@ ELSEWHERE: Mapping[str, tuple[str, ...]] = {
 }
 """Names of our columns in other tools. An error advises to rename such a column where ours is missing."""
 
+MOST_GUESSES = 3
+"""The most columns of unknown names that an error offers to rename."""
 SHOWN = 20
 """The most columns of a file that an error names."""
 LONGEST_ID = 200
@@ -118,9 +120,14 @@ def missing(names: Sequence[str], row: Mapping[str, Any], where: str, known: Col
         if meant is not None:
             renamed[meant] = name
     advice = [f"rename '{printable(old[:80])}' to '{new}'" for old, new in renamed.items()]
-    advice += [otherwise] if len(renamed) < len(names) else []
+    left = [name for name in names if name not in renamed.values()]
+    free = [f"'{printable(other[:80])}'" for other in row if other not in known and other not in renamed]
+    if left and 0 < len(free) <= MOST_GUESSES:
+        meant = f" to '{left[0]}' if it holds that" if len(left) == len(free) == 1 else " if they hold these"
+        advice.append(f"rename {' and '.join(free)}{meant}")
+    advice += [otherwise] if left else []
     shown = [printable(other[:80]) for other in list(row)[:SHOWN]] + ["..."] * (len(row) > SHOWN)
-    quoted = ", ".join(f"'{name}'" for name in names)
+    quoted = " and ".join(filter(None, [", ".join(f"'{name}'" for name in names[:-1]), f"'{names[-1]}'"]))
     what = f"no column{'s' * (len(names) > 1)} {quoted} (found: {', '.join(shown) or 'none'})"
     return f"{place_of_names(where)}: {what}; {', '.join(advice)}"
 

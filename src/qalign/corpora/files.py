@@ -22,6 +22,20 @@ from ..wording import counted
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 LONGEST_LINE = 64 * 2**20
 """The most bytes of a line, and characters of a CSV cell: a hundred thinking traces of 100,000 words."""
+_OTHER_KINDS = (
+    *((mark, "UTF-32: save the file as UTF-8") for mark in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")),
+    *((mark, "UTF-16: save the file as UTF-8") for mark in (b"\xff\xfe", b"\xfe\xff")),
+    (b"\x1f\x8b", "gzip: let its name end in .gz"),
+    (b"PAR1", "Parquet: let its name end in .parquet"),
+    (b"PK\x03\x04", "a zip archive or an Excel file: unpack it, or save it as CSV"),
+)
+"""The first bytes of files that are no text, and what to do about them."""
+_OTHER_ENDINGS = {
+    ".tsv": "save it with commas in place of tabs, as .csv", ".json": "write one object a line, as .jsonl",
+    **dict.fromkeys((".xls", ".xlsx", ".ods"), "save the sheet as CSV in UTF-8"),
+}  # fmt: skip
+"""Endings of files that are not read, and what to do about them."""
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 PARQUET_ROWS = 4096
 """Rows of a Parquet file in memory at once."""
 INSTALL = "install what reads it: pip install 'qalign[data]'"
@@ -40,7 +54,9 @@ def rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a file, each with its place. Raises DataError if the file or a row is not usable."""
     ending = suffix(path)
     if ending is None:
-        raise DataError(f"{path} is of no known kind: it must end in one of {', '.join(SUFFIXES)}")
+        advice = _OTHER_ENDINGS.get(path.suffix.lower())
+        known = f"it must end in one of {', '.join(SUFFIXES)}{f'; {advice}' if advice else ''}"
+        raise DataError(f"{path} is of no known kind: {known}")
     reader = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}[ending.removesuffix(".gz")]
     count = 0
     for count, row in enumerate(reader(path), start=1):  # noqa: B007 - the count is used after the loop
@@ -67,12 +83,14 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
                 where = f"{path} line {number}"
                 if len(line) > LONGEST_LINE:
                     raise DataError(f"{where} is longer than {LONGEST_LINE // 2**20} MiB; write one row a line")
+                for mark, kind in _OTHER_KINDS if number == 1 else ():
+                    if line.startswith(mark):
+                        raise DataError(f"{path} is {kind}")
                 if b"\0" in line:
                     raise DataError(f"{where} holds a NUL byte; save the file as UTF-8 text (is it UTF-16, or binary?)")
                 yield where, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        advice = "save the file as UTF-8 text, or end its name in .gz or .parquet if it is that"
-        raise DataError(f"{path} line {number} is not UTF-8 ({error.reason}); {advice}") from error
+        raise DataError(f"{path} line {number} is not UTF-8 ({error.reason}); save the file as UTF-8") from error
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {one_line(error)}; fetch it again") from error
 
@@ -113,18 +131,24 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
                 raise DataError(f"{where} {has}: {'quote cells that hold commas' if cells else 'remove the line'}")
             yield where, dict(zip(header, cells, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path} line {start} is not a CSV: {one_line(error)}; fix the line") from error
+        what = "it holds a carriage return outside quotes" if "new-line character" in str(error) else one_line(error)
+        raise DataError(f"{path} line {start} is not a CSV: {what}; fix the line") from error
 
 
 def _check_header(header: list[str], where: str) -> None:
     """Raises DataError if the first line of a CSV file does not name each column once, separated by commas."""
-    if len(header) == 1 and (other := re.search("[;\t|]", header[0])):
-        raise DataError(f"{where}: the cells are separated by {other[0]!r}; save the file with commas between them")
-    for place, name in enumerate(header or [""], start=1):
-        if printable(name.strip()) != name or not name:
+    if not any(map(str.strip, header)):
+        raise DataError(f"{where} is empty: it must name the columns")
+    for separator, name in _OTHER_SEPARATORS.items():
+        if ",".join(header).count(separator) >= len(header):
+            raise DataError(f"{where}: the cells are separated by {name}; save the file with commas between them")
+    for place, name in enumerate(header, start=1):
+        if not name.strip():
+            raise DataError(f"{where}: column {place} has no name; name it, or remove it (pandas writes its index so)")
+        if printable(name.strip()) != name:
+            shown = printable(name[:80])
             raise DataError(
-                f"{where}: column {place} is named '{printable(name[:80])}'; give it a name, without white space around it "
-                "and invisible characters"
+                f"{where}: column {place} is named '{shown}'; take white space and invisible characters away"
             )
     _check_names(header, where)
 

@@ -24,6 +24,7 @@ from ..huggingface import Repository, fetch
 from ..languages import LANGUAGES, Language, language
 from ..numbers import find_numbers
 from ..untrusted import one_line
+from ..wording import counted
 from .columns import COLUMNS, Found, final_line
 from .files import INSTALL, Row, lines
 from .table import CORPORA, PAIR_KINDS, Hub, Role
@@ -110,7 +111,9 @@ def _tsv_rows(source: Source, name: str) -> Iterator[tuple[str, Row]]:
     for where, line in lines(path):
         cells = line.split("\t")
         if len(cells) != 2:
-            raise DataError(f"{where} has {len(cells)} cells, not 2 (question TAB answer); fetch the file again")
+            raise DataError(
+                f"{where} has {counted(len(cells), 'cell')}, not 2 (question TAB answer); fetch the file again"
+            )
         yield where, {"question": cells[0], "answer": cells[1]}
 
 
@@ -124,7 +127,7 @@ def _folder(source: Source, patterns: Sequence[str]) -> Path:
         return source.path
     assert source.hub is not None
     assert source.revision is not None
-    return fetch(Repository("dataset", source.hub), source.revision, patterns)
+    return fetch(Repository("dataset", source.hub, source.role), source.revision, patterns)
 
 
 def _grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:

@@ -44,6 +44,7 @@ def parts(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, 
 
     Raises DataError if a language is missing or there twice, or a single file does not tell its language or tells another.
     """
+    why = ", for multilingual data hold English too" if role == "multilingual" and "en" in languages else ""
     if path.is_file():
         where, first = next(rows(path))
         if language_of(first.get("language"), where) is not None:
@@ -52,7 +53,7 @@ def parts(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, 
         if len(languages) > 1:
             raise DataError(
                 f"{path} does not tell which language its rows are in, and {len(languages)} were asked for "
-                f"({', '.join(languages)}): add a column 'language', or give a folder with one file a language"
+                f"({', '.join(languages)}){why}: add a column 'language', or give a folder with one file a language"
             )
         if stem in table and stem not in languages:
             raise DataError(
@@ -66,10 +67,12 @@ def parts(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, 
     begins = re.compile(rf"(?:{'|'.join(map(re.escape, languages))})(?![A-Za-z])", re.IGNORECASE)
     _refuse([name for name in _unread(path, role) if begins.match(name)], path)
     if missing := [language for language in languages if language not in available]:
+        half = [file.name for code in missing for file in path.glob(f"{code}.en_only.*")]
+        half += [f"{code}-en" for code in missing if (path / f"{code}-en" / "train.en").is_file()]
+        only = f" ({', '.join(sorted(half))}: only the English side is there)" if half else ""
         has = f"it has {', '.join(available) or 'no data'}"
-        raise DataError(
-            f"{path} has no {', '.join(missing)}; {has}: leave these languages out, or add files {missing[0]}{ENDINGS}"
-        )
+        why, leave = (why, "") if why and "en" in missing else ("", "leave these languages out, or ")
+        raise DataError(f"{path} has no {', '.join(missing)}{only}{why}; {has}: {leave}add files {missing[0]}{ENDINGS}")
     for language in languages:
         if len(available[language]) > 1:
             names = ", ".join(part.files[0].relative_to(path).as_posix() for part in available[language])

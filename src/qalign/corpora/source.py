@@ -93,9 +93,11 @@ def locate(
     if role not in corpus.roles:
         offering = ", ".join(row.name for row in CORPORA.values() if role in row.roles)
         raise SettingError(f"{name} holds no {role}, only {', '.join(corpus.roles)}: use {offering}, or a path")
-    if separator and (not revision or corpus.world):
-        advice = "and has none" if corpus.world else "give a branch, a tag or a commit behind the @"
-        raise SettingError(f"'{name_or_path}' names no revision of {name}, {advice}: ask for {name} alone")
+    if separator and corpus.world:
+        raise SettingError(f"{name} is made by the embedded world and has no revisions: ask for {name}")
+    if separator and not revision:
+        advice = f"give a branch, a tag or a commit behind the @, or {name} alone"
+        raise SettingError(f"'{name_or_path}' names no revision: {advice}")
     if corpus.world is not None:
         return Source(name=name, role=role, kind="world", revision=f"world-{world.VERSION}")
     if data is not None and not revision:
@@ -106,7 +108,7 @@ def locate(
     if corpus.hub is None:
         where = f"give the folder that holds {corpus.local.get(role)} (--data), or its path"
         raise SettingError(f"{name} is not on the hub: {where}")
-    commit = resolve(Repository("dataset", corpus.hub.name), revision or None, revisions)
+    commit = resolve(Repository("dataset", corpus.hub.name, role), revision or None, revisions)
     return Source(name=name, role=role, kind="hub", hub=corpus.hub.name, revision=commit)
 
 

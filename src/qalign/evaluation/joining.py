@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..corpora.columns import missing
@@ -62,8 +63,8 @@ def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, 
     """
     found = JOINS[by or "id"](rows, problems)
     if not any(found):
-        others = " or ".join(f"--join {name}" for name in JOINS if name != (by or "id"))
-        raise DataError(f"no row of {where} has the {by or 'id'} of a problem; {others} may match")
+        what = f"row of {where} belongs to a problem by {by}" if by else f"id of {where} is that of a problem"
+        raise DataError(f"no {what}; {_other_joins(rows, problems)}")
     if by is None and None in found:
         row = rows[found.index(None)]
         raise DataError(
@@ -134,6 +135,16 @@ JOINS: Mapping[str, Callable[[Sequence[Answered], Sequence[Problem]], list[Probl
     "order": _by_order,
     "question": _by_question,
 }
+
+
+def _other_joins(rows: Sequence[Answered], problems: Sequence[Problem]) -> str:
+    """Which joins would work, and for how many rows."""
+    works = []
+    for name, joined in JOINS.items():
+        with suppress(DataError):
+            if count := len(rows) - joined(rows, problems).count(None):
+                works.append(f"--join {name} would match {count} of {len(rows)} rows")
+    return ", ".join(works) or "no other join would match a row: give the test set that was answered"
 
 
 def lacking(names: str | Sequence[str], row: Row, where: str, instead: str = "") -> DataError:

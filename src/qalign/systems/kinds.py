@@ -115,7 +115,7 @@ class ReadCorpus(Stage[Records]):
     def fetched(self) -> tuple[Repository, str] | None:
         """The dataset, where it comes from the hub."""
         hub, commit = self.source.hub, self.source.revision
-        return None if hub is None or commit is None else (Repository("dataset", hub), commit)
+        return None if hub is None or commit is None else (Repository("dataset", hub, self.source.role), commit)
 
     def size(self, runs: Path) -> str:
         """The published rows."""

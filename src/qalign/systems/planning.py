@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import pipeline
-from ..errors import SettingError, StageError, nearest
+from ..errors import SettingError, StageError, closest, nearest
 from ..huggingface import cached_folder, hub_out_of_reach_allowed
 from ..models.opening import check_model
 from ..pipeline import Node, is_running, needed, of_earlier_versions, status
@@ -19,11 +19,11 @@ from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness
 from .amounts import few_steps
 from .ask import Ask
-from .bases import checkpoint, untaught
+from .bases import FetchModel, checkpoint, untaught
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
-from .kinds import Train, training_stages
+from .kinds import Train, first_model, training_stages
 from .known import BASES, CORPUS_BYTES
 from .machines import Machine, machine_of
 from .names import checked, model_name
@@ -143,7 +143,10 @@ class Plan:
             return f"{cost.fit.fault[0].upper()}{cost.fit.fault[1:]}."
         fits = [cost.fit for cost in self.trainings if cost.fit]
         if len(fits) < len(self.trainings):
-            return "Whether it fits is unknown: the shape of the base is not known here."
+            bases = {first_model(cost.stage) for cost in self.trainings if isinstance(cost.stage, Train)}
+            names = [closest(base.hub, BASES, cutoff=0.85) for base in bases if isinstance(base, FetchModel)]
+            meant = "".join(f"; did you mean '{name}'?" for name in names if name)
+            return f"Whether it fits is unknown: the shape of the base is not known here{meant or '.'}"
         most = max(fits, key=lambda fit: fit.bytes)
         room = f"{in_bytes(most.bytes)} of {self.machine.memory / 2**30:.0f} GiB"
         return f"It fits: {room}, with {most.tokens:,} tokens at once on a device."
