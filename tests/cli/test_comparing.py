@@ -166,17 +166,22 @@ def test_a_system_of_two_results_has_the_name_of_each(place: Path) -> None:
         model = "b/final" if "first" in folder else "c"
         answer = evaluate(model, "--name", "mine", "--limit", limit, "--output", folder)
         assert answer.status == 0, answer.err
-    said = squeezed(Answer("report", "x/results/first", "y/results/second"))
+    said = squeezed(Answer("report", "x", "y/results/second"))
     assert "first: mine - second: mine own English -33.3" in said
-    said = squeezed(Answer("report", "x/results/first", "y/results/second", "--name", "before", "--name", "after"))
+    said = squeezed(Answer("report", "x", "y/results/second", "--name", "before", "--name", "after"))
     assert "before - after own English -33.3" in said
-    said = squeezed(Answer("report", "x/results/first", "y/results/third", "--format", "csv"))
+    said = squeezed(Answer("report", "x", "y/results/third", "--format", "csv"))
     assert "first: mine - third: mine,own,English,-33.3" in said
-    said = squeezed(Answer("report", "x/results/first", "y/results/third"))
-    assert "first: mine - third: mine: the answers are to other problems of own." in said
-    assert "cannot read own/results.json" in Answer("report", "own").error
-    assert "given twice" in Answer("report", "x/results/first", "x/results/first/results.json").error
-    assert "more names than results" in Answer("report", "x/results/first", "--name", "k", "--name", "l").error
+    said = squeezed(Answer("report", "x", "y/results/third"))
+    assert "first: mine answered 12 and third: mine answered 10 problems of own." in said
+    assert Answer("report", "own").error.endswith("(`qalign runs --runs own` says where results lie)")
+    assert (
+        "y holds 2 results; give one or several of them: y/results/second, y/results/third"
+        in Answer("report", "y").error
+    )
+    assert "own holds no results.json" in Answer("report", "own").error
+    assert "given twice" in Answer("report", "x", "x/results/first/results.json").error
+    assert "more names than results" in Answer("report", "x", "--name", "k", "--name", "l").error
 
 
 def test_answers_that_are_gone_or_changed_leave_differences_without_tests(place: Path) -> None:
@@ -213,7 +218,7 @@ def test_one_reason_stands_once(place: Path) -> None:
     assert "old-1: a/final - old-2: b/final own English +66.7" in said
 
 
-def test_other_test_sets_of_one_name_are_refused(place: Path) -> None:
+def test_other_test_sets_of_one_name_stand_apart(place: Path) -> None:
     """A part of a test set is the same one; a set with other problems is not, whatever its folder is called."""
     for code in ("de", "en"):
         rows = [
@@ -223,7 +228,11 @@ def test_other_test_sets_of_one_name_are_refused(place: Path) -> None:
     assert evaluate("a/final", "--output", "here").status == 0
     words = ("--set", "generation.backend=scripted", "--test", "elsewhere/own", "--device", "cpu", "--quiet")
     assert Answer("eval", "b/final", *words, "--output", "there").status == 0
-    assert "test sets named 'own' with other problems" in Answer("report", "here", "there").error
+    said = squeezed(Answer("report", "here", "there"))
+    assert "own of there" in said and "not tested" not in said, said
+    rows = Answer("report", "here", "there", "--format", "csv").out.splitlines()
+    assert [row.split(",")[1] for row in rows[1:3]] == ["own", "own of there"], rows
     assert evaluate("b/final", "--limit", "5", "--output", "part").status == 0
     said = squeezed(Answer("report", "here", "part"))
-    assert "here: final - part: final: the answers are to other problems of own." in said, said
+    assert "own of" not in said
+    assert "here: final answered 24 and part: final answered 10 problems of own." in said, said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -41,8 +42,7 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
     `names` are those of the results in order, by default of their folders; one stands before its systems' titles. DataError
     where a file is not the results of a run, SettingError where one is given twice or a name cannot be used.
     """
-    given = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    places = [path / "results.json" if path.is_dir() else path for path in given]
+    places = [_place(Path(path)) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     if len({place.resolve() for place in places}) < len(places):
         raise SettingError("the same results are given twice; give each once")
     if len(names) > len(places):
@@ -55,6 +55,7 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
     labels = [checked(name, [*known.systems, *known.systems.values()]) for name in names]
     folders = [place.resolve().parent for place in places[len(labels) :]]
     labels = apart([*labels, *(printable(one.name) for one in folders)], [*[""] * len(labels), *map(str, folders)])
+    contents = _with_test_sets_apart(places, contents, labels)
     loaded = {
         place: _named(data, label, contents, known, is_given=number < len(names))
         for number, (place, data, label) in enumerate(zip(places, contents, labels, strict=True))
@@ -62,7 +63,6 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
     merged = _merged(list(loaded.values()))
     both = dataclasses.replace(known, systems={**known.systems, **merged.titles}).shortened(merged.systems)
     judged, faults = _judged(loaded)
-    _check_test_sets(judged)
     several = [(benchmark, systems) for (benchmark, _), systems in judged.items() if len(systems) > 1]
     statistics = [evaluated.statistics({benchmark: systems}) for benchmark, systems in several]
     tested = [row for _, differences, _ in statistics for row in differences]
@@ -70,6 +70,57 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
     pairs = {pair for row in tested for pair in _pairs(row)}
     merged = replace(merged, comparisons=[*tested, *(row for row in merged.comparisons if not pairs & _pairs(row))])
     return Results(data=merged, titles=both, folder=folder, untested=_untested(merged, faults, notes, both))
+
+
+def _place(path: Path) -> Path:
+    """The results.json that a path means: itself, that of a folder, or the only one below a folder of runs."""
+    if not path.is_dir() or (path / "results.json").is_file():
+        return path / "results.json" if path.is_dir() else path
+    found = sorted({*path.glob("results/*/results.json"), *path.glob("*/results.json")})
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SettingError(
+            f"{path} holds no results.json; give the folder of the results of a run, such as runs/results/RUN "
+            f"(`qalign runs --runs {shlex.quote(printable(str(path)))}` says where results lie)"
+        )
+    names = ", ".join(str(place.parent) for place in found[:5]) + " ..." * (len(found) > 5)
+    raise SettingError(f"{path} holds {len(found)} results; give one or several of them: {names}")
+
+
+def _with_test_sets_apart(places: Sequence[Path], contents: Sequence[Content], labels: Sequence[str]) -> list[Content]:
+    """The results, an own test set called `test of RESULT` where an earlier result has another one of the same name."""
+    seen: dict[str, list[Asked]] = {}
+    apart_now = []
+    for place, data, label in zip(places, contents, labels, strict=True):
+        names = {}
+        for benchmark in data.benchmarks:
+            answers = (_judgements(place, data, system, benchmark) for system in data.scores_on(benchmark))
+            problems = next((_asked(one) for one in answers if not isinstance(one, str)), frozenset())
+            if benchmark not in BENCHMARKS and not all(_are_one(problems, other) for other in seen.get(benchmark, ())):
+                names[benchmark] = f"{benchmark} of {label}"
+            seen.setdefault(benchmark, []).append(problems)
+        by_system = {
+            part: {
+                system: {names.get(name, name): value for name, value in row.items()}
+                for system, row in getattr(data, part).items()
+            }
+            for part in ("systems", "published", "consistency", "judgements")
+        }
+        rows = [replace(row, benchmark=names.get(row.benchmark, row.benchmark)) for row in data.comparisons]
+        apart_now.append(replace(data, comparisons=rows, **by_system))
+    return apart_now
+
+
+def _asked(judgements: Sequence[Judgement]) -> Asked:
+    return frozenset((row.language, row.id, row.gold) for row in judgements)
+
+
+def _are_one(problems: Asked, others: Asked) -> bool:
+    """Whether two sets of problems are of one test set: in the languages of both, the larger holds the smaller."""
+    languages = {code for code, *_ in problems} & {code for code, *_ in others}
+    here, there = ({row for row in rows if row[0] in languages} for rows in (problems, others))
+    return here <= there or there <= here
 
 
 def _named(data: Content, label: str, others: Sequence[Content], known: Titles, *, is_given: bool) -> Content:
@@ -123,8 +174,7 @@ def _judged(loaded: Mapping[Path, Content]) -> tuple[Judged, dict[tuple[str, str
                 if isinstance(judgements, str):
                     faults[name, benchmark] = judgements
                 else:
-                    asked = frozenset((row.language, row.id, row.gold) for row in judgements)
-                    judged.setdefault((benchmark, asked), {})[name] = judgements
+                    judged.setdefault((benchmark, _asked(judgements)), {})[name] = judgements
     return judged, faults
 
 
@@ -146,18 +196,6 @@ def _judgements(place: Path, data: Content, system: str, benchmark: str) -> list
     except QAlignError as error:
         return str(error)
     return judgements if same else f"the answers at {folder} are not those of {place}"
-
-
-def _check_test_sets(judged: Judged) -> None:
-    """Refuses own test sets of one name and other problems. One may be a part of the other, in the languages of both."""
-    for (name, problems), (other, others) in combinations(judged, 2):
-        if name == other and name not in BENCHMARKS:
-            languages = {code for code, *_ in problems} & {code for code, *_ in others}
-            here, there = ({row for row in rows if row[0] in languages} for rows in (problems, others))
-            if not (here <= there or there <= here):
-                raise SettingError(
-                    f"the results have test sets named '{name}' with other problems, which no column can hold; report each alone"
-                )
 
 
 def _pairs(row: Comparison) -> set[tuple[str, str, str]]:
@@ -183,7 +221,11 @@ def _untested(
                     points = f"{accuracy(first[group]) - accuracy(second[group]):+.1f}"
                     rows.append([*pair, group_name(group, titles), points])
             known = [faults[name, benchmark] for name in (a, b) if (name, benchmark) in faults]
-            other = f"{pair[0]}: the answers are to other problems of {pair[1]}"
+            counts = [sum(row.n for code, row in scores.items() if is_language(code)) for scores in (first, second)]
+            other = " and ".join(
+                f"{titles.system(n)} answered {count:,}" for n, count in zip((a, b), counts, strict=True)
+            )
+            other += f" problems of {pair[1]}{', not the same ones' * (counts[0] == counts[1])}"
             reasons |= dict.fromkeys(known or notes or [other])
     if not reasons:
         return []
