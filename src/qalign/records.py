@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -172,17 +173,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is not a file that can be written anew; name a file")
-    prefix = f".{path.name}.{platform.node()}."
-    for name in os.listdir(path.parent) if path.parent.is_dir() else ():
-        number = name.removeprefix(prefix).removesuffix(".tmp")
-        if name == f"{prefix}{number}.tmp" and number.isdecimal():
-            try:
-                os.kill(int(number), 0)
-            except ProcessLookupError:  # left by a killed process of this machine
-                path.with_name(name).unlink(missing_ok=True)
-            except (OSError, OverflowError):  # another user's process, or no number of one
-                continue
-    temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -190,6 +181,40 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """An empty folder next to `path` that becomes it when the block succeeds, and is removed when the block fails.
+
+    Raises DataError if `path` is there already and not an empty folder.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(f"{path} is there already; name a new folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Where something is written before it is `path`. Removes what killed processes of this machine left there."""
+    prefix = f".{path.name}.{platform.node()}."
+    for name in os.listdir(path.parent) if path.parent.is_dir() else ():
+        number = name.removeprefix(prefix).removesuffix(".tmp")
+        if name == f"{prefix}{number}.tmp" and number.isdecimal():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                left = path.with_name(name)
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            except (OSError, OverflowError):  # another user's process, or no number of one
+                continue
+    return path.with_name(f"{prefix}{os.getpid()}.tmp")
 
 
 def write_json(path: Path, value: object) -> None:

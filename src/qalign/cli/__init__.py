@@ -30,7 +30,7 @@ VERBS = {
         studies.demo_command, studies.plan_command, studies.run_command, studies.reproduce_command, studies.explain_command,
         studies.adopt_command,
     ),
-    "Measure": (measure.eval_command, measure.score_command, measure.report_command),
+    "Measure": (measure.eval_command, measure.convert_command, measure.score_command, measure.report_command),
     LOOK: (look.list_command, look.check_command, look.doctor_command),
 }  # fmt: skip
 for _panel, _verbs in VERBS.items():

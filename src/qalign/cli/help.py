@@ -179,6 +179,9 @@ Two checkpoints in one table, with tests of their differences:
   qalign eval ./before ./after --name before --name after --test mgsm
 A model on a server:
   qalign eval my-model --endpoint http://localhost:8000/v1
+[convert]
+A published checkpoint, which is then measured:
+  qalign convert meta-math/MetaMath-7B-V1.0 ./metamath-7b
 [score]
 Answers in Swahili that you have already:
   qalign score answers.csv --language sw --benchmark mgsm

@@ -1,4 +1,4 @@
-"""The verbs that measure: eval, score, report."""
+"""The verbs that measure: eval, score, report; and convert, which makes checkpoints ready for it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..errors import SettingError, nearest
 from ..options import DATA, EXECUTION, GENERATION, OUTPUT
 from ..placement import Placement
 from ..terminal import show, write
+from ..untrusted import printable
 from . import completion
 from .guard import finish, guarded
 from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Output, option, with_study
@@ -45,6 +46,20 @@ def eval_command(
     placement = replace(placement, **of_server)
     results = evaluate(models, study, names=name or (), endpoint=endpoint or "", placement=placement, output=output)
     finish(results, differences=True)
+
+
+@guarded
+def convert_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint in pickles (pytorch_model.bin): a folder or a hub name.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new folder.")],
+    runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
+) -> None:  # fmt: skip
+    """Make safetensors from a checkpoint in pickles, without running what these hold."""
+    from ..systems.bases import convert
+
+    for sentence in convert(model, folder, runs):
+        show(sentence)
+    show(f"Model: {printable(str(folder))}")
 
 
 @guarded

@@ -20,8 +20,20 @@ SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "s
 """The JSON files of a model that are read whole; `tokenizer.json` is checked by the library that reads it."""
 
 
-def check_folder(folder: Path) -> None:
-    """Refuses a folder without a whole model in safetensors, by its settings and the headers of the weights."""
+def check_folder(folder: Path, name: str = "") -> None:
+    """Refuses a folder without a whole model in safetensors, by its settings and the headers of the weights. `name` is that of
+    the model on the hub."""
+    check_settings(folder)
+    if not any(folder.glob("*.safetensors")):
+        advice = f"make safetensors of it: qalign convert {name or folder} NEW_FOLDER"
+        raise ModelError(
+            f"{name or folder} has no weights as .safetensors (other formats can run code when opened); {advice}"
+        )
+    weight_files(folder)
+
+
+def check_settings(folder: Path) -> None:
+    """Refuses a folder without the settings and the tokenizer of a model."""
     if not folder.is_dir():
         advice = instead(folder, "give a folder with a model, a hub name, or 'tiny'")
         raise ModelError(f"{folder} is not a folder; {advice}")
@@ -34,12 +46,8 @@ def check_folder(folder: Path) -> None:
         files = ", ".join(TOKENIZER_FILES[:3])
         advice = "save the model's tokenizer there: tokenizer.save_pretrained(folder)"
         raise ModelError(f"{folder} has no tokenizer ({files}, ...); {advice}")
-    if not any(folder.glob("*.safetensors")):
-        advice = "(other formats can run code when opened); convert them: model.save_pretrained(folder)"
-        raise ModelError(f"{folder} has no weights as .safetensors {advice}")
     for name in SETTINGS:
         read_settings(folder / name)
-    weight_files(folder)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

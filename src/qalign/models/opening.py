@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def download(name: str, revision: str) -> Path:
     """Downloads the safetensors, tokenizer and configuration of a hub model at a commit, or takes them from the cache."""
     patterns = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
     folder = fetch(Repository("model", name), revision, patterns)
-    check_folder(folder)
+    check_folder(folder, name)
     return folder
 
 
@@ -48,7 +49,14 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder. Never runs code from the folder."""
     from transformers import AutoTokenizer
 
-    with _faults(f"the tokenizer in {folder} cannot be opened", "save it there again"):
+    advice = "save it there again"
+    if (
+        not (folder / "tokenizer.json").is_file()
+        and (folder / "tokenizer.model").is_file()
+        and not find_spec("sentencepiece")
+    ):
+        advice = "a SentencePiece model needs: pip install sentencepiece protobuf"
+    with _faults(f"the tokenizer in {folder} cannot be opened", advice):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
@@ -160,6 +168,17 @@ def _opened(folder: Path, dtype: torch.dtype, **options: str) -> PreTrainedModel
             f"{printable(unknown[0])} among them; save the causal language model alone, with its config.json"
         )
     return model
+
+
+def skeleton(folder: Path) -> PreTrainedModel:
+    """The model that a folder's config.json describes, without values: names, shapes, and what is tied to what."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    _check_causal(folder)
+    what = f"{folder / 'config.json'} describes no causal model that transformers knows"
+    with no_bars(), torch.device("meta"), _faults(what, "fetch or save it again"):
+        return AutoModelForCausalLM.from_config(load_config(folder), trust_remote_code=False)
 
 
 def _check_causal(folder: Path) -> None:

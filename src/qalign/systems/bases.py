@@ -17,7 +17,7 @@ from ..alignment.prompts import prompt
 from ..errors import QAlignError, SettingError, closest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
-from ..huggingface import REVISIONS, Repository, cached_commit, resolve
+from ..huggingface import REVISIONS, Repository, cached_commit, fetch, resolve
 from ..language_file import KEPT_ROWS
 from ..models.folders import check_folder
 from ..models.opening import POINTER, download
@@ -26,7 +26,7 @@ from ..paths import instead, nearest_path
 from ..pipeline import Stage, Work, local
 from ..pipeline.stage_record import RECORD, Sha256, read_object
 from ..placement import Placement
-from ..records import write_json
+from ..records import atomic_folder, write_json
 from ..training.config import SUMMARY
 from .artifacts import Model, Records
 from .kinds import TRAIN
@@ -165,6 +165,23 @@ def checkpoint(name: str, runs: Path) -> Path:
     """The folder of a finished model: a path, or a hub name, whose files are fetched. Raises as `base` does."""
     place = _found(name, runs)
     return place if isinstance(place, Path) else download(place[0].name, place[1])
+
+
+def convert(model: str | Path, folder: str | Path, runs: Path | str = "runs") -> list[str]:
+    """Makes a new folder with a model in safetensors and bfloat16, from a checkpoint in pickles: a folder, or a hub name.
+
+    Returns what was done, in sentences. The folder is there whole or not at all. QAlignError where the checkpoint cannot be
+    opened safely, or is not whole. Hub revisions are recorded in the folder `runs`.
+    """
+    from ..models import converting
+
+    converting.check_torch()
+    target = Path(folder)
+    with atomic_folder(target if target.name else target.resolve()) as output:
+        place = _found(str(model), Path(runs))
+        if not isinstance(place, Path):
+            place = fetch(*place, (converting.PICKLES, *converting.COPIED))
+        return converting.convert(place, output)
 
 
 def base_on_server(name: str, runs: Path) -> Stage[Model]:
