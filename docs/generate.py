@@ -55,8 +55,8 @@ def command_line() -> str:
         "",
         "Help prints the same, such as `qalign run --help`.",
         "",
-        "The exit status is 0 after success. It is 2 after an error that the message explains, and 130 after Ctrl-C. A status of",
-        "1 and a traceback are a fault in this program: please report it.",
+        "The exit status is 0 after success. It is 2 after an error that the message explains, and 130 after Ctrl-C or SIGTERM.",
+        "A status of 1 and a traceback are a fault in this program: please report it.",
         "",
         "Shell completion: `qalign --install-completion` adds verbs, options and names to your shell.",
     ]

@@ -917,8 +917,12 @@ def test_check_counts_what_a_run_would_read(own_data: OwnData, tmp_path: Path) -
     assert table_row(answer.out, "en")[1] == "2"
     assert "Dropped on request" in answer.out
     assert "some.jsonl line 2" in answer.out
+    assert "2 rows are few to train on: `qalign plan` says how many steps they give" in answer.out
     answer = qalign("check", own_data.test, "--role", "test", "--languages", "de")
     assert "6 problems in a language are few: a score on them has a standard error of up to 20 points" in answer.out
+    it = write(tmp_path / "it.jsonl", [{"question": "Quanti?", "answer": 5}])
+    answer = qalign("check", it, "--role", "test", "--languages", "de")
+    assert "The file is named as one in the language 'it' would be, and was read as de." in answer.out
 
 
 # --- own data in further languages ------------------------------------------------------------------------------------

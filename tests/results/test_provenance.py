@@ -77,13 +77,16 @@ def test_the_model_to_use_is_the_best_outside_of_english() -> None:
     assert "/runs/stages/other" in provenance.snippet(given)
 
 
-def test_the_snippet_asks_a_question_of_the_test_set() -> None:
-    question = 'It\'s "2 \\ 3"\nHow many\u2028\u202e?'
-    asked = {"language": "en", "question": question, "answers": {}}
+def test_the_snippet_asks_a_question_of_the_test_set_and_says_what_was_answered() -> None:
+    question, answer = 'It\'s "2 \\ 3"\nHow many\u2028\u202e?', "Two.\n#### 2"
+    asked = {"language": "en", "question": question, "answers": {"sft": answer}}
     code = provenance.snippet(found(SFT, example=asked))
     lines = code.splitlines()
     assert ast.literal_eval(next(one for one in lines if one.startswith("question = "))[11:]) == question
+    assert lines[-1] == "# In this run it answered: " + repr(answer)
     compile(code, "snippet", "exec")
+    longer = {**asked, "answers": {"sft": "x" * 500}}
+    assert provenance.snippet(found(SFT, example=longer)).endswith(f"'{'x' * 400}', and more\n")
 
 
 def test_results_md_holds_models_snippet_command_and_versions() -> None:

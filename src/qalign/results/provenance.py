@@ -41,6 +41,10 @@ def command_text(words: Sequence[str]) -> str:
     return shlex.join(["qalign" if program in ("__main__.py", "") else program, *words[1:]])
 
 
+LONGEST_ANSWER = 400
+"""Characters of an answer that the snippet quotes."""
+
+
 def best_model(content: Content) -> Model | None:
     """The row of `models` to be used: the best in languages other than English, of those that were trained here if any was.
 
@@ -65,13 +69,22 @@ def snippet(content: Content) -> str:
     if model is None or not content.trained_on.get(model.system):
         return ""
     example = content.example or Asked("en", "A question like those of the test set.", {})
-    return _SNIPPET.format(folder=repr(model.folder), question=repr(example.question))
+    code, answer = (
+        _SNIPPET.format(folder=repr(model.folder), question=repr(example.question)),
+        example.answers.get(model.system),
+    )
+    more = ", and more" * (len(answer or "") > LONGEST_ANSWER)
+    return code if answer is None else f"{code}# In this run it answered: {answer[:LONGEST_ANSWER]!r}{more}\n"
 
 
 def best_title(content: Content, titles: Titles) -> str:
-    """The title of the best model; empty if there is none."""
+    """`QAlign, the best outside of English`; the title alone where no other is worse; empty if there is no model."""
     model = best_model(content)
-    return titles.system(model.system) if model else ""
+    if model is None:
+        return ""
+    others = [_accuracy(content, row.system) for row in content.models if row.system != model.system]
+    is_best = bool(others) and _accuracy(content, model.system) > max(others)
+    return titles.system(model.system) + ", the best outside of English" * is_best
 
 
 def serve_command(content: Content) -> str:

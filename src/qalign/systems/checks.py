@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -34,6 +35,7 @@ from ..results.tables import Table
 from ..results.titles import Titles
 from ..terminal import text_of
 from ..training.config import Adapter, TrainingConfig
+from ..wording import counted
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
@@ -44,6 +46,8 @@ from .table import SYSTEMS
 
 FEW_PROBLEMS = 100
 """Below so many problems in a language, `check` says how far a score may be off."""
+FEW_EXAMPLES = 500
+"""Below so many rows, `check` says that a training learns little from them."""
 
 
 def check(
@@ -62,13 +66,24 @@ def check(
     expected = {**published, "all": sum(published.values())} if published else {}
     rows = [[code, f"{n:,}", f"{expected[code]:,}" if code in expected else "-"] for code, n in counts.items()]
     notes = [f"{note}." for note in text.notes]
-    if source.name == OWN and role == "test" and (fewest := min(text.counts.values())) < FEW_PROBLEMS:
-        error = f"a score on them has a standard error of up to {50 / fewest**0.5:.0f} points"
-        notes.append(f"{fewest} problems in a language are few: {error}.")
+    notes += _of_own_data(Path(corpus), role, text.counts) if source.name == OWN else []
     tables = [Table(f"{corpus} as {role}", ["language", "rows", "published"], rows, " ".join(notes))]
     if text.dropped:
         tables.append(Table("Dropped on request", ["where", "why"], [[d["where"], d["reason"]] for d in text.dropped]))
     return tables
+
+
+def _of_own_data(path: Path, role: str, counts: Mapping[str, int]) -> Iterator[str]:
+    """What there is to say of own data: of too few rows, and of a file that may be named after another language."""
+    fewest, total, stem = min(counts.values()), sum(counts.values()), path.name.partition(".")[0]
+    if role == "test" and fewest < FEW_PROBLEMS:
+        error = f"a score on them has a standard error of up to {50 / fewest**0.5:.0f} points"
+        yield f"{counted(fewest, 'problem')} in a language {'is' if fewest == 1 else 'are'} few: {error}."
+    if role != "test" and total < FEW_EXAMPLES:
+        steps = "`qalign plan` says how many steps they give, and which settings give more"
+        yield f"{counted(total, 'row')} {'is' if total == 1 else 'are'} few to train on: {steps}."
+    if path.is_file() and re.fullmatch("[a-z]{2}", stem) and stem not in counts:
+        yield f"The file is named as one in the language '{stem}' would be, and was read as {', '.join(counts)}."
 
 
 def _languages(corpus: str, role: Role, table: Mapping[str, Language]) -> tuple[str, ...]:
