@@ -272,6 +272,22 @@ def test_a_wrong_call_is_told_in_one_line(
         call()
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("generation.max_new_tokens=100000", "World-mgsm allows answers of 100,000 tokens"),
+        ("training.learning_rate=0.5", "Response-alignment has a learning rate of 0.5"),
+    ],
+)
+def test_an_odd_setting_is_noted(setting: str, said: str, tmp_path: Path) -> None:
+    usual = qalign.study(base="world", scale="toy", runs=tmp_path, test="world-mgsm")
+    odd = qalign.study(base="world", scale="toy", runs=tmp_path, test="world-mgsm", settings=[setting])
+    assert [line for line in qalign.plan(odd, "monoreason").remarks if said in line]
+    assert not [
+        line for line in qalign.plan(usual, "monoreason").remarks if "allows" in line or "learning rate" in line
+    ]
+
+
 def test_one_tracker_is_a_list_of_one() -> None:
     assert qalign.Placement(trackers="wandb").trackers == ("wandb",)
     assert qalign.Placement(trackers=["none"]).trackers == ()
@@ -283,6 +299,8 @@ def test_nothing_to_run_is_told() -> None:
             call()
     with pytest.raises(qalign.QAlignError, match="no models are named"):
         qalign.evaluate([], qalign.study())
+    with pytest.raises(qalign.QAlignError, match="no seeds are named"):
+        qalign.reproduce(qalign.study(), "sft", seeds=[])
 
 
 def test_options_take_several_forms() -> None:

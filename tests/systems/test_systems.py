@@ -425,6 +425,7 @@ def test_an_adapter_through_a_study(own_data: OwnData, tmp_path: Path) -> None:
         (["sft"], "respons-alignment.epochs=1", "did you mean 'response-alignment'?"),
         (["sft"], "qalign-mno.response-alignment.epochs=1", "no stage 'qalign-mno'"),
         (["rft"], "rtf.response-alignment.epochs=1", "no stage 'rtf': did you mean 'rft'?"),
+        (["rft"], "rejection.samples=2", "no stage 'rejection': 'samples' is a setting of generation, sampling"),
         (["rft"], "rtf.epochs=1", "no stage 'rtf': did you mean 'rft'?"),
     ],
 )
@@ -443,6 +444,18 @@ def test_settings_do_not_outlive_a_study() -> None:
 def test_an_unknown_variant_is_refused(own_data: OwnData, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="unknown alignment variant 'x-en-question': did you mean 'x-en-questions'"):
         study(own_data, tmp_path).translation("x-en-question")
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [([-1], "weight -1; give a positive"), ([0.0], "weight 0;"), ([9], "cap of 4"), ([1, 1], "2 weights for 1 part")],
+)
+def test_weights_that_cannot_be_are_refused_before_anything_runs(
+    own_data: OwnData, tmp_path: Path, weights: list[float], says: str
+) -> None:
+    here = study(own_data, tmp_path)
+    with pytest.raises(SettingError, match=says):
+        here.mixture("own", "response", [here.corpus("english")], weights)
 
 
 # --- bases ------------------------------------------------------------------------------------------------------------

@@ -101,11 +101,9 @@ def mix(parts: Sequence[Part], seed: int, max_repetition: float = 4.0) -> list[E
     A part with weight w gives w times its number of examples: whole rounds first, the rest a random sample without
     replacement. Raises SettingError for a weight out of range, and DataError if no example is left.
     """
+    check_weights([part.weight for part in parts], max_repetition)
     chosen: list[Example] = []
     for number, part in enumerate(parts):
-        if not 0 < part.weight <= max_repetition:
-            cap = f"a positive one, at most the cap of {max_repetition:g}, or raise max_repetition"
-            raise SettingError(f"part {number + 1} of the mixture has weight {part.weight:g}; give {cap}")
         draw = random.Random(f"{seed}/{number}")
         kept = _sample_by_language(part, draw)
         rounds, rest = divmod(round(part.weight * len(kept)), max(len(kept), 1))
@@ -113,6 +111,14 @@ def mix(parts: Sequence[Part], seed: int, max_repetition: float = 4.0) -> list[E
     if not chosen:
         raise DataError("the mixture holds no examples; check its sources and weights")
     return chosen
+
+
+def check_weights(weights: Iterable[float], max_repetition: float) -> None:
+    """Raises SettingError for a weight out of range."""
+    for number, weight in enumerate(weights, start=1):
+        if not 0 < weight <= max_repetition:
+            cap = f"a positive one, at most the cap of {max_repetition:g}, or raise max_repetition"
+            raise SettingError(f"part {number} of the mixture has weight {weight:g}; give {cap}")
 
 
 def _sample_by_language(part: Part, draw: random.Random) -> Sequence[Example]:

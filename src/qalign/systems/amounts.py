@@ -18,6 +18,7 @@ import msgspec
 
 from ..corpora import CORPORA
 from ..errors import QAlignError
+from ..generation import DecodingConfig
 from ..models.folders import TOKENIZER_FILES
 from ..models.opening import load_config, load_tokenizer_as_saved
 from ..pipeline import Artifact, Node, Stage
@@ -55,6 +56,8 @@ DECIDING = (*TOKENIZER_FILES, "config.json", "tokenizer_config.json", "special_t
 """The files of a model folder that decide on tokens and positions."""
 ENOUGH = 200
 """The steps that the advice leads to: enough for the warm-up and for a loss that falls."""
+HIGH_RATE, LONG_ANSWER = 0.01, 8192
+"""The learning rate and the tokens of an answer above which a run says so."""
 SMALLEST_BATCH = 8
 """Examples of a step that the advice goes down to before it takes more epochs."""
 
@@ -252,6 +255,18 @@ def few_steps(trainings: Iterable[tuple[Node, Amount | None]]) -> list[str]:
     pairs = ((stage, amount) for stage, amount in trainings if isinstance(stage, Train) and amount)
     lines = [advice(stage.training, stage.title, amount.examples) for stage, amount in pairs]
     return [line for line in dict.fromkeys(lines) if line]
+
+
+def oddities(stages: Iterable[Node]) -> list[str]:
+    """Sentences on settings that a run takes and that are seldom meant, each once."""
+    lines = []
+    for stage in stages:
+        config: object = getattr(stage, stage.tuned) if stage.tuned else None
+        if isinstance(config, TrainingConfig) and (rate := config.learning_rate) > HIGH_RATE:
+            lines.append(f"{stage.title} has a learning rate of {rate:g}: most models diverge above {HIGH_RATE:g}")
+        if isinstance(config, DecodingConfig) and (most := config.max_new_tokens) > LONG_ANSWER:
+            lines.append(f"{stage.title} allows answers of {most:,} tokens: an answer that never ends takes them all")
+    return list(dict.fromkeys(lines))
 
 
 def advice(config: TrainingConfig, stage: str, examples: int) -> str | None:

@@ -143,10 +143,6 @@ def _benchmarks() -> list[Table]:
     return [Table("Benchmarks", ["name", "title", "languages"], rows)]
 
 
-def _languages_known() -> list[Table]:
-    return [Table("Languages", ["code", "name", "native"], _rows(LANGUAGES.values(), "code", "name", "native_name"))]
-
-
 def _systems() -> list[Table]:
     rows = [
         [s.name, s.title, ", ".join(str(of_size["7B"]) for of_size in s.published.values()) or "-"]

@@ -14,10 +14,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..alignment.prompts import PREFIX, SUFFIX
-from ..alignment.tasks import VARIANTS, Part, mix, response_examples, table, text_examples, translation_examples
+from ..alignment.tasks import (
+    VARIANTS,
+    Part,
+    check_weights,
+    mix,
+    response_examples,
+    table,
+    text_examples,
+    translation_examples,
+)
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
-from ..errors import DataError
+from ..errors import DataError, SettingError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, plain, score
@@ -144,6 +153,12 @@ class MakeExamples(Stage[Examples]):
     """How often an example may stand at most."""
     seed: int
     languages: Rows
+
+    def __post_init__(self) -> None:
+        check_weights(self.weights, self.max_repetition)
+        if len(self.weights) != len(self.corpora):
+            what = f"{counted(len(self.weights), 'weight')} for {counted(len(self.corpora), 'part')}"
+            raise SettingError(f"the mixture {self.name} has {what}; give one weight for each")
 
     def run(self, work: Work) -> None:
         """Writes examples and the table of the mixture."""

@@ -17,7 +17,7 @@ from ..results.tables import Table
 from ..terminal import text_of
 from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness
-from .amounts import few_steps
+from .amounts import few_steps, oddities
 from .ask import Ask
 from .bases import FetchModel, checkpoint, untaught
 from .comparison import compare, titles_taken
@@ -129,6 +129,7 @@ class Plan:
         elif kind is not None and any(cost.seconds is not None for cost in self.costs):
             several = " The exchange between devices is not counted." if machine.launch.processes > 1 else ""
             yield f"The time is {kind.source}, for {kind.name}.{several}"
+        yield from (f"{line[0].upper()}{line[1:]}." for line in oddities(cost.stage for cost in self.costs))
         yield from (f"Few steps: {line}" for line in few_steps((cost.stage, cost.amount) for cost in self.costs))
         if earlier := of_earlier_versions([cost.stage for cost in self.costs], self.runs):
             yield (

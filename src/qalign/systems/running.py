@@ -25,7 +25,7 @@ from ..results.run_results import Results
 from ..terminal import log, say
 from ..wording import counted, duration
 from . import costs, readiness
-from .amounts import few_steps, trained_on
+from .amounts import few_steps, oddities, trained_on
 from .bases import base_on_server, untaught
 from .comparison import before_training, collect, compare, described, titles, titles_taken
 from .evaluated import Evaluated, answers, curves, scores_of
@@ -105,8 +105,10 @@ def reproduce(
     placement: Placement | None = None, output: Path | str | None = None,
 ) -> Results:  # fmt: skip
     """Trains and measures systems, named as for `run`, under each of the seeds, and tests each claim of the study."""
-    study = unused(study)
-    by_seed = {str(seed): compare(replace(study, seed=seed), systems) for seed in seeds}
+    study, names = unused(study), names_of(systems)
+    if not seeds:
+        raise SettingError("no seeds are named; give one or more, such as 1,2,3")
+    by_seed = {str(seed): compare(replace(study, seed=seed), names) for seed in seeds}
     return measured_results(study, by_seed, placement, output)
 
 
@@ -151,7 +153,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
             readiness.check(comparison, runs, placement)
         waiting = pipeline.needed(targets, runs)
         few = few_steps((stage, trained_on(stage, runs, reads=False)) for stage in waiting)
-        for line in dict.fromkeys(few) if not placement.quiet else ():
+        for line in [*oddities(waiting), *few] if not placement.quiet else ():
             say(f"qalign: {line}")
         pipeline.run(targets, runs, placement, lines.report, workers, placement.jobs)
     lines.closing()

@@ -11,7 +11,7 @@ from typing import Literal, TypeGuard, TypeVar, cast, get_args, get_origin, get_
 
 import msgspec
 
-from ..errors import SettingError, nearest
+from ..errors import SettingError, closest, nearest
 from ..options import WORDS, Setting, alternatives
 from ..pipeline import Node
 
@@ -74,12 +74,16 @@ class Settings:
         """Raises SettingError for a setting whose stage there is not."""
         for setting in self.given:
             if setting.required and setting.text not in self.used:
-                system, stage, _ = setting.place(self.known)
+                system, stage, path = setting.place(self.known)
                 if system is not None and system not in self.systems:
                     advice = nearest(system, self.systems)
                     raise SettingError(f"{setting.said}: this run has no system '{system}': {advice}")
                 what, known = f"{system}.{stage}" if system else stage, [*self.stages, *self.systems]
-                raise SettingError(f"{setting.said}: this run has no stage '{what}': {nearest(stage, known)}")
+                having = sorted(title for title, config in self.stages.items() if hasattr(config, path[0]))
+                advice = nearest(stage, known)
+                if having and closest(stage, known, cutoff=0.65) is None:
+                    advice = f"'{path[0]}' is a setting of {', '.join(having)}"
+                raise SettingError(f"{setting.said}: this run has no stage '{what}': {advice}")
 
 
 def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
