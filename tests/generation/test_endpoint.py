@@ -134,6 +134,25 @@ def test_what_came_before_a_failure_is_kept_and_not_asked_again(
     assert len(twice) <= 8, "of what was answered, only answers on their way when the server died are asked again"
 
 
+def test_of_many_requests_only_those_under_way_are_begun(port: int, start: Start, tmp_path: Path) -> None:
+    """Rejection sampling asks for hundreds of thousands, and an interruption loses those that were begun."""
+    start()
+    begun = []
+
+    class Requests(list[Request]):
+        def __iter__(self) -> Iterator[Request]:
+            for request in super().__iter__():
+                begun.append(request)
+                yield request
+
+    answers = open_backend(tmp_path, DECODING, placed(port)).generate(
+        Requests(Request(p.id, p.question) for p in problems(60))
+    )
+    for kept, _ in enumerate(answers):
+        assert len(begun) <= kept + 8
+    assert len(begun) == 60
+
+
 def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, start: Start, tmp_path: Path) -> None:
     start()
     bad = [Problem(str(n), "en", f"question {n} bad", None, "1", "test") for n in (50, 51)]

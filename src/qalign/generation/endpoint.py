@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -60,14 +61,11 @@ class Endpoint:
                 yield answer
 
     async def _answers(self, requests: Sequence[Request]) -> AsyncIterator[Completion]:
-        turns = asyncio.Semaphore(self.in_flight)
+        waiting, running = iter(requests), set[asyncio.Task[Completion | None]]()
         failures: list[ModelError] = []
         withheld: list[str] = []
 
         async def ask(client: AsyncOpenAI, request: Request) -> Completion | None:
-            await turns.acquire()
-            if failures:  # running requests finish, and no more start
-                return None
             try:
                 return await self._ask(client, request)
             except WithheldError:
@@ -77,16 +75,20 @@ class Endpoint:
             return None
 
         async with open_client(self.server, self.seconds, RETRIES, self._notice) as client:
-            tasks = [asyncio.create_task(ask(client, request)) for request in requests]
             try:
-                for task in asyncio.as_completed(tasks):
-                    answer = await task
-                    turns.release()  # only now, so that few answers wait to be kept
-                    if answer is not None:
-                        yield answer
+                while True:
+                    # Once those that came before are kept, so that few are lost. After a failure no more start.
+                    for request in islice(waiting, 0 if failures else self.in_flight - len(running)):
+                        running.add(asyncio.create_task(ask(client, request)))
+                    if not running:
+                        break
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        if (answer := task.result()) is not None:
+                            yield answer
             finally:
-                for one in tasks:
-                    one.cancel()
+                for task in running:
+                    task.cancel()
         if failures:
             raise failures[0]
         if withheld:
