@@ -139,6 +139,8 @@ def test_no_other_join(place: Path) -> None:
     rows = [answer(0, question="Other?")]
     status, said = score(rows, *OWN, "--join", "question")
     assert status == 2 and "no row of answers.jsonl belongs to a problem by question; --join order would match" in said
+    status, said = score([{"response": "5", "gold": "5", "language": "de", "id": ""}, answer(1, id="p1", gold="6")])
+    assert status == 2 and "no 'id' in this row; fill it in" in said and "--join" not in said, "nothing to join with"
 
 
 def of_file(name: str, text: str, *words: str) -> tuple[int, str]:

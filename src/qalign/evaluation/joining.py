@@ -47,10 +47,10 @@ class Answered:
             raise lacking("language", self.row, self.where, WHOLE_FILE)
         return self.language
 
-    def key(self) -> tuple[str, str]:
+    def key(self, instead: str = "") -> tuple[str, str]:
         """Language and id, which have to be there."""
         if self.id is None:
-            raise lacking("id", self.row, self.where, "join by order or question, with --join")
+            raise lacking("id", self.row, self.where, instead)
         return self.spoken(), self.id
 
 
@@ -75,18 +75,18 @@ def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, 
     return found
 
 
-def once(rows: Sequence[Answered]) -> None:
-    """Checks that no id stands twice in a language."""
+def once(rows: Sequence[Answered], instead: str = "") -> None:
+    """Checks that each row has an id, and that none stands twice in a language."""
     places: dict[tuple[str, str], str] = {}
     for row in rows:
-        code, key = row.key()
+        code, key = row.key(instead)
         if before := places.get((code, key)):
             raise DataError(f"{row.where}: the id {key} ({code}) stands twice, in {before} already; keep one")
         places[code, key] = row.where
 
 
 def _by_id(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
-    once(rows)
+    once(rows, "join by order or question, with --join")
     table = {(problem.language, problem.id): problem for problem in problems}
     return [table.get(row.key()) for row in rows]
 
