@@ -121,6 +121,9 @@ def test_a_model_that_mixes_tokens_outside_attention_reads_every_row_whole() -> 
     model.config.attention_dropout = 0.1
     assert not prefix.share(model, 40), "each row would draw for itself"
     model.config.attention_dropout = 0.0
+    model._is_stateful = True  # as that of Mamba is
+    assert not prefix.share(model, 40)
+    model._is_stateful = False
     model.model.layers[0].mlp = Shift()
     assert not prefix.share(model, 40)
     assert model.config._attn_implementation == prefix.ORDINARY and prefix.LAYOUT.sizes is None

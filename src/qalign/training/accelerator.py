@@ -24,7 +24,6 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
     import torch
     from accelerate import Accelerator
     from accelerate.utils import DistributedType, ProjectConfiguration
-    from torch.distributed.fsdp import MixedPrecisionPolicy
 
     bfloat16 = config.precision == "bfloat16"
     if bfloat16 and torch.cuda.is_available() and placement.device != "cpu" and not torch.cuda.is_bf16_supported():
@@ -53,6 +52,8 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
                 "adapters and 8-bit optimizers are not trained on FSDP shards; leave FSDP out of the config"
             )
         if bfloat16:  # gradients are summed in float32
+            from torch.distributed.fsdp import MixedPrecisionPolicy
+
             accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
                 param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
             )

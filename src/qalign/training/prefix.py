@@ -81,6 +81,7 @@ def share(model: PreTrainedModel, longest: int) -> bool:
     suits = (
         all(part.config._attn_implementation == ORDINARY for part in modules if isinstance(part, PreTrainedModel))
         and model._supports_attention_backend
+        and not getattr(model, "_is_stateful", False)  # a state looks across tokens too
         and set(getattr(config, "layer_types", None) or KINDS) <= KINDS
         and all((getattr(config, name, None) or longest) >= longest for name in WINDOWS)
         and not getattr(config, "attention_dropout", None)
