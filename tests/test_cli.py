@@ -268,7 +268,7 @@ def test_an_empty_corpus(broken: OwnData, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "empty").mkdir()
     answer = run(tmp_path / "runs", "qalign-mono", *with_option(options(broken), "--questions", tmp_path / "empty"))
-    assert_refused(answer, tmp_path / "runs", "empty has no de, sw; it has no data", "add files de.jsonl")
+    assert_refused(answer, tmp_path / "runs", "empty holds no file for de, sw: name files de.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_too_long_a_wait_is_not_waited_out(hub: FakeHub) -> None:
     begun = time.monotonic()
     made = hub.python("-c", FETCH, *(f"some/{name}" for name in parts))
     assert time.monotonic() - begun < 20
-    said = "the hub takes no more requests for now (429) and went on failing: wait 4000 seconds and run it again, or"
+    said = "(429) and went on failing: wait 4000 seconds and run it again, set HF_TOKEN for a higher limit, or"
     assert [said in line for line in made.stdout.splitlines()] == [True] * 3
 
 

@@ -203,7 +203,8 @@ def why(error: BaseException, repository: Repository) -> str:
         return f"the hub has no such revision; ask for one that {repository.name} has (NAME@REVISION)"
     if fault.status in PASSING:
         wait = f"wait {fault.wait:g} seconds" if fault.wait else "wait some minutes"
-        return f"{fault} and went on failing: {wait} and run it again, or {repository.instead}"
+        more = ", set HF_TOKEN for a higher limit" if fault.status == 429 else ""
+        return f"{fault} and went on failing: {wait} and run it again{more}, or {repository.instead}"
     # Before "not found": a file that is neither fetched nor in the cache counts as both.
     if fault.is_unreachable:
         offline = "OfflineModeIsEnabled" in fault.kinds

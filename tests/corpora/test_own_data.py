@@ -246,9 +246,7 @@ def test_nan_is_no_json(tmp_path: Path, load: Load) -> None:
 
 
 def test_faults_of_a_folder(tmp_path: Path, load: Load) -> None:
-    check(
-        load, tmp_path, "questions", ["de"], f"{tmp_path} has no de; it has no data: leave these languages out, or add"
-    )
+    check(load, tmp_path, "questions", ["de"], f"{tmp_path} holds no file for de: name files de.jsonl|")
     (tmp_path / "de.jsonl").write_text(GOOD)
     (tmp_path / "th.en_only.jsonl").write_text(GOOD)
     (tmp_path / "README.md").write_text("Not data.")

@@ -70,9 +70,13 @@ def parts(path: Path, role: Role, languages: Sequence[str], table: Mapping[str, 
         half = [file.name for code in missing for file in path.glob(f"{code}.en_only.*")]
         half += [f"{code}-en" for code in missing if (path / f"{code}-en" / "train.en").is_file()]
         only = f" ({', '.join(sorted(half))}: only the English side is there)" if half else ""
-        has = f"it has {', '.join(available) or 'no data'}"
-        why, leave = (why, "") if why and "en" in missing else ("", "leave these languages out, or ")
-        raise DataError(f"{path} has no {', '.join(missing)}{only}{why}; {has}: {leave}add files {missing[0]}{ENDINGS}")
+        why = why if "en" in missing else ""
+        if not available:
+            raise DataError(
+                f"{path} holds no file for {', '.join(missing)}{only}{why}: name files {missing[0]}{ENDINGS}"
+            )
+        has = f"it has {', '.join(available)}: {'' if why else 'leave these languages out, or '}add files {missing[0]}{ENDINGS}"
+        raise DataError(f"{path} has no {', '.join(missing)}{only}{why}; {has}")
     for language in languages:
         if len(available[language]) > 1:
             names = ", ".join(part.files[0].relative_to(path).as_posix() for part in available[language])
