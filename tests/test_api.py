@@ -253,9 +253,9 @@ def test_a_wrong_placement_is_told_in_one_line(values: dict[str, object], words:
         (lambda: qalign.study(settings=[3]), "settings[0] is 3; give a text"),
         (lambda: qalign.Placement(trackers=[3]), "trackers[0] is 3; give a text"),
         (lambda: qalign.Scale(nme="x"), "unknown option 'nme' of Scale: did you mean 'name'?"),
-        (lambda: qalign.score("answers.csv", benchmark="mgsm", test="x"), "both name a test set"),
-        (lambda: qalign.plan(qalign.study(), "sft", devices=8), "needs the memory of one"),
-        (lambda: qalign.evaluate("x", qalign.study(), names=["a", "b"]), "at most once for each model"),
+        (lambda: qalign.score("answers.csv", benchmark="mgsm", test="x"), "benchmark and test both name a test set"),
+        (lambda: qalign.plan(qalign.study(), "sft", devices=8), "devices needs the memory of one: give device_memory GB"),
+        (lambda: qalign.evaluate("x", qalign.study(), names=["a", "b"]), "give names at most once for each model"),
         (lambda: qalign.ask("world", "?", max_tokens=3), "unknown option 'max_tokens' of ask"),
         (lambda: qalign.load_study("study.toml", sede=3), "unknown option 'sede' of a study: did you mean 'seed'?"),
         (lambda: qalign.load_study(3), "path of load_study is 3; give a path or a text"),
@@ -270,6 +270,20 @@ def test_a_wrong_call_is_told_in_one_line(
     Path("study.toml").write_text('systems = ["sft"]\n', encoding="utf-8")
     with pytest.raises(qalign.QAlignError, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize(
+    ("said", "python"),
+    [
+        ("give --device-memory GB, or --no-compile", "give device_memory GB, or compile=False"),
+        ("more with --set data.drop_invalid=true", "more with the setting data.drop_invalid=true"),
+        ("gold is missing: qalign score FILE --test PATH", "gold is missing: qalign score FILE --test PATH"),
+        ("take --jobs 1 (`qalign plan --measure` says)", "take jobs 1 (`qalign plan --measure` says)"),
+        ("a -- b", "a -- b"),
+    ],
+)
+def test_a_message_names_options_as_python_does(said: str, python: str) -> None:
+    assert options.in_python(said) == python
 
 
 @pytest.mark.parametrize(

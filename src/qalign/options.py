@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import re
 import textwrap
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .errors import SettingError, nearest
+from .errors import QAlignError, SettingError, nearest
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -139,7 +140,8 @@ def _expected(hints: Iterable[object], row: Option | None = None) -> str:
 def known_names(what: str, function: Callable[P, T], typed: bool = True) -> Callable[P, T]:
     """The function `what`, where a call with other parameters than its own is refused in one line.
 
-    With `typed`, the types of values are looked at too.
+    With `typed`, for functions of the Python API, the types of values are looked at too, and errors name options as Python
+    does.
     """
     signature, hints = inspect.signature(function), get_type_hints(function) if typed else {}
     known = [name for name in signature.parameters if name != "self"]
@@ -156,9 +158,21 @@ def known_names(what: str, function: Callable[P, T], typed: bool = True) -> Call
             raise SettingError(f"{what}: {error}; its parameters are {', '.join(known)}") from error
         for name, value in given.items():
             check_value(value, alternatives(hints.get(name, Any)), name, f" of {what}")
-        return function(*values, **named)
+        try:
+            return function(*values, **named)
+        except QAlignError as error:
+            error.args = (in_python(str(error)),) if typed else error.args
+            raise
 
     return checked
+
+
+def in_python(message: str) -> str:
+    """A message with options by the names that Python has for them. A command line in it stays as it is."""
+    words, command, rest = re.split(r"(`?qalign [a-z]|$)", message, maxsplit=1)
+    words = words.replace("--set ", "the setting ").replace("--name", "names").replace("--tracker", "trackers")
+    words = re.sub(r"--no-([a-z-]+)", r"--\1=False", words)
+    return re.sub(r"--([a-z][a-z-]*)", lambda match: match[1].replace("-", "_"), words) + command + rest
 
 
 def known_fields(what: str) -> Callable[[type[T]], type[T]]:
