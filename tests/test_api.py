@@ -256,6 +256,8 @@ def test_a_wrong_placement_is_told_in_one_line(values: dict[str, object], words:
         (lambda: qalign.score("answers.csv", benchmark="mgsm", test="x"), "benchmark and test both name a test set"),
         (lambda: qalign.plan(qalign.study(), "sft", devices=8), "devices needs the memory of one: give device_memory GB"),
         (lambda: qalign.evaluate("x", qalign.study(), names=["a", "b"]), "give names at most once for each model"),
+        (lambda: qalign.plan(qalign.study(), "sft", devices=0, device_memory=80), "devices is 0; give one above 0"),
+        (lambda: qalign.plan(qalign.study(), "sft", device_memory=-1), "device_memory is -1; give one above 0"),
         (lambda: qalign.ask("world", "?", max_tokens=3), "unknown option 'max_tokens' of ask"),
         (lambda: qalign.load_study("study.toml", sede=3), "unknown option 'sede' of a study: did you mean 'seed'?"),
         (lambda: qalign.load_study(3), "path of load_study is 3; give a path or a text"),
@@ -315,6 +317,8 @@ def test_nothing_to_run_is_told() -> None:
         qalign.evaluate([], qalign.study())
     with pytest.raises(qalign.QAlignError, match="no seeds are named"):
         qalign.reproduce(qalign.study(), "sft", seeds=[])
+    with pytest.raises(qalign.QAlignError, match="no results are named"):
+        qalign.load_results([])
 
 
 def test_options_take_several_forms() -> None:

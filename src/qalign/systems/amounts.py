@@ -28,20 +28,10 @@ from ..training.config import FEW_STEPS, TrainingConfig
 from ..training.memory import SUPERVISED
 from ..training.tokens import Lengths
 from ..wording import counted
+from . import kinds
 from .artifacts import Examples, Model, Records
 from .bases import MakeTinyModel
-from .kinds import (
-    MakeExamples,
-    ReadCorpus,
-    Record,
-    Train,
-    examples_of,
-    first_model,
-    languages_of,
-    origin,
-    records_for,
-    rows_of,
-)
+from .kinds import MakeExamples, ReadCorpus, Record, Train, first_model, origin, rows_of
 from .known import LENGTHS, Length
 
 BYTES_PER_TOKEN, TINY_BYTES_PER_TOKEN = 3.0, 1.6
@@ -145,10 +135,10 @@ def _lengths(
     if records is None and not (reads and corpus.source.kind == "files"):
         return None
     try:
-        held = records_for(examples.task, records) if records else own_records(corpus)
-        languages = languages_of({**corpus.languages, **examples.languages})
+        held = kinds.records_for(examples.task, records) if records else own_records(corpus)
+        languages = kinds.languages_of({**corpus.languages, **examples.languages})
         made = defaultdict[str, list[Example]](list)
-        for example in examples_of(examples.task, held, languages):
+        for example in kinds.examples_of(examples.task, held, languages):
             made[example.language].append(example)
     except QAlignError:  # listed with what is known to fail
         return None

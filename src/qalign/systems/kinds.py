@@ -13,17 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from ..alignment import tasks
 from ..alignment.prompts import PREFIX, SUFFIX
-from ..alignment.tasks import (
-    VARIANTS,
-    Part,
-    check_weights,
-    mix,
-    response_examples,
-    table,
-    text_examples,
-    translation_examples,
-)
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
 from ..errors import DataError, SettingError
@@ -155,7 +146,7 @@ class MakeExamples(Stage[Examples]):
     languages: Rows
 
     def __post_init__(self) -> None:
-        check_weights(self.weights, self.max_repetition)
+        tasks.check_weights(self.weights, self.max_repetition)
         if len(self.weights) != len(self.corpora):
             what = f"{counted(len(self.weights), 'weight')} for {counted(len(self.corpora), 'part')}"
             raise SettingError(f"the mixture {self.name} has {what}; give one weight for each")
@@ -166,10 +157,10 @@ class MakeExamples(Stage[Examples]):
         parts = []
         for corpus, weight in zip(self.corpora, self.weights, strict=True):
             examples = list(examples_of(self.task, records_for(self.task, work.read(corpus)), rows))
-            parts.append(Part(examples=examples, weight=weight, examples_per_language=self.examples_per_language))
-        mixture = mix(parts, self.seed, self.max_repetition)
+            parts.append(tasks.Part(examples=examples, weight=weight, examples_per_language=self.examples_per_language))
+        mixture = tasks.mix(parts, self.seed, self.max_repetition)
         write_jsonl(work.output / artifacts.EXAMPLES, mixture)
-        write_json(work.output / artifacts.MIXTURE, [dataclasses.asdict(row) for row in table(mixture)])
+        write_json(work.output / artifacts.MIXTURE, [dataclasses.asdict(row) for row in tasks.table(mixture)])
 
     def kept(self, counts: Mapping[str, int], weight: float) -> dict[str, int]:
         """How many examples a corpus of so many records gives, by language."""
@@ -217,10 +208,10 @@ def records_for(task: str, records: Records) -> Iterator[Record]:
 def examples_of(task: str, records: Iterable[Record], rows: Mapping[str, Language]) -> Iterator[Example]:
     """The examples of a task from records of its kind."""
     if task == "text":
-        return text_examples(records)  # type: ignore[arg-type]
+        return tasks.text_examples(records)  # type: ignore[arg-type]
     if task == "response":
-        return response_examples(records)  # type: ignore[arg-type]
-    return translation_examples(VARIANTS[task], records, rows)  # type: ignore[arg-type]
+        return tasks.response_examples(records)  # type: ignore[arg-type]
+    return tasks.translation_examples(tasks.VARIANTS[task], records, rows)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

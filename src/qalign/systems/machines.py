@@ -74,6 +74,9 @@ def machine_of(
     placement: Placement, devices: int | None = None, device_memory: float | None = None, kind: str | None = None
 ) -> Machine:
     """The machine that is described, the memory of one device in GB as sold; or this one."""
+    for name, value in (("devices", devices), ("device_memory", device_memory)):
+        if value is not None and not value > 0:
+            raise SettingError(f"{name} is {value}; give one above 0")
     row = device_named(kind) if kind else device_with(device_memory) if device_memory else None
     launch = launch_of(placement, devices or 1)
     if device_memory is None and row is None:

@@ -43,6 +43,8 @@ def load_results(paths: Path | str | Sequence[Path | str], names: Sequence[str] 
     where a file is not the results of a run, SettingError where one is given twice or a name cannot be used.
     """
     places = [_place(Path(path)) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    if not places:
+        raise SettingError("no results are named; give the folder of one, such as runs/results/RUN")
     if len({place.resolve() for place in places}) < len(places):
         raise SettingError("the same results are given twice; give each once")
     if len(names) > len(places):
