@@ -12,7 +12,7 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -20,6 +20,24 @@ from .errors import DataError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+_ADDED = "added"
+
+
+def added(default: T) -> T:
+    """A field that a later version added. With its default it stands in no file and no identity, so these stay as they were."""
+    return field(default=default, metadata={_ADDED: True})
+
+
+def left_out(value: DataclassInstance) -> list[str]:
+    """The fields made by `added` that have their default."""
+    return [
+        one.name
+        for one in dataclasses.fields(value)
+        if _ADDED in one.metadata and getattr(value, one.name) == one.default
+    ]
+
 
 PairKind = Literal["question", "answer", "sentence"]
 Finish = Literal["stop", "length"]
@@ -125,12 +143,12 @@ class Judgement:
     """The language of the answer; `none` where it cannot be told, None where nobody asked."""
 
 
-T = TypeVar("T")
-
-
 def to_json(record: DataclassInstance) -> str:
     """One line of JSON in UTF-8, keys in the order of the fields."""
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+    values = dataclasses.asdict(record)
+    for name in left_out(record):
+        del values[name]
+    return json.dumps(values, ensure_ascii=False)
 
 
 def write_jsonl(path: Path, records: Iterable[DataclassInstance]) -> int:

@@ -1,7 +1,8 @@
 """An OpenAI-compatible server on loopback whose answers are known and whose faults are chosen: `python ... PORT LOG FAULTS`.
 
 FAULTS is JSON: {"429": share, "500": share, "hang": share, "drop": share}. Each question that is answered is appended to LOG, and
-each that is asked to LOG.asked, its model to LOG.models, so that a test can tell what happened over all lives of the server.
+each that is asked to LOG.asked, its model to LOG.models, its stop texts to LOG.stops, so that a test can tell what happened over
+all lives of the server.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LOCK = threading.Lock()
 DRAW = random.Random(PORT)
 
 
-def log(path: Path, question: str) -> None:
+def log(path: Path, question: Any) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(question) + "\n")
 
@@ -38,6 +39,7 @@ class Handler(BaseHTTPRequestHandler):
             chance = DRAW.random()
             log(LOG.with_suffix(".asked"), question)
             log(LOG.with_suffix(".models"), asked["model"])
+            log(LOG.with_suffix(".stops"), asked.get("stop"))
         for fault, share in FAULTS.items():
             chance -= share
             if chance < 0:

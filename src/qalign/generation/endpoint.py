@@ -35,6 +35,8 @@ server to restart."""
 TIMES_IN_SILENCE = 3
 """How often a request is sent that gets no reply in time. A slow answer is mostly slow again."""
 SECONDS_BETWEEN_NOTICES = 30.0
+STOPS = 4
+"""The most stop texts that the protocol allows. Answers are cut at the others here."""
 EXCERPT = 200
 """The most characters of a body in an error."""
 
@@ -103,11 +105,12 @@ class Endpoint:
         except NoAnswerError as error:
             what = f"answered {request.key} with something that is not a finished answer"
             raise self._failed(what, str(error)) from error
+        text, finish = self.decoding.ended(text, finish)
         return request.answered(without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT), tokens, finish)
 
     async def _reply(self, client: AsyncOpenAI, request: Request) -> bytes:
         """The body of the server's reply."""
-        from openai import APIError
+        from openai import APIError, omit
 
         decoding = self.decoding
         for times_left in reversed(range(TIMES_IN_SILENCE)):
@@ -119,6 +122,7 @@ class Endpoint:
                     temperature=decoding.temperature,
                     top_p=decoding.top_p,
                     seed=seed_of(decoding.seed, request.key),
+                    stop=list(decoding.stop[:STOPS]) if decoding.stop else omit,
                 )
                 return bytes(reply.http_response.content)
             except SilenceError as error:

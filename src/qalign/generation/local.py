@@ -75,7 +75,8 @@ class Local:
         answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches
         with closing(answer(prompts, [request.key for request in requests])) as answers:
             for place, ids, finish in answers:
-                yield requests[place].answered(decode(ids, self.tokenizer), len(ids), finish)
+                text, finish = self.decoding.ended(decode(ids, self.tokenizer), finish)
+                yield requests[place].answered(text, len(ids), finish)
 
     def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
         """Lengths alone decide the loop of a prompt, so an answer always has the same batch."""
@@ -142,9 +143,19 @@ class Local:
                 ended.append((slot.place, [*slot.answer, token], "length"))
             else:
                 slot.answer.append(token)
-                continue
+                if not self._stops(slot.answer):
+                    continue
+                ended.append((slot.place, slot.answer, "stop"))
             rows.free.append(row)
         return ended
+
+    def _stops(self, answer: Sequence[int]) -> bool:
+        """Whether the end of an answer holds a stop text. A token has at least a byte."""
+        stop = self.decoding.stop
+        if stop is None:
+            return False
+        end = decode(answer[-max((len(text.encode()) for text in stop), default=0) - 1 :], self.tokenizer)
+        return any(text in end for text in stop)
 
     def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Answers:
         """Answers of models with a recurrent state, whose batches cannot change."""

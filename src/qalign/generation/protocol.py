@@ -15,7 +15,7 @@ from typing import Protocol
 from ..alignment.prompts import prompt
 from ..errors import SettingError, nearest
 from ..placement import Placement
-from ..records import Finish, Problem, sha256
+from ..records import Finish, Problem, added, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,14 @@ class DecodingConfig:
     """The precision of the model: `float32` or `bfloat16`."""
     backend: str = "transformers"
     """What answers: `transformers`, `vllm`, `endpoint` (a server) or `scripted` (for tests)."""
+    stop: tuple[str, ...] | None = added(None)
+    """An answer ends before the first of these texts."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise SettingError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+        if "" in (self.stop or ()):
+            raise SettingError("stop holds an empty text, before which every answer ends; leave it out")
         given = f"samples {self.samples} at temperature {self.temperature:g}"
         if self.samples < 1 or (self.samples > 1 and self.temperature == 0):
             raise SettingError(f"{given}: give 1 or more, several only above temperature 0")
@@ -52,6 +56,11 @@ class DecodingConfig:
         ):
             if value not in known:
                 raise SettingError(f"unknown {what} '{value}': {nearest(value, known)}")
+
+    def ended(self, text: str, finish: Finish) -> tuple[str, Finish]:
+        """An answer without its first stop text and what follows, and why it ended."""
+        places = [place for stop in self.stop or () if (place := text.find(stop)) >= 0]
+        return (text[: min(places)], "stop") if places else (text, finish)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ class Engine:
                     seed=seed_of(self.decoding.seed, request.key),
                     max_tokens=self.decoding.max_new_tokens,
                     stop_token_ids=list(self.ends),
-                    detokenize=False,
+                    stop=list(self.decoding.stop or ()),
+                    detokenize=bool(self.decoding.stop),  # stop texts are looked for in the text
                 )
                 for request in part
             ]
@@ -63,7 +64,8 @@ class Engine:
                 ids = list(said.token_ids)
                 if said.finish_reason == "stop" and ids and ids[-1] in self.ends:
                     ids.pop()
-                yield request.answered(decode(ids, self.tokenizer), len(ids), said.finish_reason)
+                text, finish = self.decoding.ended(decode(ids, self.tokenizer), said.finish_reason)
+                yield request.answered(text, len(ids), finish)
 
 
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:

@@ -21,6 +21,7 @@ from ..fingerprints import canonical
 from ..huggingface import Repository
 from ..own_code import is_own
 from ..placement import Placement
+from ..records import left_out
 from .stage_record import RECORD
 
 Status = Literal["done", "interrupted", "to run"]
@@ -167,7 +168,9 @@ class Stage(ABC, Generic[Made]):
 
     def _values(self) -> Iterator[tuple[str, object]]:
         """What is part of the identity, by field."""
-        return ((one.name, getattr(self, one.name)) for one in dataclasses.fields(self) if _LOCAL not in one.metadata)
+        kept = (one.name for one in dataclasses.fields(self) if _LOCAL not in one.metadata)
+        without = left_out(self)
+        return ((name, getattr(self, name)) for name in kept if name not in without)
 
     @cached_property
     def identity(self) -> dict[str, Plain]:
@@ -219,7 +222,9 @@ def plain(value: object) -> Plain:
     if hasattr(value, "identity"):
         return plain(value.identity())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        without = left_out(value)
+        kept = (one.name for one in dataclasses.fields(value) if one.name not in without)
+        return {name: plain(getattr(value, name)) for name in kept}
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
