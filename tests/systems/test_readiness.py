@@ -300,6 +300,13 @@ def test_a_missing_package(
     assert planned.status == 2 and says in planned.err
 
 
+def test_a_device_that_is_not_there(own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "gpus", list)
+    answer = qalign("run", "qalign-mono", *options(own_data), "--runs", tmp_path / "runs", "--device", "cuda")
+    assert "there is no cuda device here; choose another with --device" in answer.refusal
+    assert not (tmp_path / "runs" / "stages").exists()
+
+
 def test_parquet_without_its_package(own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "questions"
     folder.mkdir()

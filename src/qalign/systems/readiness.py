@@ -13,6 +13,7 @@ from ..huggingface import UNKNOWN, refusal
 from ..models.opening import check_special_ids, check_vocabulary
 from ..pipeline import Node, in_order, needed, status
 from ..placement import Placement
+from ..resources import gpus
 from ..training.tokens import Lengths, settings
 from ..untrusted import parse_json
 from ..wording import counted, in_bytes
@@ -43,6 +44,9 @@ def problems(
     if not missing:
         found += misfits(comparison, {stage.fingerprint for stage in waiting}, runs)
     if not elsewhere:
+        here = placement.device != "cuda" or placement.launcher or placement.endpoint or gpus()
+        if not here and any(stage.on_device for stage in waiting):
+            found.append(SettingError("there is no cuda device here; choose another with --device"))
         found += [ModelError(line) for line, is_sure in costs.unfit(waiting, runs, placement) if is_sure]
         found += _too_little_room(waiting, runs, placement)
     return list({str(error): error for error in found}.values())
