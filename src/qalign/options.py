@@ -261,6 +261,12 @@ class StudyOptions:
     """Questions with worked answers in many languages, English among them: name or path."""
     general: str | Path | None = option(None, DATA, "CORPUS", names="corpora")
     """General-domain parallel sentences: name or path."""
+    teacher: str | Path | None = option(None, DATA, "MODEL", names="bases")
+    """The model that `metamath` asks for other questions and answers: a folder, a hub name, or a server's name for it. By
+    default the base, and in the embedded world its own phrasings."""
+    teacher_endpoint: str | None = option(None, DATA, "URL")
+    """An OpenAI-compatible server that has the teacher, such as http://localhost:8000/v1. Its key is read from
+    OPENAI_API_KEY."""
     languages: Sequence[str] | str | None = option(None, DATA, "CODES", names="languages")
     """Languages of stage 1, such as bn,th,sw; may be repeated. All nine by default."""
     test: Sequence[str | Path] | str | Path | None = option(None, DATA, "TEST", names="benchmarks")

@@ -127,7 +127,8 @@ def test_every_option_is_saved_and_read(folder: Path) -> None:
     options = {
         "base": "data", "scale": "toy", "seed": 3, "questions": "data/questions", "english": "metamathqa",
         "multilingual": "data/multilingual", "general": "data/general", "languages": ["vi"], "test": ["mgsm", "data/test"],
-        "test_languages": ["de"], "limit": 5, "data": "further", "language_file": "languages.toml",
+        "test_languages": ["de"], "limit": 5, "data": "further",
+        "teacher": "data", "teacher_endpoint": "http://localhost:1/v1", "language_file": "languages.toml",
         "settings": ["training.adapter=on", "training.adapter.rank=8", 'my:own.training.title="\x7f\\', "a.b=007"],
     }  # fmt: skip
     assert {*options, "systems"} == set(KEYS)
@@ -136,7 +137,7 @@ def test_every_option_is_saved_and_read(folder: Path) -> None:
     assert systems == ["my:own", "b=sft"]
     settings = read.pop("settings")
     assert [one.text for one in settings] == options.pop("settings")
-    paths = {"base", "questions", "multilingual", "general", "data", "language_file"}
+    paths = {"base", "questions", "multilingual", "general", "data", "language_file", "teacher"}
     for key, value in options.items():
         expected = f"sub/../{value}" if key in paths else value
         assert read[key] == (["mgsm", "sub/../data/test"] if key == "test" else expected)

@@ -27,7 +27,7 @@ JOBS = min(cores(), 4)
 JOBS_IN_WORDS = "one per core, at most 4"
 KINDS: Mapping[str, type] = {"study": StudyOptions, "placement": Placement}
 """The parameters of a verb that are made of options, and the classes of these."""
-TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "general")
+TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "general", "teacher", "teacher_endpoint")
 """What only training reads."""
 TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "trackers")  # fmt: skip
 """How training is executed."""

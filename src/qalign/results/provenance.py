@@ -207,7 +207,8 @@ def rejections_table(content: Content, titles: Titles) -> Table:
     rows = []
     for stage, row in parts:
         counts = [row.answers, row.kept, *(row.left_out.get(reason, 0) for reason in reasons)]
-        rows.append([", ".join(map(titles.system, stage.systems)), row.language, *(f"{count:,}" for count in counts)])
+        name = ", ".join(map(titles.system, stage.systems)) + (f": {stage.kind}" if stage.kind else "")
+        rows.append([name, row.language, *(f"{count:,}" for count in counts)])
     columns = ["system", "language", "answers", "kept", *reasons]
     note = "Answers that a model sampled to train on, and how many were left out for each reason."
     return Table("Sampled answers", columns, rows, note, section="training")

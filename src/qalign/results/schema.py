@@ -167,13 +167,15 @@ class LeftOut(msgspec.Struct, frozen=True):
     """Reason -> answers."""
 
 
-class Rejections(msgspec.Struct, frozen=True):
+class Rejections(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a filter kept of a model's answers to train on."""
 
     folder: str
     systems: list[str]
     """The systems that train on them."""
     languages: list[LeftOut]
+    kind: str = ""
+    """What the answers are, where a system trains on several kinds."""
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,9 +36,9 @@ class Step(msgspec.Struct):
 class Records(Artifact):
     """Problems, pairs of texts, or documents."""
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self, kind: type[Problem] = Problem) -> Iterator[Problem]:
         """The records of a corpus of problems."""
-        return read_jsonl(self.folder / RECORDS, Problem)
+        return read_jsonl(self.folder / RECORDS, kind)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The records of any corpus, as plain values."""

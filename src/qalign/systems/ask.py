@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,6 +37,8 @@ class Ask(Stage[Answers]):
     prompt: tuple[str, str] = PROMPT
     label: str = local()
     """What people call the stage: the test set, where it measures."""
+    server: tuple[str, str] | None = local(default=None, repr=False)
+    """The URL of a server of its own, and its name for the model."""
     measures: bool = local(default=False)
     """Whether it measures a system; `--set generation.FIELD` means all stages that do."""
 
@@ -55,8 +57,11 @@ class Ask(Stage[Answers]):
             for row in work.read(self.records).rows()
             for sample in range(self.decoding.samples)
         ]
+        placement = work.placement
+        if self.server is not None:
+            placement = replace(placement, endpoint=self.server[0], served_model=self.server[1])
         with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
-            backend = open_backend(work.read(self.model).folder, self.decoding, work.placement)
+            backend = open_backend(work.read(self.model).folder, self.decoding, placement)
             predictions = generate(questions, backend, work.scratch, self.identity, self.title, work.placement)
         write_jsonl(work.output / PREDICTIONS, predictions)
 
@@ -75,7 +80,7 @@ class Ask(Stage[Answers]):
         """Problems by language, and the most tokens of an answer."""
         counts, exact = rows_of(self.records, runs)
         if not counts:
-            return SIZE_KNOWN_LATER.format("test set")
+            return SIZE_KNOWN_LATER.format("test set" if self.measures else "corpus")
         samples = f" x {self.decoding.samples} answers" if self.decoding.samples > 1 else ""
         return f"{amount(counts, 'problem', exact)}{samples}, up to {self.decoding.max_new_tokens} tokens each"
 

@@ -184,7 +184,8 @@ def _settings() -> list[Table]:
     samples = ", ".join(f"{scale.samples} at scale {scale.name}" for scale in SCALES.values())
     notes = {
         "training": f"In the place of `training`, {', '.join(TRAINING_STAGES)} sets one stage.",
-        "generation": f"`sampling` in the place of `generation` sets what rejection sampling draws: {samples}, temperature 0.7.",
+        "generation": f"`sampling` in the place of `generation` sets what rejection sampling draws: {samples}, temperature 0.7. "
+        "`teacher` there sets what MetaMath's teacher replies: 2, temperature 0.7.",
     }
     head = ["setting", "default", "values", "meaning"]
     return [

@@ -168,7 +168,7 @@ def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[schema.Rejec
             if isinstance(stage, Keep):
                 filters.setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
     return [
-        schema.Rejections(stage.folder_name, names, kept.rejections())
+        schema.Rejections(stage.folder_name, names, kept.rejections(), stage.label)
         for stage, names in filters.values()
         if (kept := stage.result(runs)) is not None
     ]

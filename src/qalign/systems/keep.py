@@ -13,7 +13,7 @@ from typing import ClassVar
 from ..evaluation import rejection
 from ..languages import Language
 from ..own_code import is_own, own_faults
-from ..pipeline import Stage, Work, plain
+from ..pipeline import Stage, Work, local, plain
 from ..pipeline.stage import Plain
 from ..placement import Placement
 from ..records import Prediction, Problem, write_json, write_jsonl
@@ -32,6 +32,8 @@ class Filter(ABC):
     """Raised when the same fields keep other answers."""
     packages: ClassVar[tuple[str, ...]] = ()
     """What it imports, other than the packages of a plain installation."""
+    takes: ClassVar[type[Problem]] = Problem
+    """The kind of record that the answers are to."""
 
     @abstractmethod
     def kept(self, problem: Problem, answers: Sequence[Prediction], row: Language) -> Selection:
@@ -69,6 +71,8 @@ class Keep(Stage[Kept]):
     problems: Stage[Records]
     filter: Filter
     languages: Rows
+    label: str = local(default="")
+    """What results call the records, where a system trains on several kinds."""
 
     def run(self, work: Work) -> None:
         """Writes records, their counts, and the counts of what was left out by language and reason."""
@@ -80,7 +84,7 @@ class Keep(Stage[Kept]):
         records: list[Problem] = []
         drawn, kept, reasons = Counter[str](), Counter[str](), defaultdict[str, Counter[str]](Counter)
         with own_faults(f"{kind.__module__}:{kind.__qualname__} failed") if is_own(kind) else nullcontext():
-            for problem in work.read(self.problems).problems():
+            for problem in work.read(self.problems).problems(self.filter.takes):
                 answers = by_problem[problem.language, problem.id]
                 found, left_out = self.filter.kept(problem, answers, rows[problem.language])
                 records += found

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..pipeline import Stage
 from .artifacts import Model
+from .augmented import augmented
 from .study import Study
 
 Recipe = Callable[[Study], Stage[Model]]
@@ -28,6 +29,14 @@ def rft(study: Study, samplers: Sequence[Recipe] = (sft,)) -> Stage[Model]:
     answers = [study.sampled(sampler(study), problems) for sampler in samplers]
     sampled = study.kept(answers, problems)
     examples = study.mixture("rft", "response", [problems, sampled], per_language=study.data_config.english_examples)
+    return study.train(RESPONSE, study.base, examples)
+
+
+def metamath(study: Study) -> Stage[Model]:
+    """The base fine-tuned on GSM8K as MetaMath augments it: new answers, rephrased questions, and two kinds of backward ones."""
+    problems = study.corpus("english", study.english or study.scale.supervised)
+    corpora = augmented(study, problems, sampled=lambda: study.sampled(sft(study), problems))
+    examples = study.mixture("metamath", "response", corpora, per_language=study.data_config.english_examples)
     return study.train(RESPONSE, study.base, examples)
 
 

@@ -17,6 +17,7 @@ from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
+from ..generation.bounded import address
 from ..language_file import further_rows, load_languages, with_rows_of_models
 from ..languages import LANGUAGES, STUDY, Language, as_rows, language, names_of
 from ..models.tiny import TinyConfig
@@ -26,7 +27,7 @@ from ..pipeline import Node, Stage
 from ..training.config import TrainingConfig
 from .artifacts import Answers, Examples, Model, Records
 from .ask import Ask
-from .bases import TINY, base, tiny_base
+from .bases import TINY, base, base_on_server, tiny_base
 from .keep import Filter, Keep, RejectionSampling
 from .kinds import Judge, MakeExamples, ReadCorpus, Train
 from .names import test_set_name
@@ -56,6 +57,8 @@ class Study:
     multilingual: str | None = None
     english: str | None = None
     general: str | None = None
+    teacher: str | None = None
+    teacher_endpoint: str | None = field(default=None, repr=False)  # its URL may hold a password
     tests: tuple[str, ...] = ()
     data: Path | None = None
     table: Mapping[str, Language] = field(default_factory=lambda: LANGUAGES)
@@ -125,6 +128,34 @@ class Study:
         decoding = replace(greedy, temperature=0.7, samples=self.scale.samples)
         name = f"sample-{problems.source.name}"
         return Ask(name=name, label="sampling", model=model, records=problems, decoding=decoding)
+
+    def taught(self, name: str, records: Stage[Records], template: str) -> Ask:
+        """Two replies of the teacher about each record, as published for MetaMath (arXiv 2309.12284); by default the base's."""
+        decoding, server = replace(self._decoding(1024), temperature=0.7, samples=2), None
+        if self.teacher_endpoint is not None:
+            address(self.teacher_endpoint)  # a wrong URL is an error before anything begins
+            if self.teacher is None:
+                raise SettingError(
+                    "a teacher's server is given and no teacher; give its name there with --teacher NAME"
+                )
+            decoding, server = replace(decoding, backend="endpoint"), (self.teacher_endpoint, self.teacher)
+        elif self.settings.apply(self.system, "teacher", decoding).backend == "endpoint":
+            raise SettingError(
+                "teacher.backend=endpoint needs the teacher's server; give it with --teacher-endpoint URL"
+            )
+        if self.teacher is None:
+            model = self.base
+        else:
+            model = (base_on_server if server else base)(self.teacher, self.runs)
+        return Ask(
+            name=name,
+            label="teacher",
+            model=model,
+            records=records,
+            decoding=decoding,
+            template=template,
+            server=server,
+        )
 
     def _decoding(self, limit: int) -> DecodingConfig:
         """Greedy decoding, up to a limit of tokens and that of the scale."""
@@ -233,6 +264,7 @@ def study(options: StudyOptions) -> Study:
         **{role: None if corpus is None else str(corpus) for role, corpus in corpora.items()},
         tests=tuple(map(str, [test] if isinstance(test, str | Path) else test)),
         data=data, table=table, settings=Settings(given=settings),
+        teacher=None if options.teacher is None else str(options.teacher), teacher_endpoint=options.teacher_endpoint,
     )  # fmt: skip
     made.settings.read_again(())
     return made

@@ -53,6 +53,7 @@ SYSTEMS: Mapping[str, System] = {
     for row in (
         System("sft", "SFT", recipes.sft, _figures((22.6, 29.7), (30.9, 38.1))),
         System("rft", "RFT", recipes.rft, _figures((20.6, 29.5), (31.3, 37.1))),
+        System("metamath", "MetaMath", recipes.metamath),
         System("monoreason", "MonoReason (MetaMath)", recipes.monoreason, _figures((38.4, 43.9), (46.2, 51.8)),
                {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, "metamathqa"),
         System("multireason", "MultiReason (MathOctopus)", recipes.multireason, _figures((40.0, 45.8), (44.1, 46.5)),

@@ -49,6 +49,16 @@ def self_verification(story: Story) -> Pair | None:
     return question, _worked_backward(story)
 
 
+def statement(story: Story) -> str:
+    """The answer stated as a fact, as self-verification says it. Empty as `backward` is None."""
+    return _end(story) if _runs_on(story) else ""
+
+
+def worked_backward(story: Story) -> str:
+    """The worked answer to both backward problems. Empty as `backward` is None."""
+    return _worked_backward(story) if _runs_on(story) else ""
+
+
 def _runs_on(story: Story) -> bool:
     first, *middle, last = story.events
     return first.kind == "have" and last.kind == "ask_now" and all(event.kind in _CHAIN for event in middle)
