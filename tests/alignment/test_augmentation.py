@@ -116,6 +116,8 @@ def test_the_kind_and_the_original_stay_with_each_variant() -> None:
     answered = variant_id(rephrased, "Rephrased", 0)
     assert (rephrased, answered) == ("a/b/Rephrased/3", "a/b/Rephrased/3/0")
     assert original_of(rephrased) == original_of(answered) == ("a/b", "Rephrased", 3)
+    asked = variant_id(variant_id("a/b", "SV", 2), "SV", 1)
+    assert variant_id(asked, "SV", 0) == "a/b/SV/2/1/0" and original_of("a/b/SV/2/1/0") == ("a/b", "SV", 2)
     assert original_of("a/b") == ("a/b", "", 0) and original_of("SV/1") == ("SV/1", "", 0)
 
 

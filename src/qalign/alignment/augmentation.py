@@ -44,8 +44,7 @@ _VARIANT = re.compile(r"(.*?)/(AnsAug|Rephrased|SV|FOBAR)/(\d+)(?:/\d+)*", re.DO
 
 def variant_id(problem: str, kind: Kind, number: int) -> str:
     """The id of a variant. It begins with that of the problem, and the answer to a variant keeps its kind."""
-    is_variant = re.search(rf"/{kind}/\d+\Z", problem)
-    return f"{problem}/{number}" if is_variant else f"{problem}/{kind}/{number}"
+    return f"{problem}/{number}" if original_of(problem)[1] == kind else f"{problem}/{kind}/{number}"
 
 
 def original_of(variant: str) -> tuple[str, str, int]:

@@ -64,6 +64,7 @@ class RightAnswers(FromReplies):
     """The problem with each answer that gives its number."""
 
     def made(self, problem: Problem, text: str, row: Language) -> Problem | str:
+        """The problem with the answer."""
         if problem.gold is None:
             return "no gold answer"
         read = strict(text, problem.gold, row, "stop")
@@ -76,6 +77,7 @@ class Rephrasings(FromReplies):
     """The problem in other words. Its answers show whether it is still the same."""
 
     def made(self, problem: Problem, text: str, row: Language) -> Problem | str:
+        """The problem with the new question."""
         is_same = text.split() == problem.question.split()
         return "same text" if is_same else replace(problem, question=text, answer=None)
 
@@ -88,13 +90,17 @@ class Statements(FromReplies):
     phrases: Phrases
 
     def made(self, problem: Problem, text: str, row: Language) -> Problem | str:
+        """The problem with the statement."""
         assert isinstance(problem, Backward)
         if parse_gold(problem.known) not in [number.value for number in find_numbers(text, row)]:
             return "answer not stated"
         question = augmentation.verified(problem, text, row, self.phrases)
         if question is None:
             return "unknown not kept"
-        return Problem(problem.id, problem.language, question, None, problem.gold, problem.source)
+        return Problem(
+            id=problem.id, language=problem.language, question=question, answer=None, gold=problem.gold,
+            source=problem.source,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -138,7 +144,11 @@ class WorldReplies(Stage[Answers]):
         for problem in work.read(self.records).problems():
             original, kind, number = original_of(problem.id)
             text = self._said(told[original], kind, number)
-            replies.append(Prediction(problem.id, problem.language, text, sha256(""), len(text.split()), "stop"))
+            said = Prediction(
+                id=problem.id, language=problem.language, text=text, prompt_sha256=sha256(""), tokens=len(text.split()),
+                finish="stop",
+            )  # fmt: skip
+            replies.append(said)
         write_jsonl(work.output / PREDICTIONS, replies)
 
     def size(self, runs: Path) -> str:
