@@ -132,6 +132,16 @@ def test_the_other_ways_on_fit(tmp_path: Path, way: list[str]) -> None:
     assert plan(tmp_path, *LLAMA, *EIGHT, *way).figure("fits the device") == "yes"
 
 
+def test_a_plan_recomputes_what_training_would() -> None:
+    """Training keeps to what it is given, though it does not fit."""
+    base, machine = BASES["meta-llama/Llama-2-7b-hf"], machines.Machine(memory=139.28 * 2**30)
+    for given, recomputing in ((None, True), (True, True), (False, False)):
+        placement = Placement(tokens_per_micro_batch=8192, activation_checkpointing=given)
+        fit = costs.fit_of(base, TrainingConfig(), machine, placement)
+        assert fit is not None and (fit.tokens, fit.recomputing) == (8192, recomputing)
+        assert bool(fit.fault) is (given is False)
+
+
 def test_checkpoints_that_are_not_written_take_no_disk(tmp_path: Path) -> None:
     answer = plan(tmp_path, *LLAMA, *EIGHT, "--launcher", FSDP, "--seconds-per-checkpoint", "inf")
     assert float(answer.figure("disk at the peak").removesuffix(" GiB")) < 30

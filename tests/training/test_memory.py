@@ -108,6 +108,7 @@ def test_a_model_that_does_not_fit_is_refused(checkpointing: bool | None, needed
         (139.28, {}, (3584, False, True)),
         (139.28, {"tokens_per_micro_batch": 1000}, (1000, False, True)),
         (139.28, {"tokens_per_micro_batch": 8192}, (8192, True, True)),
+        (139.28, {"tokens_per_micro_batch": 8192, "activation_checkpointing": False}, (8192, False, True)),
         (139.28, {"activation_checkpointing": True}, (MOST, True, True)),
         (139.28, {"compile": False}, (2560, False, False)),
         (115.0, {}, (8960, True, True)),

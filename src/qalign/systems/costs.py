@@ -105,28 +105,25 @@ def fit_of(
     if base.shape is None:
         return None
     shape, shards = base.shape, machine.launch.shards
-    compiled = (not machine.cpu and shards == 1) if placement.compile is None else placement.compile
-    work = Workload(
-        parameters=base.parameters, trained=trained_weights(base, config.adapter), precision=config.precision,
-        optimizer=config.optimizer, supervised=supervised, shards=shards,
-    )  # fmt: skip
     held = float(LIBRARIES) if machine.cpu else 0.0
     if shards > 1 and not machine.launch.gathers:  # gathered weights stay
         held += 2.0 * base.parameters
-    both = (
-        memory.predict(shape, work, compiled=compiled, checkpointing=checkpointing) for checkpointing in (False, True)
-    )
-    whole, again = (replace(one, fixed=one.fixed + held) for one in both)
+    work = Workload(
+        parameters=base.parameters, trained=trained_weights(base, config.adapter), precision=config.precision,
+        optimizer=config.optimizer, supervised=supervised, held=held, shards=shards,
+    )  # fmt: skip
     wanted, fits = placement.activation_checkpointing, True
-    tokens = placement.tokens_per_micro_batch or (memory.ON_CPU if machine.cpu else None)
-    if tokens is not None:
-        recomputing = bool(wanted) or (not machine.cpu and whole.at(tokens) > memory.SHARE * machine.memory)
-    else:
-        try:
-            tokens, recomputing = memory.choose(whole, again, machine.memory, wanted)
-        except ModelError:
-            tokens, recomputing, fits = memory.STEP, wanted is not False, False
-    used = (again if recomputing else whole).at(tokens)
+    if placement.compile is None:
+        placement = replace(placement, compile=not machine.cpu and shards == 1)
+    if machine.cpu:
+        tokens = placement.tokens_per_micro_batch or memory.ON_CPU
+        placement = replace(placement, tokens_per_micro_batch=tokens, activation_checkpointing=bool(wanted))
+    try:
+        tokens, recomputing, needs = memory.fitting(shape, work, placement, machine.memory)
+    except ModelError:
+        least = replace(placement, tokens_per_micro_batch=memory.STEP, activation_checkpointing=wanted is not False)
+        (tokens, recomputing, needs), fits = memory.fitting(shape, work, least, machine.memory), False
+    used = needs.at(tokens)
     fault, needed, there = "", in_bytes(used), in_bytes(machine.memory)
     if not fits or used > machine.memory:
         usable = in_bytes(memory.SHARE * machine.memory)

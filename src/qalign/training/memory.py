@@ -70,6 +70,8 @@ class Workload:
     supervised: float = SUPERVISED
     repeated: float = 0.0
     """The tokens of a shared prefix that attention reads again, for each token at once."""
+    held: float = 0.0
+    """The bytes of a device that something else holds."""
     shards: int = 1
     """FSDP shards: the devices that hold a part of the model each."""
 
@@ -119,7 +121,7 @@ def predict(shape: Shape, work: Workload, *, compiled: bool, checkpointing: bool
         copies /= shape.blocks
     # With recomputation, each block saves its input alone.
     saved = 4 * shape.hidden * shape.blocks + block if checkpointing else block * shape.blocks
-    return Memory(fixed + copies, saved + logits)
+    return Memory(fixed + copies + work.held, saved + logits)
 
 
 def adapter_parameters(shape: Shape, rank: int) -> int:
@@ -150,6 +152,22 @@ def choose(whole: Memory, checkpointed: Memory, available: float, checkpointing:
             "adapter (--set training.adapter=on), or take more or larger devices"
         )
     return tokens, True
+
+
+def fitting(shape: Shape, work: Workload, placement: Placement, available: float) -> tuple[int, bool, Memory]:
+    """Tokens at once and whether activations are recomputed, where the placement leaves them open, and the memory.
+
+    Raises ModelError if the model does not fit.
+    """
+    whole, checkpointed = (
+        predict(shape, work, compiled=bool(placement.compile), checkpointing=recomputed) for recomputed in (False, True)
+    )
+    tokens, recomputed = placement.tokens_per_micro_batch, placement.activation_checkpointing
+    if tokens is None:
+        tokens, recomputed = choose(whole, checkpointed, available, recomputed)
+    elif recomputed is None:
+        recomputed = whole.at(tokens) > SHARE * available
+    return tokens, recomputed, checkpointed if recomputed else whole
 
 
 @contextmanager
@@ -191,25 +209,15 @@ def settle(
     """A placement with all decided that it leaves open, the same on all ranks. ModelError if the model does not fit."""
     cuda = accelerator.device.type == "cuda"
     shards = accelerator.num_processes if is_sharded(accelerator) else 1
-    compiled = cuda and shards == 1 if placement.compile is None else placement.compile
-    tokens, checkpointing = placement.tokens_per_micro_batch, placement.activation_checkpointing
+    if placement.compile is None:
+        placement = replace(placement, compile=cuda and shards == 1)
+    tokens, recomputed = placement.tokens_per_micro_batch, placement.activation_checkpointing
     shape = shape_of(model.config.to_dict())
-    if cuda and shape and (tokens is None or checkpointing is None):
+    if cuda and shape and (tokens is None or recomputed is None):
         work = workload(model, config, examples, shards)
-        whole, checkpointed = (
-            predict(shape, work, compiled=compiled, checkpointing=recomputed) for recomputed in (False, True)
-        )
-        available = _available(accelerator)
-        if tokens is None:
-            tokens, checkpointing = choose(whole, checkpointed, available, checkpointing)
-        else:
-            checkpointing = whole.at(tokens) > SHARE * available
-    return replace(
-        placement,
-        tokens_per_micro_batch=tokens or (FEWEST if cuda else ON_CPU),
-        activation_checkpointing=bool(checkpointing),
-        compile=compiled,
-    )
+        tokens, recomputed, _ = fitting(shape, work, placement, _available(accelerator))
+    tokens = tokens or (FEWEST if cuda else ON_CPU)
+    return replace(placement, tokens_per_micro_batch=tokens, activation_checkpointing=bool(recomputed))
 
 
 def _available(accelerator: Accelerator) -> float:
