@@ -167,6 +167,9 @@ REJECTIONS = [
         {"language": "en", "answers": 90, "kept": 80, "left_out": {"another number": 10}},
         {"language": "bn", "answers": 40, "kept": 25, "left_out": {"another number": 9, "like another": 6}},
     ]},
+    {"folder": "keep-published-2", "systems": ["sft"], "kind": "FOBAR", "languages": [
+        {"language": "en", "answers": 7, "kept": 7, "left_out": {}},
+    ]},
 ]  # fmt: skip
 CLAIMS = [
     {"benchmark": "mgsm", "tests": [],

@@ -126,3 +126,17 @@ def test_the_page_says_what_the_world_is_and_what_a_training_saw() -> None:
         benchmarks["world-mgsm"] = next(iter(benchmarks.values()))
     text = Reader(page_of(given, synthetic.TITLES)).text()
     assert "World is the embedded world, a miniature" in text and "14,400 of 24,000" in text
+
+
+def test_kinds_of_answers_that_a_system_trains_on_are_told_apart() -> None:
+    row = {"language": "en", "answers": 3, "kept": 1, "left_out": {"wrong number": 2}}
+    whole = {"folder": "kept-1", "systems": ["mine"], "languages": [{**row, "left_out": {"truncated": 2}}]}
+    kinds = [
+        {"folder": f"kept-{kind}", "systems": ["sft"], "kind": kind, "languages": [row]} for kind in ("SV", "FOBAR")
+    ]
+    table = provenance.rejections_table(found(rejections=[whole, *kinds]), TITLES)
+    assert table.rows == [
+        ["Mine", "en", "3", "1", "2", "0"],
+        ["SFT: SV", "en", "3", "1", "0", "2"],
+        ["SFT: FOBAR", "en", "3", "1", "0", "2"],
+    ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -125,7 +127,7 @@ def test_the_world_phrases_its_own_problems(tmp_path: Path) -> None:
 
 def taught(own_data: OwnData, runs: Path, *settings: str, **options: str) -> Study:
     return Study(
-        base_name="world", scale=SCALES["sample"], runs=runs, english=str(own_data.english),
+        base_name="world", scale=SCALES["paper"], runs=runs, english=str(own_data.english),
         tests=(str(own_data.test),), settings=parse_settings(settings, SYSTEMS), **options,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -169,6 +171,43 @@ def test_a_teacher_replies_to_all_prompts(own_data: OwnData, tmp_path: Path) -> 
     counts = {kind: stage.open(stage.folder(study.runs)).rejections()[0] for kind, stage in keeps(model).items()}
     assert set(counts) == {*first, "Rephrased, questions", "SV, questions"}
     assert counts["AnsAug"].left_out == {"no number": 5}
+
+
+def test_a_teacher_on_a_server_replies(own_data: OwnData, tmp_path: Path) -> None:
+    asked = list[tuple[str, str]]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((request["model"], request["messages"][-1]["content"]))
+            message = {"role": "assistant", "content": "The answer is: 5"}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            body = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        study = taught(own_data, tmp_path, teacher="big", teacher_endpoint=url)
+        model = build(study, "metamath")
+        assert isinstance(model, Train)
+        stage = keeps(model)["AnsAug"]
+        pipeline.run([stage], study.runs)
+        server.shutdown()
+    assert len(asked) == 12, "two replies to each of six problems"
+    assert {name for name, _ in asked} == {"big"}
+    assert PROMPTS["answer"].format(question="Anna has 3 apples and buys 2 more. How many has she?") in {
+        text for _, text in asked
+    }
+    (row,) = stage.open(stage.folder(study.runs)).rejections()
+    assert (row.kept, row.left_out) == (1, {"same text": 1, "wrong number": 10})
 
 
 def test_who_the_teacher_is(own_data: OwnData, tmp_path: Path) -> None:
