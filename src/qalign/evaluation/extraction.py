@@ -26,7 +26,6 @@ RULES_VERSION = 3
 TOLERANCE = Fraction(1, 1000)
 """How far from the gold number a right answer may be, as published."""
 
-
 NOTHING = Reading(value=None, text="", start=0, end=0, by="none", right=False)
 
 
@@ -40,11 +39,9 @@ def paper(text: str, gold: str) -> Reading:
     target, _ = _last_digits(gold)
     read, span = _last_digits(text)
     right = abs(float(target or 0) - float(read or 0)) < float(TOLERANCE)
-    return (
-        replace(NOTHING, right=right)
-        if read is None
-        else _reading(text, span, value=read, by="last-number", right=right)
-    )
+    if read is None:
+        return replace(NOTHING, right=right)
+    return _reading(text, span, value=read, by="last-number", right=right)
 
 
 def _last_digits(text: str) -> tuple[str | None, tuple[int, int]]:

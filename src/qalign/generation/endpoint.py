@@ -63,31 +63,24 @@ class Endpoint:
                 yield answer
 
     async def _answers(self, requests: Sequence[Request]) -> AsyncIterator[Completion]:
-        waiting, running = iter(requests), set[asyncio.Task[Completion | None]]()
-        failures: list[ModelError] = []
-        withheld: list[str] = []
-
-        async def ask(client: AsyncOpenAI, request: Request) -> Completion | None:
-            try:
-                return await self._ask(client, request)
-            except WithheldError:
-                withheld.append(request.key)
-            except ModelError as error:
-                failures.append(error)
-            return None
-
+        waiting, running = iter(requests), set[asyncio.Task[Completion]]()
+        failures, withheld = list[ModelError](), list[WithheldError]()
         async with open_client(self.server, self.seconds, RETRIES, self._notice) as client:
             try:
                 while True:
                     # Once those that came before are kept, so that few are lost. After a failure no more start.
                     for request in islice(waiting, 0 if failures else self.in_flight - len(running)):
-                        running.add(asyncio.create_task(ask(client, request)))
+                        running.add(asyncio.create_task(self._ask(client, request)))
                     if not running:
                         break
                     done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
-                        if (answer := task.result()) is not None:
-                            yield answer
+                        try:
+                            yield task.result()
+                        except WithheldError as error:
+                            withheld.append(error)
+                        except ModelError as error:
+                            failures.append(error)
             finally:
                 for task in running:
                     task.cancel()
@@ -102,6 +95,8 @@ class Endpoint:
         body = await self._reply(client, request)
         try:
             text, tokens, finish = read_reply(body, self.server.secrets)
+        except WithheldError as error:
+            raise WithheldError(request.key) from error
         except NoAnswerError as error:
             what = f"answered {request.key} with something that is not a finished answer"
             raise self._failed(what, str(error)) from error

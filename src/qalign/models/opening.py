@@ -49,13 +49,11 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder. Never runs code from the folder."""
     from transformers import AutoTokenizer
 
-    advice = "save it there again"
-    if (
-        not (folder / "tokenizer.json").is_file()
-        and (folder / "tokenizer.model").is_file()
-        and not find_spec("sentencepiece")
-    ):
-        advice = "a SentencePiece model needs: pip install sentencepiece protobuf"
+    converted, sentencepiece = (folder / name for name in ("tokenizer.json", "tokenizer.model"))
+    lacks_library = sentencepiece.is_file() and not converted.is_file() and not find_spec("sentencepiece")
+    advice = (
+        "a SentencePiece model needs: pip install sentencepiece protobuf" if lacks_library else "save it there again"
+    )
     with _faults(f"the tokenizer in {folder} cannot be opened", advice):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
