@@ -226,7 +226,8 @@ def test_who_the_teacher_is(own_data: OwnData, tmp_path: Path) -> None:
     assert "localhost" not in repr(served[0])
     for options, message in (
         ({"teacher_endpoint": "http://localhost:1/v1"}, "--teacher NAME"),
-        ({"teacher": "big", "teacher_endpoint": "nowhere"}, "nowhere"),
+        ({"teacher": "big", "teacher_endpoint": "nowhere"}, "--teacher-endpoint 'nowhere' is not the URL"),
+        ({"teacher": "tiny"}, "random weights"),
     ):
         with pytest.raises(SettingError, match=message):
             asks(**options)

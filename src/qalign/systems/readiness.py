@@ -142,9 +142,10 @@ def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Pat
     for ask in asks:
         new, lengths = ask.decoding.max_new_tokens, lengths_of(ask, ask.records)
         if lengths and lengths[0].longest + new > lengths[1]:
+            named = "generation" if ask.measures else ask.title
             yield ModelError(
                 f"{ask.folder_name}: a question with its answer may have {lengths[0].longest + new} tokens, and the model "
-                f"has {lengths[1]} positions; set generation.max_new_tokens lower (it is {new})"
+                f"has {lengths[1]} positions; set {named}.max_new_tokens lower (it is {new})"
             )
 
 

@@ -133,7 +133,10 @@ class Study:
         """Two replies of the teacher about each record, as published for MetaMath (arXiv 2309.12284); by default the base's."""
         decoding, server = replace(self._decoding(1024), temperature=0.7, samples=2), None
         if self.teacher_endpoint is not None:
-            address(self.teacher_endpoint)  # a wrong URL is an error before anything begins
+            try:
+                address(self.teacher_endpoint)  # a wrong URL is an error before anything begins
+            except SettingError as error:
+                raise SettingError(str(error).replace("--endpoint", "--teacher-endpoint", 1)) from error
             if self.teacher is None:
                 raise SettingError(
                     "a teacher's server is given and no teacher; give its name there with --teacher NAME"
@@ -142,6 +145,10 @@ class Study:
         elif self.settings.apply(self.system, "teacher", decoding).backend == "endpoint":
             raise SettingError(
                 "teacher.backend=endpoint needs the teacher's server; give it with --teacher-endpoint URL"
+            )
+        if self.teacher == TINY:
+            raise SettingError(
+                f"the teacher {TINY} has random weights and nothing to say; give a folder, a hub name or world"
             )
         if self.teacher is None:
             model = self.base
