@@ -153,7 +153,7 @@ def test_method_has_each_system_with_its_recipe() -> None:
 def recipe_in_words(recipe: Callable[..., object]) -> str:
     """The name of a recipe, with the variant that a row of the table fixes."""
     if isinstance(recipe, partial):
-        return f"{recipe.func.__name__}({recipe.keywords['variant']})"
+        return f"{recipe.func.__name__}({', '.join(recipe.keywords.values())})"
     return recipe.__name__
 
 

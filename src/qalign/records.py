@@ -93,6 +93,8 @@ class Example:
     """The text that the model reads. None: the response is plain text, learnt from its first token on."""
     response: str
     """The text that the model learns."""
+    prompt: str | None = added(None)
+    """The whole text before the response, where it is not the study's prompt."""
 
 
 @dataclass(frozen=True, slots=True)

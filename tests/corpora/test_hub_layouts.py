@@ -107,8 +107,8 @@ def test_gsm8kinstruct_pairs(
 def test_gsm8kinstruct_problems(load: Load, clones: Path) -> None:
     problems = load("gsm8kinstruct", "multilingual", ["zh", "en", "bn"], clones).problems
     assert [(one.language, one.id, one.gold) for one in problems] == [
-        ("zh", "1", "2000"), ("en", "0", "7"), ("en", "1", "2,000"), ("bn", "0", "7"), ("bn", "1", "2000")
-    ]  # fmt: skip
+        ("zh", "1", "2,000"), ("en", "0", "7"), ("en", "1", "2,000"), ("bn", "0", "7"), ("bn", "1", "2,000")
+    ], "the gold number is that of the English answer"  # fmt: skip
     assert problems[1].question == "Ada has 3 pens and buys 4 more. How many pens has she?"
     english = load("gsm8kinstruct", "english", ["en"], clones)
     assert english.records == problems[1:3]
@@ -121,6 +121,55 @@ def framed(language: str, question: str = "How many?", answer: str = "#### 7") -
         f"{language}. Please answer in {language}.\n\n### Instruction:\n{question}\n\n### Response:"
     )
     return {"prompt": prompt, "chosen": answer}
+
+
+CROSS = "Mathoctopus/MGSM8KInstruct_Cross"
+PENS, FARM = "Ada has 3 pens and buys 4.  How many?", "A farm sells 1,000 eggs twice. How many?"
+CROSSED = [  # in no order; two problems have one question; a translation has its own digits, or another number
+    framed("Bengali", FARM, "এটি ১০০০*২ = <<1000*2=2000>>২০০০টি বিক্রি করে।\n#### ২০০০"),
+    framed("English", PENS, "3+4 = <<3+4=7>>7\n#### 7"),
+    framed("German", PENS, "3+4 = 7\n#### 7"),
+    framed("English", FARM, "1,000*2 = <<1000*2=2000>>2,000\n#### 2,000"),
+    framed("Bengali", PENS.replace("  ", " "), "৩+৪ = <<3+4=7>>৭টি\n#### ৭"),
+    framed("German", FARM, "Sie verkauft <<1000*2=2000>>2.000 Eier.\n#### 2.000"),
+    framed("English", PENS, "3+4 = <<3+4=7>>7\n#### 7"),
+]
+
+
+def crossed(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """A data folder with a clone of MGSM8KInstruct_Cross: one JSON file, with a column that is not read."""
+    (folder / CROSS).mkdir(parents=True)
+    named = [{"language": "?", **row} for row in rows]
+    (folder / CROSS / "GSM8KInstruct_Cross.json").write_text(json.dumps(named), encoding="utf-8")
+    return folder
+
+
+def test_the_rows_of_a_crossed_problem_are_found_by_their_english_question(
+    load: Load, clones: Path, tmp_path: Path
+) -> None:
+    text = load("gsm8kinstruct-cross", "multilingual", ["bn", "de", "en"], crossed(tmp_path / "data", CROSSED))
+    rows = [(one.language, one.id, one.question, one.gold) for one in text.problems]
+    pens, farm = (PENS, "7"), (FARM, "2,000")
+    assert rows == [
+        ("bn", "0", *farm), ("bn", "1", PENS.replace("  ", " "), "7"), ("de", "0", *farm), ("de", "1", *pens),
+        ("en", "0", *farm), ("en", "1", *pens), ("en", "2", *pens),
+    ]  # fmt: skip
+    assert text.problems[2].answer == "Sie verkauft <<1000*2=2000>>2.000 Eier.\n#### 2.000"
+    assert text.notes == [
+        "gsm8kinstruct-cross: final numbers that differ from the English answer's: bn 0 of 2, de 0 of 2"
+    ]
+
+
+def test_a_crossed_corpus_whose_questions_are_not_in_english_is_refused(
+    load: Load, clones: Path, tmp_path: Path
+) -> None:
+    rows = [row for n in range(4) for row in (framed("English", f"Eggs {n}?"), framed("German", f"Eier {n}?"))]
+    data = crossed(tmp_path / "data", rows)
+    with pytest.raises(DataError, match=r"row 2 and 3 other questions of 8 stand in no English row; .* is it MGSM8K"):
+        load("gsm8kinstruct-cross", "multilingual", ["de", "en"], data)
+    rows = [row for n in range(9) for row in (framed("English", f"Eggs {n}?"), framed("German", f"Eggs {n}?"))]
+    data = crossed(tmp_path / "few", [*rows, framed("German", "Who has no English row?")])
+    assert load("gsm8kinstruct-cross", "multilingual", ["de"], data).problems[-1].gold == "7"
 
 
 def instruct(folder: Path, rows: list[dict[str, str]]) -> Path:

@@ -154,3 +154,43 @@ def test_a_false_step_in_a_sentence_is_left_out() -> None:
     found, reasons = kept(problem, [answer(text, n) for n, text in enumerate(texts)], LANGUAGES["en"])
     assert [one.text for one in found] == texts[:1]
     assert reasons == {"false equation": 1, "wrong number": 1}
+
+
+# --- in other languages -----------------------------------------------------------------------------------------------
+
+BENGALI = Problem("p", "bn", "?", "সে <<48/2=24>>২৪টি পায়।\n#### ২৪", "24", "gsm8kinstruct")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "reason"),
+    [
+        ("bn", "সে ৪৮/২ = <<48/2=24>>২৪টি পায়।\n#### ২৪", None),
+        ("bn", "সে <<৪৮/২=২৪>>২৪টি পায়।\n#### ২৪", None),
+        ("bn", "সে <<৪৮/২=২৫>>২৫টি পায়।\n#### ২৪", "false equation"),
+        ("bn", "সে <<১,০০০-৯৭৬=২৪>>\n#### ২৪", None),
+        ("bn", "৪৮/২=২৫।\n#### ২৪", "false equation"),  # translations lose annotations
+        ("bn", "৪৮/২=২৪।\n#### ২৪", None),
+        ("bn", "৪৮/২=২৪।\n#### ২৫", "wrong number"),
+        ("bn", "৪৮/২=২৪। উত্তর হল ২৪।", "no number"),  # GSM8K's line is lacking
+        ("de", "<<1.200*0,02=24>>\n#### 24", None),
+        ("de", "<<1.5*16=24>>\n#### 24", None),  # as English writes it
+        ("de", "<<1,5*16=24>>\n#### 24,0", None),
+        ("de", "<<1,5*16=25>>\n#### 24", "false equation"),
+        ("th", "<<๔๘/๒=๒๔>>\n#### ๒๔", None),
+        ("zh", "48÷2＝24\n#### 24", None),
+    ],
+)
+def test_answers_in_a_language_are_read_in_its_digits(language: str, text: str, reason: str | None) -> None:
+    problem = Problem("p", language, "?", BENGALI.answer, "24", "gsm8kinstruct")
+    assert fault(problem, answer(text), LANGUAGES[language]) == reason
+
+
+def test_one_equation_in_two_scripts_is_one_path() -> None:
+    texts = ["<<48/2=24>>\n#### 24", "<<৪৮/২=২৪>>\n#### ২৪", "৪৮/২=২৪\n#### ২৪", "<<20+4=24>>\n#### ২৪"]
+    found, reasons = kept(BENGALI, [answer(text, n) for n, text in enumerate(texts)], LANGUAGES["bn"])
+    assert len(found) == 2 and reasons == {"same equations": 2}
+
+
+def test_a_problem_without_a_gold_number_keeps_no_answer() -> None:
+    problem = Problem("p", "bn", "?", "কেউ জানে না।", None, "gsm8kinstruct")
+    assert fault(problem, answer("২৪"), LANGUAGES["bn"]) == "no gold answer"

@@ -53,12 +53,20 @@ def study(data: OwnData, runs: Path, *settings: str) -> Study:
 QUESTIONS = ("question-alignment", "examples-x-en-questions", "questions")
 ENGLISH = ("response-alignment", "examples-english", "english")
 MULTILINGUAL = ("multilingual-alignment", "examples-multilingual", "multilingual")
+PARALLEL = ("multilingual-alignment", "examples-mathoctopus-parallel", "multilingual")
+CROSS = ("multilingual-alignment", "examples-mathoctopus-cross", "multilingual")
+SAMPLING = ("rft", "mathoctopus-parallel-xrft", "mathoctopus-cross-xrft")
+"""Those whose data need a model."""
 CHAINS = {
     "sft": [ENGLISH],
     "rft": [ENGLISH, ("response-alignment", "examples-rft", "english")],
     "metamath": [("response-alignment", "examples-metamath", "english")],
     "monoreason": [ENGLISH],
     "multireason": [MULTILINGUAL],
+    "mathoctopus-parallel": [PARALLEL],
+    "mathoctopus-cross": [CROSS],
+    "mathoctopus-parallel-xrft": [PARALLEL, PARALLEL],
+    "mathoctopus-cross-xrft": [CROSS, CROSS],
     "qalign-mono": [QUESTIONS, ENGLISH],
     "qalign-mixed": [QUESTIONS, MULTILINGUAL, ENGLISH],
     "qalign-en-x-questions": [("question-alignment", "examples-en-x-questions", "questions"), ENGLISH],
@@ -84,16 +92,11 @@ def test_a_system_is_its_stages_in_order(name: str, own_data: OwnData, tmp_path:
         examples = stage.examples
         assert isinstance(examples, MakeExamples)
         corpus, *sampled = examples.corpora
-        if name == "metamath":
-            assert all(isinstance(one, Keep) for one in examples.corpora) and isinstance(corpus, Keep)
-            corpus = corpus.problems
-        else:
-            assert len(sampled) == (examples.name == "examples-rft")
-        assert isinstance(corpus, ReadCorpus)
+        assert isinstance(corpus, ReadCorpus) and len(sampled) == (name in SAMPLING and stage is chain[-1])
         found.append((stage.title, examples.name, corpus.source.role))
     assert found == CHAINS[name]
     assert isinstance(chain[0].model, MakeTinyModel)
-    if name == "rft":
+    if name in SAMPLING:
         assert chain[1].model is not chain[0], "the base is trained again, on what the sampler answered"
     else:
         assert [stage.model for stage in chain[1:]] == chain[:-1], "each goes on from the one before"
@@ -136,7 +139,7 @@ def test_several_samplers_answer_the_same_problems(own_data: OwnData, tmp_path: 
 
 def chains(data: OwnData, runs: Path, *settings: str) -> dict[str, list[Stage]]:
     made = study(data, runs, *settings)
-    return {name: training_stages(build(made, name)) for name in SYSTEMS if name not in OF_A_MODEL}
+    return {name: training_stages(build(made, name)) for name in SYSTEMS if name not in SAMPLING}
 
 
 def fingerprints(chain: Sequence[Stage]) -> list[str]:
@@ -156,8 +159,8 @@ def test_what_systems_share_is_one_stage(own_data: OwnData, tmp_path: Path) -> N
     multilingual = made["multireason"][0].inputs["examples"].fingerprint
     assert multilingual == made["qalign-mixed"][1].inputs["examples"].fingerprint
     trained = [stage.fingerprint for chain in made.values() for stage in chain]
-    assert len(trained) == 16
-    assert len(set(trained)) == 15, "two systems share one stage; no other two stages are the same"
+    assert len(trained) == 18
+    assert len(set(trained)) == 17, "two systems share one stage; no other two stages are the same"
     everything = pipeline.in_order(scores_of(compare(study(own_data, tmp_path), list(SYSTEMS))))
     assert sum(stage.name == "base-tiny" for stage in everything) == 1
 
@@ -240,7 +243,7 @@ def begins_and_ends(tokenizer: Any) -> Any:
 
 
 @pytest.mark.parametrize("habit", [begins_with_bos, begins_with_nothing, begins_and_ends])
-@pytest.mark.parametrize("name", [name for name in SYSTEMS if name not in OF_A_MODEL])
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name not in SAMPLING])
 def test_generation_sends_what_training_saw(name: str, prepared: Prepared, habit: Callable[[Any], Any]) -> None:
     from qalign.generation.local import Local
     from qalign.models.opening import load_tokenizer
@@ -256,28 +259,33 @@ def test_generation_sends_what_training_saw(name: str, prepared: Prepared, habit
         for number, example in enumerate(sample):
             ids = data.ids[data.starts[number] : data.starts[number + 1]].tolist()
             seen = int(data.prompt_tokens[number])
-            assert sent[example.instruction] == ids[:seen]
+            assert sent[prompt_of(example)] == ids[:seen]
             assert tokenizer.decode(ids[seen:-1]) == example.response
-            assert tokenizer.decode(ids[begins:seen]) == prompt(example.instruction)
+            assert tokenizer.decode(ids[begins:seen]) == prompt_of(example)
+            assert (example.prompt is not None) == name.startswith("mathoctopus")
             assert ids[-1] == tokenizer.eos_token_id, "the end is supervised"
             assert ids.count(tokenizer.eos_token_id) == 1
             assert ids.count(tokenizer.bos_token_id) == begins
             assert not begins or ids[0] == tokenizer.bos_token_id
 
 
+def prompt_of(example: Example) -> str:
+    return example.prompt or prompt(example.instruction or "")
+
+
 def capture(local: Any, tokenizer: Any, sample: Sequence[Example]) -> dict[str, list[int]]:
-    """What the transformers backend gives the model for each instruction, the padding taken off."""
+    """What the transformers backend gives the model for each prompt, the padding taken off."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
     )
     model = LlamaForCausalLM(shape)
-    instructions = list(dict.fromkeys(example.instruction for example in sample))
+    requests = {text: Request(text, one.instruction or "", one.prompt) for one in sample for text in [prompt_of(one)]}
     backend = local(model, tokenizer, DecodingConfig(max_new_tokens=1), batch_size=3)
     calls: list[dict[str, Any]] = []
     handle = model.register_forward_pre_hook(lambda module, args, kwargs: calls.append(kwargs), with_kwargs=True)
-    order = [c.key for c in backend.generate([Request(instruction, instruction) for instruction in instructions])]
+    order = [c.key for c in backend.generate(list(requests.values()))]
     handle.remove()
     return dict(zip(order, rows_of(calls), strict=True))
 

@@ -39,6 +39,14 @@ def test_the_small_sets_hold_the_same_problems() -> None:
     assert english == [row["question"] for _, row in rows("gsm8kinstruct", "multilingual", ["en"])]
 
 
+def test_the_crossed_set_has_the_english_questions_and_the_answers_of_each_language() -> None:
+    parallel, crossed = (list(rows(f"gsm8kinstruct{end}", "multilingual", ["bn", "en"])) for end in ("", "-cross"))
+    size = SIZES["gsm8kinstruct"]
+    assert crossed[size:] == parallel[size:], "in English"
+    for (_, own), (_, english), (code, row) in zip(parallel[:size], parallel[size:], crossed[:size], strict=True):
+        assert (code, row) == ("bn", {**own, "question": english["question"]})
+
+
 @pytest.mark.slow
 def test_no_test_question_is_in_the_large_set() -> None:
     questions = {question for _, question, _ in large_english_set()}

@@ -68,12 +68,17 @@ def _jinja(text: str) -> str:
 
 
 def render_prompts(instructions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Prompts as token ids, with one beginning-of-sequence token where the tokenizer uses one, and nothing behind them."""
-    return [ids.tolist() for ids in _prompts(instructions, tokenizer)]
+    """Instructions under the study's prompt as token ids: see `encode_prompts`."""
+    return encode_prompts([prompt(text) for text in instructions], tokenizer)
 
 
-def _prompts(instructions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Ids]:
-    return _without_end(encode(tokenizer, [prompt(text) for text in instructions]), tokenizer)
+def encode_prompts(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Whole prompts as token ids, with one beginning-of-sequence token where the tokenizer uses one, and nothing behind them."""
+    return [ids.tolist() for ids in _encoded(prompts, tokenizer)]
+
+
+def _encoded(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Ids]:
+    return _without_end(encode(tokenizer, prompts), tokenizer)
 
 
 def render_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
@@ -83,15 +88,22 @@ def render_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> li
 
 
 def render(instructions: Sequence[str], responses: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
-    """Examples as token ids, with the place where supervision begins.
+    """Examples under the study's prompt as token ids, with the place where supervision begins."""
+    return render_after([prompt(text) for text in instructions], responses, tokenizer)
+
+
+def render_after(
+    prompts: Sequence[str], responses: Sequence[str], tokenizer: PreTrainedTokenizerBase
+) -> list[Rendered]:
+    """Responses after whole prompts as token ids, with the place where supervision begins.
 
     Where the tokenizer would merge characters of prompt and response, the response is encoded separately.
     """
-    prompts = _prompts(instructions, tokenizer)
+    starts = _encoded(prompts, tokenizer)
     eos = [end_of_sequence(tokenizer)]
-    whole = encode(tokenizer, [prompt(text) + answer for text, answer in zip(instructions, responses, strict=True)])
+    whole = encode(tokenizer, [text + answer for text, answer in zip(prompts, responses, strict=True)])
     rendered = []
-    for start, ids, response in zip(prompts, _without_end(whole, tokenizer), responses, strict=True):
+    for start, ids, response in zip(starts, _without_end(whole, tokenizer), responses, strict=True):
         if len(ids) <= len(start) or (ids[: len(start)] != start).any():
             ids = _joined(start, encode(tokenizer, [response], add_special_tokens=False)[0])
         rendered.append(Rendered(_joined(ids, eos), len(start)))

@@ -7,7 +7,8 @@ GSM8KInstruct is framed: a prompt is `... completes the request in {Language}. P
 between `### Instruction:` and `### Response:`. The language is read from this prompt prefix, never guessed from the question.
 No row names its problem: an English row starts a problem, and the rows up to the next one are its translations. That order
 is checked twice. No language occurs twice in a problem. The final numbers of translations and of their English answers
-agree in all but a few.
+agree in all but a few. The rows of the crossed corpus have such prompts too. Its questions are all in English, and the rows with
+the same question are of one problem.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ from ..languages import LANGUAGES, Language, language
 from ..numbers import find_numbers
 from ..untrusted import one_line
 from ..wording import counted
-from .columns import COLUMNS, Found, final_line
+from .columns import COLUMNS, Found, final_line, final_number
 from .files import INSTALL, Row, lines
 from .table import CORPORA, PAIR_KINDS, Hub, Role
 
@@ -51,9 +53,10 @@ def found(source: Source, languages: Sequence[str], table: Mapping[str, Language
     """The rows of a hub dataset with our column names, and notes. Raises DataError if they cannot be read."""
     hub = CORPORA[source.name].hub
     assert hub is not None
-    if hub.layout != "framed":
+    if hub.layout not in ("framed", "crossed"):
         return _by_language(source, hub, languages, table), []
-    groups = _grouped(_table_rows(source, hub, None), table)
+    group = _grouped if hub.layout == "framed" else _grouped_by_question
+    groups = group(_table_rows(source, hub, None), table)
     notes = _disagreements(groups, source.name, languages, table)
     return _of_role(groups, source.role, languages), notes
 
@@ -147,6 +150,30 @@ def _grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> 
     return groups
 
 
+def _grouped_by_question(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
+    """The problems, each the rows with its question. Raises DataError if a prompt is malformed, or a question not in English."""
+    codes = {row.name: row.code for row in table.values()}
+    groups: dict[tuple[str, int], Group] = {}
+    asked = Counter[tuple[str, str]]()
+    for where, row in rows:
+        code, texts = _unframed(where, row, codes)
+        question = " ".join(texts["question"].split())
+        # A question that a language has twice is that of two problems.
+        group = groups.setdefault((question, asked[code, question]), {})
+        group[code] = Found(where=where, language=code, ordinal=0, row=texts)
+        asked[code, question] += 1
+    alone = [next(iter(group.values())) for group in groups.values() if "en" not in group]
+    if len(alone) > MOST_DISAGREEING * len(groups):
+        raise DataError(
+            f"{alone[0].where} and {counted(len(alone) - 1, 'other question')} of {len(groups):,} stand in no English row; the "
+            f"questions of this corpus are in English: is it MGSM8KInstruct_Cross? Fetch it again, or {LOCAL}"
+        )
+    return [
+        {code: replace(found, ordinal=ordinal) for code, found in group.items()}
+        for ordinal, group in enumerate(groups.values())
+    ]
+
+
 def _unframed(where: str, row: Row, codes: Mapping[str, str]) -> tuple[str, Row]:
     """The language of one row, by its prompt prefix, and its question and answer."""
     prompt, answer = row["prompt"], row["answer"]
@@ -172,7 +199,7 @@ def _disagreements(
     """
     compared, differing = Counter[str](), Counter[str]()
     for group in groups:
-        english = final_values(group["en"].row["answer"], LANGUAGES["en"])
+        english = final_values(group["en"].row["answer"], LANGUAGES["en"]) if "en" in group else set()
         for code, rendition in group.items():
             if code == "en" or code not in languages:
                 continue
@@ -203,11 +230,14 @@ def final_values(answer: str, spoken: Language) -> set[Fraction]:
 
 
 def _of_role(groups: Iterable[Group], role: Role, languages: Sequence[str]) -> Iterator[Found]:
-    """The rows of a role, with our column names. The id is the problem's ordinal."""
+    """The rows of a role, with our column names. The id is the problem's ordinal, the gold number that of the English answer."""
     for group in groups:
+        gold = final_number(group["en"].row["answer"]) if role == "multilingual" and "en" in group else None
         for rendition in (group[code] for code in languages if code in group):
             row = rendition.row
             if role in PAIR_KINDS:
                 name, name_en = COLUMNS[role][0]
                 row = {name: row[name], name_en: group["en"].row[name]}
+            elif gold is not None:
+                row = {**row, "gold": gold}
             yield Found(where=rendition.where, language=rendition.language, ordinal=rendition.ordinal, row=row)

@@ -16,8 +16,8 @@ from dataclasses import replace
 
 from ..languages import Language
 from ..numbers import find_numbers, plain_number
-from ..records import Prediction, Problem
-from .extraction import hashes, strict
+from ..records import Prediction, Problem, Reading
+from .extraction import NOTHING, hashes, strict
 
 
 def kept(problem: Problem, answers: Iterable[Prediction], row: Language) -> tuple[list[Prediction], Counter[str]]:
@@ -46,9 +46,9 @@ def fault(problem: Problem, answer: Prediction, row: Language) -> str | None:
     """Why an answer is left out; None for one that is kept."""
     if answer.finish == "length":
         return "truncated"
-    gold = problem.gold
-    assert gold is not None, "problems to sample answers for have a gold answer"
-    read = hashes(answer.text, gold) if _is_annotated(problem) else strict(answer.text, gold, row, answer.finish)
+    if problem.gold is None:
+        return "no gold answer"
+    read = _reading(problem, answer, problem.gold, row)
     if read.value is None:
         return "no number"
     if not read.right:
@@ -56,10 +56,24 @@ def fault(problem: Problem, answer: Prediction, row: Language) -> str | None:
     return None if all(map(is_true, equations(problem, answer, row))) else "false equation"
 
 
+def _reading(problem: Problem, answer: Prediction, gold: str, row: Language) -> Reading:
+    """The number of an answer. One to a translated problem of GSM8K has a line `####` too, in the language's digits."""
+    if row.code == "en" and _is_annotated(problem):
+        return hashes(answer.text, gold)
+    lacks_line = row.code != "en" and "####" in (problem.answer or "") and "####" not in answer.text
+    return NOTHING if lacks_line else strict(answer.text, gold, row, answer.finish)
+
+
 def equations(problem: Problem, answer: Prediction, row: Language) -> list[str]:
-    """The annotated equations of an answer. Where the corpus has no annotations, those of its sentences."""
-    annotated = re.findall(r"<<([^>]*)>>", answer.text)  # such as `<<48/2=24>>`
-    return annotated if annotated or _is_annotated(problem) else written_equations(answer.text, row)
+    """The annotated equations of an answer. Where the corpus has no annotations, those of its sentences.
+
+    Translations keep some of the annotations, in English or in the language's own digits.
+    """
+    annotated: list[str] = re.findall(r"<<([^>]*)>>", answer.text)  # such as `<<48/2=24>>`
+    if row.code == "en":
+        return annotated if annotated or _is_annotated(problem) else written_equations(answer.text, row)
+    plain = [one if is_true(one) else _in_plain_digits(one, row) for one in annotated]
+    return plain or written_equations(answer.text, row)
 
 
 def _is_annotated(problem: Problem) -> bool:
@@ -91,12 +105,22 @@ _OPERATIONS: dict[type, Callable[[float, float], float]] = {
 
 def written_equations(text: str, row: Language) -> list[str]:
     """The equations in the sentences of a text, in order, in plain digits and signs."""
+    return _CHAIN.findall(_in_plain_digits(text, row))
+
+
+def _in_plain_digits(text: str, row: Language) -> str:
+    """A text with its numbers in plain digits, and plain signs."""
     parts, end = [], 0
     for number in find_numbers(text, row):
         if not number.numeral:
-            parts += [text[end : number.start], plain_number(number.value)]
+            sides = text[number.start : number.end].split("/")
+            if len(sides) == 1 or row.code == "en":
+                sides = [plain_number(number.value)]
+            else:  # 48/2=24 is an equation, not a fraction that is 24
+                sides = [_in_plain_digits(side, row) for side in sides]
+            parts += [text[end : number.start], "/".join(sides)]
             end = number.end
-    return _CHAIN.findall("".join([*parts, text[end:]]).translate(_SIGNS))
+    return "".join([*parts, text[end:]]).translate(_SIGNS)
 
 
 def is_true(equation: str) -> bool:

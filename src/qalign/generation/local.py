@@ -20,7 +20,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
-from ..alignment.prompts import end_of_sequence, render_prompts
+from ..alignment.prompts import encode_prompts, end_of_sequence
 from ..models import opening
 from ..placement import Placement
 from ..records import Finish
@@ -69,7 +69,7 @@ class Local:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request as it finishes, the shortest prompts first."""
-        prompts = render_prompts([request.instruction for request in requests], self.tokenizer)
+        prompts = encode_prompts([request.prompt for request in requests], self.tokenizer)
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         opening.check_length(self.model, longest, "set generation.max_new_tokens lower")
         answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from ..alignment.prompts import prompt
+from ..alignment import prompts
+from ..alignment.templates import TemplateName, check_template
 from ..errors import SettingError, nearest
 from ..placement import Placement
 from ..records import Finish, Problem, added, sha256
@@ -38,6 +39,11 @@ class DecodingConfig:
     """What answers: `transformers`, `vllm`, `endpoint` (a server) or `scripted` (for tests)."""
     stop: tuple[str, ...] | None = added(None)
     """An answer ends before the first of these texts."""
+    template: TemplateName | None = added(None)
+    """The prompt around a question. `none` is that of the model's training."""
+    question: Literal["own", "english"] = added("own")
+    """`own` asks each problem in its language. `english` asks the English question with the same id, in a template that names the
+    language of the answer."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -56,6 +62,8 @@ class DecodingConfig:
         ):
             if value not in known:
                 raise SettingError(f"unknown {what} '{value}': {nearest(value, known)}")
+        if self.template is not None:
+            check_template(self.template)
 
     def ended(self, text: str, finish: Finish) -> tuple[str, Finish]:
         """An answer without its first stop text and what follows, and why it ended."""
@@ -71,10 +79,17 @@ class Request:
     """The name of the question within the run."""
     instruction: str
     """The question, not yet rendered."""
+    own_prompt: str | None = None
+    """The whole prompt, where it is not the study's around the instruction."""
+
+    @property
+    def prompt(self) -> str:
+        """What the model reads."""
+        return prompts.prompt(self.instruction) if self.own_prompt is None else self.own_prompt
 
     def answered(self, text: str, tokens: int, finish: Finish) -> Completion:
         """The answer to this request."""
-        rendered = sha256(prompt(self.instruction))
+        rendered = sha256(self.prompt)
         return Completion(key=self.key, text=text, prompt_sha256=rendered, tokens=tokens, finish=finish)
 
 
@@ -87,6 +102,8 @@ class Question:
     instruction: str
     sample: int = 0
     """The index among several answers to the question."""
+    own_prompt: str | None = None
+    """As that of a `Request`."""
 
     @property
     def key(self) -> str:

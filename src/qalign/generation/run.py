@@ -78,7 +78,9 @@ def generate(
         try:
             for chunk in remaining:
                 answered: dict[str, Prediction] = {}
-                for completion in backend.generate([Request(key, by_key[key].instruction) for key in chunk]):
+                for completion in backend.generate(
+                    [Request(key, by_key[key].instruction, by_key[key].own_prompt) for key in chunk]
+                ):
                     if completion.key in answered:
                         raise StageError(f"the backend answered {completion.key} twice")
                     answered[completion.key] = answer = _checked(completion, by_key)

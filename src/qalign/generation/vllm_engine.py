@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..alignment.encoding import decode
-from ..alignment.prompts import render_prompts
+from ..alignment.prompts import encode_prompts
 from ..errors import ModelError
 from ..models.opening import load_tokenizer, resolve
 from ..placement import Placement
@@ -42,7 +42,7 @@ class Engine:
 
         for start in range(0, len(requests), REQUESTS_AT_ONCE):
             part = requests[start : start + REQUESTS_AT_ONCE]
-            prompts = render_prompts([request.instruction for request in part], self.tokenizer)
+            prompts = encode_prompts([request.prompt for request in part], self.tokenizer)
             sampling = [
                 SamplingParams(
                     temperature=self.decoding.temperature,

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import msgspec
 
+from ..alignment.templates import STUDY
 from ..corpora import CORPORA
 from ..errors import QAlignError
 from ..generation import DecodingConfig
+from ..generation.protocol import Request
 from ..models.folders import TOKENIZER_FILES
 from ..models.opening import load_config, load_tokenizer_as_saved
 from ..pipeline import Artifact, Node, Stage
@@ -30,6 +32,7 @@ from ..training.tokens import Lengths
 from ..wording import counted
 from . import kinds
 from .artifacts import Examples, Model, Records
+from .ask import Ask
 from .bases import MakeTinyModel
 from .kinds import MakeExamples, ReadCorpus, Record, Train, first_model, origin, rows_of
 from .known import LENGTHS, Length
@@ -112,6 +115,8 @@ def mixed(
         return None
     tokens = sum(count * min(length.tokens, limit) for count, length in parts)
     supervised = sum(count * min(length.tokens, limit) * length.supervised for count, length in parts)
+    if examples.form.loss == "everything":
+        supervised = tokens
     return Amount(
         examples=sum(count for count, _ in parts),
         tokens=tokens,
@@ -196,16 +201,19 @@ def own_records(corpus: ReadCorpus) -> list[Record]:
 # --- tokens, counted -------------------------------------------------------------------------------------------------
 
 
-def token_counts(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, float]:
-    """The tokens of finished examples or prompts, and the positions of the model, infinite where no limit is known. They are
-    counted with the tokenizer and the renderer of training, once: other systems, the next run and `plan` take them from the
-    folder of runs."""
-    kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}.json"
+def token_counts(folder: Path, texts: Node, runs: Path, ask: Ask | None = None) -> tuple[Lengths, float]:
+    """The tokens of finished examples, or of what `ask` asks, and the positions of the model, infinite where no limit is known.
+
+    They are counted with the tokenizer and the renderer of training, once: other systems, the next run and `plan` take them from
+    the folder of runs.
+    """
+    template = "" if ask is None or ask.prompt_template == STUDY else f"-{ask.prompt_template}"
+    kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}{template}.json"
     try:
         values = msgspec.json.decode(kept.read_bytes())
         lengths, positions = msgspec.convert(values["lengths"], Lengths, str_keys=True), values["positions"]
     except (OSError, ValueError, TypeError, KeyError):  # none, or not whole: it is counted again
-        lengths = _measured(folder, texts.open(texts.folder(runs)))
+        lengths = _measured(folder, texts.open(texts.folder(runs)), ask)
         positions = getattr(load_config(folder), "max_position_embeddings", None)
         if runs.is_dir():
             kept.parent.mkdir(exist_ok=True)
@@ -213,18 +221,20 @@ def token_counts(folder: Path, texts: Node, runs: Path) -> tuple[Lengths, float]
     return lengths, positions if isinstance(positions, int) else math.inf
 
 
-def _measured(folder: Path, texts: Artifact) -> Lengths:
-    from ..alignment.prompts import render_prompts
+def _measured(folder: Path, texts: Artifact, ask: Ask | None) -> Lengths:
+    from ..alignment.prompts import encode_prompts
     from ..training.tokens import measure
 
     tokenizer = load_tokenizer_as_saved(folder)
     if isinstance(texts, Examples):
         return measure(texts.examples(), tokenizer)
     assert isinstance(texts, Records)
-    problems = list(texts.problems())
+    assert ask is not None
+    questions = ask.questions(texts)
+    prompts = [Request(one.key, one.instruction, one.own_prompt).prompt for one in questions]
     found = Lengths()
-    for problem, ids in zip(problems, render_prompts([one.question for one in problems], tokenizer), strict=True):
-        found.add(problem.language, len(ids), len(ids))
+    for question, ids in zip(questions, encode_prompts(prompts, tokenizer), strict=True):
+        found.add(question.language, len(ids), len(ids))
     return found
 
 

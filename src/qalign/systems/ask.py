@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from ..alignment.templates import STUDY, TEMPLATES, TemplateName
+from ..errors import SettingError
 from ..generation import DecodingConfig, Question, generate, open_backend
 from ..generation.protocol import Request
 from ..generation.run import KEPT
@@ -17,7 +19,7 @@ from ..records import write_jsonl
 from ..training.memory import out_of_memory_in_one_line
 from .artifacts import PREDICTIONS, Answers, Model, Records
 from .bases import WORLD, WORLD_FOLDER, checkpoint
-from .kinds import PROMPT, SIZE_KNOWN_LATER, TRAIN, amount, rows_of
+from .kinds import PROMPT, SIZE_KNOWN_LATER, TRAIN, amount, name_of, names_behind, rows_of, template_of
 
 PACKAGES = {"transformers": TRAIN, "vllm": ("vllm", "transformers"), "endpoint": ("openai",)}
 """By backend."""
@@ -42,6 +44,25 @@ class Ask(Stage[Answers]):
     measures: bool = local(default=False)
     """Whether it measures a system; `--set generation.FIELD` means all stages that do."""
 
+    def __post_init__(self) -> None:
+        template, said = TEMPLATES[self.prompt_template], (*self.groups, self.title)[0]
+        if self.decoding.question == "english" and not template.names_language:
+            known = ", ".join(row.name for row in TEMPLATES.values() if row.names_language)
+            raise SettingError(
+                f"{said}.question=english: the template '{template.name}' does not name the language of the answer; give "
+                f"{said}.template one of {known}, or question=own"
+            )
+        if self.decoding.backend == "endpoint" and template.name != STUDY:
+            raise SettingError(
+                f"{said}.backend=endpoint: a server puts its own chat template around a question, so '{template.name}' "
+                "does not reach the model; use the backend transformers or vllm, or template=study"
+            )
+
+    @property
+    def prompt_template(self) -> TemplateName:
+        """The name of the template: the one that was asked for, or that the model was trained with."""
+        return self.decoding.template or template_of(self.model)
+
     @property
     def title(self) -> str:
         return self.label
@@ -52,11 +73,8 @@ class Ask(Stage[Answers]):
 
     def run(self, work: Work) -> None:
         """Asks, or goes on with what has not been answered yet."""
-        questions = [
-            Question(id=row["id"], language=row["language"], instruction=self.template.format_map(row), sample=sample)
-            for row in work.read(self.records).rows()
-            for sample in range(self.decoding.samples)
-        ]
+        asked = self.questions(work.read(self.records))
+        questions = [replace(one, sample=sample) for one in asked for sample in range(self.decoding.samples)]
         placement = work.placement
         if self.server is not None:
             placement = replace(placement, endpoint=self.server[0], served_model=self.server[1])
@@ -64,6 +82,16 @@ class Ask(Stage[Answers]):
             backend = open_backend(work.read(self.model).folder, self.decoding, placement)
             predictions = generate(questions, backend, work.scratch, self.identity, self.title, work.placement)
         write_jsonl(work.output / PREDICTIONS, predictions)
+
+    def questions(self, records: Records) -> list[Question]:
+        """A question about each record."""
+        template, names = TEMPLATES[self.prompt_template], names_behind([self.records])
+        questions = []
+        for row in records.rows():
+            instruction, code = self.template.format_map(row), row["language"]
+            own = None if template.name == STUDY else template.prompt(instruction, name_of(code, names))
+            questions.append(Question(id=row["id"], language=code, instruction=instruction, own_prompt=own))
+        return questions
 
     def packages(self, placement: Placement) -> Sequence[str]:
         """Those of the backend."""

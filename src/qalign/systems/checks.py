@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from ..alignment.tasks import VARIANTS
+from ..alignment.templates import ExampleConfig
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
 from ..corpora.source import OWN
@@ -214,6 +215,7 @@ SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
 STAGES: Mapping[str, tuple[type, str]] = {
     "training": (TrainingConfig, "Training"),
     "training.adapter": (Adapter, "The low-rank adapter"),
+    "examples": (ExampleConfig, "Examples"),
     "generation": (DecodingConfig, "Generation"),
     "data": (DataConfig, "Data"),
     "tiny": (TinyConfig, "The base named tiny"),

@@ -53,9 +53,10 @@ def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
     made = []
     for label, name in named:
         model, system, own = build(study, name, label), find_system(name), label == name
-        title, published = (system.title_in(study), system.published) if own else ("", {})
+        title, published, source = (system.title_in(study), system.published, system.source) if own else ("", {}, "")
         scores = replace(study, system=label).scored(model)
-        made.append(Evaluated(name=label, model=model, scores=scores, title=title, published=published))
+        row = Evaluated(name=label, model=model, scores=scores, title=title, published=published, source=source)
+        made.append(row)
     for label, name in named:
         if label != name and label in {*study.settings.stages, "training", "generation", "data"}:
             raise SettingError(f"the name '{label}' is that of a stage, which --set would mean; give another one")
@@ -98,6 +99,7 @@ def collect(study: Study, by_seed: Mapping[str, Sequence[Evaluated]]) -> Content
         for system in comparison
     }
     agreement, differences, notes = evaluated.statistics(*judged.values())
+    notes += evaluated.prompt_notes(comparison)
     names, has_seeds = titles(comparison), "" not in by_seed
     claims: list[TestedClaim] = []
     if has_seeds:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import asdict
 
+from ..alignment.templates import STUDY
 from ..errors import DataError
 from ..evaluation.consistency import Consistency, consistency, mean_consistency
 from ..evaluation.rules import MAIN
@@ -27,8 +28,9 @@ from ..results.explorer import AnsweredProblem, SystemAnswer
 from ..results.schema import Scores, TrainingStage
 from ..untrusted import printable
 from .artifacts import Model
+from .ask import Ask
 from .keep import Keep
-from .kinds import Judge, ReadCorpus, Train, training_stages
+from .kinds import Judge, MakeExamples, ReadCorpus, Train, training_stages
 
 Judged = dict[str, dict[str, list[Judgement]]]
 """Benchmark -> system -> judgements."""
@@ -47,6 +49,8 @@ class Evaluated:
     title: str = ""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Benchmark -> model size -> accuracy, as published."""
+    source: str = ""
+    """Who published these, where it is not the study."""
 
 
 def scores_of(comparison: Sequence[Evaluated]) -> list[Judge]:
@@ -172,6 +176,28 @@ def rejections(comparison: Sequence[Evaluated], runs: Path) -> list[schema.Rejec
         for stage, names in filters.values()
         if (kept := stage.result(runs)) is not None
     ]
+
+
+def prompt_notes(comparison: Sequence[Evaluated]) -> list[str]:
+    """Notes on systems that are trained, asked or published in another way than the study's."""
+    named: dict[str, list[str]] = {}
+
+    def note(text: str, system: Evaluated) -> None:
+        alike = named.setdefault(text, [])
+        alike += [name for name in [system.title or system.name] if name not in alike]
+
+    for system in comparison:
+        for stage in training_stages(system.model):
+            if isinstance(stage.examples, MakeExamples) and stage.examples.form.loss == "everything":
+                note("Trained on the prompt too, not on the answer alone", system)
+        for ask in (judged.answers for judged in system.scores.values()):
+            if isinstance(ask, Ask) and ask.prompt_template != STUDY:
+                note(f"Asked in the prompt '{ask.prompt_template}', not in the study's", system)
+            if isinstance(ask, Ask) and ask.decoding.question == "english":
+                note("Asked the English question, in every language", system)
+        if system.source:
+            note(f"The published figures are those of {system.source}, in the prompt of that work", system)
+    return [f"{text}: {', '.join(names)}" for text, names in named.items()]
 
 
 def made(targets: Sequence[Node], runs: Path) -> schema.Made:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 from ..alignment import tasks
 from ..alignment.prompts import PREFIX, SUFFIX
+from ..alignment.templates import STUDY, ExampleConfig, TemplateName, check_template
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
 from ..errors import DataError, SettingError
@@ -23,14 +24,14 @@ from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, plain, score
 from ..huggingface import Repository, cached_folder
 from ..language_file import KEPT_ROWS, language_from
-from ..languages import Language
+from ..languages import Language, language
 from ..models.opening import POINTER
 from ..pipeline import Node, Stage, Work, in_order, local, status
 from ..pipeline.stage_record import read_record
 from ..placement import Placement
-from ..records import Document, Example, Pair, Problem, read_jsonl, write_json, write_jsonl
+from ..records import Document, Example, Pair, Problem, added, read_jsonl, write_json, write_jsonl
 from ..training.config import FEW_STEPS, TrainingConfig
-from ..untrusted import parse_json
+from ..untrusted import parse_json, printable
 from ..wording import by_language, counted
 from . import artifacts
 from .artifacts import Answers, Examples, Judgements, Model, Records
@@ -38,11 +39,26 @@ from .artifacts import Answers, Examples, Judgements, Model, Records
 TRAIN = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy")
 """The packages of training and of the package's own generation."""
 PROMPT = (PREFIX, SUFFIX)
+KEPT_TEMPLATE = "prompt_template.json"
+"""In a model's folder: the template that it was trained with, where that is not the study's."""
 SIZE_KNOWN_LATER = "size known when its {} is read"
 
 Rows = Mapping[str, Mapping[str, object]]
 """Languages as plain values, by code."""
 Record = Document | Problem | Pair
+
+
+def languages_behind(records: Node) -> Rows:
+    """The languages of a stage that makes records, by code; those of its inputs where it names none."""
+    inner = {code: row for stage in records.inputs.values() for code, row in languages_behind(stage).items()}
+    own: Rows = getattr(records, "languages", inner)
+    return own
+
+
+def names_behind(stages: Iterable[Node]) -> dict[str, str]:
+    """The English names of the languages that stand behind stages, by code."""
+    rows = {code: row for stage in stages for code, row in languages_behind(stage).items()}
+    return {code: str(row["name"]) for code, row in rows.items()}
 
 
 def languages_of(rows: Rows) -> dict[str, Language]:
@@ -63,11 +79,15 @@ class ReadCorpus(Stage[Records]):
     """The first N problems, the same in every language."""
     label: str = local(default="")
     """What people call a corpus of their own."""
+    english_questions: bool = added(False)
+    """Whether each problem gets the English question with its id."""
 
     def run(self, work: Work) -> None:
         """Writes records and counts."""
         text = self.text()
-        records = text.records
+        records: list[Document | Problem | Pair] = [*text.records]
+        if self.english_questions:
+            records = [*with_english_questions(text.problems)]
         if (first := self.problems_per_language) is not None:
             # The same problems in every language, or comparing languages would compare problems.
             wanted = set([record.id for record in records if record.language == records[0].language][:first])
@@ -133,6 +153,7 @@ class MakeExamples(Stage[Examples]):
     """Turns the records of one or several corpora into one mixture of examples."""
 
     on_device: ClassVar[bool] = False
+    tuned: ClassVar[str] = "form"
     task: str
     """`response`, `text`, or an alignment variant."""
     corpora: tuple[Stage[Records], ...]
@@ -144,6 +165,11 @@ class MakeExamples(Stage[Examples]):
     """How often an example may stand at most."""
     seed: int
     languages: Rows
+    form: ExampleConfig = added(ExampleConfig())
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return ("examples",)
 
     def __post_init__(self) -> None:
         tasks.check_weights(self.weights, self.max_repetition)
@@ -153,10 +179,11 @@ class MakeExamples(Stage[Examples]):
 
     def run(self, work: Work) -> None:
         """Writes examples and the table of the mixture."""
-        rows = languages_of(self.languages)
+        rows, names = languages_of(self.languages), names_behind(self.corpora)
         parts = []
         for corpus, weight in zip(self.corpora, self.weights, strict=True):
-            examples = list(examples_of(self.task, records_for(self.task, work.read(corpus)), rows))
+            made = examples_of(self.task, records_for(self.task, work.read(corpus)), rows)
+            examples = [self.form.example(one, name_of(one.language, names)) for one in made]
             parts.append(tasks.Part(examples=examples, weight=weight, examples_per_language=self.examples_per_language))
         mixture = tasks.mix(parts, self.seed, self.max_repetition)
         write_jsonl(work.output / artifacts.EXAMPLES, mixture)
@@ -180,6 +207,23 @@ class MakeExamples(Stage[Examples]):
         """Examples by language."""
         counts, exact = self.estimate(runs)
         return amount(counts, "example", exact) if counts else SIZE_KNOWN_LATER.format("corpus")
+
+
+def name_of(code: str, names: Mapping[str, str]) -> str:
+    """The English name of a language, as a study has it; else that of the table."""
+    return names.get(code) or language(code).name
+
+
+def with_english_questions(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, each with the English question of its id. Raises DataError where there is none."""
+    english = {one.id: one.question for one in problems if one.language == "en"}
+    if lacking := [one for one in problems if one.id not in english]:
+        first = f"problem {printable(lacking[0].id)} ({lacking[0].language}) of {lacking[0].source}"
+        raise DataError(
+            f"{counted(len(lacking), 'problem')} cannot be asked in English, the first is {first}: no English problem has "
+            "its id; add it, or ask each problem in its language"
+        )
+    return [replace(one, question=english[one.id]) for one in problems]
 
 
 def amount(counts: Mapping[str, int], noun: str, exact: bool) -> str:
@@ -249,6 +293,8 @@ class Train(Stage[Model]):
         launch(job)
         if self.further_languages:
             write_json(work.output / KEPT_ROWS, self.further_languages)
+        if (template := template_of(self)) != STUDY:
+            write_json(work.output / KEPT_TEMPLATE, {"template": template})
 
     def resume_point(self, scratch: Path) -> str:
         """The last checkpoint."""
@@ -311,6 +357,17 @@ def training_stages(model: Node, runs: Path | None = None) -> list[Train]:
     """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
     ordered = in_order([model], lambda stage: runs is None or not is_adopted(stage, runs))
     return [stage for stage in ordered if isinstance(stage, Train)]
+
+
+def template_of(model: Stage[Model]) -> TemplateName:
+    """The template that a model was trained with: that of its examples, or the one that its folder names."""
+    if isinstance(model, Train) and isinstance(model.examples, MakeExamples):
+        return model.examples.form.template
+    if model.given is None or not (path := model.given / KEPT_TEMPLATE).is_file():
+        return STUDY
+    named: TemplateName = parse_json(path.read_bytes(), str(path)).get("template")
+    check_template(named)
+    return named
 
 
 def first_model(model: Stage[Model]) -> Stage[Model]:

@@ -56,7 +56,8 @@ BASES: Mapping[str, Base] = {
 """By name on the hub. Weights are stored in 2 bytes each, in 4 where the row says so."""
 
 CORPUS_BYTES: Mapping[str, int] = {
-    "openai/gsm8k": 5_100_000, "Mathoctopus/GSM8KInstruct_Parallel": 57_000_000, "meta-math/MetaMathQA": 396_000_000,
+    "openai/gsm8k": 5_100_000, "Mathoctopus/GSM8KInstruct_Parallel": 57_000_000,
+    "Mathoctopus/MGSM8KInstruct_Cross": 64_000_000, "meta-math/MetaMathQA": 396_000_000,
     "openlanguagedata/flores_plus": 40_000_000, "juletxara/mgsm": 1_100_000, "Mathoctopus/MSVAMP": 4_600_000,
 }
 """Bytes of the published corpora by name on the hub; a Git clone of each holds about as much."""
@@ -78,6 +79,7 @@ LENGTHS: Mapping[tuple[str, str], Length] = {
     ("gsm8kinstruct", "x-en-answers"): Length(305, 0.42, 647),
     ("gsm8kinstruct", "en-x-answers"): Length(305, 0.43, 647),
     ("gsm8kinstruct", "response"): Length(258, 0.52, 568),
+    ("gsm8kinstruct-cross", "response"): Length(243, 0.55, 542),
     ("gsm8k", "response"): Length(232, 0.56, 523),
     ("metamathqa", "response"): Length(242, 0.58, 540),
     ("flores", "x-en-general"): Length(143, 0.21, 363),
@@ -91,7 +93,8 @@ LENGTHS: Mapping[tuple[str, str], Length] = {
     ("world-metamathqa", "response"): Length(111, 0.44, 272),
     ("world-flores", "x-en-general"): Length(51, 0.15, 135),
 }
-"""By corpus and task. Flores has not been counted: its row is that of NTREX, sentences of the same kind."""
+"""By corpus and task. Flores has not been counted: its row is that of NTREX, sentences of the same kind. Nor has the crossed
+corpus: its row follows from the English questions and the answers in X of the others."""
 # fmt: on
 
 

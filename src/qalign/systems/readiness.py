@@ -128,7 +128,8 @@ def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Pat
     def lengths_of(stage: Train | Ask, texts: Node) -> tuple[Lengths, float] | None:
         folder = origin(stage.model, runs)
         known = folder is not None and folder not in unusable and status(texts, runs) == "done"
-        return token_counts(folder, texts, runs) if known and folder else None
+        ask = stage if isinstance(stage, Ask) else None
+        return token_counts(folder, texts, runs, ask) if known and folder else None
 
     for name, alike in _trainings(comparison).items():
         faulty = {}

@@ -7,6 +7,8 @@ in one's own module: `qalign run my_module:my_system`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
 
 from ..pipeline import Stage
 from .artifacts import Model
@@ -48,6 +50,27 @@ def monoreason(study: Study) -> Stage[Model]:
 def multireason(study: Study) -> Stage[Model]:
     """The base fine-tuned on questions and answers in all languages (GSM8KInstruct): translate-training."""
     return study.train(MULTILINGUAL, study.base, study.multilingual_answers())
+
+
+def mathoctopus(
+    study: Study, question: Literal["own", "english"] = "own", samplers: Sequence[Recipe] = ()
+) -> Stage[Model]:
+    """The base fine-tuned on worked answers in all languages, under prompts that name the language (arXiv 2310.20246). The
+    questions are in the same language (parallel), or in English (cross). What `samplers` answered right is added (xRFT)."""
+    problems = study.corpus("multilingual")
+    if question == "english":
+        crossed = study.corpus("multilingual", study.scale.crossed) if study.multilingual is None else None
+        problems = crossed or study.in_english(problems)
+    drawn = [study.sampled(sampler(study), problems, study.scale.samples_per_language) for sampler in samplers]
+    corpora = [problems, *([study.kept(drawn, problems)] if drawn else [])]
+    size, name = study.data_config.examples_per_language, "cross" if question == "english" else "parallel"
+    examples = study.mixture(f"mathoctopus-{name}", "response", corpora, per_language=size, template="mathoctopus")
+    return study.train(MULTILINGUAL, study.base, examples)
+
+
+def mathoctopus_xrft(study: Study, question: Literal["own", "english"] = "own") -> Stage[Model]:
+    """MathOctopus, with its own right answers in each language: rejection sampling."""
+    return mathoctopus(study, question, samplers=[partial(mathoctopus, question=question)])
 
 
 def qalign_mono(study: Study, variant: str = "x-en-questions") -> Stage[Model]:

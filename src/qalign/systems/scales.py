@@ -60,6 +60,8 @@ class Scale:
     title: str
     questions: str = "gsm8kinstruct"
     multilingual: str = "gsm8kinstruct"
+    crossed: str = "gsm8kinstruct-cross"
+    """English questions with answers in all languages."""
     english: str = "metamathqa"
     supervised: str = "gsm8k"
     general: str = "flores"
@@ -70,6 +72,8 @@ class Scale:
     max_new_tokens: int | None = None
     samples: int = 100
     """Answers to each question in rejection sampling."""
+    samples_per_language: int = 25
+    """The same where the questions are in all languages."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
 
@@ -79,21 +83,22 @@ SCALES: Mapping[str, Scale] = {
         Scale(name="paper", title="the published datasets and hyper-parameters"),
         Scale(
             name="sample", title="a sample of the published datasets for a small model on a CPU, in minutes",
-            english="gsm8k", general="ntrex",
+            english="gsm8k", general="ntrex", samples_per_language=2,
             data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
             training=SAMPLE_TRAINING, max_new_tokens=160, samples=4, precision="float32",
         ),
         Scale(
             name="toy",
             title="the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
-            questions="world-gsm8kinstruct", multilingual="world-gsm8kinstruct", english="world-metamathqa",
+            questions="world-gsm8kinstruct", multilingual="world-gsm8kinstruct", crossed="world-gsm8kinstruct-cross",
+            english="world-metamathqa",
             supervised="world-gsm8k", general="world-flores", benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
             stages={
                 "question-alignment": replace(TOY_TRAINING, epochs=2),
                 "response-alignment": replace(TOY_TRAINING, learning_rate=1e-3, max_steps=1800),
             },
-            samples=8, precision="float32",
+            samples=8, samples_per_language=4, precision="float32",
         ),
     )
 }  # fmt: skip

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..alignment.tasks import VARIANTS
+from ..alignment.templates import STUDY as PLAIN
+from ..alignment.templates import ExampleConfig, TemplateName
 from ..corpora import Role, locate
 from ..corpora.local import languages_of
 from ..corpora.source import OWN
@@ -23,13 +25,13 @@ from ..languages import LANGUAGES, STUDY, Language, as_rows, language, names_of
 from ..models.tiny import TinyConfig
 from ..options import Setting, StudyOptions, check_values, codes, known_fields, taking
 from ..paths import instead
-from ..pipeline import Node, Stage
+from ..pipeline import Stage
 from ..training.config import TrainingConfig
 from .artifacts import Answers, Examples, Model, Records
 from .ask import Ask
 from .bases import TINY, base, base_on_server, tiny_base
 from .keep import Filter, Keep, RejectionSampling
-from .kinds import Judge, MakeExamples, ReadCorpus, Train
+from .kinds import Judge, MakeExamples, ReadCorpus, Train, languages_behind
 from .names import test_set_name
 from .scales import SCALES, DataConfig, Scale
 from .settings import Settings
@@ -98,17 +100,18 @@ class Study:
 
     def mixture(
         self, name: str, task: str, corpora: Sequence[Stage[Records]], weights: Sequence[float] | None = None,
-        per_language: int | None = None,
+        per_language: int | None = None, template: TemplateName = PLAIN,
     ) -> Stage[Examples]:  # fmt: skip
         """Examples of a task ("response", "text", or an alignment variant) from the records that stages make. `weights` say how
         often the examples of each corpus stand on average, by default once; `per_language` is the size of a sample of each
-        language and corpus, by default all."""
-        languages = {code: row for corpus in corpora for code, row in _languages_of(corpus).items()}
+        language and corpus, by default all; `template` names the prompt."""
+        languages = {code: row for corpus in corpora for code, row in languages_behind(corpus).items()}
         return MakeExamples(
             name=f"examples-{name}", task=task, corpora=tuple(corpora),
             weights=tuple(map(float, weights if weights is not None else [1.0] * len(corpora))),
             examples_per_language=per_language, max_repetition=self.data_config.max_repetition, seed=self.seed,
             languages={} if task == "response" else {**names_of(["en"], self.table), **languages},
+            form=ExampleConfig(template=template),
         )  # fmt: skip
 
     def train(
@@ -122,12 +125,27 @@ class Study:
             further_languages=further_rows(self.table),
         )  # fmt: skip
 
-    def sampled(self, model: Stage[Model], problems: ReadCorpus) -> Ask:
-        """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825)."""
-        greedy = self._decoding(256)
-        decoding = replace(greedy, temperature=0.7, samples=self.scale.samples)
+    def sampled(self, model: Stage[Model], problems: ReadCorpus, samples: int | None = None) -> Ask:
+        """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825); how many, the
+        scale says by default."""
+        decoding = replace(self._decoding(256), temperature=0.7, samples=samples or self.scale.samples)
         name = f"sample-{problems.source.name}"
-        return Ask(name=name, label="sampling", model=model, records=problems, decoding=decoding)
+        return self._asked(Ask(name=name, label="sampling", model=model, records=problems, decoding=decoding))
+
+    def _asked(self, ask: Ask) -> Ask:
+        """A stage with its settings, which may want the English questions."""
+        ask = self.settings.tune(self.system, ask)
+        if ask.decoding.question == "own" or not isinstance(ask.records, ReadCorpus):
+            return ask
+        return replace(ask, records=self.in_english(ask.records))
+
+    def in_english(self, problems: ReadCorpus) -> ReadCorpus:
+        """The problems of a parallel corpus, each with the English question of the same id."""
+        if "en" not in problems.languages:
+            raise SettingError(
+                f"{problems.name} is read without English, so its problems cannot be asked in English; add en"
+            )
+        return replace(problems, english_questions=True)
 
     def taught(self, name: str, records: Stage[Records], template: str) -> Ask:
         """Two replies of the teacher about each record, as published for MetaMath (arXiv 2309.12284); by default the base's."""
@@ -200,10 +218,9 @@ class Study:
             advice = instead(test, f"{nearest(test, BENCHMARKS)} (or a path)")
             raise SettingError(f"'{test}' is neither a benchmark nor a path: {advice}")
         problems, decoding = self._read(corpus, "test", self.test_languages or languages), self._decoding(limit)
-        asked = Ask(
-            name=f"generate-{name}", label=label, measures=True, model=model, records=problems, decoding=decoding
+        answers = self._asked(
+            Ask(name=f"generate-{name}", label=label, measures=True, model=model, records=problems, decoding=decoding)
         )
-        answers = self.settings.tune(self.system, asked)
         if (samples := answers.decoding.samples) > 1:
             raise SettingError(f"generation.samples is {samples}; a model is measured by one answer each")
         rows = as_rows(problems.languages, self.table)
@@ -233,13 +250,6 @@ class Study:
             name=f"corpus-{source.name}-{role}", source=source, languages=rows, drop_invalid=data.drop_invalid,
             problems_per_language=first, label=label if source.name == OWN else "",
         )  # fmt: skip
-
-
-def _languages_of(records: Node) -> Mapping[str, Mapping[str, object]]:
-    """The languages of a stage that makes records, by code; those of its inputs where it names none."""
-    inner = {code: row for stage in records.inputs.values() for code, row in _languages_of(stage).items()}
-    own: Mapping[str, Mapping[str, object]] = getattr(records, "languages", inner)
-    return own
 
 
 @taking(StudyOptions)

@@ -1,4 +1,5 @@
 """The systems of the study: one row each, with what was published of it (arXiv 2401.07817, tables 1 and 2; NJUNLP/QAlign).
+Those of MathOctopus are its authors' (microsoft/MathOctopus).
 
 Figures are accuracies in percent, averages over the ten languages, by size of LLaMA-2. Checkpoints are hub names.
 """
@@ -35,6 +36,8 @@ class System:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     corpus: str = ""
     """The corpus that the brackets of the title speak of."""
+    source: str = ""
+    """Who published the figures, where it is not the study."""
 
     def title_in(self, study: Study) -> str:
         """The title, without brackets that speak of a corpus which the study does not train on."""
@@ -47,6 +50,8 @@ def _figures(mgsm: tuple[float, float], msvamp: tuple[float, float]) -> dict[str
     return {benchmark: {"7B": small, "13B": large} for benchmark, (small, large) in rows.items()}
 
 
+_OCTOPUS = "arXiv 2310.20246"
+
 # fmt: off
 SYSTEMS: Mapping[str, System] = {
     row.name: row
@@ -58,6 +63,17 @@ SYSTEMS: Mapping[str, System] = {
                {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, "metamathqa"),
         System("multireason", "MultiReason (MathOctopus)", recipes.multireason, _figures((40.0, 45.8), (44.1, 46.5)),
                {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, "gsm8kinstruct"),
+        System("mathoctopus-parallel", "MathOctopus (parallel)", recipes.mathoctopus, _figures((40.0, 45.8), (41.7, 44.4)),
+               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, source=_OCTOPUS),
+        System("mathoctopus-cross", "MathOctopus (cross)", partial(recipes.mathoctopus, question="english"),
+               _figures((32.2, 39.9), (42.5, 47.1)), {"7B": "Mathoctopus/Cross_7B", "13B": "Mathoctopus/Cross_13B"},
+               source=_OCTOPUS),
+        System("mathoctopus-parallel-xrft", "MathOctopus (parallel, xRFT)", recipes.mathoctopus_xrft,
+               _figures((41.9, 47.6), (42.4, 44.5)),
+               {"7B": "Mathoctopus/Parallel_xRFT_7B", "13B": "Mathoctopus/Parallel_xRFT_13B"}, source=_OCTOPUS),
+        System("mathoctopus-cross-xrft", "MathOctopus (cross, xRFT)", partial(recipes.mathoctopus_xrft, question="english"),
+               {"mgsm": {"7B": 33.3}, "msvamp": {"7B": 43.1}},
+               {"7B": "Mathoctopus/Cross_xRFT_7B", "13B": "Mathoctopus/Cross_xRFT_13B"}, source=_OCTOPUS),
         System("qalign-mono", "QAlign (monolingual)", recipes.qalign_mono, _figures((49.6, 57.1), (57.2, 62.6)),
                {"7B": "Wenhao97/QAlign-MetaMathQA-7B", "13B": "Wenhao97/QAlign-MetaMathQA-13B"}),
         System("qalign-mixed", "QAlign (mixed)", recipes.qalign_mixed),

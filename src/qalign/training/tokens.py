@@ -12,7 +12,7 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..alignment.prompts import Rendered, render, render_texts
+from ..alignment.prompts import Rendered, prompt, render_after, render_texts
 from ..errors import DataError
 from ..records import Example, write_json
 from ..untrusted import parse_json
@@ -227,7 +227,7 @@ def _rendered(examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase) -
 
 def _rendered_chunk(chunk: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> list[Rendered]:
     """The examples of a chunk, rendered: instructions with responses, or plain texts."""
-    framed = [(e.instruction, e.response) for e in chunk if e.instruction is not None]
-    answered = iter(render([instruction for instruction, _ in framed], [response for _, response in framed], tokenizer))
+    framed = [(e.prompt or prompt(e.instruction), e.response) for e in chunk if e.instruction is not None]
+    answered = iter(render_after([before for before, _ in framed], [response for _, response in framed], tokenizer))
     plain = iter(render_texts([e.response for e in chunk if e.instruction is None], tokenizer))
     return [next(plain if e.instruction is None else answered) for e in chunk]

@@ -4,6 +4,8 @@ gsm8k           English problems with worked answers.
 
 gsm8kinstruct   The same problems in every language, one problem per row.
 
+gsm8kinstruct-cross   The same, with English questions and the answers in each language.
+
 metamathqa      Many English problems: new, rephrased, and two kinds backward, as in arXiv 2309.12284.
 
 flores          General sentences paired with English ones.
@@ -38,6 +40,7 @@ VERSION = 4
 SIZES: Mapping[str, int] = {
     "gsm8k": 400,
     "gsm8kinstruct": 400,
+    "gsm8kinstruct-cross": 400,
     "metamathqa": 24_000,
     "flores": 400,
     "mgsm": 200,
@@ -84,6 +87,8 @@ def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
         return
     for story in stories(name):
         question, answer = said.question(story), said.solution(story)
+        if name == "gsm8kinstruct-cross":
+            question = english.question(story)
         columns: Row = {
             "questions": {"question": question, "question_en": english.question(story)},
             "answers": {"answer": answer, "answer_en": english.solution(story)},
@@ -97,7 +102,7 @@ def stories(name: str) -> tuple[Story, ...]:
     """The stories of a set, all of them different problems."""
     size = SIZES[name]
     match name:
-        case "gsm8k" | "gsm8kinstruct":
+        case "gsm8k" | "gsm8kinstruct" | "gsm8kinstruct-cross":
             return _different("small", "train", "in", size)
         case "mgsm":
             return _different("test", "test", "in", size)
