@@ -90,6 +90,7 @@ NOT_HERE = {
     'qalign run qalign-mono --base PATH --launcher "accelerate launch --config_file examples/fsdp2.yaml"': "several GPUs; "
     "tests/training/test_exact_step.py trains on shards of a CPU",
     "qalign check metamathqa --role english": "the hub",
+    "qalign check mathinstruct --role english": "the hub",
     "qalign check mgsm --role test": "the hub",
     "qalign check msvamp --role test": "the hub",
     "qalign eval FOLDER --endpoint http://localhost:8000/v1": "tests/generation/test_endpoint.py runs it, with a server",

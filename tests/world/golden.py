@@ -17,7 +17,7 @@ FILE = Path(__file__).with_name("golden.json")
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = "python tests/world/golden.py --write"
 WHOLE_TEXT, FIRST_OF_TEXT = "text", "text, the first 2,000"
-LARGE = ("metamathqa", WHOLE_TEXT)
+LARGE = ("metamathqa", "mathinstruct", WHOLE_TEXT)
 """What takes longer than a few seconds to make."""
 
 

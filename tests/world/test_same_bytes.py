@@ -40,8 +40,9 @@ def test_the_bytes_are_those_of_the_version(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_bytes_of_the_large_english_set_are_those_of_the_version() -> None:
-    compare(*next(golden.hashes(["metamathqa"])))
+@pytest.mark.parametrize("name", ["metamathqa", "mathinstruct"])
+def test_the_bytes_of_a_large_english_set_are_those_of_the_version(name: str) -> None:
+    compare(*next(golden.hashes([name])))
 
 
 @pytest.mark.slow

@@ -20,13 +20,13 @@ COLUMNS: Mapping[Role, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "questions":    (("question", "question_en"), ("answer", "answer_en")),
     "answers":      (("answer", "answer_en"), ("question", "question_en")),
     "multilingual": (("question", "answer"), ("question_en", "answer_en", "gold", "final", "final_ok")),
-    "english":      (("question", "answer"), ("gold", "final", "final_ok")),
+    "english":      (("question", "answer"), ("gold", "final", "final_ok", "source")),
     "general":      (("text", "text_en"), ()),
     "test":         (("question", "answer"), ("gold", "question_en", "equation", "final")),
     "text":         (("text",), ()),
 }
 # fmt: on
-"""The columns that must be present, and further ones that may be, of which only `gold` is read."""
+"""The columns that must be present, and further ones that may be. Of these only `gold` and `source` are read."""
 
 ANYWHERE = ("id", "language", "line")
 """Columns of every role: `id` joins translations of each other, `language` is a code, `line` is not read."""
@@ -93,6 +93,8 @@ def record(role: Role, found: Found, source: str) -> Pair | Problem | Document:
     key = identifier(row["id"], where) if "id" in row else str(found.ordinal)
     if role == "text":
         return Document(id=key, language=language, text=text_of(row, "text", where), source=source)
+    if row.get("source") is not None:
+        source = f"{source}: {text_of(row, 'source', where)}"
     first, second = needed
     text = text_of(row, first, where)
     if role in PAIR_KINDS:

@@ -1,7 +1,7 @@
 """The corpora of the study, one row each. To add a corpus, add a row.
 
 Counts are those of the publications: GSM8K, arXiv 2110.14168. GSM8KInstruct and mSVAMP, arXiv 2310.20246. MetaMathQA,
-arXiv 2309.12284. MGSM, arXiv 2210.03057. Flores, arXiv 2207.04672. NTREX-128, SUMEval 2022.
+arXiv 2309.12284. MathInstruct, arXiv 2309.05653. MGSM, arXiv 2210.03057. Flores, arXiv 2207.04672. NTREX-128, SUMEval 2022.
 """
 
 from __future__ import annotations
@@ -113,6 +113,11 @@ _ROWS = (
         Hub("meta-math/MetaMathQA", "table", columns={"question": "query", "answer": "response"}),
     ),
     Corpus(
+        "mathinstruct", ("english",), ("en",), {"en": 262_039}, "MAmmoTH, MIT; some of its sources are not for commercial use",
+        Hub("TIGER-Lab/MathInstruct", "table",
+            columns={"question": "instruction", "answer": "output", "source": "source"}),
+    ),
+    Corpus(
         "flores", ("general",), (*_X, "te"), dict.fromkeys((*_X, "te"), 997), "Flores+ dev, OLDI, CC BY-SA 4.0",
         Hub("openlanguagedata/flores_plus", "table", "dev", "{flores}", columns={"id": "id", "text": "text"},
             beside="en", flores={"zh": "cmn_Hans"}),
@@ -136,6 +141,7 @@ _ROWS = (
     _world("gsm8kinstruct", ("questions", "answers", "multilingual", "english"), STUDY),
     _world("gsm8kinstruct-cross", ("multilingual",), STUDY),
     _world("metamathqa", ("english",), ("en",)),
+    _world("mathinstruct", ("english",), ("en",)),
     _world("flores", ("general",), _X),
     _world("mgsm", ("test",), STUDY),
     _world("msvamp", ("test",), STUDY),

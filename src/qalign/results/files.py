@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ..errors import DataError
 from ..paths import instead
-from ..records import Judgement, atomic_file, read_rows, write_json
+from ..records import atomic_file, write_json
 from ..untrusted import parse_json
 from . import provenance
 from .schema import FORMAT, VERSION, Content, described, parse, plain
@@ -52,16 +52,6 @@ def _score(score: object) -> object:
         "standard_error": {name: score[error] for name, error in FIRST_RULES.items() if error in score},
         **dict.fromkeys(("in_language", "in_another", "no_language")),
     }
-
-
-def read_judgements(path: Path) -> Iterator[Judgement]:
-    """The judgements of a file, which in version 1 had a field for each rule. Raises DataError if a line is no judgement."""
-    try:
-        for row in read_rows(path):
-            then = {name: row.pop(name) for name in FIRST_RULES if name in row}
-            yield msgspec.convert({"readings": then, **row}, Judgement)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{path} does not hold judgements: {error}; the file is damaged") from error
 
 
 def _each(value: object, change: Callable[[object], object]) -> object:

@@ -214,6 +214,20 @@ def rejections_table(content: Content, titles: Titles) -> Table:
     return Table("Sampled answers", columns, rows, note, section="training")
 
 
+def programs_table(content: Content, titles: Titles) -> Table:
+    """How the programs ended that answered the problems."""
+    ends = ("right", "wrong", "no number", "error", "time-out", "refused", "no program")
+    rows = [
+        [f"{titles.system(run.system)}, {titles.benchmark(run.benchmark)}", row.language]
+        + [f"{row.ends.get(end, 0):,}" for end in ends]
+        + [f"{row.right_in_words:,}"]
+        for run in content.programs
+        for row in run.languages
+    ]
+    note = "Refused: it needed a sandbox where there was none. Right in words: without a program that printed a number."
+    return Table("Programs", ["system", "language", *ends, "right in words"], rows, note, section="training")
+
+
 def corpora_table(content: Content) -> Table:
     """What was read, by corpus and language, with what was left out of it and what is worth knowing."""
     rows = []

@@ -178,6 +178,24 @@ class Rejections(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the answers are, where a system trains on several kinds."""
 
 
+class ProgramCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How the programs that answer the problems in one language ended."""
+
+    language: str
+    ends: dict[str, Count]
+    """`right`, `wrong`, `no number`, `error`, `time-out`, `refused` or `no program` -> programs."""
+    right_in_words: Count
+    """Right answers without a program that printed a number."""
+
+
+class ProgramsRun(msgspec.Struct, frozen=True):
+    """How the programs of a system on a benchmark ended."""
+
+    system: str
+    benchmark: str
+    languages: list[ProgramCounts]
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """All that `results.json` holds."""
 
@@ -192,6 +210,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     """System -> benchmark -> model size -> average accuracy in the study."""
     corpora: list[CorpusRead] = []
     rejections: list[Rejections] = []
+    programs: list[ProgramsRun] = []
     consistency: dict[str, dict[str, Consistency]] = {}
     comparisons: list[Comparison] = []
     notes: list[str] = []
@@ -240,7 +259,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         return {stage.folder: stage for chain in self.trained_on.values() for stage in chain}
 
 
-OF_SOME_RUNS = ("seeds", "claims", "made", "example")
+OF_SOME_RUNS = ("seeds", "claims", "made", "example", "programs")
 """The parts that a file lacks where there are none."""
 
 

@@ -17,6 +17,7 @@ from ..alignment.tasks import VARIANTS
 from ..alignment.templates import ExampleConfig
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
+from ..corpora.mathinstruct import by_source
 from ..corpora.source import OWN
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
@@ -40,6 +41,7 @@ from ..wording import counted
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
+from .programs import ProgramConfig
 from .recipes import MULTILINGUAL, QUESTION, RESPONSE
 from .scales import SCALES, DataConfig
 from .settings import values_in_words
@@ -69,6 +71,8 @@ def check(
     notes = [f"{note}." for note in text.notes]
     notes += _of_own_data(Path(corpus), role, text.counts) if source.name == OWN else []
     tables = [Table(f"{corpus} as {role}", ["language", "rows", "published"], rows, " ".join(notes))]
+    if by := by_source([record.source for record in text.records], source.name):
+        tables.append(Table("By source", ["source", "rows", "published", "licence", "known how"], by))
     if text.dropped:
         tables.append(Table("Dropped on request", ["where", "why"], [[d["where"], d["reason"]] for d in text.dropped]))
     return tables
@@ -218,6 +222,7 @@ STAGES: Mapping[str, tuple[type, str]] = {
     "examples": (ExampleConfig, "Examples"),
     "generation": (DecodingConfig, "Generation"),
     "data": (DataConfig, "Data"),
+    "programs": (ProgramConfig, "Programs"),
     "tiny": (TinyConfig, "The base named tiny"),
 }
 """The first words of a setting, each with its config and its title."""

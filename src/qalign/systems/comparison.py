@@ -54,7 +54,7 @@ def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
     for label, name in named:
         model, system, own = build(study, name, label), find_system(name), label == name
         title, published, source = (system.title_in(study), system.published, system.source) if own else ("", {}, "")
-        scores = replace(study, system=label).scored(model)
+        scores = replace(study, system=label).scored(model, programs=system.programs)
         row = Evaluated(name=label, model=model, scores=scores, title=title, published=published, source=source)
         made.append(row)
     for label, name in named:
@@ -114,6 +114,7 @@ def collect(study: Study, by_seed: Mapping[str, Sequence[Evaluated]]) -> Content
         },
         published={one.name: {b: dict(sizes) for b, sizes in one.published.items()} for one in comparison if one.published},
         corpora=evaluated.corpora(comparison, runs), rejections=evaluated.rejections(comparison, runs),
+        programs=evaluated.programs(comparison, runs),
         consistency=agreement, comparisons=differences, notes=[*notes, *untold(scores)], claims=claims,
         seeds={seed: _averages(run) for seed, run in judged.items()} if has_seeds else {},
         made=evaluated.made([stage for systems in by_seed.values() for stage in scores_of(systems)], runs),

@@ -41,7 +41,10 @@ EXTRAS = {
 NEEDED = ("train", "data", "report")
 """Extras without which most studies do not run to the end."""
 PROGRAMS = {
-    "Sandbox": (("bwrap",), "No verb needs it. It can isolate recipes and models that you do not trust."),
+    "Sandbox": (
+        ("bwrap",),
+        "Programs that models write run in it. Without it those beyond plain arithmetic are refused.",
+    ),
     "Chromium": (("chromium", "chromium-browser", "google-chrome"), "Only the tests of the page need it."),
 }
 """Programs that are of use, by the names they may have, and what without them."""

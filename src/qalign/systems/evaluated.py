@@ -31,6 +31,7 @@ from .artifacts import Model
 from .ask import Ask
 from .keep import Keep
 from .kinds import Judge, MakeExamples, ReadCorpus, Train, training_stages
+from .programs import RunPrograms, counts
 
 Judged = dict[str, dict[str, list[Judgement]]]
 """Benchmark -> system -> judgements."""
@@ -195,9 +196,21 @@ def prompt_notes(comparison: Sequence[Evaluated]) -> list[str]:
                 note(f"Asked in the prompt '{ask.prompt_template}', not in the study's", system)
             if isinstance(ask, Ask) and ask.decoding.question == "english":
                 note("Asked the English question, in every language", system)
+        if any(isinstance(stage, RunPrograms) for stage in in_order(system.scores.values())):
+            note("Asked for a program first, whose printed number is the answer", system)
         if system.source:
             note(f"The published figures are those of {system.source}, in the prompt of that work", system)
     return [f"{text}: {', '.join(names)}" for text, names in named.items()]
+
+
+def programs(comparison: Sequence[Evaluated], runs: Path) -> list[schema.ProgramsRun]:
+    """How programs ended, by system and benchmark."""
+    return [
+        schema.ProgramsRun(system.name, benchmark, found)
+        for system in comparison
+        for benchmark, stage in system.scores.items()
+        if (found := counts(stage, runs))
+    ]
 
 
 def made(targets: Sequence[Node], runs: Path) -> schema.Made:

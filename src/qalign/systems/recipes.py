@@ -42,6 +42,11 @@ def metamath(study: Study) -> Stage[Model]:
     return study.train(RESPONSE, study.base, examples)
 
 
+def mammoth(study: Study) -> Stage[Model]:
+    """The base fine-tuned on worked answers and programs in English (MathInstruct). It is asked for a program first."""
+    return study.train(RESPONSE, study.base, study.english_answers(study.english or study.scale.programs))
+
+
 def monoreason(study: Study) -> Stage[Model]:
     """The base fine-tuned on English instruction data (MetaMathQA): what QAlign adds stage 1 to."""
     return study.train(RESPONSE, study.base, study.english_answers())

@@ -31,6 +31,7 @@ from .comparison import before_training, collect, compare, described, titles, ti
 from .evaluated import Evaluated, answers, curves, scores_of
 from .kinds import Train
 from .names import model_names
+from .programs import without_sandbox
 from .run_records import RunRecord, record_of, recorded
 from .settings import Settings, parse_settings
 from .study import Study
@@ -143,6 +144,8 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
         if not is_sure:
             say(f"qalign: {line}")
     lines.opening()
+    if remark := without_sandbox(waiting):
+        say(f"qalign: {remark}")
     if remark := untaught(study):
         say(f"qalign: {remark}")
     placement = replace(placement, systems=lines.systems)

@@ -64,6 +64,7 @@ class Scale:
     """English questions with answers in all languages."""
     english: str = "metamathqa"
     supervised: str = "gsm8k"
+    programs: str = "mathinstruct"
     general: str = "flores"
     benchmarks: tuple[str, ...] = ("mgsm", "msvamp")
     data: DataConfig = field(default_factory=DataConfig)
@@ -91,8 +92,8 @@ SCALES: Mapping[str, Scale] = {
             name="toy",
             title="the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
             questions="world-gsm8kinstruct", multilingual="world-gsm8kinstruct", crossed="world-gsm8kinstruct-cross",
-            english="world-metamathqa",
-            supervised="world-gsm8k", general="world-flores", benchmarks=("world-mgsm", "world-msvamp"),
+            english="world-metamathqa", supervised="world-gsm8k", programs="world-mathinstruct", general="world-flores",
+            benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
             stages={
                 "question-alignment": replace(TOY_TRAINING, epochs=2),

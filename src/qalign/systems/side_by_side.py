@@ -16,9 +16,9 @@ from ..errors import QAlignError, SettingError
 from ..evaluation.benchmarks import BENCHMARKS
 from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Comparison
-from ..records import Judgement
+from ..records import Judgement, read_jsonl
 from ..results.accuracy_tables import accuracy
-from ..results.files import load, read_judgements
+from ..results.files import load
 from ..results.run_results import Results
 from ..results.schema import FORMAT, VERSION, Content, is_language
 from ..results.statistics_tables import DIFFERENCES, group_name
@@ -96,10 +96,10 @@ def _with_test_sets_apart(places: Sequence[Path], contents: Sequence[Content], l
     apart_now = []
     for place, data, label in zip(places, contents, labels, strict=True):
         names = {}
-        for benchmark in (one for one in data.benchmarks if one not in BENCHMARKS):
+        for benchmark in data.benchmarks:
             answers = (_judgements(place, data, system, benchmark) for system in data.scores_on(benchmark))
             problems = next((_asked(one) for one in answers if not isinstance(one, str)), frozenset())
-            if not all(_are_one(problems, other) for other in seen.get(benchmark, ())):
+            if benchmark not in BENCHMARKS and not all(_are_one(problems, other) for other in seen.get(benchmark, ())):
                 names[benchmark] = f"{benchmark} of {label}"
             seen.setdefault(benchmark, []).append(problems)
         by_system = {
@@ -193,7 +193,7 @@ def _judgements(place: Path, data: Content, system: str, benchmark: str) -> list
     if folder is None:
         return f"the answers of {place} are not at {printable(recorded)} any more"
     try:
-        judgements = list(read_judgements(folder / JUDGEMENTS))
+        judgements = list(read_jsonl(folder / JUDGEMENTS, Judgement))
         same = evaluated.rounded_scores(judgements) == data.systems[system][benchmark]
     except QAlignError as error:
         return str(error)

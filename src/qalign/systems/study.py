@@ -33,6 +33,7 @@ from .bases import TINY, base, base_on_server, tiny_base
 from .keep import Filter, Keep, RejectionSampling
 from .kinds import Judge, MakeExamples, ReadCorpus, Train, languages_behind
 from .names import test_set_name
+from .programs import ProgramConfig, by_programs
 from .scales import SCALES, DataConfig, Scale
 from .settings import Settings
 
@@ -194,19 +195,19 @@ class Study:
             filter=filter or RejectionSampling(), languages=as_rows(problems.languages, self.table),
         )  # fmt: skip
 
-    def scored(self, model: Stage[Model]) -> dict[str, Judge]:
+    def scored(self, model: Stage[Model], programs: bool = False) -> dict[str, Judge]:
         """The stages that measure a model: judgements by name of the benchmark. An own test set has the name of its
-        folder or file, marked where a benchmark has it."""
+        folder or file, marked where a benchmark has it. With `programs` the model is asked for programs first."""
         made: dict[str, Judge] = {}
         for test in self.tests or self.scale.benchmarks:
             name = test_set_name(test)
             if name in made:
                 advice = "ask for it once" if test in BENCHMARKS else "rename the folder or file of one"
                 raise SettingError(f"two test sets are named '{name}'; {advice}")
-            made[name] = self._scored(test, model)
+            made[name] = self._scored(test, model, programs)
         return made
 
-    def _scored(self, test: str, model: Stage[Model]) -> Judge:
+    def _scored(self, test: str, model: Stage[Model], programs: bool) -> Judge:
         label = test_set_name(test)
         if test in BENCHMARKS:
             row, name = BENCHMARKS[test], test
@@ -223,8 +224,9 @@ class Study:
         )
         if (samples := answers.decoding.samples) > 1:
             raise SettingError(f"generation.samples is {samples}; a model is measured by one answer each")
-        rows = as_rows(problems.languages, self.table)
-        return Judge(name=f"score-{name}", label=label, answers=answers, problems=problems, languages=rows)
+        rows, config = as_rows(problems.languages, self.table), ProgramConfig()
+        given = by_programs(answers, label, self.settings.apply(None, "programs", config)) if programs else answers
+        return Judge(name=f"score-{name}", label=label, answers=given, problems=problems, languages=rows)
 
     @property
     def data_config(self) -> DataConfig:

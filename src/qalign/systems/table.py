@@ -34,6 +34,8 @@ class System:
     recipe: Recipe
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    programs: bool = False
+    """Whether it is asked for a program first, which is run."""
     corpus: str = ""
     """The corpus that the brackets of the title speak of."""
     source: str = ""
@@ -59,10 +61,12 @@ SYSTEMS: Mapping[str, System] = {
         System("sft", "SFT", recipes.sft, _figures((22.6, 29.7), (30.9, 38.1))),
         System("rft", "RFT", recipes.rft, _figures((20.6, 29.5), (31.3, 37.1))),
         System("metamath", "MetaMath", recipes.metamath),
+        System("mammoth", "MAmmoTH", recipes.mammoth, _figures((21.3, 28.9), (26.3, 38.6)),
+               {"7B": "TIGER-Lab/MAmmoTH-7B", "13B": "TIGER-Lab/MAmmoTH-13B"}, programs=True),
         System("monoreason", "MonoReason (MetaMath)", recipes.monoreason, _figures((38.4, 43.9), (46.2, 51.8)),
-               {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, "metamathqa"),
+               {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, corpus="metamathqa"),
         System("multireason", "MultiReason (MathOctopus)", recipes.multireason, _figures((40.0, 45.8), (44.1, 46.5)),
-               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, "gsm8kinstruct"),
+               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, corpus="gsm8kinstruct"),
         System("mathoctopus-parallel", "MathOctopus (parallel)", recipes.mathoctopus, _figures((40.0, 45.8), (41.7, 44.4)),
                {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, source=_OCTOPUS),
         System("mathoctopus-cross", "MathOctopus (cross)", partial(recipes.mathoctopus, question="english"),

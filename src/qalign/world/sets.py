@@ -8,6 +8,8 @@ gsm8kinstruct-cross   The same, with English questions and the answers in each l
 
 metamathqa      Many English problems: new, rephrased, and two kinds backward, as in arXiv 2309.12284.
 
+mathinstruct    Many English problems with worked answers or with programs, see `programs.py`.
+
 flores          General sentences paired with English ones.
 
 mgsm            Test problems with the same plots, people and things.
@@ -32,6 +34,7 @@ from .augment import backward, rephrased, self_verification
 from .draw import Draw
 from .grammar import grammar
 from .plots import PLOTS, SETTINGS, Domain, Event, Plot, Split, Story, fill, general
+from .programs import mixture
 from .text import documents
 
 VERSION = 4
@@ -42,6 +45,7 @@ SIZES: Mapping[str, int] = {
     "gsm8kinstruct": 400,
     "gsm8kinstruct-cross": 400,
     "metamathqa": 24_000,
+    "mathinstruct": 24_000,
     "flores": 400,
     "mgsm": 200,
     "msvamp": 200,
@@ -78,6 +82,9 @@ def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
     said, english = grammar(code), grammar("en")
     if name == "metamathqa":
         yield from ((key, {"question": q, "answer": a}) for key, q, a in large_english_set())
+        return
+    if name == "mathinstruct":
+        yield from mixture(SIZES[name])
         return
     if name == "flores":
         yield from (
