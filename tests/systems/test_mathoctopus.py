@@ -208,6 +208,50 @@ def test_other_models_are_asked_in_the_study_s_prompt(own_data: OwnData, tmp_pat
 # --- the published scale ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["parallel", "cross"])
+def test_the_published_scale_runs_on_the_published_layouts(
+    kind: str, own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published counts are set aside, and steps, samples and tokens are few."""
+    import datasets.config
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    corpus = {"parallel": "gsm8kinstruct", "cross": "gsm8kinstruct-cross"}[kind]
+    monkeypatch.setitem(CORPORA, corpus, replace(CORPORA[corpus], published={}))
+    rows = [
+        {
+            "language": TABLE[code].name,
+            "prompt": octopus(code, texts("en" if kind == "cross" else code, n)["question"]),
+            "chosen": texts(code, n)["answer"].replace(" ####", "\n####"),
+        }
+        for n in range(ROWS)
+        for code in ("en", "sw", "de")
+    ]
+    hub = CORPORA[corpus].hub
+    assert hub is not None
+    folder = tmp_path / "data" / hub.name
+    folder.mkdir(parents=True)
+    rows = rows if kind == "parallel" else rows[::-1]
+    (folder / f"{hub.name.rpartition('/')[2]}.json").write_text(json.dumps(rows), encoding="utf-8")
+    few = ("training.max_steps=5", "training.global_batch_size=4", "sampling.samples=2", "sampling.max_new_tokens=4")
+    here = Study(
+        base_name="world", scale=SCALES["paper"], runs=tmp_path / "runs", languages=("de", "sw"), data=tmp_path / "data",
+        tests=(str(own_data.test),), settings=parse_settings(few, SYSTEMS),
+    )  # fmt: skip
+    planned = plan(here, [f"mathoctopus-{kind}-xrft"])
+    assert planned.refusals == [] and len(planned.trainings) == 2
+    model = build(here, f"mathoctopus-{kind}-xrft")
+    pipeline.run([model], here.runs)
+    for stage in training_stages(model):
+        trained = stage.result(here.runs)
+        assert trained is not None and trained.summary().steps == 5
+        assert trained.summary().examples_by_language == dict.fromkeys(["de", "en", "sw"], ROWS)
+        made = stage.inputs["examples"].folder(here.runs) / EXAMPLES
+        assert {(one.language, one.prompt) for one in read_jsonl(made, Example)} == {
+            (code, row["prompt"]) for row in rows for code in ("de", "en", "sw") if row["language"] == TABLE[code].name
+        }
+
+
 def test_plan_shows_the_published_rows(tmp_path: Path) -> None:
     from qalign.systems.study import study as from_options
 

@@ -89,6 +89,7 @@ LENGTHS: Mapping[tuple[str, str], Length] = {
     ("world-gsm8kinstruct", "x-en-answers"): Length(137, 0.36, 381),
     ("world-gsm8kinstruct", "en-x-answers"): Length(137, 0.38, 381),
     ("world-gsm8kinstruct", "response"): Length(116, 0.45, 385),
+    ("world-gsm8kinstruct-cross", "response"): Length(114, 0.46, 325),
     ("world-gsm8k", "response"): Length(110, 0.44, 271),
     ("world-metamathqa", "response"): Length(111, 0.44, 272),
     ("world-flores", "x-en-general"): Length(51, 0.15, 135),

@@ -62,10 +62,10 @@ def mathoctopus(
 ) -> Stage[Model]:
     """The base fine-tuned on worked answers in all languages, under prompts that name the language (arXiv 2310.20246). The
     questions are in the same language (parallel), or in English (cross). What `samplers` answered right is added (xRFT)."""
-    problems = study.corpus("multilingual")
-    if question == "english":
-        crossed = study.corpus("multilingual", study.scale.crossed) if study.multilingual is None else None
-        problems = crossed or study.in_english(problems)
+    crossed = study.scale.crossed if question == "english" and study.multilingual is None else None
+    problems = study.corpus("multilingual", crossed)
+    if question == "english" and crossed is None:
+        problems = study.in_english(problems)
     drawn = [study.sampled(sampler(study), problems, study.scale.samples_per_language) for sampler in samplers]
     corpora = [problems, *([study.kept(drawn, problems)] if drawn else [])]
     size, name = study.data_config.examples_per_language, "cross" if question == "english" else "parallel"
