@@ -132,6 +132,9 @@ def taught(own_data: OwnData, runs: Path, *settings: str, **options: str) -> Stu
     )  # fmt: skip
 
 
+SCRIPTED = ("teacher.backend=scripted", "teacher.samples=1")
+
+
 def test_a_teacher_replies_to_all_prompts(own_data: OwnData, tmp_path: Path) -> None:
     """The whole way with a scripted teacher, which answers one problem well and all others with one text."""
     question, gold = "Anna has 3 apples and buys 2 more. How many has she?", "5"
@@ -155,7 +158,7 @@ def test_a_teacher_replies_to_all_prompts(own_data: OwnData, tmp_path: Path) -> 
     teacher = tmp_path / "teacher"
     teacher.mkdir()
     (teacher / "script.json").write_text(json.dumps({"answers": answers, "otherwise": "I do not know."}))
-    study = taught(own_data, tmp_path / "runs", "teacher.backend=scripted", "teacher.samples=1", teacher=str(teacher))
+    study = taught(own_data, tmp_path / "runs", *SCRIPTED, teacher=str(teacher))
     model = build(study, "metamath")
     assert isinstance(model, Train)
     pipeline.run([model.examples], study.runs)
@@ -168,6 +171,17 @@ def test_a_teacher_replies_to_all_prompts(own_data: OwnData, tmp_path: Path) -> 
         "FOBAR": (fobar, f"So {back}"),
     }
     assert Counter(one.source for one in examples) == {f"own ({kind})": 1 for kind in first}
+    ours = replace(study, settings=parse_settings(["examples.template=metamath-training", *SCRIPTED], SYSTEMS))
+    split = build(ours, "metamath")
+    assert isinstance(split, Train)
+    pipeline.run([split.examples], study.runs)
+    prompts = {
+        original_of(one.id)[1]: one.prompt for one in split.examples.open(split.examples.folder(study.runs)).examples()
+    }
+    assert str(prompts["FOBAR"]).partition("### Input:\n")[2].startswith("If we know the answer"), (
+        "its line is the input"
+    )
+    assert "### Input" not in str(prompts["SV"])
     counts = {kind: stage.open(stage.folder(study.runs)).rejections()[0] for kind, stage in keeps(model).items()}
     assert set(counts) == {*first, "Rephrased, questions", "SV, questions"}
     assert counts["AnsAug"].left_out == {"no number": 5}
