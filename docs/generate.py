@@ -1,4 +1,4 @@
-"""Writes docs/settings.md and docs/cli.md from the code: `python docs/generate.py`. A test fails when they are stale."""
+"""Writes settings.md, cli.md and checkpoints.md from the code: `python docs/generate.py`. A test fails when they are stale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import typer.main
 
 from qalign.cli import app
 from qalign.cli.help import EXAMPLES, groups
-from qalign.systems.checks import STAGES, TRAINING_STAGES, settings_of
+from qalign.systems.checks import STAGES, TRAINING_STAGES, overview, settings_of
+from qalign.systems.presets import RECALLED
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Made from the code by `make reference`. -->"
@@ -72,6 +73,69 @@ def command_line() -> str:
     return "\n".join(lines) + "\n"
 
 
+CHECKPOINTS = """# Published checkpoints
+
+{note}
+
+The systems of the study, and some that came after it, are on the hub. `qalign eval` measures one by its name:
+
+```
+qalign eval metamath-7b --test mgsm
+```
+
+The table then has two rows. `metamath-7b` is asked as its authors ask it: in their prompt, with their stop texts and their
+limit of tokens. `metamath-7b-study` is asked in the study's plain prompt, as the study measured all its systems. Where the
+two prompts are the same, there is one row. Answers are read by the same rules in both.
+
+`--set generation.template=NAME` takes another prompt for all rows. [Compared systems](baselines.md#prompts) lists the
+prompts. The setting `generation.stop` changes the stop texts.
+
+MAmmoTH is asked for a program first, which is run, and then in words where that gives no number. xpot writes programs of
+another form, which nothing here runs. It is asked in the study's prompt, and a line says so.
+
+`--published` shows the figures of others as rows next to yours, each marked and with its source. It works for `eval`, `run` and
+`reproduce`, on mGSM and mSVAMP. The same checkpoint has other scores elsewhere, under another prompt or rule.
+
+## Pickles
+
+Most of these checkpoints are pickles, which can run code when they are opened. `qalign` opens safetensors only. So a stage
+of its own fetches the pickles and makes safetensors of them. For another checkpoint, or to keep the result, use `convert`:
+
+```
+qalign convert meta-math/MetaMath-7B-V1.0 ./my-metamath
+```
+
+- It needs torch 2.10 or newer. Older versions can be tricked into running code.
+- Only tensors are made from a pickle. Anything else in it is refused, and nothing of it is run.
+- The weights are saved in bfloat16. Apart from that each tensor keeps its bits.
+- The tensors must be those of the index and of `config.json`. Tied embeddings are written once.
+- It needs disk for the new model, and memory for one file of 4 GiB. The new folder is there whole or not at all.
+- Tokenizers of LLaMA 2 are often a SentencePiece file alone. They are copied, and need the package `sentencepiece`.
+
+## The table
+
+`tokens` is the most tokens of an answer under the authors' prompt. `prompt` and `answer` are theirs as well.
+
+{table}
+
+## Not read
+
+Most facts are from the code and the cards of the authors. Some were recalled, or are not known:
+
+{recalled}
+
+The table stands in `systems/presets.py`, where it can be corrected."""
+
+
+def checkpoints() -> str:
+    """The page on published checkpoints."""
+    (table,) = overview("checkpoints")
+    lines = [f"| {' | '.join(table.columns)} |", "|---" * len(table.columns) + "|"]
+    lines += [f"| `{row[0]}` | `{row[1]}` | {' | '.join(map(_cell, row[2:]))} |" for row in table.rows]
+    recalled = "\n".join(f"- {text}" for text in RECALLED.values())
+    return CHECKPOINTS.format(note=NOTE, table="\n".join(lines), recalled=recalled)
+
+
 def _verbs(group: Any, before: str) -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
@@ -94,7 +158,7 @@ def _names(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names[:-1]) + f" or `{names[-1]}`"
 
 
-PAGES = {"settings.md": settings, "cli.md": command_line}
+PAGES = {"settings.md": settings, "cli.md": command_line, "checkpoints.md": checkpoints}
 
 if __name__ == "__main__":
     for page, content in PAGES.items():

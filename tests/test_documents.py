@@ -80,6 +80,12 @@ NOT_HERE = {
     "--test world-development-out": "minutes a seed; reproduce runs below at a smaller scale",
     "qalign world probe": "a minute; tests/systems/test_world.py asks fewer probes",
     "qalign world probe world DIR": "needs a base of one's own; tests/systems/test_world.py asks others",
+    "qalign convert MODEL NEW_FOLDER": "tests/models/test_converting.py runs it",
+    "qalign convert meta-math/MetaMath-7B-V1.0 ./my-metamath": "the hub; tests/models/test_converting.py has one here",
+    "qalign eval FOLDER": "as `qalign eval MODEL`",
+    "qalign run mathoctopus-parallel in-english=mathoctopus-parallel --base world --scale toy "
+    "--set in-english.generation.question=english": "tests/systems/test_mathoctopus.py plans it",
+    "qalign eval metamath-7b --test mgsm": "the hub; tests/systems/test_presets.py has one here",
     "qalign eval MODEL --endpoint URL": "tests/generation/test_endpoint.py runs it, with a server",
     f"qalign plan qalign-mono monoreason --base {LLAMA} --devices 8 --device-memory 80": "asks the hub",
     "qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --measure": "asks the hub",

@@ -282,6 +282,8 @@ class StudyOptions:
     """A TOML file that describes further languages."""
     runs: Path | str = option(Path("runs"), OUTPUT, "DIR")
     """The folder of all stages and results."""
+    published: bool = option(False, OUTPUT, "")
+    """Show the figures that others published on the same benchmarks, each with its source."""
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -129,7 +129,7 @@ def test_the_line_of_a_run_serves_for_its_plan(verb: str) -> None:
         ("run qalign-mono --scale", "Option '--scale' requires an argument. See `qalign run --help`."),
         ("eval model --base x", "there is no option '--base' here: `qalign run` has it. See `qalign eval --help`."),
         ("list systemz", "nothing is listed under 'systemz': did you mean 'systems'?"),
-        ("list zzz", "nothing is listed under 'zzz': known: bases, benchmarks, corpora, "),
+        ("list zzz", "nothing is listed under 'zzz': known: bases, benchmarks, checkpoints, "),
         (
             "check x --role test --data a --data b",
             "--data stands 2 times, and takes one value: give it once. See `qalign check",

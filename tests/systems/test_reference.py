@@ -65,7 +65,7 @@ def test_settings_complete() -> None:
     assert f"{TRAINING_STAGES[0]}.adapter.rank=" in completion.settings(TRAINING_STAGES[0])
 
 
-@pytest.mark.parametrize("page", ["settings.md", "cli.md"])
+@pytest.mark.parametrize("page", ["settings.md", "cli.md", "checkpoints.md"])
 def test_a_generated_page_is_what_the_code_makes(page: str) -> None:
     specification = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     assert specification is not None and specification.loader is not None

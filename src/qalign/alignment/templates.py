@@ -17,8 +17,8 @@ from ..untrusted import printable
 from .prompts import PREFIX, SUFFIX
 
 TemplateName = Literal[
-    "study", "metamath-training", "step-by-step", "program", "mathoctopus", "python", "python-comments"
-]
+    "study", "metamath-training", "step-by-step", "program", "mathoctopus", "python", "python-comments", "python-english"
+]  # fmt: skip
 STUDY: TemplateName = "study"
 _SLOT = re.compile(r"\{(question|language|first|rest)\}")
 _IN_LANGUAGE = PREFIX.replace("request.", "request in {language}. Please answer in {language}.")
@@ -65,6 +65,7 @@ TEMPLATES: Mapping[TemplateName, Template] = {
         Template("mathoctopus", _named("{language}")),
         Template("python", _named("Python")),
         Template("python-comments", _named("Python with inline comments in {language}")),
+        Template("python-english", _named("Python with inline comments in English")),
     )
 }
 

@@ -20,7 +20,7 @@ from .options import Data, LanguageFile, Names, Runs, option
 
 @guarded
 def list_command(
-    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.words(table="systems.checks:SECTIONS"))] = None,
+    section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, checkpoints, bases, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.words(table="systems.checks:SECTIONS"))] = None,
 ) -> None:  # fmt: skip
     """List what has a name: systems, scales, benchmarks, corpora, languages, settings."""
     from ..systems.checks import overview

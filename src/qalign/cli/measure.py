@@ -25,7 +25,7 @@ FORMS = ("terminal", "markdown", "latex", "csv")
 
 @with_study(hidden=TRAINING_EXECUTION, without=TRAINING_DATA, training=GENERATION)
 def eval_command(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Checkpoints: folders or hub names. With --endpoint the server's names for them.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Checkpoints: folders, hub names, or published ones by name (qalign list checkpoints). With --endpoint the server's names for them.")],
     study: Study,
     placement: Placement,
     output: Output = None,

@@ -32,7 +32,7 @@ def run_command(systems: Systems, study: Study, placement: Placement, output: Ou
     finish(run(study, systems, placement=placement, output=output))
 
 
-@with_study(hidden=("output", "compile", "trackers", "quiet"))
+@with_study(hidden=("output", "published", "compile", "trackers", "quiet"))
 def plan_command(
     systems: Systems,
     study: Study,
@@ -59,7 +59,7 @@ def plan_command(
     planned.check()
 
 
-@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "save", "quiet"))
+@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "published", "save", "quiet"))
 def explain_command(
     systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None
 ) -> None:
@@ -70,7 +70,9 @@ def explain_command(
         write(printable(line))
 
 
-@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "quiet", "test", "test_languages", "limit"))
+@with_study(
+    hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "quiet", "test", "test_languages", "limit", "published")
+)  # fmt: skip
 def adopt_command(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A trained checkpoint: a folder or a hub name.")],

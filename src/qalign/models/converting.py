@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PICKLES, PICKLE, PICKLE_INDEX = "pytorch_model*.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"
 COPIED = ("*.json", "*.model", "*.txt", "*.jinja", "*.md", "LICENSE*")
 """The files beside the weights. None of them is code."""
+FETCHED = (PICKLES, *COPIED)
+"""What of a repository is fetched."""
 SAFE_TORCH = "2.10"
 FILE_BYTES = 4 * 2**30
 """The most bytes of a file that is written, and so of tensors in memory."""

@@ -20,6 +20,7 @@ RESULTS = "Results"
 """The title of the table of results."""
 KEYS = ("system", "benchmark")
 """The columns that say what a row is of."""
+SOURCE = "source"
 SIZES = ("7B", "13B")
 """Of the published models."""
 FEW = 100
@@ -97,7 +98,7 @@ def accuracy_table(content: Content, titles: Titles) -> Table:
     for benchmark, _, scores in content.measured():
         for code, score in scores.items():
             best[benchmark, code].append(accuracy(score))
-    body = []
+    body: list[Sequence[str]] = []
     for benchmark, system, scores in content.measured():
         count, published = problems(scores, content.repetitions), content.published.get(system, {}).get(benchmark, {})
         row = named(content, titles, system, benchmark)
@@ -122,11 +123,31 @@ def accuracy_table(content: Content, titles: Titles) -> Table:
         body.append([*row, *(figure(published.get(size)) for size in sizes)])
     after = [*content.other_rules.values(), *OUTCOMES.values(), *(f"published {size}" for size in sizes)]
     columns = [*KEYS, *heads(singles, titles), *means.values(), *after]
+    if content.published_rows:
+        columns.append(SOURCE)
+        body = _with_published(content, titles, columns, body)
     table = Table(RESULTS, columns, body, " ".join(_notes(content, titles, is_published=bool(sizes))))
     english = ["en"] if "en" in singles else []
-    summary = table.select([*KEYS, *english, *reversed(means.values())])
+    source = [SOURCE] * bool(content.published_rows)
+    summary = table.select([*KEYS, *english, *reversed(means.values()), *source])
     answers = replace(table.select([*KEYS, *after]), title="Answers")
     return replace(table, narrow=(summary, *table.turned("{}, by language", singles), answers))
+
+
+def _with_published(
+    content: Content, titles: Titles, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[Sequence[str]]:
+    """The rows of a run, after those of each benchmark the published ones, marked and with their source."""
+    found: list[Sequence[str]] = []
+    for benchmark in content.benchmarks:
+        title = titles.benchmark(benchmark)
+        found += [[*row, "this run"] for row in rows if row[1] == title]
+        for row in content.published_rows:
+            if row.benchmark == benchmark:
+                shown = {**row.accuracy, next(c for c in columns if "± s.e." in c): row.accuracy[AVERAGE]}
+                cells = [figure(shown.get(column)) for column in columns[2:-1]]
+                found.append([f"{row.model} (published)", title, *cells, row.source])
+    return found
 
 
 def named(content: Content, titles: Titles, system: str, benchmark: str) -> list[str]:
@@ -210,6 +231,8 @@ def _notes(content: Content, titles: Titles, *, is_published: bool) -> Iterable[
         yield f"Training examples that were too long: {left_out}."
     if few := dict.fromkeys(f"{stage.stage} {stage.steps}" for stage in trained if stage.steps < FEW_STEPS):
         yield f"Few optimizer steps to learn from: {', '.join(few)}."
+    if content.published_rows:
+        yield "Rows marked published are figures of others, measured with other code, by the source that they name."
     if is_published:
         yield "Published: averages over ten languages of LLaMA-2 under the paper rule (arXiv 2401.07817)."
 

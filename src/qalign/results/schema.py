@@ -196,6 +196,16 @@ class ProgramsRun(msgspec.Struct, frozen=True):
     languages: list[ProgramCounts]
 
 
+class PublishedRow(msgspec.Struct, frozen=True):
+    """Figures that others published of a model on a benchmark."""
+
+    model: str
+    benchmark: str
+    accuracy: dict[str, Percent]
+    """By language where these are known, and `average`."""
+    source: str
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """All that `results.json` holds."""
 
@@ -222,6 +232,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     judgements: dict[str, dict[str, str]] = {}
     example: Asked | None = None
     titles: dict[str, str] = {}
+    published_rows: list[PublishedRow] = []
+    """The figures of others that stand next to one's own."""
 
     @property
     def benchmarks(self) -> list[str]:
@@ -259,7 +271,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         return {stage.folder: stage for chain in self.trained_on.values() for stage in chain}
 
 
-OF_SOME_RUNS = ("seeds", "claims", "made", "example", "programs")
+OF_SOME_RUNS = ("seeds", "claims", "made", "example", "programs", "published_rows")
 """The parts that a file lacks where there are none."""
 
 

@@ -19,6 +19,7 @@ from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look
 from ..generation.scripted import SCRIPT
 from ..huggingface import REVISIONS, Repository, cached_commit, fetch, resolve
 from ..language_file import KEPT_ROWS
+from ..models import converting
 from ..models.folders import check_folder
 from ..models.opening import POINTER, download
 from ..models.tiny import TinyConfig
@@ -32,6 +33,7 @@ from .artifacts import Model, Records
 from .kinds import TRAIN
 
 if TYPE_CHECKING:
+    from .presets import Preset
     from .study import Study
 
 FRAME_TIMES = 2000
@@ -83,6 +85,19 @@ class FetchModel(Stage[Model]):
     @property
     def fetched(self) -> tuple[Repository, str]:
         return Repository("model", self.hub), self.revision
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConvertModel(FetchModel):
+    """Fetches a model of the hub that is in pickles, and makes safetensors of it in bfloat16."""
+
+    def run(self, work: Work) -> None:
+        """Fetches and converts."""
+        converting.convert(fetch(*self.fetched, converting.FETCHED), work.output)
+
+    def packages(self, placement: Placement) -> list[str]:
+        """The hub's library, and those that open a model."""
+        return ["huggingface_hub", *TRAIN]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -167,20 +182,25 @@ def checkpoint(name: str, runs: Path) -> Path:
     return place if isinstance(place, Path) else download(place[0].name, place[1])
 
 
+def checkpoint_on_hub(preset: Preset, runs: Path) -> FetchModel:
+    """A published checkpoint at the commit of its first use."""
+    commit = resolve(Repository("model", preset.hub), preset.revision, runs / REVISIONS)
+    kind = FetchModel if preset.safetensors else ConvertModel
+    return kind(name="published", hub=preset.hub, revision=commit)
+
+
 def convert(model: str | Path, folder: str | Path, runs: Path | str = "runs") -> list[str]:
     """Makes a new folder with a model in safetensors and bfloat16, from a checkpoint in pickles: a folder, or a hub name.
 
     Returns what was done, in sentences. The folder is there whole or not at all. QAlignError where the checkpoint cannot be
     opened safely, or is not whole. Hub revisions are recorded in the folder `runs`.
     """
-    from ..models import converting
-
     converting.check_torch()
     target = Path(folder)
     with atomic_folder(target if target.name else target.resolve()) as output:
         place = _found(str(model), Path(runs))
         if not isinstance(place, Path):
-            place = fetch(*place, (converting.PICKLES, *converting.COPIED))
+            place = fetch(*place, converting.FETCHED)
         return converting.convert(place, output)
 
 

@@ -41,6 +41,7 @@ from ..wording import counted
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
+from .presets import PRESETS, RECALLED
 from .programs import ProgramConfig
 from .recipes import MULTILINGUAL, QUESTION, RESPONSE
 from .scales import SCALES, DataConfig
@@ -153,12 +154,18 @@ def _systems() -> list[Table]:
         [s.name, s.title, ", ".join(str(of_size["7B"]) for of_size in s.published.values()) or "-"]
         for s in SYSTEMS.values()
     ]
-    checkpoints = [[s.name, size, hub] for s in SYSTEMS.values() for size, hub in s.checkpoints.items()]
-    use = "measure one with `qalign eval`, or take it for your own with `qalign adopt`"
-    return [
-        Table("Systems", ["name", "system", "published mGSM, mSVAMP (7B)"], rows),
-        Table(f"Published checkpoints ({use})", ["system", "size", "hub"], checkpoints),
-    ]
+    return [Table("Systems", ["name", "system", "published mGSM, mSVAMP (7B)"], rows)]
+
+
+def _checkpoints() -> list[Table]:
+    rows = [
+        [row.name, row.hub, row.base, row.template, row.marker, str(row.max_new_tokens or "benchmark"),
+         "safetensors" if row.safetensors else "pickles", row.licence]
+        for row in PRESETS.values()
+    ]  # fmt: skip
+    head = ["name", "hub", "base", "prompt", "answer", "tokens", "weights", "licence"]
+    use = "`qalign eval NAME` measures one, and converts pickles before."
+    return [Table("Published checkpoints", head, rows, " ".join([use, *RECALLED.values()]))]
 
 
 def _corpora() -> list[Table]:
@@ -201,6 +208,7 @@ def _settings() -> list[Table]:
 
 SECTIONS: Mapping[str, Callable[[], list[Table]]] = {
     "systems": _systems,
+    "checkpoints": _checkpoints,
     "bases": _bases,
     "scales": lambda: [Table("Scales", ["name", "what"], _rows(SCALES.values(), "name", "title"))],
     "benchmarks": _benchmarks,

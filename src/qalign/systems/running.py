@@ -14,9 +14,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace as replace_fields
+
 from .. import pipeline
+from ..alignment.templates import STUDY as TEMPLATE
 from ..errors import SettingError
-from ..fingerprints import first_look
+from ..fingerprints import first_look, is_first_look
 from ..language_file import KEPT_ROWS, with_rows_of_models
 from ..pipeline import Node, in_order, resume_point
 from ..pipeline.workers import gpu_groups, open_workers
@@ -26,12 +29,15 @@ from ..terminal import log, say
 from ..wording import counted, duration
 from . import costs, readiness
 from .amounts import few_steps, oddities, trained_on
-from .bases import base_on_server, untaught
+from .ask import Ask
+from .bases import base_on_server, checkpoint_on_hub, untaught
 from .comparison import before_training, collect, compare, described, titles, titles_taken
 from .evaluated import Evaluated, answers, curves, scores_of
 from .kinds import Train
 from .names import model_names
+from .presets import PRESETS, PROGRAM, SOLVER, Preset
 from .programs import without_sandbox
+from .published import published_rows
 from .run_records import RunRecord, record_of, recorded
 from .settings import Settings, parse_settings
 from .study import Study
@@ -61,7 +67,7 @@ def evaluate(
     """Measures models on test sets, zero-shot. Raises and takes the same as `run`, but for:
 
     Args:
-        models: folders, hub names or `world`. With `endpoint`, the server's names.
+        models: folders, hub names, published checkpoints by name, or `world`. With `endpoint`, the server's names.
         study: says on which test sets, in which languages and how. Its base is not used.
         names: of the models in tables, in order. By default those of their folders.
         endpoint: the URL of an OpenAI-compatible server that has the models.
@@ -87,6 +93,9 @@ def evaluate(
         rows = []
         for label, path in zip(labels, paths, strict=True):
             one = replace(study, base_name=path)
+            if path in PRESETS and not endpoint:
+                rows += as_published(label, PRESETS[path], one)
+                continue
             checkpoint = base_on_server(path, one.runs) if endpoint else one.base
             rows.append(Evaluated(name=label, model=checkpoint, scores=one.scored(checkpoint)))
         study.settings.check_all_used()
@@ -96,9 +105,40 @@ def evaluate(
         compared()
     comparison = compared()
     # A server knows each model by its name, so each is asked with a placement of its own.
-    parts = [([row], replace(placement, served_model=path)) for row, path in zip(comparison, paths, strict=True)]
+    served = zip(comparison, paths, strict=True) if endpoint else ()
+    parts = [([row], replace(placement, served_model=path)) for row, path in served]
     study = replace(study, base_name=", ".join(paths))
-    return measured_results(study, {"": comparison}, placement, output, parts if endpoint else ())
+    return measured_results(study, {"": comparison}, placement, output, parts)
+
+
+def as_published(name: str, preset: Preset, study: Study) -> list[Evaluated]:
+    """A published checkpoint as its authors ask it, and as the study asked it, where the two differ."""
+    if Path(preset.name).exists():
+        raise SettingError(
+            f"{preset.name} is here, and is a published checkpoint too; for what is here give ./{preset.name}"
+        )
+    model = checkpoint_on_hub(preset, study.runs)
+    plain = Evaluated(name=name, model=model, scores=study.scored(model), title=preset.title)
+    if preset.template == TEMPLATE:
+        return [plain]
+    if preset.rule == SOLVER:
+        if not is_first_look():
+            say(
+                f"qalign: {preset.name} is asked as the study did: it writes a function solver, which nothing here runs"
+            )
+        return [plain]
+    scores = study.scored(model, preset.rule == PROGRAM, preset)
+    own = Evaluated(name=name, model=model, scores=scores, title=f"{preset.title}, prompt of its authors")
+    if preset.template not in _prompts(own):  # --set names another
+        return [plain]
+    if _prompts(plain) != {TEMPLATE}:
+        return [own]
+    return [own, replace(plain, name=f"{name}-study", title=f"{preset.title}, prompt of the study")]
+
+
+def _prompts(system: Evaluated) -> set[str]:
+    """The templates that a system is asked in."""
+    return {stage.prompt_template for stage in in_order(scores_of([system])) if isinstance(stage, Ask)}
 
 
 def reproduce(
@@ -120,6 +160,9 @@ def measured_results(
     """Runs what comparisons by seed lack, and collects their results. One comparison without seeds has the key "". `parts` are
     systems that are run one after another, each in its own way; by default all run at once."""
     runs, comparison = study.runs, next(iter(by_seed.values()))
+    rows = published_rows(comparison[0].scores) if study.published else []
+    if study.published and not rows:
+        raise SettingError("published figures are of mgsm and msvamp; measure on one of them, or leave out --published")
     everything = [system for systems in by_seed.values() for system in systems]
     kind, seeds = ("run", [str(study.seed)]) if "" in by_seed else ("reproduce", list(by_seed))
     name = folder_name(kind, seeds, scores_of(everything))
@@ -127,7 +170,7 @@ def measured_results(
     record = record_of(name, folder, described(study, by_seed), everything, runs)
     for part, its_placement in parts or [(everything, placement or Placement())]:
         execute(part, study, its_placement, record)
-    data, losses = collect(study, by_seed), curves(comparison, runs)
+    data, losses = replace_fields(collect(study, by_seed), published_rows=rows), curves(comparison, runs)
     read = partial(answers, comparison, runs)
     return Results(data=data, titles=titles(comparison), folder=folder, curves=losses, answers=read)
 

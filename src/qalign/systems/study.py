@@ -33,6 +33,7 @@ from .bases import TINY, base, base_on_server, tiny_base
 from .keep import Filter, Keep, RejectionSampling
 from .kinds import Judge, MakeExamples, ReadCorpus, Train, languages_behind
 from .names import test_set_name
+from .presets import Preset
 from .programs import ProgramConfig, by_programs
 from .scales import SCALES, DataConfig, Scale
 from .settings import Settings
@@ -67,6 +68,8 @@ class Study:
     table: Mapping[str, Language] = field(default_factory=lambda: LANGUAGES)
     settings: Settings = field(default_factory=Settings)
     system: str | None = None
+    published: bool = False
+    """Whether published figures stand next to one's own."""
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -195,19 +198,19 @@ class Study:
             filter=filter or RejectionSampling(), languages=as_rows(problems.languages, self.table),
         )  # fmt: skip
 
-    def scored(self, model: Stage[Model], programs: bool = False) -> dict[str, Judge]:
-        """The stages that measure a model: judgements by name of the benchmark. An own test set has the name of its
-        folder or file, marked where a benchmark has it. With `programs` the model is asked for programs first."""
+    def scored(self, model: Stage[Model], programs: bool = False, preset: Preset | None = None) -> dict[str, Judge]:
+        """The stages that measure a model, asked as a preset says: judgements by name of the benchmark. An own test set has the
+        name of its folder or file, marked where a benchmark has it. With `programs` the model is asked for programs first."""
         made: dict[str, Judge] = {}
         for test in self.tests or self.scale.benchmarks:
             name = test_set_name(test)
             if name in made:
                 advice = "ask for it once" if test in BENCHMARKS else "rename the folder or file of one"
                 raise SettingError(f"two test sets are named '{name}'; {advice}")
-            made[name] = self._scored(test, model, programs)
+            made[name] = self._scored(test, model, programs, preset)
         return made
 
-    def _scored(self, test: str, model: Stage[Model], programs: bool) -> Judge:
+    def _scored(self, test: str, model: Stage[Model], programs: bool, preset: Preset | None) -> Judge:
         label = test_set_name(test)
         if test in BENCHMARKS:
             row, name = BENCHMARKS[test], test
@@ -219,6 +222,8 @@ class Study:
             advice = instead(test, f"{nearest(test, BENCHMARKS)} (or a path)")
             raise SettingError(f"'{test}' is neither a benchmark nor a path: {advice}")
         problems, decoding = self._read(corpus, "test", self.test_languages or languages), self._decoding(limit)
+        if preset is not None:
+            decoding = preset.native(self._decoding(preset.max_new_tokens or limit))
         answers = self._asked(
             Ask(name=f"generate-{name}", label=label, measures=True, model=model, records=problems, decoding=decoding)
         )
@@ -282,7 +287,7 @@ def study(options: StudyOptions) -> Study:
         test_languages=codes(options.test_languages),  # a model that is measured may describe them
         **{role: None if corpus is None else str(corpus) for role, corpus in corpora.items()},
         tests=tuple(map(str, [test] if isinstance(test, str | Path) else test)),
-        data=data, table=table, settings=Settings(given=settings),
+        data=data, table=table, settings=Settings(given=settings), published=options.published,
         teacher=None if options.teacher is None else str(options.teacher), teacher_endpoint=options.teacher_endpoint,
     )  # fmt: skip
     made.settings.read_again(())
