@@ -24,8 +24,9 @@ from qalign.systems.bases import MakeTinyModel, base
 from qalign.systems.comparison import before_training, compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.keep import Keep
-from qalign.systems.kinds import MakeExamples, ReadCorpus, training_stages
+from qalign.systems.kinds import MakeExamples, ReadCorpus, Train, training_stages
 from qalign.systems.recipes import Recipe, multireason, rft, sft
+from qalign.systems.reinforce import Reinforce
 from qalign.systems.settings import Settings, parse_settings, set_field
 from qalign.systems.table import build
 from qalign.training.config import Adapter, TrainingConfig
@@ -65,6 +66,7 @@ CHAINS = {
     "metamath": [("response-alignment", "examples-metamath", "english")],
     "mammoth": [ENGLISH],
     "monoreason": [ENGLISH],
+    "wizardmath": [ENGLISH, ("reinforcement", "corpus-own-english", "english")],
     "multireason": [MULTILINGUAL],
     "mathoctopus-parallel": [PARALLEL],
     "mathoctopus-cross": [CROSS],
@@ -92,6 +94,11 @@ def test_a_system_is_its_stages_in_order(name: str, own_data: OwnData, tmp_path:
     chain = training_stages(build(study(own_data, tmp_path), name))
     found = []
     for stage in chain:
+        if isinstance(stage, Reinforce):
+            assert isinstance(stage.problems, ReadCorpus)
+            found.append((stage.title, stage.problems.name, stage.problems.source.role))
+            continue
+        assert isinstance(stage, Train)
         examples = stage.examples
         assert isinstance(examples, MakeExamples)
         corpus, *sampled = examples.corpora
@@ -167,9 +174,9 @@ def test_what_systems_share_is_one_stage(own_data: OwnData, tmp_path: Path) -> N
     multilingual = made["multireason"][0].inputs["examples"].fingerprint
     assert multilingual == made["qalign-mixed"][1].inputs["examples"].fingerprint
     trained = [stage.fingerprint for chain in made.values() for stage in chain]
-    assert len(trained) == 19
-    assert len(set(trained)) == 17, (
-        "two share stage 1, MAmmoTH has the data of MonoReason here; no other two are the same"
+    assert len(trained) == 21
+    assert len(set(trained)) == 18, (
+        "two share stage 1, WizardMath begins with SFT, MAmmoTH has the data of MonoReason here; no other two are the same"
     )
     everything = pipeline.in_order(scores_of(compare(study(own_data, tmp_path), list(SYSTEMS))))
     assert sum(stage.name == "base-tiny" for stage in everything) == 1

@@ -70,13 +70,17 @@ class Local:
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request as it finishes, the shortest prompts first."""
         prompts = encode_prompts([request.prompt for request in requests], self.tokenizer)
-        longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
-        opening.check_length(self.model, longest, "set generation.max_new_tokens lower")
-        answer = self._one_by_one if getattr(self.model, "_is_stateful", False) else self._in_batches
-        with closing(answer(prompts, [request.key for request in requests])) as answers:
+        with closing(self.answers(prompts, [request.key for request in requests])) as answers:
             for place, ids, finish in answers:
                 text, finish = self.decoding.ended(decode(ids, self.tokenizer), finish)
                 yield requests[place].answered(text, len(ids), finish)
+
+    def answers(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
+        """Answers prompts of token ids as they finish, each under the seed of its key."""
+        longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
+        opening.check_length(self.model, longest, "set generation.max_new_tokens lower")
+        one_by_one = getattr(self.model, "_is_stateful", False)
+        return self._one_by_one(prompts, keys) if one_by_one else self._in_batches(prompts, keys)
 
     def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
         """Lengths alone decide the loop of a prompt, so an answer always has the same batch."""

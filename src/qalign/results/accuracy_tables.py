@@ -223,6 +223,7 @@ def _notes(content: Content, titles: Titles, *, is_published: bool) -> Iterable[
     if any(not scores[AVERAGE].standard_error[MAIN] for *_, scores in content.measured()):
         yield "Where all problems come out alike, brackets hold a 95% interval (Wilson)."
     yield from (f"{titles.short[name]} is {name}." for name in content.systems if name in titles.short)
+    yield from (f"{titles.system(name)}: {text}." for name, text in content.remarks.items())
     for name, chain in content.trained_on.items():
         if chain and isinstance(chain[-1], Untold) and chain[-1].adopted_name:
             yield f"{titles.system(name)} is a checkpoint from elsewhere: {chain[-1].adopted_name}."

@@ -184,6 +184,29 @@ def _elsewhere(stage: TrainingStage) -> tuple[str, str]:
     return f" (adopted{': ' + stage.adopted_name if stage.adopted_name else ''})", f"adopted from {stage.adopted_from}"
 
 
+def rewards_table(content: Content, titles: Titles) -> Table:
+    """The rewards of each stage of reinforcement learning, by factor: before it, in its first steps and in its last ones."""
+    of_stages = {
+        folder: stage
+        for folder, stage in content.training_stages().items()
+        if isinstance(stage, Trained) and stage.rewards
+    }
+    systems = {
+        folder: ", ".join(titles.system(name) for name, chain in content.trained_on.items() if stage in chain)
+        for folder, stage in of_stages.items()
+    }
+    factors = list(
+        dict.fromkeys(name for stage in of_stages.values() for row in stage.rewards.values() for name in row)
+    )
+    rows = [
+        [f"{systems[folder]}: {when}", *(f"{row[name]:.3f}" if name in row else "-" for name in factors)]
+        for folder, stage in of_stages.items()
+        for when, row in stage.rewards.items()
+    ]
+    note = "Means over sampled answers. The reward is the product of instruction, right and steps: docs/method.md."
+    return Table("Rewards", ["answers", *factors], rows, note, section="training")
+
+
 def mixture_table(content: Content) -> Table:
     """What one epoch of each stage holds, by source and language; a stage that systems share stands once."""
     rows = [

@@ -13,7 +13,15 @@ from . import files
 from .accuracy_tables import RESULTS, accuracy_table, language_table
 from .charts import Curves
 from .explorer import AnsweredProblem
-from .provenance import corpora_table, mixture_table, model_lines, programs_table, rejections_table, training_table
+from .provenance import (
+    corpora_table,
+    mixture_table,
+    model_lines,
+    programs_table,
+    rejections_table,
+    rewards_table,
+    training_table,
+)
 from .schema import Content, Model, Scores, plain
 from .statistics_tables import DIFFERENCES, agreement_table, claims_table, differences_table
 from .tables import Table
@@ -87,6 +95,7 @@ class Results:
             language_table(content, titles),
             claims_table(content),
             training_table(content, titles),
+            rewards_table(content, titles),
             mixture_table(content),
             rejections_table(content, titles),
             programs_table(content, titles),

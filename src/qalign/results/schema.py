@@ -67,6 +67,8 @@ class TrainedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     too_long: TooLong
     mixture: list[Mixed]
     examples_by_language: dict[str, Count] = {}
+    rewards: dict[str, dict[str, float]] = {}
+    """Of reinforcement learning: when -> the mean reward, its factors, and the share of truncated answers."""
 
 
 class Trained(TrainingStage, TrainedOn, frozen=True, kw_only=True, omit_defaults=True):
@@ -234,6 +236,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     titles: dict[str, str] = {}
     published_rows: list[PublishedRow] = []
     """The figures of others that stand next to one's own."""
+    remarks: dict[str, str] = {}
+    """System -> what tables say of it."""
 
     @property
     def benchmarks(self) -> list[str]:
@@ -271,7 +275,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         return {stage.folder: stage for chain in self.trained_on.values() for stage in chain}
 
 
-OF_SOME_RUNS = ("seeds", "claims", "made", "example", "programs", "published_rows")
+OF_SOME_RUNS = ("seeds", "claims", "made", "example", "programs", "published_rows", "remarks")
 """The parts that a file lacks where there are none."""
 
 

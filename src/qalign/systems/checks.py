@@ -37,13 +37,14 @@ from ..results.tables import Table
 from ..results.titles import Titles
 from ..terminal import text_of
 from ..training.config import Adapter, TrainingConfig
+from ..training.policy import ReinforceConfig
 from ..wording import counted
 from ..world.sets import SIZES
 from .bases import TINY, WORLD
 from .known import BASES
 from .presets import PRESETS, RECALLED
 from .programs import ProgramConfig
-from .recipes import MULTILINGUAL, QUESTION, RESPONSE
+from .recipes import MULTILINGUAL, QUESTION, REINFORCEMENT, RESPONSE
 from .scales import SCALES, DataConfig
 from .settings import values_in_words
 from .table import SYSTEMS
@@ -151,7 +152,11 @@ def _benchmarks() -> list[Table]:
 
 def _systems() -> list[Table]:
     rows = [
-        [s.name, s.title, ", ".join(str(of_size["7B"]) for of_size in s.published.values()) or "-"]
+        [
+            s.name,
+            f"{s.title}: {s.note}" if s.note else s.title,
+            ", ".join(str(of_size["7B"]) for of_size in s.published.values()) or "-",
+        ]
         for s in SYSTEMS.values()
     ]
     return [Table("Systems", ["name", "system", "published mGSM, mSVAMP (7B)"], rows)]
@@ -228,6 +233,7 @@ STAGES: Mapping[str, tuple[type, str]] = {
     "training": (TrainingConfig, "Training"),
     "training.adapter": (Adapter, "The low-rank adapter"),
     "examples": (ExampleConfig, "Examples"),
+    "reinforcement": (ReinforceConfig, "Reinforcement learning"),
     "generation": (DecodingConfig, "Generation"),
     "data": (DataConfig, "Data"),
     "programs": (ProgramConfig, "Programs"),
@@ -279,6 +285,8 @@ def default_in_words(stage: str, field: dataclasses.Field[object]) -> str:
 
 def _default(stage: str, field: dataclasses.Field[object], scale: str) -> str:
     row = SCALES[scale]
+    if stage == REINFORCEMENT:
+        return _plain(getattr(row.reinforce, field.name))
     if stage in ("training", "data"):
         return _plain(getattr(getattr(row, stage), field.name))
     return _plain(row.precision if (stage, field.name) == ("generation", "precision") else field.default)

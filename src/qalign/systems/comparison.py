@@ -56,7 +56,7 @@ def _compared(study: Study, systems: Sequence[str]) -> list[Evaluated]:
         title, published, source = (system.title_in(study), system.published, system.source) if own else ("", {}, "")
         scores = replace(study, system=label).scored(model, programs=system.programs)
         row = Evaluated(name=label, model=model, scores=scores, title=title, published=published, source=source)
-        made.append(row)
+        made.append(replace(row, note=system.note))
     for label, name in named:
         if label != name and label in {*study.settings.stages, "training", "generation", "data"}:
             raise SettingError(f"the name '{label}' is that of a stage, which --set would mean; give another one")
@@ -120,6 +120,7 @@ def collect(study: Study, by_seed: Mapping[str, Sequence[Evaluated]]) -> Content
         made=evaluated.made([stage for systems in by_seed.values() for stage in scores_of(systems)], runs),
         models=evaluated.models(by_seed, runs), example=evaluated.example(comparison, runs),
         titles={system.name: system.title for system in comparison if system.title},
+        remarks={system.name: system.note for system in comparison if system.note},
         judgements={} if has_seeds else evaluated.places(comparison, runs),
     )  # fmt: skip
     said = findings(content, names)

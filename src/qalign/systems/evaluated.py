@@ -30,7 +30,7 @@ from ..untrusted import printable
 from .artifacts import Model
 from .ask import Ask
 from .keep import Keep
-from .kinds import Judge, MakeExamples, ReadCorpus, Train, training_stages
+from .kinds import Judge, MakeExamples, ReadCorpus, Train, Training, training_stages
 from .programs import RunPrograms, counts
 
 Judged = dict[str, dict[str, list[Judgement]]]
@@ -52,6 +52,8 @@ class Evaluated:
     """Benchmark -> model size -> accuracy, as published."""
     source: str = ""
     """Who published these, where it is not the study."""
+    note: str = ""
+    """What tables say of the system."""
 
 
 def scores_of(comparison: Sequence[Evaluated]) -> list[Judge]:
@@ -130,7 +132,7 @@ def example(comparison: Sequence[Evaluated], runs: Path) -> schema.Asked | None:
     return schema.Asked(entry.language, entry.question, texts)
 
 
-def trained(stage: Train, runs: Path) -> TrainingStage:
+def trained(stage: Training, runs: Path) -> TrainingStage:
     """What a stage was trained on; no more than its name where its folder has been removed since."""
     name, folder = stage.title, stage.folder_name
     if (result := stage.result(runs)) is None:
@@ -140,7 +142,7 @@ def trained(stage: Train, runs: Path) -> TrainingStage:
         adopted = {"adopted_from": record.adopted_from, "adopted_name": record.adopted_name}
         return schema.Untold(stage=name, folder=folder, **adopted)
     summary = result.summary()
-    seen = stage.training.examples_seen(summary.examples)
+    seen = stage.examples_seen(summary.examples)
     return schema.Trained(**asdict(summary), stage=name, folder=folder, examples_seen=seen)
 
 
@@ -189,7 +191,11 @@ def prompt_notes(comparison: Sequence[Evaluated]) -> list[str]:
 
     for system in comparison:
         for stage in training_stages(system.model):
-            if isinstance(stage.examples, MakeExamples) and stage.examples.form.loss == "everything":
+            if (
+                isinstance(stage, Train)
+                and isinstance(stage.examples, MakeExamples)
+                and stage.examples.form.loss == "everything"
+            ):
                 note("Trained on the prompt too, not on the answer alone", system)
         for ask in (judged.answers for judged in system.scores.values()):
             if isinstance(ask, Ask) and ask.prompt_template != STUDY:

@@ -7,6 +7,7 @@ A recipe of a user's own may use these, subclass them, or bring kinds of its own
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -259,16 +260,12 @@ def examples_of(task: str, records: Iterable[Record], rows: Mapping[str, Languag
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Train(Stage[Model]):
-    """Fine-tunes a model on examples."""
+class Training(Stage[Model]):
+    """Trains a model further: what the kinds of training share."""
 
-    version: ClassVar[int] = 2
-    tuned: ClassVar[str] = "training"
     step: str
     """What people call the stage, in `--set` too."""
     model: Stage[Model]
-    examples: Stage[Examples]
-    training: TrainingConfig
     prompt: tuple[str, str] = PROMPT
     further_languages: Rows = local(default_factory=dict)
     """Languages that are not built in, as the run describes them. The model's folder keeps them."""
@@ -276,6 +273,32 @@ class Train(Stage[Model]):
     @property
     def title(self) -> str:
         return self.step
+
+    @abstractmethod
+    def examples_seen(self, examples: int) -> int:
+        """How many of so many examples the steps see, repetitions counted."""
+
+    def describe(self, output: Path) -> None:
+        """Writes what a model's folder keeps of its languages and its prompt."""
+        if self.further_languages:
+            write_json(output / KEPT_ROWS, self.further_languages)
+        if (template := template_of(self)) != STUDY:
+            write_json(output / KEPT_TEMPLATE, {"template": template})
+
+    def resume_point(self, scratch: Path) -> str:
+        """The last checkpoint."""
+        steps = [int(path.name.removeprefix("step-")) for path in scratch.glob("step-[0-9]*") if path.is_dir()]
+        return f"from step {max(steps):,}" if steps else ""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Train(Training):
+    """Fine-tunes a model on examples."""
+
+    version: ClassVar[int] = 2
+    tuned: ClassVar[str] = "training"
+    examples: Stage[Examples]
+    training: TrainingConfig
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -291,15 +314,11 @@ class Train(Stage[Model]):
             output=work.output, scratch=work.scratch, config=self.training, placement=work.placement,
         )  # fmt: skip
         launch(job)
-        if self.further_languages:
-            write_json(work.output / KEPT_ROWS, self.further_languages)
-        if (template := template_of(self)) != STUDY:
-            write_json(work.output / KEPT_TEMPLATE, {"template": template})
+        self.describe(work.output)
 
-    def resume_point(self, scratch: Path) -> str:
-        """The last checkpoint."""
-        steps = [int(path.name.removeprefix("step-")) for path in scratch.glob("step-[0-9]*") if path.is_dir()]
-        return f"from step {max(steps):,}" if steps else ""
+    def examples_seen(self, examples: int) -> int:
+        """How many of so many examples the steps see, repetitions counted."""
+        return self.training.examples_seen(examples)
 
     def packages(self, placement: Placement) -> list[str]:
         """Those of training, and what its settings ask for."""
@@ -353,16 +372,18 @@ def is_adopted(stage: Node, runs: Path) -> bool:
     return done and read_record(stage.folder(runs)).adopted_from is not None
 
 
-def training_stages(model: Node, runs: Path | None = None) -> list[Train]:
+def training_stages(model: Node, runs: Path | None = None) -> list[Training]:
     """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
     ordered = in_order([model], lambda stage: runs is None or not is_adopted(stage, runs))
-    return [stage for stage in ordered if isinstance(stage, Train)]
+    return [stage for stage in ordered if isinstance(stage, Training)]
 
 
 def template_of(model: Stage[Model]) -> TemplateName:
     """The template that a model was trained with: that of its examples, or the one that its folder names."""
     if isinstance(model, Train) and isinstance(model.examples, MakeExamples):
         return model.examples.form.template
+    if isinstance(model, Training) and not isinstance(model, Train):
+        return template_of(model.model)
     if model.given is None or not (path := model.given / KEPT_TEMPLATE).is_file():
         return STUDY
     named: TemplateName = parse_json(path.read_bytes(), str(path)).get("template")
@@ -372,7 +393,7 @@ def template_of(model: Stage[Model]) -> TemplateName:
 
 def first_model(model: Stage[Model]) -> Stage[Model]:
     """The base that a chain of training stages starts from."""
-    while isinstance(model, Train):
+    while isinstance(model, Training):
         model = model.model
     return model
 
@@ -381,7 +402,7 @@ def origin(model: Stage[Model], runs: Path) -> Path | None:
     """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted. None while it
     is not there: the base has still to be made or fetched, or only a server has it."""
     folder = model.folder(runs) if status(model, runs) == "done" else None
-    if isinstance(model, Train) and not is_adopted(model, runs):
+    if isinstance(model, Training) and not is_adopted(model, runs):
         return origin(model.model, runs) or folder
     if folder is not None and (folder / POINTER).is_file():
         named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))

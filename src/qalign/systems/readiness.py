@@ -154,7 +154,7 @@ def _trainings(comparison: Sequence[Evaluated]) -> dict[str, list[tuple[Train, l
     """The training stages by name, each once, with the systems that it is of."""
     found: defaultdict[str, dict[str, tuple[Train, list[str]]]] = defaultdict(dict)
     for system in comparison:
-        for stage in training_stages(system.model):
+        for stage in (one for one in training_stages(system.model) if isinstance(one, Train)):
             found[stage.title].setdefault(stage.fingerprint, (stage, []))[1].append(system.name)
     return {name: list(alike.values()) for name, alike in found.items()}
 

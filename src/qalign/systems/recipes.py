@@ -17,6 +17,7 @@ from .study import Study
 
 Recipe = Callable[[Study], Stage[Model]]
 QUESTION, MULTILINGUAL, RESPONSE = "question-alignment", "multilingual-alignment", "response-alignment"
+REINFORCEMENT = "reinforcement"
 
 
 def sft(study: Study) -> Stage[Model]:
@@ -45,6 +46,12 @@ def metamath(study: Study) -> Stage[Model]:
 def mammoth(study: Study) -> Stage[Model]:
     """The base fine-tuned on worked answers and programs in English (MathInstruct). It is asked for a program first."""
     return study.train(RESPONSE, study.base, study.english_answers(study.english or study.scale.programs))
+
+
+def wizardmath(study: Study) -> Stage[Model]:
+    """SFT, then reinforcement learning on the same problems: a stand-in for WizardMath, whose parts were not published."""
+    problems = study.corpus("english", study.english or study.scale.supervised)
+    return study.reinforced(REINFORCEMENT, sft(study), problems)
 
 
 def monoreason(study: Study) -> Stage[Model]:

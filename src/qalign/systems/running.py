@@ -33,7 +33,7 @@ from .ask import Ask
 from .bases import base_on_server, checkpoint_on_hub, untaught
 from .comparison import before_training, collect, compare, described, titles, titles_taken
 from .evaluated import Evaluated, answers, curves, scores_of
-from .kinds import Train
+from .kinds import Training
 from .names import model_names
 from .presets import PRESETS, PROGRAM, SOLVER, Preset
 from .programs import without_sandbox
@@ -313,7 +313,7 @@ class StageLines:
 
     def _begins_again(self, stage: Node) -> str:
         seconds = self._placement.seconds_per_checkpoint
-        if not isinstance(stage, Train):
+        if not isinstance(stage, Training):
             return "begins again"
         if math.isinf(seconds):
             return "begins again: checkpoints are off"

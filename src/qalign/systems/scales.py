@@ -9,6 +9,7 @@ from typing import Literal
 from ..errors import SettingError
 from ..options import known_fields
 from ..training.config import TrainingConfig
+from ..training.policy import ReinforceConfig
 
 PAPER_TRAINING = TrainingConfig(too_long="cut")
 """The published hyper-parameters. As in the published code, an example over 512 tokens loses its end; here the tables of a
@@ -25,6 +26,14 @@ TOY_TRAINING = replace(
     too_long="error", precision="float32",
 )  # fmt: skip
 """For the base of the embedded world, of a million parameters; what was tried is in docs/dev/log.md."""
+
+PAPER_REINFORCE = ReinforceConfig(problems_per_step=128, beta=1e-3)
+"""Our choice, for the original's were not published. Rate and divergence are those of later work (docs/method.md)."""
+
+SMALL_REINFORCE = ReinforceConfig(
+    steps=100, problems_per_step=16, samples=16, learning_rate=1e-4, max_new_tokens=160, precision="float32"
+)
+"""For small models on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +79,7 @@ class Scale:
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = PAPER_TRAINING
     stages: Mapping[str, TrainingConfig] = field(default_factory=dict)
+    reinforce: ReinforceConfig = PAPER_REINFORCE
     max_new_tokens: int | None = None
     samples: int = 100
     """Answers to each question in rejection sampling."""
@@ -86,7 +96,7 @@ SCALES: Mapping[str, Scale] = {
             name="sample", title="a sample of the published datasets for a small model on a CPU, in minutes",
             english="gsm8k", general="ntrex", samples_per_language=2,
             data=DataConfig(examples_per_language=350, english_examples=2000, problems_per_language=40),
-            training=SAMPLE_TRAINING, max_new_tokens=160, samples=4, precision="float32",
+            training=SAMPLE_TRAINING, reinforce=SMALL_REINFORCE, max_new_tokens=160, samples=4, precision="float32",
         ),
         Scale(
             name="toy",
@@ -99,7 +109,7 @@ SCALES: Mapping[str, Scale] = {
                 "question-alignment": replace(TOY_TRAINING, epochs=2),
                 "response-alignment": replace(TOY_TRAINING, learning_rate=1e-3, max_steps=1800),
             },
-            samples=8, samples_per_language=4, precision="float32",
+            reinforce=SMALL_REINFORCE, samples=8, samples_per_language=4, precision="float32",
         ),
     )
 }  # fmt: skip

@@ -27,6 +27,7 @@ from ..options import Setting, StudyOptions, check_values, codes, known_fields, 
 from ..paths import instead
 from ..pipeline import Stage
 from ..training.config import TrainingConfig
+from ..training.policy import ReinforceConfig
 from .artifacts import Answers, Examples, Model, Records
 from .ask import Ask
 from .bases import TINY, base, base_on_server, tiny_base
@@ -35,6 +36,7 @@ from .kinds import Judge, MakeExamples, ReadCorpus, Train, languages_behind
 from .names import test_set_name
 from .presets import Preset
 from .programs import ProgramConfig, by_programs
+from .reinforce import Reinforce
 from .scales import SCALES, DataConfig, Scale
 from .settings import Settings
 
@@ -127,6 +129,16 @@ class Study:
         return Train(
             name=f"train-{step}", step=step, model=model, examples=examples, training=config,
             further_languages=further_rows(self.table),
+        )  # fmt: skip
+
+    def reinforced(
+        self, step: str, model: Stage[Model], problems: Stage[Records], default: ReinforceConfig | None = None
+    ) -> Reinforce:
+        """Trains a model by reinforcement learning on problems with known answers. `step` and `default` are as in `train`."""
+        config = replace(default or self.scale.reinforce, seed=self.seed)
+        return Reinforce(
+            name=f"train-{step}", step=step, model=model, problems=problems, reinforce=config,
+            languages=as_rows(languages_behind(problems), self.table), further_languages=further_rows(self.table),
         )  # fmt: skip
 
     def sampled(self, model: Stage[Model], problems: ReadCorpus, samples: int | None = None) -> Ask:

@@ -180,10 +180,14 @@ class MicroBatch:
     """The number of sequences behind the prefix."""
     weights: torch.Tensor | None = None
     """(supervised,) float32: the weight of each target. None is 1."""
+    values: torch.Tensor | None = None
+    """(2, supervised) float32: advantage and the reference's log probability of each target, of sampled answers."""
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on a device. CUDA copies from pinned memory while it works on."""
-        tensors = {name: getattr(self, name) for name in ("ids", "selected", "targets", "positions", "weights")}
+        tensors = {
+            name: getattr(self, name) for name in ("ids", "selected", "targets", "positions", "weights", "values")
+        }
         return replace(
             self,
             **{
@@ -215,6 +219,10 @@ def collate(batch: Batch) -> MicroBatch:
     if batch.weights is not None:
         counts = torch.tensor([len(part) for part in targets[1:]], dtype=torch.long)
         micro_batch.weights = torch.tensor(batch.weights, dtype=torch.float32).repeat_interleave(counts)
+    if examples.values is not None:
+        spans = [(examples.starts[i] + examples.prompt_tokens[i], examples.starts[i + 1]) for i in indices]
+        parts = [torch.from_numpy(examples.values[:, first:end]) for first, end in spans]
+        micro_batch.values = torch.cat([torch.zeros(2, 0), *parts], 1)
     if prefix:
         start = int(examples.starts[indices[0]])
         read_once = torch.from_numpy(examples.ids[start : start + prefix].astype("int64"))

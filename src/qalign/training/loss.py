@@ -33,6 +33,8 @@ class SupervisedLoss:
         head = model.get_output_embeddings()
         if head is None:
             raise ModelError(f"{type(model).__name__} has no output embedding; give a causal language model")
+        self.summed: Callable[[torch.Tensor, MicroBatch], torch.Tensor] = _supervised
+        """The loss of a micro-batch by its logits (supervised, vocabulary), summed. Another objective replaces it."""
         self._selected: torch.Tensor | None = None
         self._handle = head.register_forward_pre_hook(self._select)
 
@@ -46,7 +48,7 @@ class SupervisedLoss:
         finally:
             self._selected = None
         # A view of the logits: `logits[0]` would copy their gradient.
-        return cross_entropy(logits.flatten(0, 1), batch.targets, batch.weights)
+        return self.summed(logits.flatten(0, 1), batch)
 
     def remove(self) -> None:
         """Removes the hook. The model projects every position again, and reads sequences as usual."""
@@ -58,6 +60,10 @@ class SupervisedLoss:
             return None
         hidden = arguments[0].flatten(0, 1).index_select(0, self._selected)  # by number: a mask makes a device wait
         return (hidden.unsqueeze(0), *arguments[1:])
+
+
+def _supervised(logits: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+    return cross_entropy(logits, batch.targets, batch.weights)
 
 
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:

@@ -98,6 +98,8 @@ class TokenizedExamples:
     """The examples that were dropped or truncated, by language."""
     shared: int = 0
     """The tokens of the shared prefix that are encoded once per micro-batch. The `Trainer` sets it where its model can."""
+    values: NDArray[np.float32] | None = None
+    """Of sampled answers: advantage and the reference's log probability of each token. (2, tokens)"""
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
