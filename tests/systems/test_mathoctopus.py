@@ -24,7 +24,7 @@ from qalign.systems.artifacts import EXAMPLES, PREDICTIONS
 from qalign.systems.ask import Ask
 from qalign.systems.bases import base
 from qalign.systems.comparison import compare
-from qalign.systems.evaluated import Evaluated, scores_of
+from qalign.systems.evaluated import Evaluated, prompt_notes, scores_of
 from qalign.systems.keep import Keep
 from qalign.systems.kinds import MakeExamples, ReadCorpus, training_stages
 from qalign.systems.planning import plan
@@ -190,9 +190,24 @@ def test_a_run_from_the_corpus_to_the_table(own_data: OwnData, tmp_path: Path) -
     model = base(str(folder), tmp_path)
     (judged,) = study(own_data, tmp_path).scored(model).values()
     assert isinstance(judged.answers, Ask) and judged.answers.prompt_template == "mathoctopus"
-    (folder / "prompt_template.json").write_text('{"template": "of\\u001b a later version"}')
-    with pytest.raises(SettingError, match=r"unknown template 'of\\x1b a later version'"):
-        study(own_data, tmp_path).scored(model)
+    for damaged in ('{"template": "of a later version"}', '{"template": ["study"]}', "[]"):
+        (folder / "prompt_template.json").write_text(damaged)
+        with pytest.raises(DataError, match=r"prompt_template\.json does not name a prompt template of this version"):
+            study(own_data, tmp_path).scored(model)
+    (folder / "prompt_template.json").write_text('{"template": "study"}')
+    study(own_data, tmp_path).scored(model)
+
+
+def test_notes_say_what_differs_from_the_study(own_data: OwnData, tmp_path: Path) -> None:
+    here = study(own_data, tmp_path, "multireason.examples.loss=everything", "own-name.generation.question=english")
+    made = compare(here, ["sft", "multireason", "mathoctopus-parallel", "own-name=mathoctopus-parallel"])
+    title = SYSTEMS["mathoctopus-parallel"].title
+    assert prompt_notes(made) == [
+        f"Trained on the prompt too, not on the answer alone: {made[1].title}",
+        f"Asked in the prompt 'mathoctopus', not in the study's: {title}, own-name",
+        f"The published figures are those of arXiv 2310.20246, in the prompt of that work: {title}",
+        "Asked the English question, in every language: own-name",
+    ]
 
 
 def test_other_models_are_asked_in_the_study_s_prompt(own_data: OwnData, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from ..alignment import tasks
 from ..alignment.prompts import PREFIX, SUFFIX
-from ..alignment.templates import STUDY, ExampleConfig, TemplateName, check_template
+from ..alignment.templates import STUDY, TEMPLATES, ExampleConfig, TemplateName
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
 from ..errors import DataError, SettingError
@@ -386,9 +386,14 @@ def template_of(model: Stage[Model]) -> TemplateName:
         return template_of(model.model)
     if model.given is None or not (path := model.given / KEPT_TEMPLATE).is_file():
         return STUDY
-    named: TemplateName = parse_json(path.read_bytes(), str(path)).get("template")
-    check_template(named)
-    return named
+    kept = parse_json(path.read_bytes(), str(path))
+    template = next((name for name in TEMPLATES if kept == {"template": name}), None)
+    if template is None:
+        raise DataError(
+            f"{path} does not name a prompt template of this version ({', '.join(TEMPLATES)}); write one there, as in "
+            f'{{"template": "{STUDY}"}}'
+        )
+    return template
 
 
 def first_model(model: Stage[Model]) -> Stage[Model]:
