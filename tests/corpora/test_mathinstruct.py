@@ -11,6 +11,7 @@ import pytest
 from qalign.corpora import CORPORA
 from qalign.corpora.mathinstruct import RECALLED, SOURCES, by_source
 from qalign.languages import LANGUAGES
+from qalign.systems import SCALES, Study
 from qalign.systems.checks import check
 
 ROWS = [
@@ -52,3 +53,9 @@ def test_sources_that_nobody_knows_are_counted_too() -> None:
         ["forum", "2", "-", "-", "-"],
         ["book", "1", "-", "-", "-"],
     ]
+
+
+def test_a_plan_shows_the_published_count(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the published rows as they are
+    study = Study(base_name="tiny", scale=SCALES["paper"], runs=tmp_path / "runs", data=clone)
+    assert "262,039" in study.corpus("english", study.scale.programs).size(tmp_path / "runs")

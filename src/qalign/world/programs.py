@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from string import ascii_lowercase
 
 from ..numbers import plain_number
 from .draw import Draw
@@ -23,7 +22,7 @@ _SIGNS = str.maketrans("×÷", "*/")
 def program(story: Story) -> str:
     """A program that prints the answer of a story."""
     lines, results = [], dict[Fraction, str]()
-    for letter, step in zip(ascii_lowercase, story.steps, strict=False):
+    for letter, step in zip("abcdefghijklmnopqrstuvwxyz", story.steps, strict=False):
         stated = _stated(story, step)
         left = results.get(step.left) or plain_number(step.left)
         right = (
@@ -34,24 +33,24 @@ def program(story: Story) -> str:
     return "\n".join([*lines, f"print({results.get(story.answer) or plain_number(story.answer)})"])
 
 
-def _stated(story: Story, step: Step) -> set[Fraction | None]:
+def _stated(story: Story, step: Step) -> tuple[Fraction | None, Fraction | None]:
     """The numbers that the event of an operation states itself."""
     event = story.events[min(step.event, len(story.events) - 1)]
-    return {event.n, event.k}
+    return event.n, event.k
 
 
 def mixture(count: int) -> Iterator[tuple[str, dict[str, str]]]:
     """Ids and rows of different English problems for training, every second one with a program."""
     draw, english = Draw("world programs"), grammar("en")
     plots = [plot for plot in PLOTS if plot.domain == "in"]
-    asked = set[str]()
+    asked: dict[str, None] = {}
     while len(asked) < count:
         story = fill(draw.one(plots), draw, native_share=0)
         question = english.question(story)
         if story.split != "train" or question in asked:
             continue
         number = len(asked)
-        asked.add(question)
+        asked[question] = None
         row = {"question": question, "answer": english.solution(story), "source": "worked answers"}
         if number % 2:
             row = {"question": ASKED.format(question=question), "answer": program(story), "source": "programs"}
