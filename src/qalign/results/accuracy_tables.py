@@ -125,7 +125,7 @@ def accuracy_table(content: Content, titles: Titles) -> Table:
     columns = [*KEYS, *heads(singles, titles), *means.values(), *after]
     if content.published_rows:
         columns.append(SOURCE)
-        body = _with_published(content, titles, columns, body)
+        body = _with_published(content, titles, columns, body, means)
     table = Table(RESULTS, columns, body, " ".join(_notes(content, titles, is_published=bool(sizes))))
     english = ["en"] if "en" in singles else []
     source = [SOURCE] * bool(content.published_rows)
@@ -135,16 +135,17 @@ def accuracy_table(content: Content, titles: Titles) -> Table:
 
 
 def _with_published(
-    content: Content, titles: Titles, columns: Sequence[str], rows: Sequence[Sequence[str]]
+    content: Content, titles: Titles, columns: Sequence[str], rows: Sequence[Sequence[str]], means: Mapping[str, str]
 ) -> list[Sequence[str]]:
-    """The rows of a run, after those of each benchmark the published ones, marked and with their source."""
+    """The rows of a run, after those of each benchmark the published ones, marked and with their source. `means` are the
+    columns of averages."""
     found: list[Sequence[str]] = []
     for benchmark in content.benchmarks:
         title = titles.benchmark(benchmark)
         found += [[*row, "this run"] for row in rows if row[1] == title]
         for row in content.published_rows:
             if row.benchmark == benchmark:
-                shown = {**row.accuracy, next(c for c in columns if "± s.e." in c): row.accuracy[AVERAGE]}
+                shown = {**row.accuracy, **{name: row.accuracy.get(code) for code, name in means.items()}}
                 cells = [figure(shown.get(column)) for column in columns[2:-1]]
                 found.append([f"{row.model} (published)", title, *cells, row.source])
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..evaluation.scores import AVERAGE
+from ..evaluation.scores import AVERAGE, NON_ENGLISH
 from ..results.schema import PublishedRow
 from .table import SYSTEMS
 
@@ -17,10 +17,6 @@ LANGUAGES = ("bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es", "en")
 """The order of the figures by language."""
 Rows = tuple[tuple[str, str, str, tuple[float, ...]], ...]
 ROWS: Rows = (
-    ("WizardMath 7B", "mgsm", STUDY, (23.0,)),
-    ("WizardMath 7B", "msvamp", STUDY, (32.5,)),
-    ("WizardMath 13B", "mgsm", STUDY, (28.3,)),
-    ("WizardMath 13B", "msvamp", STUDY, (35.7,)),
     (
         "QAlign (monolingual) 7B",
         "mgsm",
@@ -48,7 +44,7 @@ ROWS: Rows = (
 def published_rows(benchmarks: Iterable[str]) -> list[PublishedRow]:
     """All published figures on some benchmarks."""
     of_systems = (
-        (f"{row.title} {size}", benchmark, row.source or STUDY, (average,))
+        (f"{row.title.partition(', stand-in')[0]} {size}", benchmark, row.source or STUDY, (average,))
         for row in SYSTEMS.values()
         for benchmark, by_size in row.published.items()
         for size, average in by_size.items()
@@ -63,6 +59,10 @@ def published_rows(benchmarks: Iterable[str]) -> list[PublishedRow]:
 
 
 def _by_language(figures: tuple[float, ...]) -> dict[str, float]:
-    """The figures by language with their average, or the average alone."""
-    languages = dict(zip(LANGUAGES, figures, strict=True)) if len(figures) > 1 else {}
-    return {**languages, AVERAGE: round(sum(figures) / len(figures), 1)}
+    """The figures by language with their averages, or the average alone."""
+    average = round(sum(figures) / len(figures), 1)
+    if len(figures) == 1:
+        return {AVERAGE: average}
+    *others, _ = figures  # English stands last
+    non_english = round(sum(others) / len(others), 1)
+    return {**dict(zip(LANGUAGES, figures, strict=True)), AVERAGE: average, NON_ENGLISH: non_english}
