@@ -89,7 +89,7 @@ def answering(base: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeModel
 def stage_of(model: Path, gold: str | None = "7", config: ReinforceConfig = CONFIG) -> Reinforce:
     return Reinforce(
         name="train-reinforcement", step="reinforcement", model=ModelOnDisk(name="base", sha256="0", place=model),
-        problems=Asked(name="sums", gold=gold), reinforce=config, languages=as_rows(["en"], LANGUAGES),
+        problems=(Asked(name="sums", gold=gold),), reinforce=config, languages=as_rows(["en"], LANGUAGES),
     )  # fmt: skip
 
 
@@ -193,3 +193,9 @@ def test_wizardmath_ends_in_a_table_that_says_what_it_is(tmp_path: Path) -> None
     assert tables["Rewards"].rows[0][0] == "WizardMath, stand-in: probe"
     stage = next(tmp_path.glob("stages/train-reinforcement-*/training.json"))
     assert json.loads(stage.read_text())["config"]["beta"] == 0.01
+
+
+def test_answers_that_the_model_has_no_positions_for_are_refused(answering: MakeModel, tmp_path: Path) -> None:
+    stage = stage_of(answering("78"), config=replace(CONFIG, max_new_tokens=2000))
+    with pytest.raises(ModelError, match=r"positions.*set reinforcement\.max_new_tokens lower"):
+        run(stage, tmp_path)

@@ -95,8 +95,9 @@ def test_a_system_is_its_stages_in_order(name: str, own_data: OwnData, tmp_path:
     found = []
     for stage in chain:
         if isinstance(stage, Reinforce):
-            assert isinstance(stage.problems, ReadCorpus)
-            found.append((stage.title, stage.problems.name, stage.problems.source.role))
+            (problems,) = stage.problems
+            assert isinstance(problems, ReadCorpus)
+            found.append((stage.title, problems.name, problems.source.role))
             continue
         assert isinstance(stage, Train)
         examples = stage.examples

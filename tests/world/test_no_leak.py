@@ -55,7 +55,8 @@ def signatures(documents: list[Document]) -> dict[str, set[str]]:
     for role in ("questions", "answers"):
         found["train"] |= {row["id"] for _, row in rows("gsm8kinstruct", role, OTHERS)}
     found["train"] |= {row["id"].rsplit("/", 2)[0] for _, row in rows("metamathqa", "english", ["en"])}
-    found["train"] |= {row["id"].rsplit("/", 1)[0] for _, row in rows("mathinstruct", "english", ["en"])}
+    for name in ("mathinstruct", "evolved"):
+        found["train"] |= {row["id"].rsplit("/", 1)[0] for _, row in rows(name, "english", ["en"])}
     return found
 
 

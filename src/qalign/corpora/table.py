@@ -142,6 +142,7 @@ _ROWS = (
     _world("gsm8kinstruct-cross", ("multilingual",), STUDY),
     _world("metamathqa", ("english",), ("en",)),
     _world("mathinstruct", ("english",), ("en",)),
+    _world("evolved", ("english",), ("en",)),
     _world("flores", ("general",), _X),
     _world("mgsm", ("test",), STUDY),
     _world("msvamp", ("test",), STUDY),

@@ -75,10 +75,10 @@ class Local:
                 text, finish = self.decoding.ended(decode(ids, self.tokenizer), finish)
                 yield requests[place].answered(text, len(ids), finish)
 
-    def answers(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
-        """Answers prompts of token ids as they finish, each under the seed of its key."""
+    def answers(self, prompts: Sequence[list[int]], keys: Sequence[str], stage: str = "generation") -> Answers:
+        """Answers prompts of token ids as they finish, each under the seed of its key. Errors name the settings of `stage`."""
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
-        opening.check_length(self.model, longest, "set generation.max_new_tokens lower")
+        opening.check_length(self.model, longest, f"set {stage}.max_new_tokens lower")
         one_by_one = getattr(self.model, "_is_stateful", False)
         return self._one_by_one(prompts, keys) if one_by_one else self._in_batches(prompts, keys)
 

@@ -49,9 +49,14 @@ def mammoth(study: Study) -> Stage[Model]:
 
 
 def wizardmath(study: Study) -> Stage[Model]:
-    """SFT, then reinforcement learning on the same problems: a stand-in for WizardMath, whose parts were not published."""
-    problems = study.corpus("english", study.english or study.scale.supervised)
-    return study.reinforced(REINFORCEMENT, sft(study), problems)
+    """SFT, where the scale has them on evolved problems too, then reinforcement learning on the same: a stand-in for
+    WizardMath, whose parts were not published."""
+    problems = [study.corpus("english", study.english or study.scale.supervised)]
+    if study.english or study.scale.evolved is None:
+        return study.reinforced(REINFORCEMENT, sft(study), problems)
+    problems.append(study.corpus("english", study.scale.evolved))
+    examples = study.mixture("evolved", "response", problems, per_language=study.data_config.english_examples)
+    return study.reinforced(REINFORCEMENT, study.train(RESPONSE, study.base, examples), problems)
 
 
 def monoreason(study: Study) -> Stage[Model]:

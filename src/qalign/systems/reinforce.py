@@ -58,13 +58,14 @@ class Reinforce(Training):
     """Trains a model by reinforcement learning on problems whose answers are known."""
 
     tuned: ClassVar[str] = "reinforce"
-    problems: Stage[Records]
+    problems: tuple[Stage[Records], ...]
     reinforce: ReinforceConfig
     languages: Rows
 
     def run(self, work: Work) -> None:
         """Trains, or resumes from the last checkpoint."""
-        problems = [one for one in work.read(self.problems).problems() if one.gold is not None]
+        every = (one for records in self.problems for one in work.read(records).problems())
+        problems = [one for one in every if one.gold is not None]
         if not problems:
             raise DataError(f"{self.step} has no problem with a known answer to learn from; give it a corpus with them")
         with out_of_memory_in_one_line(f"{LESS_MEMORY}, or a lower --batch-size"):
@@ -85,7 +86,8 @@ class Reinforce(Training):
 
     def size(self, runs: Path) -> str:
         """Problems, steps and answers."""
-        counts, exact = rows_of(self.problems, runs)
+        each = [rows_of(records, runs) for records in self.problems]
+        counts, exact = sum((Counter(rows) for rows, _ in each), Counter[str]()), all(is_read for _, is_read in each)
         if not counts:
             return SIZE_KNOWN_LATER.format("corpus")
         config = self.reinforce
@@ -190,7 +192,7 @@ class Policy:
         ]
         found: dict[int, Sampled] = {}
         self.trainer.model.eval()
-        for number, ids, finish in sampler.answers([prompts[place] for place in asked], keys):
+        for number, ids, finish in sampler.answers([prompts[place] for place in asked], keys, self.stage.step):
             problem = problems[asked[number]]
             answer = Prediction(
                 id=problem.id, language=problem.language, text=decode(ids, self.tokenizer), prompt_sha256="",
@@ -204,7 +206,8 @@ class Policy:
 
     def _probe(self, sampler: Local) -> None:
         """Refuses a training that could not learn. ModelError where it is clear from the first answers."""
-        problems = self.problems[: self.config.probe_problems]
+        count = self.config.probe_problems
+        problems = self.problems[:: max(1, len(self.problems) // count)][:count]  # of all languages
         seen = means(one.reward for one in self._sample(sampler, problems, "probe"))
         write_json(self.work.scratch / PROBE, seen)
         answers, step = counted(len(problems) * self.config.samples, "answer"), self.stage.step

@@ -74,6 +74,8 @@ class Scale:
     english: str = "metamathqa"
     supervised: str = "gsm8k"
     programs: str = "mathinstruct"
+    evolved: str | None = None
+    """Problems made of the supervised ones, for WizardMath; none were published."""
     general: str = "flores"
     benchmarks: tuple[str, ...] = ("mgsm", "msvamp")
     data: DataConfig = field(default_factory=DataConfig)
@@ -102,7 +104,8 @@ SCALES: Mapping[str, Scale] = {
             name="toy",
             title="the embedded world: nothing to download, a base of a million parameters, a CPU, minutes",
             questions="world-gsm8kinstruct", multilingual="world-gsm8kinstruct", crossed="world-gsm8kinstruct-cross",
-            english="world-metamathqa", supervised="world-gsm8k", programs="world-mathinstruct", general="world-flores",
+            english="world-metamathqa", supervised="world-gsm8k", programs="world-mathinstruct",
+            evolved="world-evolved", general="world-flores",
             benchmarks=("world-mgsm", "world-msvamp"),
             training=TOY_TRAINING,
             stages={

@@ -132,13 +132,14 @@ class Study:
         )  # fmt: skip
 
     def reinforced(
-        self, step: str, model: Stage[Model], problems: Stage[Records], default: ReinforceConfig | None = None
+        self, step: str, model: Stage[Model], problems: Sequence[Stage[Records]], default: ReinforceConfig | None = None
     ) -> Reinforce:
         """Trains a model by reinforcement learning on problems with known answers. `step` and `default` are as in `train`."""
         config = replace(default or self.scale.reinforce, seed=self.seed)
+        languages = {code: None for records in problems for code in languages_behind(records)}
         return Reinforce(
-            name=f"train-{step}", step=step, model=model, problems=problems, reinforce=config,
-            languages=as_rows(languages_behind(problems), self.table), further_languages=further_rows(self.table),
+            name=f"train-{step}", step=step, model=model, problems=tuple(problems), reinforce=config,
+            languages=as_rows(languages, self.table), further_languages=further_rows(self.table),
         )  # fmt: skip
 
     def sampled(self, model: Stage[Model], problems: ReadCorpus, samples: int | None = None) -> Ask:

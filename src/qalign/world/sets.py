@@ -10,6 +10,8 @@ metamathqa      Many English problems: new, rephrased, and two kinds backward, a
 
 mathinstruct    Many English problems with worked answers or with programs, see `programs.py`.
 
+evolved         English problems made of those of gsm8k, see `evolve.py`.
+
 flores          General sentences paired with English ones.
 
 mgsm            Test problems with the same plots, people and things.
@@ -32,6 +34,7 @@ from functools import cache
 
 from .augment import backward, rephrased, self_verification
 from .draw import Draw
+from .evolve import evolved
 from .grammar import grammar
 from .plots import PLOTS, SETTINGS, Domain, Event, Plot, Split, Story, fill, general
 from .programs import mixture
@@ -46,6 +49,7 @@ SIZES: Mapping[str, int] = {
     "gsm8kinstruct-cross": 400,
     "metamathqa": 24_000,
     "mathinstruct": 24_000,
+    "evolved": 1_000,
     "flores": 400,
     "mgsm": 200,
     "msvamp": 200,
@@ -85,6 +89,9 @@ def _rows(name: str, role: str, code: str) -> Iterator[tuple[str, Row]]:
         return
     if name == "mathinstruct":
         yield from mixture(SIZES[name])
+        return
+    if name == "evolved":
+        yield from evolved(stories("gsm8k"), SIZES[name])
         return
     if name == "flores":
         yield from (
