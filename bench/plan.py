@@ -29,7 +29,7 @@ from qalign.systems.evaluated import scores_of
 from qalign.systems.machines import machine_of
 from qalign.systems.settings import parse_settings
 
-TOKENS, EVERY = 1024, 5.0
+TOKENS, EVERY = 1024, 2.0
 """Tokens at once, and seconds between checkpoints."""
 SMALL = ("data.problems_per_language=30", "generation.max_new_tokens=60")
 OF_20M = ("tiny.hidden_size=512", "tiny.intermediate_size=1376", "tiny.layers=6", "tiny.heads=8")

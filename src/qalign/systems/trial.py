@@ -27,7 +27,7 @@ from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import printable
 from .ask import Ask
-from .bases import WORLD_FOLDER
+from .bases import WORLD_FOLDER, MakeTinyModel
 from .costs import Cost, checkpoints_written, most_disk, questions
 from .kinds import Train, first_model, origin
 
@@ -67,6 +67,8 @@ class Trial:
     decoding: DecodingConfig | None = None
     questions: int = QUESTIONS
     answer: int = ANSWER
+    heads: int | None = None
+    """Those of random weights: of width 128 where None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +114,11 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
         if isinstance(stage, Train) and amount and cost.fit and not cost.fit.fault:
             assert base is not None and base.shape is not None and cost.tokens is not None, "it has been found to fit"
             say(f"qalign: measuring {stage.folder_name} on this machine")
+            first = first_model(stage.model)
             trial = Trial(
                 model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=here,
                 tokens=amount.tokens / amount.examples, supervised=amount.supervised,
+                heads=first.tiny.heads if isinstance(first, MakeTinyModel) else None,
             )  # fmt: skip
             rates = measure(_with_answers(trial, asks.pop(_base(cost), None), runs))
             answering.setdefault(_base(cost), rates)  # the first of a base has answers
@@ -262,7 +266,8 @@ def _model(trial: Trial, dtype: torch.dtype) -> PreTrainedModel:
     if trial.model is not None:
         return load_model(trial.model, dtype)
     shape = trial.shape
-    heads = next(n for n in (shape.hidden // 128, shape.hidden // 32, 1) if n and not shape.hidden % (2 * n))
+    widths = (shape.hidden // 128, shape.hidden // 32, 1)
+    heads = trial.heads or next(n for n in widths if n and not shape.hidden % (2 * n))
     config = LlamaConfig(
         vocab_size=shape.vocabulary, hidden_size=shape.hidden, intermediate_size=shape.inner, max_position_embeddings=4096,
         num_hidden_layers=shape.blocks, num_attention_heads=heads, num_key_value_heads=heads,
