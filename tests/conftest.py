@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from qalign.records import atomic_file
 from qalign.world.sets import SIZES
 from qalign.world.text import Document, documents
 from tiny_base import write_base
+
+# Ctrl-C interrupts, also where the tests were started in the background by a shell, which has programs ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Messages have one width, also in a worker of pytest-xdist, which sets the width of its terminal.
 os.environ.pop("COLUMNS", None)

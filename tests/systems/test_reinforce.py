@@ -144,12 +144,12 @@ def test_the_reference_holds_the_policy_back(answering: MakeModel, tmp_path: Pat
 
 
 def test_a_killed_run_ends_in_the_same_weights(answering: MakeModel, tmp_path: Path) -> None:
-    """Two real SIGKILLs, at different steps. The attempts are forks of this process, so that torch is imported once."""
+    """Two real SIGKILLs, at different steps. The attempts are new processes: a fork of one with threads may end by itself."""
     model, quiet, killed = answering("78"), tmp_path / "quiet", tmp_path / "killed"
     stage = stage_of(model)
 
     def start(runs: Path) -> multiprocessing.process.BaseProcess:
-        child = multiprocessing.get_context("fork").Process(target=run, args=(stage, runs, 0.0))
+        child = multiprocessing.get_context("spawn").Process(target=run, args=(stage, runs, 0.0))
         child.start()
         return child
 
