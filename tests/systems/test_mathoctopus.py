@@ -23,10 +23,11 @@ from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES, PREDICTIONS
 from qalign.systems.ask import Ask
 from qalign.systems.bases import base
+from qalign.systems.behind import training_stages
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import Evaluated, prompt_notes, scores_of
 from qalign.systems.keep import Keep
-from qalign.systems.kinds import MakeExamples, ReadCorpus, training_stages
+from qalign.systems.kinds import MakeExamples, ReadCorpus
 from qalign.systems.planning import plan
 from qalign.systems.running import run
 from qalign.systems.settings import parse_settings

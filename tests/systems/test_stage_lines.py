@@ -17,9 +17,9 @@ from qalign.generation.run import KEPT
 from qalign.pipeline.stage_record import SCRATCH
 from qalign.placement import Placement
 from qalign.systems import SCALES, Study
+from qalign.systems.behind import training_stages
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import Evaluated
-from qalign.systems.kinds import training_stages
 from qalign.systems.running import StageLines
 
 PLACEMENT = Placement(jobs=2, seconds_per_checkpoint=60.0)

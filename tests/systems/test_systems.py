@@ -21,10 +21,11 @@ from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES, Model
 from qalign.systems.ask import Ask
 from qalign.systems.bases import MakeTinyModel, base
+from qalign.systems.behind import training_stages
 from qalign.systems.comparison import before_training, compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.keep import Keep
-from qalign.systems.kinds import MakeExamples, ReadCorpus, Train, training_stages
+from qalign.systems.kinds import MakeExamples, ReadCorpus, Train
 from qalign.systems.recipes import Recipe, multireason, rft, sft
 from qalign.systems.reinforce import Reinforce
 from qalign.systems.settings import Settings, parse_settings, set_field

@@ -34,7 +34,8 @@ from . import kinds
 from .artifacts import Examples, Model, Records
 from .ask import Ask
 from .bases import MakeTinyModel
-from .kinds import MakeExamples, ReadCorpus, Record, Train, first_model, origin, rows_of
+from .behind import first_model, origin
+from .kinds import MakeExamples, ReadCorpus, Record, Train, rows_of
 from .known import LENGTHS, Length
 
 BYTES_PER_TOKEN, TINY_BYTES_PER_TOKEN = 3.0, 1.6

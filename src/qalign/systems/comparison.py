@@ -28,8 +28,9 @@ from ..results.titles import Titles
 from ..wording import counted
 from . import evaluated
 from .bases import FetchModel, MakeTinyModel
+from .behind import training_stages
 from .evaluated import Evaluated, scores_of
-from .kinds import ReadCorpus, training_stages
+from .kinds import ReadCorpus
 from .names import checked
 from .study import Study
 from .table import SYSTEMS, build, find_system

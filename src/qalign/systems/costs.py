@@ -26,7 +26,8 @@ from .amounts import Amount
 from .artifacts import Model
 from .ask import Ask
 from .bases import FetchModel, MakeTinyModel
-from .kinds import MakeExamples, ReadCorpus, Train, first_model, origin, rows_of
+from .behind import first_model, origin
+from .kinds import MakeExamples, ReadCorpus, Train, rows_of
 from .known import BASES, Base
 from .machines import UNKNOWN, Launch, Machine, machine_of
 

@@ -29,8 +29,9 @@ from ..results.schema import Scores, TrainingStage
 from ..untrusted import printable
 from .artifacts import Model
 from .ask import Ask
+from .behind import training_stages
 from .keep import Keep
-from .kinds import Judge, MakeExamples, ReadCorpus, Train, Training, training_stages
+from .kinds import Judge, MakeExamples, ReadCorpus, Train, Training
 from .programs import RunPrograms, counts
 
 Judged = dict[str, dict[str, list[Judgement]]]

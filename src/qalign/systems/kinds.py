@@ -1,4 +1,4 @@
-"""The kinds of stages: each says what it is made from, how it is made, and how large it will be; and what stands behind a model.
+"""The kinds of stages: each says what it is made from, how it is made, and how large it will be.
 
 A recipe of a user's own may use these, subclass them, or bring kinds of its own: a frozen dataclass that subclasses
 `Stage[ARTIFACT]` and has a method `run`.
@@ -23,12 +23,10 @@ from ..errors import DataError, SettingError
 from ..evaluation.extraction import RULES_VERSION
 from ..evaluation.rules import RULES
 from ..evaluation.scores import judge, plain, score
-from ..huggingface import Repository, cached_folder
+from ..huggingface import Repository
 from ..language_file import KEPT_ROWS, language_from
 from ..languages import Language, language
-from ..models.opening import POINTER
-from ..pipeline import Node, Stage, Work, in_order, local, status
-from ..pipeline.stage_record import read_record
+from ..pipeline import Node, Stage, Work, local
 from ..placement import Placement
 from ..records import Document, Example, Pair, Problem, added, read_jsonl, write_json, write_jsonl
 from ..training.config import FEW_STEPS, TrainingConfig
@@ -363,21 +361,6 @@ class Judge(Stage[Judgements]):
         write_json(work.output / artifacts.SCORES, plain(score(judgements)))
 
 
-# --- what stands behind a model ---------------------------------------------------------------------------------------
-
-
-def is_adopted(stage: Node, runs: Path) -> bool:
-    """Whether the stage is done and its result was made elsewhere."""
-    done = stage.given is None and status(stage, runs) == "done"
-    return done and read_record(stage.folder(runs)).adopted_from is not None
-
-
-def training_stages(model: Node, runs: Path | None = None) -> list[Training]:
-    """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
-    ordered = in_order([model], lambda stage: runs is None or not is_adopted(stage, runs))
-    return [stage for stage in ordered if isinstance(stage, Training)]
-
-
 def template_of(model: Stage[Model]) -> TemplateName:
     """The template that a model was trained with: that of its examples, or the one that its folder names."""
     if isinstance(model, Train) and isinstance(model.examples, MakeExamples):
@@ -394,22 +377,3 @@ def template_of(model: Stage[Model]) -> TemplateName:
             f'{{"template": "{STUDY}"}}'
         )
     return template
-
-
-def first_model(model: Stage[Model]) -> Stage[Model]:
-    """The base that a chain of training stages starts from."""
-    while isinstance(model, Training):
-        model = model.model
-    return model
-
-
-def origin(model: Stage[Model], runs: Path) -> Path | None:
-    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted. None while it
-    is not there: the base has still to be made or fetched, or only a server has it."""
-    folder = model.folder(runs) if status(model, runs) == "done" else None
-    if isinstance(model, Training) and not is_adopted(model, runs):
-        return origin(model.model, runs) or folder
-    if folder is not None and (folder / POINTER).is_file():
-        named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))
-        folder = cached_folder(Repository("model", named["hub"]), named["revision"])
-    return folder if folder is not None and (folder / "config.json").is_file() else None

@@ -20,10 +20,11 @@ from . import costs, readiness
 from .amounts import few_steps, oddities
 from .ask import Ask
 from .bases import FetchModel, checkpoint, untaught
+from .behind import first_model, training_stages
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
-from .kinds import Train, first_model, training_stages
+from .kinds import Train
 from .known import BASES, CORPUS_BYTES
 from .machines import Machine, machine_of
 from .names import checked, model_name

@@ -20,9 +20,10 @@ from ..wording import counted, in_bytes
 from . import amounts, costs, machines
 from .amounts import token_counts
 from .ask import Ask
+from .behind import origin, training_stages
 from .doctor import EXTRAS, packages_of_extras
 from .evaluated import Evaluated, scores_of
-from .kinds import ReadCorpus, Train, origin, training_stages
+from .kinds import ReadCorpus, Train
 from .table import SYSTEMS
 
 

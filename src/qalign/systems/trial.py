@@ -28,8 +28,9 @@ from ..training.memory import Shape
 from ..untrusted import printable
 from .ask import Ask
 from .bases import WORLD_FOLDER, MakeTinyModel
+from .behind import first_model, origin
 from .costs import Cost, checkpoints_written, most_disk, questions
-from .kinds import Train, first_model, origin
+from .kinds import Train
 
 if TYPE_CHECKING:
     import torch
