@@ -1,7 +1,7 @@
 """The systems of the study: one row each, with what was published of it (arXiv 2401.07817, tables 1 and 2; NJUNLP/QAlign).
 Those of MathOctopus are its authors' (microsoft/MathOctopus).
 
-Figures are accuracies in percent, averages over the ten languages, by size of LLaMA-2. Checkpoints are hub names.
+Figures are accuracies in percent, averages over the ten languages, by size of LLaMA-2. The checkpoints are in `presets`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ _NAME = re.compile(r"[\w.@+-]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A named recipe. `published` is benchmark -> model size -> average; `checkpoints` is model size -> hub name."""
+    """A named recipe. `published` is benchmark -> model size -> average."""
 
     name: str
     title: str
     recipe: Recipe
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    checkpoints: Mapping[str, str] = field(default_factory=dict)
     programs: bool = False
     """Whether it is asked for a program first, which is run."""
     note: str = ""
@@ -64,26 +63,21 @@ SYSTEMS: Mapping[str, System] = {
         System("sft", "SFT", recipes.sft, _figures((22.6, 29.7), (30.9, 38.1))),
         System("rft", "RFT", recipes.rft, _figures((20.6, 29.5), (31.3, 37.1))),
         System("metamath", "MetaMath", recipes.metamath),
-        System("mammoth", "MAmmoTH", recipes.mammoth, _figures((21.3, 28.9), (26.3, 38.6)),
-               {"7B": "TIGER-Lab/MAmmoTH-7B", "13B": "TIGER-Lab/MAmmoTH-13B"}, programs=True),
+        System("mammoth", "MAmmoTH", recipes.mammoth, _figures((21.3, 28.9), (26.3, 38.6)), programs=True),
         System("wizardmath", "WizardMath, stand-in", recipes.wizardmath, _figures((23.0, 28.3), (32.5, 35.7)), note=STAND_IN),
         System("monoreason", "MonoReason (MetaMath)", recipes.monoreason, _figures((38.4, 43.9), (46.2, 51.8)),
-               {"7B": "meta-math/MetaMath-7B-V1.0", "13B": "meta-math/MetaMath-13B-V1.0"}, corpus="metamathqa"),
+               corpus="metamathqa"),
         System("multireason", "MultiReason (MathOctopus)", recipes.multireason, _figures((40.0, 45.8), (44.1, 46.5)),
-               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, corpus="gsm8kinstruct"),
+               corpus="gsm8kinstruct"),
         System("mathoctopus-parallel", "MathOctopus (parallel)", recipes.mathoctopus, _figures((40.0, 45.8), (41.7, 44.4)),
-               {"7B": "Mathoctopus/Parallel_7B", "13B": "Mathoctopus/Parallel_13B"}, source=_OCTOPUS),
-        System("mathoctopus-cross", "MathOctopus (cross)", partial(recipes.mathoctopus, question="english"),
-               _figures((32.2, 39.9), (42.5, 47.1)), {"7B": "Mathoctopus/Cross_7B", "13B": "Mathoctopus/Cross_13B"},
                source=_OCTOPUS),
+        System("mathoctopus-cross", "MathOctopus (cross)", partial(recipes.mathoctopus, question="english"),
+               _figures((32.2, 39.9), (42.5, 47.1)), source=_OCTOPUS),
         System("mathoctopus-parallel-xrft", "MathOctopus (parallel, xRFT)", recipes.mathoctopus_xrft,
-               _figures((41.9, 47.6), (42.4, 44.5)),
-               {"7B": "Mathoctopus/Parallel_xRFT_7B", "13B": "Mathoctopus/Parallel_xRFT_13B"}, source=_OCTOPUS),
+               _figures((41.9, 47.6), (42.4, 44.5)), source=_OCTOPUS),
         System("mathoctopus-cross-xrft", "MathOctopus (cross, xRFT)", partial(recipes.mathoctopus_xrft, question="english"),
-               {"mgsm": {"7B": 33.3}, "msvamp": {"7B": 43.1}},
-               {"7B": "Mathoctopus/Cross_xRFT_7B", "13B": "Mathoctopus/Cross_xRFT_13B"}, source=_OCTOPUS),
-        System("qalign-mono", "QAlign (monolingual)", recipes.qalign_mono, _figures((49.6, 57.1), (57.2, 62.6)),
-               {"7B": "Wenhao97/QAlign-MetaMathQA-7B", "13B": "Wenhao97/QAlign-MetaMathQA-13B"}),
+               {"mgsm": {"7B": 33.3}, "msvamp": {"7B": 43.1}}, source=_OCTOPUS),
+        System("qalign-mono", "QAlign (monolingual)", recipes.qalign_mono, _figures((49.6, 57.1), (57.2, 62.6))),
         System("qalign-mixed", "QAlign (mixed)", recipes.qalign_mixed),
         System("qalign-en-x-questions", "QAlign, En->X questions", partial(recipes.qalign_mono, variant="en-x-questions")),
         System("qalign-x-en-answers", "QAlign, X->En answers", partial(recipes.qalign_mono, variant="x-en-answers")),
