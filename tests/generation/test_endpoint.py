@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from typer.testing import CliRunner
 from qalign.alignment.prompts import prompt
 from qalign.cli import app
 from qalign.errors import ModelError, SettingError
-from qalign.generation import DecodingConfig, Request, generate, open_backend, questions_of
+from qalign.generation import Completion, DecodingConfig, Request, generate, open_backend, questions_of
+from qalign.generation.endpoint import Endpoint
 from qalign.generation.run import KEPT
 from qalign.placement import Placement
 from qalign.records import Problem, sha256
@@ -151,6 +153,23 @@ def test_of_many_requests_only_those_under_way_are_begun(port: int, start: Start
     for kept, _ in enumerate(answers):
         assert len(begun) <= kept + 8
     assert len(begun) == 60
+
+
+def test_an_interruption_as_an_answer_arrives_is_told_as_one(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this order: the signal is handled in the loop just after an answer is there, and before the loop has ended for it."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    async def answers(self: Endpoint, requests: Sequence[Request]) -> AsyncIterator[Completion]:
+        for request in requests:
+            asyncio.get_running_loop().call_soon(interrupt)
+            yield request.answered("text", 1, "stop")
+
+    monkeypatch.setattr(Endpoint, "_answers", answers)
+    backend = open_backend(WORLD_FOLDER, DECODING, placed(port))
+    with pytest.raises(KeyboardInterrupt):
+        list(backend.generate([Request("0", "question")]))
 
 
 def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, start: Start, tmp_path: Path) -> None:

@@ -59,8 +59,15 @@ class Endpoint:
         """
         answers = self._answers(requests)
         with asyncio.Runner() as runner:
-            while (answer := runner.run(_next(answers))) is not None:
-                yield answer
+            try:
+                while (answer := runner.run(_next(answers))) is not None:
+                    yield answer
+            except KeyboardInterrupt:
+                # What ends `run` may still wait in the loop. It would end the closing of the loop instead.
+                loop = runner.get_loop()
+                loop.call_soon(loop.stop)
+                loop.run_forever()
+                raise
 
     async def _answers(self, requests: Sequence[Request]) -> AsyncIterator[Completion]:
         waiting, running = iter(requests), set[asyncio.Task[Completion]]()
