@@ -17,7 +17,10 @@ from qalign.results.titles import Titles
 from qalign.systems.comparison import CLAIMS, verdicts
 
 TITLES = Titles({"monoreason": "MonoReason", "multireason": "MultiReason", "sft": "SFT"}, {"mgsm": "mGSM"})
-EACH, ENGLISH, MULTIREASON, SFT, ALIGNMENTS, AGREEMENT, MIXED = (claim.text for claim in CLAIMS)
+EACH, ENGLISH, MULTIREASON, SFT, RFT, MAMMOTH, WIZARDMATH, OCTOPUS, ALIGNMENTS, AGREEMENT, MIXED = (
+    claim.text for claim in CLAIMS if not claim.ours
+)
+AGREEMENT_TOO, *OTHERS_OF_OURS = (claim.text for claim in CLAIMS if claim.ours)
 Judged = list[Judgement]
 
 
@@ -166,16 +169,16 @@ def agreeing(count: int, right: int = 0, n: int = 100) -> Judged:
 
 def test_agreement_is_of_numbers_right_or_wrong() -> None:
     run = {"qalign-mono": agreeing(80), "monoreason": agreeing(30, right=5), "multireason": agreeing(20)}
-    row = told(run)[AGREEMENT]
-    assert [(test["name"], test["difference"]) for test in row["tests"]] == [
-        ("versus MonoReason", 50.0),
-        ("versus MultiReason", 60.0),
-    ]
-    assert row["verdict"] == "holds"
-    assert row["evidence"].startswith("versus MonoReason: +50.0 (")
-    assert "; versus MultiReason: +60.0 (" in row["evidence"]
-    assert told(run)[MULTIREASON]["verdict"] == "not decided", "in accuracy they are equal"
-    assert verdict(AGREEMENT, {**run, "multireason": agreeing(95)}) == "does not hold"
+    found = told(run)
+    for claim, difference in ((AGREEMENT, 50.0), (AGREEMENT_TOO, 60.0)):
+        assert [test["difference"] for test in found[claim]["tests"]] == [difference]
+        assert found[claim]["verdict"] == "holds"
+        assert found[claim]["evidence"].startswith(f"+{difference} (")
+    assert found[MULTIREASON]["verdict"] == "not decided", "in accuracy they are equal"
+    assert verdict(AGREEMENT_TOO, {**run, "multireason": agreeing(95)}) == "does not hold"
+    assert verdict(AGREEMENT, {**run, "multireason": agreeing(95)}) == "holds", (
+        "the study compares with MonoReason alone"
+    )
     assert verdict(AGREEMENT, {**run, "monoreason": agreeing(79)}) == "not decided"
 
 
@@ -186,8 +189,8 @@ def test_no_answer_agrees_with_no_answer() -> None:
         return [Judgement(f"{i:04}", code, "7", "stop", "unanswered", {"strict": nothing}) for i in range(100)]
 
     mute = [one for code in ("en", "de", "sw") for one in silent(code)]
-    row = told({"qalign-mono": agreeing(80), "monoreason": mute, "multireason": mute})[AGREEMENT]
-    assert [test["difference"] for test in row["tests"]] == [80.0, 80.0]
+    found = told({"qalign-mono": agreeing(80), "monoreason": mute, "multireason": mute})
+    assert [found[claim]["tests"][0]["difference"] for claim in (AGREEMENT, AGREEMENT_TOO)] == [80.0, 80.0]
 
 
 # --- the correction for many tests ------------------------------------------------------------------------------------
@@ -207,23 +210,25 @@ def everything(benchmark: int) -> dict[str, Judged]:
     }
 
 
-def test_holm_is_over_all_tests_of_all_claims_and_benchmarks() -> None:
+def test_holm_is_over_all_tests_of_the_study_and_over_those_of_ours() -> None:
     runs = {"mgsm": {"1": everything(0), "2": everything(3)}, "msvamp": {"1": everything(1)}}
     found = [msgspec.to_builtins(row) for row in verdicts(runs, TITLES)]
     assert len(found) == 2 * len(CLAIMS)
     assert [row["benchmark"] for row in found[:2]] == ["mgsm", "msvamp"]
     assert [row["claim"] for row in found[:2]] == [f"{EACH} (mGSM)", f"{EACH} (msvamp)"]
-    tests = [test for row in found for test in row["tests"]]
-    assert len(tests) == 2 * (2 + 1 + 1 + 1 + 4 + 2 + 1)
-    ps = []
-    for test in tests:
-        if test["bound"]:
-            distance = (test["difference"] - test["bound"]) / test["standard_error"]
-            ps.append(2 * stats.t.sf(abs(distance), test["n"] - 1))
-        else:
-            ps.append(test["p"])
-    assert [test["p_adjusted"] for test in tests] == pytest.approx(holm(ps), rel=2e-3)
-    assert max(test["p_adjusted"] / p for test, p in zip(tests, ps, strict=True)) > 5, "the correction shows"
+    assert len(OTHERS_OF_OURS) == 5
+    for ours, count in ((False, 2 + 1 + 1 + 5 + 4 + 1 + 1), (True, 1 + 5)):
+        tests = [test for row in found if row.get("ours", False) is ours for test in row["tests"]]
+        assert len(tests) == 2 * count
+        ps = []
+        for test in tests:
+            if test["bound"]:
+                distance = (test["difference"] - test["bound"]) / test["standard_error"]
+                ps.append(2 * stats.t.sf(abs(distance), test["n"] - 1))
+            else:
+                ps.append(test["p"])
+        assert [test["p_adjusted"] for test in tests] == pytest.approx(holm(ps), rel=2e-3)
+        assert max(test["p_adjusted"] / p for test, p in zip(tests, ps, strict=True)) > 5, "the correction shows"
 
 
 def test_what_is_enough_for_one_test_is_not_for_many() -> None:
@@ -243,8 +248,8 @@ def test_what_is_enough_for_one_test_is_not_for_many() -> None:
 def test_claims_on_systems_that_were_not_run_are_left_out() -> None:
     some = answers(de=50, en=50, sw=50)
     assert list(told({"monoreason": some, "multireason": some, "sft": some})) == []
-    assert list(told({"qalign-mono": some, "monoreason": some})) == [EACH, ENGLISH]
-    assert list(told({"qalign-mono": some, "multireason": some, "sft": some})) == [MULTIREASON, SFT]
+    assert list(told({"qalign-mono": some, "monoreason": some})) == [EACH, ENGLISH, AGREEMENT]
+    assert list(told({"qalign-mono": some, "multireason": some, "sft": some})) == [MULTIREASON, SFT, AGREEMENT_TOO]
     three = ("qalign-mono", "qalign-general", "qalign-en-x-questions", "qalign-x-en-answers")
     assert list(told(dict.fromkeys(three, some))) == [], "X->En questions beside some alignments only"
     assert list(told(dict.fromkeys((*three, "qalign-en-x-answers", "qalign-mixed"), some))) == [ALIGNMENTS, MIXED]
@@ -254,7 +259,13 @@ def test_claims_on_languages_that_were_not_measured_are_left_out() -> None:
     names = ("qalign-mono", "monoreason", "multireason")
     assert list(told(dict.fromkeys(names, answers(de=50, sw=50)))) == [EACH, MULTIREASON]
     assert list(told(dict.fromkeys(names, answers(en=50)))) == [ENGLISH]
-    assert list(told(dict.fromkeys(names, answers(en=50, de=50)))) == [EACH, ENGLISH, MULTIREASON, AGREEMENT]
+    assert list(told(dict.fromkeys(names, answers(en=50, de=50)))) == [
+        EACH,
+        ENGLISH,
+        MULTIREASON,
+        AGREEMENT,
+        AGREEMENT_TOO,
+    ]
     assert verdicts({}, TITLES) == []
 
 

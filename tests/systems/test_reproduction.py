@@ -84,7 +84,7 @@ def test_the_results_hold_both_seeds_and_what_was_found(reproduced: Reproduced) 
     for seed in found["seeds"].values():
         assert list(seed) == list(SYSTEMS)
         assert all(set(rows["test"]) == {AVERAGE, "en", NON_ENGLISH} for rows in seed.values())
-    assert [row["claim"].partition(" ")[0] for row in found["claims"]] == ["QAlign", "QAlign"]
+    assert [row["claim"].partition(" ")[0] for row in found["claims"]] == ["QAlign", "QAlign", "QAlign's"]
     assert all(set(test["by_seed"]) == set(SEEDS) for row in found["claims"] for test in row["tests"])
     assert set(found["consistency"]) == set(SYSTEMS)
     assert found["consistency"]["qalign-mono"]["test"]["languages"] == ["de", "en", "sw"]
@@ -92,7 +92,7 @@ def test_the_results_hold_both_seeds_and_what_was_found(reproduced: Reproduced) 
         ("test", group) for group in (AVERAGE, NON_ENGLISH, "de", "en", "sw")
     }
     assert found["notes"] == []
-    assert found["findings"][0].startswith("Of 2 claims of the study tested here: ")
+    assert found["findings"][0].startswith("Of 3 claims of the study tested here: ")
     assert found["findings"][1].startswith("test, 2 languages other than English: QAlign (monolingual) solves ")
     for finding in found["findings"]:
         assert "-0.0" not in finding
@@ -239,6 +239,12 @@ def test_scores_are_means_over_the_seeds(collected: dict[str, Any]) -> None:
     assert (german["n"], german["accuracy"]["strict"], german["unanswered"]) == (8, 75.0, 0)
 
 
+def _agreement(judgements: Sequence[Judgement]) -> float:
+    """The mean agreement with English, in percent."""
+    agreeing = [row.agree for row in consistency(judgements).with_english.values()]
+    return sum(agreeing) / len(agreeing)
+
+
 def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[str, Any]) -> None:
     german = collected["consistency"]["monoreason"]["test"]["with_english"]["de"]
     each = [consistency(run["monoreason"]).with_english["de"].agree for run in MADE_UP.values()]
@@ -253,6 +259,7 @@ def test_consistency_and_differences_are_means_over_the_seeds(collected: dict[st
     assert [row["tests"][0]["by_seed"] for row in collected["claims"]] == [
         {"1": 25.0, "2": 25.0},
         {"1": -25.0, "2": -75.0},
+        {seed: _agreement(run["qalign-mono"]) - _agreement(run["monoreason"]) for seed, run in MADE_UP.items()},
     ]
     assert "QAlign (monolingual) solves 68.8% and MonoReason 31.2%, +37.5 points " in collected["findings"][1]
     assert Results(data=parse(collected, ""), titles=Titles()).tables()[0].rows[0][2:5] == ["12.5", "50.0", "87.5"]

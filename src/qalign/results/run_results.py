@@ -23,7 +23,7 @@ from .provenance import (
     training_table,
 )
 from .schema import Content, Model, Scores, plain
-from .statistics_tables import DIFFERENCES, agreement_table, claims_table, differences_table
+from .statistics_tables import DIFFERENCES, agreement_table, claims_tables, differences_table
 from .tables import Table
 from .titles import Titles
 
@@ -93,7 +93,7 @@ class Results:
             differences_table(content, titles),
             agreement_table(content, titles),
             language_table(content, titles),
-            claims_table(content),
+            *claims_tables(content),
             training_table(content, titles),
             rewards_table(content, titles),
             mixture_table(content),
@@ -110,7 +110,7 @@ class Results:
         With `differences` their tests stand below.
         """
         results = accuracy_table(self.data, self.titles)
-        last = [claims_table(self.data), replace(results, narrow=results.narrow[:1])]
+        last = [*claims_tables(self.data), replace(results, narrow=results.narrow[:1])]
         last += [differences_table(self.data, self.titles)] if differences else []
         return [table for table in last if table.rows]
 

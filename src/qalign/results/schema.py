@@ -124,14 +124,16 @@ class ClaimTest(Estimate, frozen=True, kw_only=True):
     """Above which the difference lies if the claim holds."""
 
 
-class TestedClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim of the study with its verdict."""
+class TestedClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A claim of the study with its verdict, or one of ours."""
 
     claim: str
     benchmark: str
     verdict: Verdict
     evidence: str
     tests: list[ClaimTest]
+    ours: bool = False
+    """Whether the study says nothing of it."""
 
 
 class Made(msgspec.Struct, frozen=True):

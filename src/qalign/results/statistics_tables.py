@@ -100,7 +100,11 @@ def agreement_table(content: Content, titles: Titles) -> Table:
     return replace(table, narrow=table.turned(title + ": {}", columns[2:]), details=[details])
 
 
-def claims_table(content: Content) -> Table:
-    """The claims of the study with their verdicts."""
-    rows = [[row.claim, row.verdict, row.evidence] for row in content.claims]
-    return Table("The claims of the study, here", ["claim", "verdict", "evidence"], rows, section="claims")
+def claims_tables(content: Content) -> list[Table]:
+    """The claims of the study with their verdicts, and those of which the study says nothing."""
+    columns = ["claim", "verdict", "evidence"]
+    return [
+        Table(title, columns, rows, section="claims")
+        for title, ours in (("The claims of the study, here", False), ("Tested too, and no claim of the study", True))
+        if (rows := [[row.claim, row.verdict, row.evidence] for row in content.claims if row.ours is ours])
+    ]
