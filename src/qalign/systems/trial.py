@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,6 +214,7 @@ def _checkpoint(trainer: Trainer, scratch: Path) -> float:
 
 def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     """The rates with that of answers to random prompts, all of the same length and with a shared prefix."""
+    import numpy as np
     import torch
 
     from ..generation.local import Local, device_memory, loops_at_once, rows_at_once
@@ -231,8 +233,20 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     draw = torch.Generator().manual_seed(0)
     drawn = torch.randint(3, trial.shape.vocabulary, (trial.questions, length), generator=draw)
     drawn[:, : min(SHARED, length // 2)] = 7
-    config = DecodingConfig(max_new_tokens=trial.answer, precision=trial.decoding.precision)
-    backend = Local(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model))
+    config = DecodingConfig(max_new_tokens=2 * trial.answer, precision=trial.decoding.precision)
+    lengths = cycle(np.random.default_rng(0).normal(trial.answer, SPREAD * trial.answer, QUESTIONS).tolist())
+    until: dict[int, float] = {}
+
+    class Ending(Local):
+        """Ends answers at lengths that spread as in a corpus: at the end of a batch, few of its rows still go on."""
+
+        def _stops(self, answer: Sequence[int]) -> bool:
+            ended = len(answer) >= until.setdefault(id(answer), next(lengths))
+            if ended:
+                del until[id(answer)]
+            return ended
+
+    backend = Ending(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model))
     backend.ends = [trial.shape.vocabulary]  # no token: answers go on to the limit
     requests = [Request(str(place), str(place)) for place in range(trial.questions)]
     list(backend.generate(requests[:8]))  # to warm up
