@@ -163,6 +163,15 @@ def test_claims_with_verdict_and_evidence(compared: dict[str, object]) -> None:
     assert made.columns == ["claim", "verdict", "evidence"]
 
 
+def test_what_the_study_does_not_claim_stands_in_a_table_of_its_own(compared: dict[str, object]) -> None:
+    ours = {**CLAIM, "claim": "c is above d (mGSM)", "ours": True}
+    found = {**compared, "claims": [ours, CLAIM]}
+    assert table_named(found, "The claims of the study, here").rows == [[CLAIM["claim"], "not decided", "e"]]
+    assert table_named(found, "Tested too, and no claim of the study").rows == [[ours["claim"], "not decided", "e"]]
+    titles = [table.title for table in tables({**compared, "claims": [ours]}, TITLES)]
+    assert "The claims of the study, here" not in titles
+
+
 def test_tables_follow_each_other_and_are_left_out_where_there_is_nothing(compared: dict[str, object]) -> None:
     titles = [table.title for table in tables({**compared, "claims": [{**CLAIM, "claim": "c"}]}, TITLES)]
     assert titles[:4] == [

@@ -253,8 +253,7 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[Test
         ]
         tested = TestedClaim(
             claim=f"{claim.text} ({titles.benchmark(benchmark)})", benchmark=benchmark, verdict=_verdict(claim, tests),
-            ours=claim.ours,
-            evidence="; ".join(map(_evidence, tests)), tests=msgspec.convert(rows, list[ClaimTest]),
+            evidence="; ".join(map(_evidence, tests)), tests=msgspec.convert(rows, list[ClaimTest]), ours=claim.ours,
         )  # fmt: skip
         made.append(tested)
     return made

@@ -234,20 +234,22 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     drawn = torch.randint(3, trial.shape.vocabulary, (trial.questions, length), generator=draw)
     drawn[:, : min(SHARED, length // 2)] = 7
     config = DecodingConfig(max_new_tokens=2 * trial.answer, precision=trial.decoding.precision)
-    lengths = cycle(np.random.default_rng(0).normal(trial.answer, SPREAD * trial.answer, QUESTIONS).tolist())
-    until: dict[int, float] = {}
+    spread = np.random.default_rng(0).normal(trial.answer, SPREAD * trial.answer, QUESTIONS)
+    lengths = cycle(np.clip(spread, 1, config.max_new_tokens - 1).tolist())
+    wanted: dict[int, float] = {}
+    """The length of each answer in the making, by the identity of its list."""
 
     class Ending(Local):
         """Ends answers at lengths that spread as in a corpus: at the end of a batch, few of its rows still go on."""
 
         def _stops(self, answer: Sequence[int]) -> bool:
-            ended = len(answer) >= until.setdefault(id(answer), next(lengths))
-            if ended:
-                del until[id(answer)]
-            return ended
+            ends = len(answer) >= wanted.setdefault(id(answer), next(lengths))
+            if ends:
+                del wanted[id(answer)]
+            return ends
 
     backend = Ending(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model))
-    backend.ends = [trial.shape.vocabulary]  # no token: answers go on to the limit
+    backend.ends = [trial.shape.vocabulary]  # no token: their lengths alone end answers
     requests = [Request(str(place), str(place)) for place in range(trial.questions)]
     list(backend.generate(requests[:8]))  # to warm up
     begun = time.perf_counter()
