@@ -80,6 +80,7 @@ NOT_HERE = {
     "--test world-development-out": "minutes a seed; reproduce runs below at a smaller scale",
     "qalign reproduce --seeds 101,102,103 --system monoreason --system multireason --system qalign-mono "
     "--base world": "minutes a seed, too",
+    "qalign world base DIR --documents 160000": "trains for half an hour; test_world_base.py reads fewer documents",
     "qalign world probe": "a minute; tests/systems/test_world.py asks fewer probes",
     "qalign world probe world DIR": "needs a base of one's own; tests/systems/test_world.py asks others",
     "qalign convert MODEL NEW_FOLDER": "tests/models/test_converting.py runs it",
