@@ -71,6 +71,19 @@ def test_samples_of_lm_eval_are_scored(tmp_path: Path, monkeypatch: pytest.Monke
     assert [row["outcome"] for row in judgements] == ["correct", "wrong"]
 
 
+def test_each_line_of_the_table_names_its_tests_or_a_date() -> None:
+    text = (REPOSITORY / "docs" / "ecosystem.md").read_text(encoding="utf-8")
+    checks = [line.split(" | ")[-1].rstrip(" |") for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(checks) > 10
+    targets = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for check in checks:
+        for path in re.findall(r"`(tests/\S+)`", check):
+            assert (REPOSITORY / path).is_file()
+        for target in re.findall(r"`make (\S+)`", check):
+            assert f"\n{target}:" in targets
+        assert re.search(r"`(?:tests/|make )|^20\d\d-\d\d-\d\d|^untested$", check), check
+
+
 def texts_of_the_package() -> str:
     """All texts in the code, what is filled in left out."""
     found = []
