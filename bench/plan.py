@@ -38,7 +38,7 @@ OF_5M = ("tiny.hidden_size=256", "tiny.intermediate_size=688", "tiny.layers=4", 
 CONFIGURATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "world": ("the world's base", "world", ("response-alignment.max_steps=300",)),
     "20m": ("20M, full", "tiny", (*OF_20M, "response-alignment.max_steps=60")),
-    "adapter": ("1M, an adapter", "tiny", ("training.adapter=on", "response-alignment.max_steps=200")),
+    "adapter": ("an adapter on it", "world", ("training.adapter=on", "response-alignment.max_steps=200")),
     "5m": ("5M, longer answers", "tiny", (*OF_5M, "response-alignment.max_steps=120", "generation.max_new_tokens=120")),
 }
 """In words, the base, and its settings. The last chose no figure of the package: it checks those that the others chose."""
@@ -52,12 +52,14 @@ def planned(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured
     waiting = needed(scores_of(compare(study, ["monoreason"])), runs)
     found = trial.measured(costs.costs(waiting, runs, machine_of(placement), placement), runs, placement)
     left, most = costs.disk(found, runs)
+    answers = [cost for cost in found if cost.stage.name.startswith("generate-")]
     return {
         "memory": max(cost.fit.bytes for cost in found if cost.fit) / MIB,
         "disk_peak": most / MIB,
         "disk_left": left / MIB,
         "training": sum(cost.seconds or 0.0 for cost in found if cost.stage.name.startswith("train-")),
-        "answers": sum(cost.seconds or 0.0 for cost in found if cost.stage.name.startswith("generate-")),
+        "answers": sum(cost.seconds or 0.0 for cost in answers),
+        "to_the_limit": sum(costs.to_the_limit(cost).seconds or 0.0 for cost in answers),
     }
 
 
@@ -92,7 +94,8 @@ def run(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured:
         "disk_peak": most / MIB,
         "disk_left": size(runs / "stages") / MIB,
         "training": sum(taken for name, taken in seconds.items() if name.startswith("train-")),
-        "answers": sum(taken for name, taken in seconds.items() if name.startswith("generate-")),
+        "answers": (taken := sum(taken for name, taken in seconds.items() if name.startswith("generate-"))),
+        "to_the_limit": taken,
     }
 
 
@@ -137,7 +140,14 @@ def main() -> None:
 
 def table(rows: dict[str, dict[str, common.Measured]]) -> str:
     """Planned and measured side by side."""
-    units = {"memory": "MiB", "disk_peak": "MiB", "disk_left": "MiB", "training": "s", "answers": "s"}
+    units = {
+        "memory": "MiB",
+        "disk_peak": "MiB",
+        "disk_left": "MiB",
+        "training": "s",
+        "answers": "s",
+        "to_the_limit": "s",
+    }
     lines = []
     for name, sides in rows.items():
         for side in ("planned", "measured"):
@@ -145,7 +155,8 @@ def table(rows: dict[str, dict[str, common.Measured]]) -> str:
             lines.append([f"{CONFIGURATIONS[name][0]}, {side}", *figures])
         ratios = [f"{sides['planned'][key] / sides['measured'][key]:.2f}" for key in units]
         lines.append(["planned / measured", *ratios])
-    return common.table(["", "memory", "disk at the peak", "disk that stays", "training", "answers"], lines)
+    heads = ["memory", "disk at the peak", "disk that stays", "training", "answers", "answers that do not end"]
+    return common.table(["", *heads], lines)
 
 
 if __name__ == "__main__":

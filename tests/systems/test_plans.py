@@ -255,6 +255,16 @@ def test_tokens_count_all_epochs(own_data: OwnData, tmp_path: Path) -> None:
     assert tokens("--set", "training.max_steps=1", "--set", "training.epochs=3") == once, "one step is one epoch here"
 
 
+def test_what_answers_take_that_all_go_on_to_the_limit_is_said(tmp_path: Path) -> None:
+    short, long = (
+        plan(tmp_path / "runs", *LLAMA, *EIGHT, "--launcher", FSDP, "--set", f"generation.max_new_tokens={limit}")
+        for limit in (220, 440)
+    )
+    minutes = [float(answer.figure("if no answer ends").removesuffix(" min")) for answer in (short, long)]
+    assert minutes[1] == pytest.approx(2 * minutes[0], rel=0.05)
+    assert short.figure("answering time") == long.figure("answering time"), "a mean answer is shorter than both"
+
+
 def test_a_sampled_problem_costs_as_much_as_it_has_answers(tmp_path: Path) -> None:
     def cost(samples: int) -> costs.Cost:
         settings = parse_settings([f"sampling.samples={samples}"], SYSTEMS)

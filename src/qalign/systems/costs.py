@@ -72,6 +72,8 @@ class Cost:
     seconds: float | None = None
     amount: Amount | None = None
     base: Base | None = None
+    to_the_limit: float = 1.0
+    """How many times as long answers take that all go on to the limit, as those of a model do that has learnt little."""
 
 
 def base_of(model: Stage[Model], runs: Path) -> Base | None:
@@ -222,11 +224,18 @@ def _answers(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
         return Cost(stage=stage)
     amount = amounts.trained_on(stage.model, runs, reads)
     mean = amount.tokens * amount.supervised / amount.examples if amount and amount.examples else ANSWER_TOKENS
-    tokens = asked * min(mean, stage.decoding.max_new_tokens)
+    limit = stage.decoding.max_new_tokens
+    tokens = asked * min(mean, limit)
     size, seconds = PREDICTION_BYTES * asked + ANSWER_BYTES * tokens, None
     if base is not None and machine.kind is not None:  # the rate is that of a 7B model
         seconds = tokens * base.parameters / (machine.kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
-    return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds)
+    longer = max(1.0, limit / mean) if mean else 1.0
+    return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds, to_the_limit=longer)
+
+
+def to_the_limit(cost: Cost) -> Cost:
+    """The cost where no answer ends before the limit."""
+    return replace(cost, seconds=None if cost.seconds is None else cost.seconds * cost.to_the_limit)
 
 
 def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:

@@ -103,6 +103,7 @@ class Plan:
             yield "training time", _total(self.trainings)
         if answers := [cost for cost in self.costs if isinstance(cost.stage, Ask)]:
             yield "answering time", _total(answers)
+            yield "if no answer ends", _total([costs.to_the_limit(cost) for cost in answers])
         left, most = costs.disk(self.costs, self.runs, self.placement.jobs)
         known = all(cost.left for cost in self.trainings)  # what a base of unknown shape leaves is not
         yield "disk at the peak", in_bytes(most) if known else UNKNOWN
