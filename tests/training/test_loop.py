@@ -10,13 +10,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
 from qalign.errors import DataError, ModelError
-from qalign.models.opening import load_tokenizer
+from qalign.models.opening import check_model, load_tokenizer
 from qalign.models.tiny import TinyConfig, make_tiny
 from qalign.progress import Bar
 from qalign.records import Example
@@ -210,8 +211,27 @@ def test_an_adapter_alone_is_trained_and_merged(make_job: Any, base: Path, check
         assert change.norm() > 0, f"{name} was not trained"
         sizes = torch.linalg.svdvals(change)
         assert sizes[ADAPTER.rank :].max() < 1e-4 * sizes[0], f"{name} changed by more than rank {ADAPTER.rank}"
-    assert not list(job.output.glob("adapter*"))
-    transformers.AutoModelForCausalLM.from_pretrained(job.output)
+    assert [path.name for path in job.output.glob("adapter*")] == ["adapter"], "the folder is a whole model's"
+    opened = transformers.AutoModelForCausalLM.from_pretrained(job.output)
+    assert type(opened).__name__ == "LlamaForCausalLM"
+
+
+def test_the_adapter_that_is_kept_is_the_one_that_was_merged(make_job: Any, base: Path) -> None:
+    job = make_job("kept", adapter=ADAPTER, max_steps=3, learning_rate=2e-2)
+    launch(job)
+    kept = job.output / "adapter"
+    assert sorted(path.name for path in kept.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert json.loads((kept / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    merged = peft.AutoPeftModelForCausalLM.from_pretrained(kept).merge_and_unload().state_dict()
+    for name, tensor in weights(job.output).items():
+        torch.testing.assert_close(merged[name], tensor, msg=name)
+    check_model(job.output)
+    with pytest.raises(ModelError, match="holds an adapter"):
+        check_model(kept)
+    half = make_job("half", adapter=ADAPTER, max_steps=1, save_precision="bfloat16")
+    launch(half)
+    saved = load_file(half.output / "adapter" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in saved.values()} == {torch.bfloat16}
 
 
 def test_an_adapter_on_named_modules(make_job: Any, base: Path) -> None:

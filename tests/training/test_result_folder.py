@@ -81,6 +81,18 @@ def test_the_folder_opens_in_plain_transformers(trained: Path, base: Path, examp
     assert {path.name for path in trained.iterdir()} >= {"config.json", "metrics.jsonl", "training.json"}
 
 
+def test_the_template_marks_the_tokens_that_are_supervised(trained: Path, base: Path, examples: list[Example]) -> None:
+    """As trainers read it that learn from the assistant's turns alone."""
+    original, tokenizer = AutoTokenizer.from_pretrained(base), AutoTokenizer.from_pretrained(trained)
+    for example in examples:
+        (whole,) = render([example.instruction], [example.response], original)
+        turns = [{"role": "user", "content": example.instruction}, {"role": "assistant", "content": example.response}]
+        marked = tokenizer.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)
+        assert marked["input_ids"] == whole.ids.tolist()
+        count = len(whole.ids) - whole.prompt_tokens
+        assert marked["assistant_masks"] == [0] * whole.prompt_tokens + [1] * count
+
+
 ODD = {
     "repetition_penalty": 1.3, "num_beams": 4, "max_new_tokens": 3, "max_length": 20, "min_new_tokens": 2,
     "suppress_tokens": [5], "begin_suppress_tokens": [6], "bad_words_ids": [[7]], "forced_bos_token_id": 8,

@@ -48,8 +48,8 @@ def translation_instruction(source: str, target: str, text: str) -> str:
 def chat_template(begin: str) -> str:
     """The prompt as a Jinja chat template, with an expression for the text before the first turn.
 
-    One user turn gives exactly the training prompt, and an assistant turn after it exactly the training example. A system
-    turn is refused: no model was trained with one.
+    One user turn gives exactly the training prompt, and an assistant turn after it exactly the training example. Its tokens
+    that are supervised are those of a `generation` block. A system turn is refused: no model was trained with one.
     """
     return (
         f"{{{{ {begin} }}}}"
@@ -57,7 +57,7 @@ def chat_template(begin: str) -> str:
         "{%- if message['role'] == 'user' %}"
         f"{{{{- {_jinja(PREFIX)} + message['content'] + {_jinja(SUFFIX)} }}}}"
         "{%- elif message['role'] == 'assistant' %}"
-        "{{- message['content'] + eos_token }}"
+        "{%- generation %}{{- message['content'] + eos_token }}{%- endgeneration %}"
         "{%- else %}{{- raise_exception('this model knows the roles user and assistant only') }}"
         "{%- endif %}{%- endfor %}"
     )

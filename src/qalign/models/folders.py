@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
-ADAPTER = "adapter_config.json"
+ADAPTER, ADAPTER_FOLDER = "adapter_config.json", "adapter"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", INDEX)
 """The JSON files of a model that are read whole; `tokenizer.json` is checked by the library that reads it."""

@@ -12,6 +12,7 @@ from .opening import greedy, no_bars, pad_id
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -59,6 +60,17 @@ def save(
         config.dtype = dtype
     model.config.save_pretrained(output)  # again: of FSDP shards transformers names the precision of training
     usual_permissions(output)
+
+
+def save_adapter(model: PeftModel, output: Path, precision: Precision) -> None:
+    """Writes an adapter before it is merged, in the layout of peft."""
+    import torch
+
+    dtype = getattr(torch, precision)
+    trained = {name: _cast(weight.detach(), dtype) for name, weight in model.named_parameters() if weight.requires_grad}
+    # The embeddings stay as they were, and peft would ask the hub about them.
+    model.save_pretrained(str(output), state_dict=trained, save_embedding_layers=False)
+    (output / "README.md").unlink()  # peft's, with nothing filled in
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

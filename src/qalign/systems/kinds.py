@@ -26,6 +26,7 @@ from ..evaluation.scores import judge, plain, score
 from ..huggingface import Repository
 from ..language_file import KEPT_ROWS, language_from
 from ..languages import Language, language
+from ..models.folders import ADAPTER, ADAPTER_FOLDER, read_settings
 from ..pipeline import Node, Stage, Work, local
 from ..placement import Placement
 from ..records import Document, Example, Pair, Problem, added, read_jsonl, write_json, write_jsonl
@@ -277,7 +278,12 @@ class Training(Stage[Model]):
         """How many of so many examples the steps see, repetitions counted."""
 
     def describe(self, output: Path) -> None:
-        """Writes what a model's folder keeps of its languages and its prompt."""
+        """Writes what a model's folder keeps of its languages, its prompt, and the base of its adapter."""
+        if (
+            self.model.fetched and (path := output / ADAPTER_FOLDER / ADAPTER).is_file()
+        ):  # peft names a folder of the cache
+            repository, commit = self.model.fetched
+            write_json(path, {**read_settings(path), "base_model_name_or_path": repository.name, "revision": commit})
         if self.further_languages:
             write_json(output / KEPT_ROWS, self.further_languages)
         if (template := template_of(self)) != STUDY:

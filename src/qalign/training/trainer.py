@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import asdict
 
 from ..errors import DataError, ModelError, SettingError
+from ..models.folders import ADAPTER_FOLDER
 from ..models.opening import first_line
-from ..models.saving import save
+from ..models.saving import save, save_adapter
 from ..pipeline.stage_record import sync
 from ..placement import Placement
 from ..records import usual_permissions, write_json
@@ -172,13 +173,15 @@ class Trainer:
         self.progress = Progress(saved.step, saved.tokens, saved.supervised)
 
     def export(self, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
-        """Writes the model as a Hugging Face folder, adapter merged. No step can follow."""
+        """Writes the model as a Hugging Face folder, the adapter merged and kept next to it. No step can follow."""
         self.loss.remove()
         self.accelerator.wait_for_everyone()
         trained = self.accelerator.unwrap_model(self.model)
         if self._shares:
             trained.set_attn_implementation(prefix.ORDINARY)
         if self.config.adapter is not None:
+            if self.accelerator.is_main_process:
+                save_adapter(trained, output / ADAPTER_FOLDER, self.config.saved_precision)
             trained = trained.merge_and_unload()
         # All ranks give their parts.
         whole = self.accelerator.get_state_dict(self.model) if is_sharded(self.accelerator) else None
