@@ -7,7 +7,7 @@ QALIGN := $(VENV)/bin/qalign
 READY := $(VENV)/.ready
 SITE_READY := $(VENV)/.site-ready
 
-.PHONY: demo sample test hostile documents docs reference lint setup clean
+.PHONY: demo sample test test-trackers hostile documents docs reference lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -29,6 +29,23 @@ sample: $(READY)
 
 test: $(READY)
 	QALIGN_DATA="$(abspath $(DATA))" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+# Other software in an environment of its own, which sees the packages of .venv: it needs other versions of some. Not in .ci/run.
+TRACKERS := wandb==0.31.0 mlflow-skinny==3.17.2 sqlalchemy==2.1.9 alembic==1.20.1 trackio==0.43.0
+
+test-trackers: build/trackers/.ready
+	build/trackers/bin/python -m pytest tests/training/test_reports.py
+
+build/trackers/.ready: $(READY)
+	$(call on-top,$(@D),$(TRACKERS))
+
+define on-top
+rm -rf $(1)
+$(VENV)/bin/python -m venv $(1)
+$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+@touch $(1)/.ready
+endef
 
 hostile: $(READY)
 	PYTHONPATH=tests $(VENV)/bin/python -m hostile --output "$(RUNS)/hostile" $(HOSTILE)

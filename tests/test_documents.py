@@ -65,6 +65,7 @@ NOT_HERE = {
     "every way",
     "make test": "this is it",
     "make setup": "each target calls it",
+    "make test-trackers": "other packages, from the network; tests/training/test_reports.py has TensorBoard here",
     "make lint": ".ci/run calls it",
     "make reference": "tests/systems/test_reference.py makes the pages anew",
     "make clean": "removes what set-up made",

@@ -55,8 +55,8 @@ class Placement:
     """Requests to the server at once."""
     seconds_per_request: float = 600.0
     """Time to wait for an answer of the server."""
-    systems: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    """The system that each stage is for, by the name of its folder: progress names it."""
+    systems: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)
+    """The systems that each stage is for, with their titles, by the name of its folder."""
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -70,7 +70,11 @@ class Placement:
         if self.requests_in_flight < 1:
             raise SettingError(f"requests_in_flight is {self.requests_in_flight}; give 1 or more")
 
+    def systems_of(self, scratch: Path) -> Mapping[str, str]:
+        """The systems, with their titles, that the stage which works in a scratch folder is for."""
+        return self.systems.get(scratch.parent.name.removesuffix(".partial"), {})
+
     def titled(self, title: str, scratch: Path) -> str:
         """What progress calls the stage that works in a scratch folder: its title, with the system that it is for."""
-        system = self.systems.get(scratch.parent.name.removesuffix(".partial"))
-        return f"{title} for {system}" if system else title
+        titles = [*self.systems_of(scratch).values()]
+        return f"{title} for {titles[0] if len(titles) == 1 else f'{len(titles)} systems'}" if titles else title

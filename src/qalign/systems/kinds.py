@@ -277,6 +277,10 @@ class Training(Stage[Model]):
     def examples_seen(self, examples: int) -> int:
         """How many of so many examples the steps see, repetitions counted."""
 
+    def packages(self, placement: Placement) -> list[str]:
+        """Those of training and of trackers."""
+        return [*TRAIN, *(name for name in placement.trackers if name != "tensorboard")]
+
     def describe(self, output: Path) -> None:
         """Writes what a model's folder keeps of its languages, its prompt, and the base of its adapter."""
         if (
@@ -325,10 +329,10 @@ class Train(Training):
         return self.training.examples_seen(examples)
 
     def packages(self, placement: Placement) -> list[str]:
-        """Those of training, and what its settings ask for."""
+        """Those of all training, and what its settings ask for."""
         adapters = ["peft"] * (self.training.adapter is not None)
         optimizers = ["torchao"] * (self.training.optimizer == "adamw8bit")
-        return [*TRAIN, *adapters, *optimizers, *(name for name in placement.trackers if name != "tensorboard")]
+        return [*super().packages(placement), *adapters, *optimizers]
 
     def size(self, runs: Path) -> str:
         """Examples, epochs and steps."""

@@ -11,6 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -35,10 +36,11 @@ from ..training.config import METRICS, SUMMARY
 from ..training.launch import LESS_MEMORY
 from ..training.memory import ON_CPU, out_of_memory_in_one_line
 from ..training.policy import ReinforceConfig, advantages, as_batch, fill_reference, log_probabilities, policy_loss
+from ..training.reports import reports_of
 from ..training.trainer import Step, Trainer, learning_rate_factor
 from ..wording import counted
 from .artifacts import Records
-from .kinds import SIZE_KNOWN_LATER, TRAIN, Rows, Training, amount, languages_of, rows_of, template_of
+from .kinds import SIZE_KNOWN_LATER, Rows, Training, amount, languages_of, rows_of, template_of
 
 if TYPE_CHECKING:
     from ..generation.local import Local
@@ -81,8 +83,8 @@ class Reinforce(Training):
         return self.reinforce.training.examples_seen(examples)
 
     def packages(self, placement: Placement) -> list[str]:
-        """Those of training and of an adapter."""
-        return [*TRAIN, *["peft"] * (self.reinforce.adapter is not None)]
+        """Those of all training and of an adapter."""
+        return [*super().packages(placement), *["peft"] * (self.reinforce.adapter is not None)]
 
     def size(self, runs: Path) -> str:
         """Problems, steps and answers."""
@@ -121,7 +123,7 @@ class Policy:
         training = self.config.training
         # Compiled blocks would be compiled again for each length of a cache.
         placement = replace(work.placement, compile=work.placement.compile or False)
-        accelerator = make_accelerator(training, placement, work.output.name.removesuffix(".partial"))
+        accelerator = make_accelerator(training, placement)
         folder = resolve(work.read(stage.model).folder)
         check_vocabulary(folder)
         self.tokenizer = load_tokenizer_as_saved(folder)
@@ -145,6 +147,7 @@ class Policy:
         steps = config.training.steps(len(self.problems))
         title = work.placement.titled(self.stage.title, work.scratch)
         with (
+            closing(reports_of(work.placement, work.scratch, dataclasses.asdict(config))) as reports,
             Bar(title, steps, trainer.progress.step, quiet=work.placement.quiet) as bar,
             Interruption(title, checkpoints.seconds_to_save) as interruption,
         ):
@@ -155,6 +158,7 @@ class Policy:
                 rate = config.learning_rate * learning_rate_factor(step, steps, config.training)
                 row = self._step(sampler, [self.problems[place] for place in batches[step]], step, rate)
                 bar.advance(1, f"reward {row['reward']:.3f}  right {row['right']:.0%}")
+                reports.report([row])
                 asked = bool(interruption.asked)
                 if step + 1 < steps or asked:
                     checkpoints.save_if_due(at_once=asked)

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from msgspec.structs import replace as replace_fields
 from .. import pipeline
 from ..alignment.templates import STUDY as TEMPLATE
 from ..errors import SettingError
+from ..evaluation.rules import MAIN
 from ..fingerprints import first_look, is_first_look
 from ..language_file import KEPT_ROWS, with_rows_of_models
 from ..pipeline import Node, in_order, resume_point
@@ -26,6 +27,7 @@ from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
 from ..results.run_results import Results
 from ..terminal import log, say
+from ..training.reports import Reports
 from ..wording import counted, duration
 from . import costs, readiness
 from .amounts import few_steps, oddities, trained_on
@@ -168,10 +170,19 @@ def measured_results(
     name = folder_name(kind, seeds, scores_of(everything))
     folder = Path(output) if output else runs / "results" / name
     record = record_of(name, folder, described(study, by_seed), everything, runs)
-    for part, its_placement in parts or [(everything, placement or Placement())]:
+    placement = replace(placement or Placement(), runs=runs)
+    for part, its_placement in parts or [(everything, placement)]:
         execute(part, study, its_placement, record)
     data, losses = replace_fields(collect(study, by_seed), published_rows=rows), curves(comparison, runs)
     read = partial(answers, comparison, runs)
+    for system in (one for one, trainings in data.trained_on.items() if trainings):
+        row = {
+            f"{benchmark}/{code}": score.accuracy[MAIN]
+            for benchmark, scores in data.systems[system].items()
+            for code, score in scores.items()
+        }
+        with closing(Reports(placement, [system], record.name, record.run)) as reports:
+            reports.report([{"step": 1, **row}])
     return Results(data=data, titles=titles(comparison), folder=folder, curves=losses, answers=read)
 
 
@@ -182,6 +193,9 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     targets = scores_of(comparison)
     readiness.check(comparison, runs, placement)
     waiting = pipeline.needed(targets, runs)
+    if any(isinstance(stage, Training) for stage in waiting):
+        with closing(Reports(placement, [comparison[0].name], record.name, record.run)) as reports:
+            reports.check()
     lines = StageLines(comparison, runs, placement, waiting)
     for line, is_sure in costs.unfit(waiting, runs, placement):
         if not is_sure:
@@ -242,21 +256,14 @@ class StageLines:
     ) -> None:
         self._runs, self._placement, self._total = runs, placement, len(stages)
         self._titles = list(dict.fromkeys(system.title or system.name for system in comparison))
-        self._users: dict[str, list[str]] = {}
-        """The systems of each stage, by the name of its folder."""
+        self.systems: dict[str, dict[str, str]] = {}
+        """The systems that each stage is for, with their titles, by the name of its folder."""
         for system in comparison:
             for stage in in_order(system.scores.values()):
-                users = self._users.setdefault(stage.folder_name, [])
-                users += [title for title in [system.title or system.name] if title not in users]
+                self.systems.setdefault(stage.folder_name, {})[system.name] = system.title or system.name
         self._running: dict[str, tuple[Node, float]] = {}
         self._started, self._begun = time.monotonic(), 0
         self._lock = threading.Lock()
-
-    @property
-    def systems(self) -> dict[str, str]:
-        """The system that each stage is for, or how many, by the name of its folder."""
-        users = self._users.items()
-        return {name: titles[0] if len(titles) == 1 else f"{len(titles)} systems" for name, titles in users}
 
     def opening(self) -> None:
         """Says how many stages will run, for which systems."""
@@ -286,7 +293,7 @@ class StageLines:
                 self._say("wait for another run of", stage)
 
     def _for(self, name: str) -> str:
-        users = self._users.get(name, [])
+        users = self.systems.get(name, {}).values()
         return "for all systems" if len(users) == len(self._titles) > 1 else f"for {', '.join(users)}" if users else ""
 
     def _say(self, what: str, stage: Node, *texts: str) -> None:

@@ -17,13 +17,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "training") -> Accelerator:
-    """The devices of one training, as accelerate sees them, with logs of the trackers in a folder `name`."""
-    import importlib.util
-
+def make_accelerator(config: TrainingConfig, placement: Placement) -> Accelerator:
+    """The devices of one training, as accelerate sees them."""
     import torch
     from accelerate import Accelerator
-    from accelerate.utils import DistributedType, ProjectConfiguration
+    from accelerate.utils import DistributedType
 
     bfloat16 = config.precision == "bfloat16"
     if bfloat16 and torch.cuda.is_available() and placement.device != "cpu" and not torch.cuda.is_bf16_supported():
@@ -31,17 +29,10 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
     check_device(placement.device)
     keep_freed_memory()
     without_planned_attention()
-    trackers = [name for name in placement.trackers if name != "tensorboard" or importlib.util.find_spec("tensorboard")]
-    logs = placement.runs / "logs" / name
     reset()
     # Explicit, for otherwise several processes on a machine without accelerators would each train alone.
     on_cpu = placement.device == "cpu" or not torch.accelerator.is_available()
-    accelerator = Accelerator(
-        mixed_precision="bf16" if bfloat16 else "no",
-        cpu=on_cpu,
-        log_with=trackers or None,
-        project_config=ProjectConfiguration(project_dir=str(logs), logging_dir=str(logs)),
-    )
+    accelerator = Accelerator(mixed_precision="bf16" if bfloat16 else "no", cpu=on_cpu)
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         raise SettingError("DeepSpeed is not supported; shard with FSDP2 (fsdp_version: 2 in accelerate's config)")
     if is_sharded(accelerator):
@@ -57,9 +48,6 @@ def make_accelerator(config: TrainingConfig, placement: Placement, name: str = "
             accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
                 param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.bfloat16
             )
-    if trackers:
-        logs.mkdir(parents=True, exist_ok=True)
-        accelerator.init_trackers("qalign")
     return accelerator
 
 

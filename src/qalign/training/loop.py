@@ -6,17 +6,17 @@ devices and after a resume.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict as to_values
 
 from ..errors import ModelError
 from ..models.opening import check_length, check_vocabulary, load_model, load_tokenizer_as_saved, resolve
@@ -29,6 +29,7 @@ from .accelerator import make_accelerator
 from .batches import Batch, GlobalBatches
 from .checkpoints import Checkpoints, Interruption
 from .config import METRICS, STEPS_PER_REPORT, SUMMARY, TrainingConfig
+from .reports import Reports, reports_of
 from .state import Progress
 from .tokens import TokenizedExamples, tokenize
 from .trainer import Step, Trainer, learning_rate_factor
@@ -70,7 +71,7 @@ def finetune(job: Job) -> Trainer:
     import torch
 
     config = job.config
-    accelerator = make_accelerator(config, job.placement, job.output.name.removesuffix(".partial"))
+    accelerator = make_accelerator(config, job.placement)
     title, quiet = job.placement.titled(job.title, job.scratch), job.placement.quiet or not accelerator.is_main_process
     if not quiet:
         log(f"  {title}: opens the model and encodes the examples")
@@ -86,11 +87,12 @@ def finetune(job: Job) -> Trainer:
     checkpoints.resume()
     batches, steps = GlobalBatches(len(examples), config), config.steps(len(examples))
     with (
+        closing(reports_of(job.placement, job.scratch, asdict(config), accelerator.is_main_process)) as reports,
         Bar(title, steps, trainer.progress.step, quiet=quiet) as bar,
         Interruption(title, checkpoints.seconds_to_save) as interruption,
     ):
         bar.advance(0, "the first steps are slow")
-        metrics = Metrics(job, trainer, bar)
+        metrics = Metrics(job, trainer, bar, reports)
         for step in range(trainer.progress.step, steps):
             rate = config.learning_rate * learning_rate_factor(step, steps, config)
             metrics.add(trainer.step(Batch(examples, batches[step]), rate), rate)
@@ -125,8 +127,8 @@ def _tokenized(job: Job, tokenizer: PreTrainedTokenizerBase, accelerator: Accele
 class Metrics:
     """The rows of one training, in `metrics.jsonl`, on the bar and in trackers. Reading a loss waits for the device."""
 
-    def __init__(self, job: Job, trainer: Trainer, bar: Bar) -> None:
-        self.job, self.trainer, self.bar = job, trainer, bar
+    def __init__(self, job: Job, trainer: Trainer, bar: Bar, reports: Reports) -> None:
+        self.job, self.trainer, self.bar, self.reports = job, trainer, bar, reports
         self.since, self._tokens = time.monotonic(), trainer.progress.tokens
         self._pending: list[tuple[Step, Progress, float]] = []
 
@@ -137,15 +139,13 @@ class Metrics:
 
     def write(self) -> None:
         """Writes the rows of the steps since the last report, and shows the loss. ModelError if it is not finite."""
-        now, accelerator = time.monotonic(), self.trainer.accelerator
+        now = time.monotonic()
         tokens_per_second = (self.trainer.progress.tokens - self._tokens) / max(now - self.since, 1e-9)
         rows = [self._row(*step, round(tokens_per_second, 1)) for step in self._pending]
-        if accelerator.is_main_process:
+        if self.trainer.accelerator.is_main_process:
             with (self.job.scratch / METRICS).open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows)
-            for row in rows:
-                tracked = {name: row[name] for name in ("loss", "learning_rate", "gradient_norm")}
-                accelerator.log(tracked, step=row["step"])
+            self.reports.report(rows)
         self.bar.advance(0, f"loss {rows[-1]['loss']:.3f}  {tokens_per_second:,.0f} tokens/s")
         self._pending, self.since = [], now
 
@@ -158,7 +158,7 @@ class Metrics:
             )
         of_step, self._tokens = seen.tokens - self._tokens, seen.tokens
         return {
-            **asdict(seen),
+            **to_values(seen),
             "learning_rate": rate,
             "step_tokens": of_step,
             "loss": loss,
@@ -183,5 +183,5 @@ def _summary(job: Job, trainer: Trainer, examples: TokenizedExamples) -> dict[st
         "supervised_tokens": trainer.progress.supervised,
         "first_loss": round(sum(losses[:edge]) / edge, 4),
         "last_loss": round(sum(losses[-edge:]) / edge, 4),
-        "config": dataclasses.asdict(job.config),
+        "config": asdict(job.config),
     }
