@@ -57,6 +57,7 @@ RUN = (
 
 LLAMA = 'meta-llama/Llama-2-7b-hf --launcher "accelerate launch --config_file examples/fsdp2.yaml"'
 NOT_HERE = {
+    "qalign eval OWNER/NAME": "a hub; tests/systems/test_cards.py pushes a model to one, and measures it from there",
     "qalign plan study.toml": "tests/cli/test_study_files.py runs it",
     "qalign run study.toml --limit 20 --set training.global_batch_size=16": "tests/cli/test_study_files.py plans it",
     "qalign plan monoreason qalign-mono --base world --scale toy --limit 20 --save my-study.toml": "tests/cli/"

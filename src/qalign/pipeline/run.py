@@ -24,7 +24,7 @@ from ..redaction import redacted_command
 from ..untrusted import printable
 from . import stage_record
 from .stage import Node, Work, in_order, needed, status, working_folder
-from .stage_record import RECORD, RETURNED, SCRATCH, Record, again
+from .stage_record import CARD, RECORD, RETURNED, SCRATCH, Record, again
 from .workers import run_together
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -104,10 +104,10 @@ def adopt(stage: Node, source: Path, runs: Path, name: str | None = None) -> Pat
 
 
 def _copy(source: Path, copy: Path) -> None:
-    """Copies a folder with what its links lead to, but for another stage's record and scratch. Permissions are the umask's."""
+    """Copies a folder with what its links lead to, but for its record, card and scratch. Permissions are the umask's."""
 
     def own(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if Path(folder) == source and name in (RECORD, SCRATCH)]
+        return [name for name in names if Path(folder) == source and name in (RECORD, SCRATCH, CARD)]
 
     try:
         shutil.copytree(source, copy, ignore=own, copy_function=shutil.copyfile)

@@ -26,6 +26,8 @@ from ..untrusted import parse_json, printable
 
 RECORD = "stage.json"
 SCRATCH = "scratch"
+CARD = "README.md"
+"""What a finished folder says of itself to people. It is no part of the result, and may be written again."""
 RETURNED = "returned.json"
 """The file in `scratch` of a stage whose function has returned: only its record is missing."""
 LARGE = 64 * 2**20
@@ -128,6 +130,8 @@ def check_files(folder: Path, record: Record) -> None:
     not detected: see `LARGE`."""
     present = _files(folder)
     for name, (size, nanoseconds, digest) in record.files.items():
+        if name == CARD:  # of an earlier version
+            continue
         if name not in present:
             raise StageError(
                 f"{folder}/{printable(name)} is missing from a finished stage; put it back, or {again(folder)}"
@@ -182,12 +186,12 @@ def sync(path: Path) -> None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """The files of a stage's folder but record and scratch, sorted, by their names in it. Links are not followed."""
+    """The files of a stage's folder but record, card and scratch, sorted, by their names in it. Links are not followed."""
 
     def within(inner: Path) -> Iterator[Path]:
         for entry in sorted(os.scandir(inner), key=lambda entry: entry.name):
             mode = entry.stat(follow_symlinks=False).st_mode
-            if inner == folder and entry.name in (RECORD, SCRATCH):
+            if inner == folder and entry.name in (RECORD, SCRATCH, CARD):
                 continue
             if printable(entry.name) != entry.name:
                 raise StageError(

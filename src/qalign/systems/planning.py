@@ -21,6 +21,7 @@ from .amounts import few_steps, oddities
 from .ask import Ask
 from .bases import FetchModel, checkpoint, untaught
 from .behind import first_model, training_stages
+from .cards import write_card
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
@@ -204,7 +205,9 @@ def adopt(study: Study, system: str, model: str, *, stage: str | None = None, na
     kept = checked(name, titles_taken()) if name is not None else model_name(model, titles_taken())
     folder = checkpoint(model, study.runs)
     check_model(folder)
-    return f"{folder} is now {pipeline.adopt(chain[wanted], folder, study.runs, kept)}"
+    place = pipeline.adopt(chain[wanted], folder, study.runs, kept)
+    write_card(chain[wanted], study.runs, {})
+    return f"{folder} is now {place}"
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------

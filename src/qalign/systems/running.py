@@ -33,6 +33,7 @@ from . import costs, readiness
 from .amounts import few_steps, oddities, trained_on
 from .ask import Ask
 from .bases import base_on_server, checkpoint_on_hub, untaught
+from .cards import write_cards
 from .comparison import before_training, collect, compare, described, titles, titles_taken
 from .evaluated import Evaluated, answers, curves, scores_of
 from .kinds import Training
@@ -172,7 +173,10 @@ def measured_results(
     record = record_of(name, folder, described(study, by_seed), everything, runs)
     placement = replace(placement or Placement(), runs=runs)
     for part, its_placement in parts or [(everything, placement)]:
-        execute(part, study, its_placement, record)
+        try:
+            execute(part, study, its_placement, record)
+        finally:  # what was trained has a card, whatever else failed
+            write_cards(part, runs)
     data, losses = replace_fields(collect(study, by_seed), published_rows=rows), curves(comparison, runs)
     read = partial(answers, comparison, runs)
     for system in (one for one, trainings in data.trained_on.items() if trainings):

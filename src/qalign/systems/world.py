@@ -164,7 +164,7 @@ def make_base(stage: Train, placement: Placement, folder: Path | None = None) ->
         return trained
     folder.mkdir(parents=True, exist_ok=True)
     for path in trained.iterdir():
-        if path.name not in (RECORD, METRICS, SUMMARY):
+        if path.is_file() and path.name not in (RECORD, METRICS, SUMMARY):
             shutil.copyfile(path, folder / path.name)
     (folder / "README.md").write_text(card(stage, runs), encoding="utf-8")
     return folder
