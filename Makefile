@@ -6,8 +6,10 @@ VENV := .venv
 QALIGN := $(VENV)/bin/qalign
 READY := $(VENV)/.ready
 SITE_READY := $(VENV)/.site-ready
+VLLM := .venv-vllm
+VLLM_READY := $(VLLM)/.ready
 
-.PHONY: demo sample test test-trackers hostile documents docs reference lint setup clean
+.PHONY: demo sample test test-trackers test-vllm hostile documents docs reference lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -47,6 +49,14 @@ $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
 @touch $(1)/.ready
 endef
 
+# The real vLLM, on a CPU, in an environment of its own: about 4 GB.
+test-vllm: $(VLLM_READY)
+	$(VLLM)/bin/python -m pytest tests/real_vllm
+
+$(VLLM_READY): pyproject.toml constraints.txt tests/real_vllm/environment.py
+	$(PYTHON) tests/real_vllm/environment.py $(VLLM)
+	@touch $@
+
 hostile: $(READY)
 	PYTHONPATH=tests $(VENV)/bin/python -m hostile --output "$(RUNS)/hostile" $(HOSTILE)
 
@@ -77,4 +87,4 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .cache build dist
+	rm -rf $(VENV) $(VLLM) .cache build dist

@@ -5,6 +5,7 @@ None of them is part of a fingerprint or changes a result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ class Placement:
     """Recompute activations: less memory, a third more work. By default where memory is short."""
     compile: bool | None = option(None, EXECUTION)
     """Compile the model with torch.compile. By default on CUDA."""
+    vllm: str = option("", EXECUTION, "NAME=VALUE,...")
+    """Arguments of vLLM's offline engine, such as tensor_parallel_size=2,gpu_memory_utilization=0.9."""
     seconds_per_checkpoint: float = option(300.0, EXECUTION, "SECONDS", least=0.0)
     """Time between checkpoints of training."""
     trackers: Sequence[str] | str = option(("tensorboard",), EXECUTION, "NAME", names="trackers", flag="--tracker")
@@ -73,6 +76,25 @@ class Placement:
     def systems_of(self, scratch: Path) -> Mapping[str, str]:
         """The systems, with their titles, that the stage which works in a scratch folder is for."""
         return self.systems.get(scratch.parent.name.removesuffix(".partial"), {})
+
+    @property
+    def engine_arguments(self) -> dict[str, object]:
+        """The arguments of vLLM's engine."""
+        import yaml
+
+        try:
+            given: dict[str, object] = yaml.safe_load("{" + self.vllm.replace("=", ": ") + "}")
+        except yaml.YAMLError:
+            given = {"": None}
+        if not all(isinstance(name, str) and value is not None for name, value in given.items()):
+            raise SettingError(f"--vllm {self.vllm!r:.80} is not NAME=VALUE, with commas between several")
+        return given
+
+    @property
+    def gpus_per_stage(self) -> int:
+        """The GPUs that one stage computes on."""
+        sizes = (self.engine_arguments.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline"))
+        return max(self.processes, math.prod(size for size in sizes if isinstance(size, int)))
 
     def titled(self, title: str, scratch: Path) -> str:
         """What progress calls the stage that works in a scratch folder: its title, with the system that it is for."""

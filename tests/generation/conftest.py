@@ -6,9 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from servers import Serve, free_port, wait_for
+
+from qalign.systems.bases import WORLD_FOLDER
 
 
 @pytest.fixture
@@ -33,6 +36,23 @@ def serve(port: int) -> Iterator[Serve]:
             started.callback(server.kill)
             if wait:
                 wait_for(port)
+            return server
+
+        yield one
+
+
+@pytest.fixture
+def serve_tokens(port: int, tmp_path: Path) -> Iterator[Serve]:
+    """Starts `token_server.py` with the base of the world; all that were started are killed in the end."""
+    with ExitStack() as started:
+
+        def one(kind: str = "tokens") -> subprocess.Popen[bytes]:
+            script = Path(__file__).with_name("token_server.py")
+            command = [sys.executable, str(script), str(port), str(WORLD_FOLDER), str(tmp_path / "prompts"), kind]
+            server = subprocess.Popen(command)
+            started.callback(server.wait)
+            started.callback(server.kill)
+            wait_for(port)
             return server
 
         yield one

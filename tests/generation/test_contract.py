@@ -19,6 +19,9 @@ from qalign.systems.bases import WORLD_FOLDER
 pytestmark = pytest.mark.slow
 
 MAX_NEW_TOKENS = 12
+ENGINE = "enforce_eager=true,max_num_seqs=64,gpu_memory_utilization=0.1"
+SERVED = {"endpoint": "serve", "completions": "serve_tokens"}
+"""The fixture with the server of each backend that asks one."""
 QUESTIONS = [
     "Anna has 12 apples. Anna gives away 5 apples. How many apples does Anna have?",
     "Otto hat 7 Bücher. Wie viele Bücher hat Otto?",
@@ -48,11 +51,11 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
         (tmp_path / "script.json").write_text(json.dumps({"answers": {}, "otherwise": "an answer\0"}))
         return Kind(name, tmp_path, Placement())
     if name == "vllm":
-        pytest.importorskip("vllm", reason="vLLM is not installed, and needs a GPU")
-        return Kind(name, WORLD_FOLDER, Placement())
-    if name == "endpoint":
+        pytest.importorskip("vllm", reason="vLLM is not installed: see make test-vllm")
+        return Kind(name, WORLD_FOLDER, Placement(vllm=ENGINE))
+    if name in SERVED:
         pytest.importorskip("openai", reason="an endpoint needs openai: pip install 'qalign[endpoint]'")
-        serve: Callable[[], object] = request.getfixturevalue("serve")
+        serve: Callable[[], object] = request.getfixturevalue(SERVED[name])
         port: int = request.getfixturevalue("port")
         serve()
         url = f"http://127.0.0.1:{port}/v1"

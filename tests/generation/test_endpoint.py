@@ -18,12 +18,13 @@ import pytest
 from servers import Serve, wait_for
 from typer.testing import CliRunner
 
-from qalign.alignment.prompts import prompt
+from qalign.alignment.prompts import prompt, render_prompts
 from qalign.cli import app
 from qalign.errors import ModelError, SettingError
 from qalign.generation import Completion, DecodingConfig, Request, generate, open_backend, questions_of
 from qalign.generation.endpoint import Endpoint
 from qalign.generation.run import KEPT
+from qalign.models.opening import load_tokenizer
 from qalign.placement import Placement
 from qalign.records import Problem, sha256
 from qalign.systems.bases import WORLD_FOLDER
@@ -229,6 +230,61 @@ def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Start,
     assert {json.loads(line) for line in (tmp_path / "log.models").read_text().splitlines()} == {
         "other/model", "some/model",
     }  # fmt: skip
+
+
+def prompts_sent(tmp_path: Path) -> list[Any]:
+    """What `token_server.py` was sent."""
+    return [json.loads(line) for line in (tmp_path / "prompts").read_text(encoding="utf-8").splitlines()]
+
+
+def test_token_ids_are_those_of_training_whatever_a_question_holds(
+    port: int, serve_tokens: Serve, tmp_path: Path
+) -> None:
+    serve_tokens()
+    questions = ["Eva", "Eva </s> <s> ?"]
+    decoding = DecodingConfig(max_new_tokens=4, backend="completions")
+    answers = list(open_backend(WORLD_FOLDER, decoding, placed(port)).generate([Request(q, q) for q in questions]))
+    assert {answer.key for answer in answers} == set(questions)
+    assert sorted(prompts_sent(tmp_path)) == sorted(render_prompts(questions, load_tokenizer(WORLD_FOLDER)))
+
+
+def test_a_server_that_reads_other_tokens_than_those_sent_is_an_error(port: int, serve_tokens: Serve) -> None:
+    serve_tokens("again")
+    decoding = DecodingConfig(max_new_tokens=4, backend="completions")
+    with pytest.raises(ModelError, match=r"(\d+) tokens were sent, and the server says that it read \d+"):
+        list(open_backend(WORLD_FOLDER, decoding, placed(port)).generate([Request("k", "Eva")]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "backend", "said"),
+    [("tokens", "completions", ""), ("chat", "endpoint", "status 400"), ("again", "endpoint", "tokens were sent")],
+)
+def test_eval_asks_by_token_ids_where_the_server_takes_those_of_a_folder(
+    kind: str, backend: str, said: str, port: int, serve_tokens: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qalign.generation.endpoint.RETRIES", 1)
+    server = serve_tokens(kind)
+    words = ["eval", str(WORLD_FOLDER), "--endpoint", f"http://127.0.0.1:{port}/v1", "--test", "world-development",
+             "--test-languages", "en", "--limit", "2", "--set", "generation.max_new_tokens=4", "--runs",
+             str(tmp_path / "runs")]  # fmt: skip
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert ("so it is asked by chat" in result.output) == bool(said) and said in result.output
+    (stage,) = (tmp_path / "runs" / "stages").glob("generate-*/stage.json")
+    assert json.loads(stage.read_text())["identity"]["config"]["decoding"]["backend"] == backend, (
+        "the identity says which"
+    )
+    first, *asked = prompts_sent(tmp_path)
+    assert isinstance(first, list) and len(asked) == 2
+    assert {type(prompt) for prompt in asked} == {list if backend == "completions" else str}
+
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0 and len(prompts_sent(tmp_path)) == 4, "a second run asks one question, which way"
+    if backend == "completions":
+        server.kill()
+        server.wait()
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == 0, "results are printed again without the server"
 
 
 @pytest.mark.parametrize("option", ["--requests-in-flight", "--seconds-per-request"])

@@ -344,6 +344,8 @@ def test_stages_that_need_no_gpu_see_none(tmp_path: Path) -> None:
         ("0,1,2", Placement(jobs=2), ["0", "1", "2"]),
         ("GPU-a,GPU-b", Placement(jobs=4, device="cuda"), ["GPU-a", "GPU-b"]),
         ("2,3,5,7,8", Placement(jobs=2, processes=2), ["2,3", "5,7"]),
+        ("2,3,5,7,8", Placement(jobs=2, vllm="tensor_parallel_size=2,max_num_seqs=3"), ["2,3", "5,7"]),
+        ("0,1,2,3", Placement(jobs=2, vllm="tensor_parallel_size=2,pipeline_parallel_size=2"), []),
         ("0,1", Placement(jobs=1), []),
         ("0,1", Placement(jobs=2, device="cpu"), []),
         ("0,1", Placement(jobs=2, launcher="accelerate launch"), []),

@@ -59,19 +59,19 @@ def plan_command(
     planned.check()
 
 
-@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "output", "published", "save", "quiet"))
+@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "vllm", "output", "published", "save", "quiet"))  # fmt: skip
 def explain_command(
     systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None
 ) -> None:
     """Say why stages will run: the setting in which each differs from the nearest finished stage."""
     from ..systems.planning import explain
 
-    for line in explain(study, systems):
+    for line in explain(study, systems, placement):
         write(printable(line))
 
 
 @with_study(
-    hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "quiet", "test", "test_languages", "limit", "published")
+    hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "vllm", "quiet", "test", "test_languages", "limit", "published")
 )  # fmt: skip
 def adopt_command(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)],
@@ -84,7 +84,7 @@ def adopt_command(
     """Register a checkpoint from elsewhere as a finished stage, so that `run` measures it."""
     from ..systems.planning import adopt
 
-    write(printable(adopt(study, system, model, stage=stage, name=name)))
+    write(printable(adopt(study, system, model, stage=stage, name=name, placement=placement)))
 
 
 @guarded

@@ -1,8 +1,9 @@
 """Answers from an OpenAI-compatible server: vLLM, `transformers serve` or a hosted model.
 
-A question is the only message of a chat. A server with a checkpoint of ours adds the training prompt, which is the
-checkpoint's chat template. Many requests run at once. The client library repeats those with a temporary failure, after
-growing pauses: no connection, silence, and statuses 408, 409, 429 and 5xx.
+`completions` sends the token ids of training, so no template comes between. With `endpoint` a question is the only message
+of a chat. A server with a checkpoint of ours adds the training prompt, which is the checkpoint's chat template. Many requests
+run at once. The client library repeats those with a temporary failure, after growing pauses: no connection, silence, and
+statuses 408, 409, 429 and 5xx.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
 
+from ..alignment.prompts import encode_prompts
 from ..errors import DataError, ModelError, QAlignError
+from ..models.opening import load_tokenizer, resolve
 from ..placement import Placement
 from ..records import Finish
 from ..redaction import SHORTEST_IN_TEXT, redacted, without
@@ -28,6 +33,7 @@ from .protocol import Completion, DecodingConfig, Request, seed_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from transformers import PreTrainedTokenizerBase
 
 RETRIES = 12
 """How often a request is sent again. Pauses grow from half a second to eight. They add up to a minute or more, enough for a
@@ -45,6 +51,8 @@ class Endpoint:
     """A model on a server. Answers are independent, so each is saved as it arrives."""
 
     chunk = None
+    tokenizer: PreTrainedTokenizerBase | None = None
+    """That of prompts which are sent as token ids. Without one, the server is asked by chat."""
 
     def __init__(self, server: Address, decoding: DecodingConfig, placement: Placement) -> None:
         self.server, self.decoding, self.model = server, decoding, placement.served_model
@@ -99,9 +107,10 @@ class Endpoint:
             raise ModelError(f"the filter of {self.server.url} {what}. {advice}")
 
     async def _ask(self, client: AsyncOpenAI, request: Request) -> Completion:
-        body = await self._reply(client, request)
+        ids = encode_prompts([request.prompt], self.tokenizer)[0] if self.tokenizer else []
+        body = await self._reply(client, request, ids)
         try:
-            text, tokens, finish = read_reply(body, self.server.secrets)
+            text, tokens, finish = read_reply(body, self.server.secrets, len(ids))
         except WithheldError as error:
             raise WithheldError(request.key) from error
         except NoAnswerError as error:
@@ -110,22 +119,20 @@ class Endpoint:
         text, finish = self.decoding.ended(text, finish)
         return request.answered(without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT), tokens, finish)
 
-    async def _reply(self, client: AsyncOpenAI, request: Request) -> bytes:
-        """The body of the server's reply."""
+    async def _reply(self, client: AsyncOpenAI, request: Request, ids: list[int]) -> bytes:
+        """The body of the server's reply to a prompt of token ids, if there are any, or to a question in a chat."""
         from openai import APIError, omit
 
         decoding = self.decoding
+        create: Any = (client.completions if ids else client.chat.completions).with_raw_response.create
+        asked: Any = {"prompt": ids} if ids else {"messages": [{"role": "user", "content": request.instruction}]}
         for times_left in reversed(range(TIMES_IN_SILENCE)):
             try:
-                reply = await client.chat.completions.with_raw_response.create(
-                    model=self.model,
-                    messages=[{"role": "user", "content": request.instruction}],
-                    max_tokens=decoding.max_new_tokens,
-                    temperature=decoding.temperature,
-                    top_p=decoding.top_p,
-                    seed=seed_of(decoding.seed, request.key),
-                    stop=list(decoding.stop[:STOPS]) if decoding.stop else omit,
-                )
+                reply = await create(
+                    model=self.model, max_tokens=decoding.max_new_tokens, temperature=decoding.temperature,
+                    top_p=decoding.top_p, seed=seed_of(decoding.seed, request.key),
+                    stop=list(decoding.stop[:STOPS]) if decoding.stop else omit, **asked,
+                )  # fmt: skip
                 return bytes(reply.http_response.content)
             except SilenceError as error:
                 if not times_left:
@@ -178,12 +185,14 @@ class _Message(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    message: _Message
     finish_reason: str
+    message: _Message | None = None
+    text: str | None = None
 
 
 class _Usage(msgspec.Struct):
     completion_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | None = None
+    prompt_tokens: object = None
 
 
 class _Reply(msgspec.Struct):
@@ -191,11 +200,12 @@ class _Reply(msgspec.Struct):
     usage: _Usage | None = None
 
 
-def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Finish]:
-    """The text of a reply, its number of tokens, 0 where there is none, and why it ended.
+def read_reply(body: bytes, secrets: Iterable[str] = (), sent: int = 0) -> tuple[str, int, Finish]:
+    """The text of a reply, its number of tokens, 0 where there is none, and why it ended. `sent` is the number of token ids that
+    were sent, 0 in a chat.
 
     Raises:
-        NoAnswerError: the body is not JSON, has another shape, or does not hold a finished text.
+        NoAnswerError: the body is not JSON, has another shape, does not hold a finished text, or is to other tokens.
         WithheldError: the server's filter withheld the answer.
     """
     try:
@@ -210,7 +220,10 @@ def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Fini
     if choice.finish_reason not in get_args(Finish):
         raise NoAnswerError(f"finish_reason is '{choice.finish_reason[:40]}', neither stop nor length")
     finish: Finish = "length" if choice.finish_reason == "length" else "stop"
-    message, tokens = choice.message, (reply.usage.completion_tokens or 0) if reply.usage else 0
+    if sent and (read := reply.usage and reply.usage.prompt_tokens) != sent:
+        raise NoAnswerError(f"{sent} tokens were sent, and the server says that it read {str(read)[:20]}")
+    tokens = (reply.usage.completion_tokens or 0) if reply.usage else 0
+    message = _Message(content=choice.text) if sent else choice.message or _Message()
     if message.tool_calls:
         raise NoAnswerError("a call of a tool, which was not offered")
     if message.content is not None:
@@ -224,3 +237,27 @@ def read_reply(body: bytes, secrets: Iterable[str] = ()) -> tuple[str, int, Fini
 def open_endpoint(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:
     """The model and server that `placement` names. `folder` is not read."""
     return Endpoint(address(placement.endpoint), decoding, placement)
+
+
+def open_completions(folder: Path, decoding: DecodingConfig, placement: Placement) -> Endpoint:
+    """As `open_endpoint`, for prompts of token ids. The tokenizer is that of the folder."""
+    endpoint = open_endpoint(folder, decoding, placement)
+    endpoint.tokenizer = load_tokenizer(resolve(folder))
+    return endpoint
+
+
+def way_of_asking(model: str, placement: Placement) -> str:
+    """The backend for a model on a server: `completions` where it is a folder here and the server takes its token ids, as one
+    short question shows; else `endpoint`."""
+    if not (Path(model).is_dir() and find_spec("openai") and find_spec("transformers")):
+        return "endpoint"
+    decoding, placement = DecodingConfig(max_new_tokens=1), replace(placement, served_model=model)
+    try:
+        list(open_completions(Path(model), decoding, placement).generate([Request("a first question", "1 + 1 = ?")]))
+    except ModelError as error:
+        status = getattr(error.__cause__, "status_code", None)
+        if status in (400, 404, 405, 415, 422, 501) or isinstance(error.__cause__, NoAnswerError):
+            reason = f"status {status}" if status else printable(str(error.__cause__))
+            log(f"{model}: the server takes no token ids ({reason}), so it is asked by chat")
+            return "endpoint"
+    return "completions"

@@ -36,7 +36,8 @@ class DecodingConfig:
     precision: str = "float32"
     """The precision of the model: `float32` or `bfloat16`."""
     backend: str = "transformers"
-    """What answers: `transformers`, `vllm`, `endpoint` (a server) or `scripted` (for tests)."""
+    """What answers: `transformers`, `vllm`, `endpoint` (a server, by chat), `completions` (a server, by token ids) or `scripted`
+    (for tests). At scale paper `vllm` is the default on CUDA where it is installed."""
     stop: tuple[str, ...] | None = added(None)
     """An answer ends before the first of these texts."""
     template: TemplateName | None = added(None)
@@ -153,6 +154,7 @@ class Backend(Protocol):
 BACKENDS: Mapping[str, str] = {
     "transformers": "qalign.generation.local:open_local",
     "endpoint": "qalign.generation.endpoint:open_endpoint",
+    "completions": "qalign.generation.endpoint:open_completions",
     "vllm": "qalign.generation.vllm_engine:open_vllm",
     "scripted": "qalign.generation.scripted:open_scripted",
 }

@@ -54,7 +54,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     advice = (
         "a SentencePiece model needs: pip install sentencepiece protobuf" if lacks_library else "save it there again"
     )
-    with _faults(f"the tokenizer in {folder} cannot be opened", advice):
+    with faults(f"the tokenizer in {folder} cannot be opened", advice):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
@@ -80,7 +80,7 @@ def load_config(folder: Path) -> PretrainedConfig:
     """The transformers configuration of a model folder. Never runs code from the folder."""
     from transformers import AutoConfig
 
-    with _faults(f"{folder / 'config.json'} cannot be opened", "fetch or save it again"):
+    with faults(f"{folder / 'config.json'} cannot be opened", "fetch or save it again"):
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
 
 
@@ -147,7 +147,7 @@ def _opened(folder: Path, dtype: torch.dtype, **options: str) -> PreTrainedModel
 
     weight_files(folder)
     _check_causal(folder)
-    with no_bars(), _faults(f"the model in {folder} cannot be opened as a causal model", "fetch or save it again"):
+    with no_bars(), faults(f"the model in {folder} cannot be opened as a causal model", "fetch or save it again"):
         model, info = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
@@ -175,7 +175,7 @@ def skeleton(folder: Path) -> PreTrainedModel:
 
     _check_causal(folder)
     what = f"{folder / 'config.json'} describes no causal model that transformers knows"
-    with no_bars(), torch.device("meta"), _faults(what, "fetch or save it again"):
+    with no_bars(), torch.device("meta"), faults(what, "fetch or save it again"):
         return AutoModelForCausalLM.from_config(load_config(folder), trust_remote_code=False)
 
 
@@ -198,7 +198,7 @@ def _check_template(folder: Path) -> None:
 
     templates = load_tokenizer(folder).chat_template or {}
     for template in templates.values() if isinstance(templates, dict) else [templates]:
-        with _faults(f"the chat template in {folder} cannot be parsed", "fix it or remove it"):
+        with faults(f"the chat template in {folder} cannot be parsed", "fix it or remove it"):
             _compile_jinja_template(template)
         if inner := re.search(r"__\w+__", template):
             what = f"reaches for {printable(inner[0])}, which no template needs"
@@ -248,7 +248,7 @@ def parameters(folder: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _faults(what: str, advice: str) -> Iterator[None]:
+def faults(what: str, advice: str) -> Iterator[None]:
     """Turns an error of a library into one line, for they raise many kinds, but not a lack of the device's memory."""
     try:
         yield

@@ -143,7 +143,7 @@ def gpu_groups(placement: Placement) -> list[str]:
     out. A stage that trains in several processes gets a GPU for each. A launcher shares GPUs out itself."""
     if placement.jobs == 1 or placement.device not in ("auto", "cuda") or placement.launcher:
         return []
-    visible, each = gpus(), placement.processes
+    visible, each = gpus(), placement.gpus_per_stage
     groups = [",".join(visible[first : first + each]) for first in range(0, len(visible) - each + 1, each)]
     return groups if len(groups) > 1 else []
 

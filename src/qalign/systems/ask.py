@@ -21,7 +21,9 @@ from .artifacts import PREDICTIONS, Answers, Model, Records
 from .bases import WORLD, WORLD_FOLDER, checkpoint
 from .kinds import PROMPT, SIZE_KNOWN_LATER, TRAIN, amount, name_of, names_behind, rows_of, template_of
 
-PACKAGES = {"transformers": TRAIN, "vllm": ("vllm", "transformers"), "endpoint": ("openai",)}
+PACKAGES = {
+    "transformers": TRAIN, "vllm": ("vllm", "transformers"), "endpoint": ("openai",), "completions": ("openai", "transformers"),
+}  # fmt: skip
 """By backend."""
 
 
@@ -55,7 +57,7 @@ class Ask(Stage[Answers]):
         if self.decoding.backend == "endpoint" and template.name != STUDY:
             raise SettingError(
                 f"{said}.backend=endpoint: a server puts its own chat template around a question, so '{template.name}' "
-                "does not reach the model; use the backend transformers or vllm, or template=study"
+                "does not reach the model; use the backend completions, transformers or vllm, or template=study"
             )
 
     @property
@@ -110,7 +112,8 @@ class Ask(Stage[Answers]):
         if not counts:
             return SIZE_KNOWN_LATER.format("test set" if self.measures else "corpus")
         samples = f" x {self.decoding.samples} answers" if self.decoding.samples > 1 else ""
-        return f"{amount(counts, 'problem', exact)}{samples}, up to {self.decoding.max_new_tokens} tokens each"
+        by = "" if self.decoding.backend == "transformers" else f", by {self.decoding.backend}"
+        return f"{amount(counts, 'problem', exact)}{samples}, up to {self.decoding.max_new_tokens} tokens each{by}"
 
 
 def ask(

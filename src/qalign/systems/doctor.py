@@ -125,7 +125,7 @@ def _packages_and_programs() -> Iterator[Row]:
         lacking = ", ".join(package for package, needing in wanted if needing == extra and not _version(package))
         advice = f"pip install 'qalign[{extra}]' for {purpose}"
         yield _row(f"Extra {extra}", None if lacking else purpose, f"no {lacking}", advice, extra in NEEDED)
-    advice = "pip install vllm, then --set generation.backend=vllm, for fast generation on a GPU"
+    advice = "pip install vllm: it answers by default on a GPU"
     yield _row("vLLM", _version("vllm"), advice=advice)
     for name, (programs, without) in PROGRAMS.items():
         yield _row(name, next(filter(None, map(shutil.which, programs)), None), f"no {programs[0]}", without)

@@ -168,7 +168,7 @@ def plan(
     runs, placement = study.runs, placement or Placement()
     machine = machine_of(placement, devices, device_memory, device_kind)
     with hub_out_of_reach_allowed() as unreachable:
-        comparison = compare(unused(study), names_of(systems))
+        comparison = compare(unused(study, placement), names_of(systems))
     waiting = needed(scores_of(comparison), runs)
     refusals: list[object] = []
     if unreachable and not machine.elsewhere:
@@ -189,16 +189,20 @@ def _total(found: Sequence[Cost]) -> str:
     return duration(None if None in seconds else sum(one or 0.0 for one in seconds))
 
 
-def explain(study: Study, systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:
+def explain(
+    study: Study, systems: str | Recipe | Iterable[str | Recipe], placement: Placement | None = None) -> list[str]:  # fmt: skip
     """Why stages will run: lines on how each differs from the nearest finished stage."""
-    waiting = needed(scores_of(compare(unused(study), names_of(systems))), study.runs)
+    waiting = needed(scores_of(compare(unused(study, placement), names_of(systems))), study.runs)
     return [line for stage in waiting for line in pipeline.explain(stage, study.runs)]
 
 
-def adopt(study: Study, system: str, model: str, *, stage: str | None = None, name: str | None = None) -> str:
+def adopt(
+    study: Study, system: str, model: str, *, stage: str | None = None, name: str | None = None,
+    placement: Placement | None = None,
+) -> str:  # fmt: skip
     """Registers a checkpoint from elsewhere, a folder or a hub name, as a finished training stage, by default the last one of the
     system, and says so in a line. Tables have it by `name`, by default its own. QAlignError where it cannot be used."""
-    chain = {one.title: one for one in training_stages(compare(unused(study), [system])[0].model)}
+    chain = {one.title: one for one in training_stages(compare(unused(study, placement), [system])[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:
         raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")

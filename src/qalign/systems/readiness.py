@@ -44,6 +44,9 @@ def problems(
     found = [] if elsewhere else [*missing, *_not_to_be_had(waiting)]
     if not missing:
         found += misfits(comparison, {stage.fingerprint for stage in waiting}, runs)
+    backends = {stage.decoding.backend for stage in waiting if isinstance(stage, Ask)}
+    if placement.vllm and backends and "vllm" not in backends:
+        found.append(SettingError("--vllm is for vLLM's engine, which no stage asks: --set generation.backend=vllm"))
     if not elsewhere:
         here = placement.device != "cuda" or placement.launcher or placement.endpoint or gpus()
         if not here and any(stage.on_device for stage in waiting):
@@ -114,7 +117,8 @@ def _too_little_room(waiting: Sequence[Node], runs: Path, placement: Placement) 
 def misfits(comparison: Sequence[Evaluated], waiting: Collection[str], runs: Path) -> Iterator[QAlignError]:
     """What does not fit, as errors that are not raised. The fingerprints in `waiting` are of stages that have still to run."""
     stages = [stage for stage in in_order(scores_of(comparison)) if stage.fingerprint in waiting]
-    asks = [stage for stage in stages if isinstance(stage, Ask) and stage.decoding.backend in ("transformers", "vllm")]
+    without = ("endpoint", "scripted")  # of these, no model folder is read
+    asks = [stage for stage in stages if isinstance(stage, Ask) and stage.decoding.backend not in without]
     trainings = [stage for stage in stages if isinstance(stage, Train)]
     unusable: set[Path | None] = {None}
     models = [*(stage.model for stage in trainings), *(stage.model for stage in asks)]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec.structs import replace as replace_fields
@@ -21,10 +22,12 @@ from ..alignment.templates import STUDY as TEMPLATE
 from ..errors import SettingError
 from ..evaluation.rules import MAIN
 from ..fingerprints import first_look, is_first_look
+from ..generation.vllm_engine import engine_arguments
 from ..language_file import KEPT_ROWS, with_rows_of_models
 from ..pipeline import Node, in_order, resume_point
 from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
+from ..resources import gpus
 from ..results.run_results import Results
 from ..terminal import log, say
 from ..training.reports import Reports
@@ -42,7 +45,7 @@ from .presets import PRESETS, PROGRAM, SOLVER, Preset
 from .programs import without_sandbox
 from .published import published_rows
 from .run_records import RunRecord, record_of, recorded
-from .settings import Settings, parse_settings
+from .settings import Settings
 from .study import Study
 from .table import SYSTEMS, Recipe
 
@@ -59,7 +62,7 @@ def run(
         placement: how the work is executed.
         output: where `Results.write` writes by default. Without it, a folder under `results`.
     """
-    study = unused(study)
+    study = unused(study, placement)
     return measured_results(study, {"": compare(study, names_of(systems))}, placement, output)
 
 
@@ -76,16 +79,19 @@ def evaluate(
         endpoint: the URL of an OpenAI-compatible server that has the models.
     """
     from ..generation.bounded import address
+    from ..generation.endpoint import way_of_asking
 
     given = [models] if isinstance(models, str | os.PathLike) else models
     paths = list(dict.fromkeys(str(model) for model in given))
     if not paths:
         raise SettingError("no models are named; give folders or hub names")
-    placement, study = placement or Placement(), unused(study)
+    placement, study = placement or Placement(), unused(study, placement)
     if endpoint:
         address(endpoint)  # a wrong URL is an error before anything begins
+        if placement.vllm:
+            raise SettingError("--vllm is for the offline engine; with --endpoint give its arguments to the server")
         placement = replace(placement, endpoint=endpoint)
-        study.settings.given.extend(parse_settings(["generation.backend=endpoint"], ()).given)
+    backends = {path: way_of_asking(path, placement) for path in paths if endpoint}
     labels = model_names(paths, names, titles_taken())
     table = with_rows_of_models(paths, study.table)
     if kept := [code for code in table if code not in study.table]:
@@ -95,7 +101,7 @@ def evaluate(
     def compared() -> list[Evaluated]:
         rows = []
         for label, path in zip(labels, paths, strict=True):
-            one = replace(study, base_name=path)
+            one = replace(study, base_name=path, backend=backends.get(path, study.backend))
             if path in PRESETS and not endpoint:
                 rows += as_published(label, PRESETS[path], one)
                 continue
@@ -149,7 +155,7 @@ def reproduce(
     placement: Placement | None = None, output: Path | str | None = None,
 ) -> Results:  # fmt: skip
     """Trains and measures systems, named as for `run`, under each of the seeds, and tests each claim of the study."""
-    study, names = unused(study), names_of(systems)
+    study, names = unused(study, placement), names_of(systems)
     if not seeds:
         raise SettingError("no seeds are named; give one or more, such as 1,2,3")
     by_seed = {str(seed): compare(replace(study, seed=seed), names) for seed in seeds}
@@ -223,9 +229,14 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     lines.closing()
 
 
-def unused(study: Study) -> Study:
-    """The study with settings that remember no earlier run."""
-    return replace(study, settings=Settings(given=list(study.settings.given), known=study.settings.known))
+def unused(study: Study, placement: Placement | None = None) -> Study:
+    """The study with settings that remember no earlier run, and the default backend of this machine: vLLM where it is installed
+    and has a GPU, and models are in bfloat16, for which its kernels are made."""
+    placement, settings = placement or Placement(), study.settings
+    engine_arguments(placement)  # a wrong one is an error before anything begins
+    fits = study.scale.precision == "bfloat16" and placement.device in ("auto", "cuda")
+    backend = "vllm" if fits and find_spec("vllm") and gpus() else study.backend
+    return replace(study, settings=Settings(given=list(settings.given), known=settings.known), backend=backend)
 
 
 def names_of(systems: str | Recipe | Iterable[str | Recipe]) -> list[str]:

@@ -70,6 +70,8 @@ class Study:
     table: Mapping[str, Language] = field(default_factory=lambda: LANGUAGES)
     settings: Settings = field(default_factory=Settings)
     system: str | None = None
+    backend: str | None = None
+    """What answers where no setting says, by default `transformers`."""
     published: bool = False
     """Whether published figures stand next to one's own."""
 
@@ -202,7 +204,8 @@ class Study:
     def _decoding(self, limit: int) -> DecodingConfig:
         """Greedy decoding, up to a limit of tokens and that of the scale."""
         limit = min(limit, self.scale.max_new_tokens or limit)
-        return DecodingConfig(max_new_tokens=limit, seed=self.seed, precision=self.scale.precision)
+        precision, backend = self.scale.precision, self.backend or "transformers"
+        return DecodingConfig(max_new_tokens=limit, seed=self.seed, precision=precision, backend=backend)
 
     def kept(self, answers: Sequence[Stage[Answers]], problems: ReadCorpus, filter: Filter | None = None) -> Keep:
         """Records of the answers that a filter keeps; by default that of rejection sampling."""
