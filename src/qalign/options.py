@@ -262,8 +262,8 @@ class StudyOptions:
     general: str | Path | None = option(None, DATA, "CORPUS", names="corpora")
     """General-domain parallel sentences: name or path."""
     teacher: str | Path | None = option(None, DATA, "MODEL", names="bases")
-    """The model that `metamath` asks for other questions and answers: a folder, a hub name, or a server's name for it. By
-    default the base, and in the embedded world its own phrasings."""
+    """The model that `metamath` and `wizardmath` ask for other questions and answers: a folder, a hub name, or a server's name
+    for it. By default `metamath` asks the base, in the embedded world the world itself, and `wizardmath` none."""
     teacher_endpoint: str | None = option(None, DATA, "URL")
     """An OpenAI-compatible server that has the teacher, such as http://localhost:8000/v1. Its key is read from
     OPENAI_API_KEY."""

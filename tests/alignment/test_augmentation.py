@@ -139,7 +139,10 @@ def test_a_prompt_ends_with_the_label_that_the_reply_follows() -> None:
     row = {"question": "{q}?", "sentence": "How many?", "known": "8"}
     for name, prompt in PROMPTS.items():
         said = prompt.format_map(row)
-        assert re.search(r"\nQuestion: .*\n(Answer|Rephrased|Statement):\Z", said), name
+        match = re.search(r"\nQuestion: .*\n(\w+:)\Z", said)
+        assert match and reply(f"{match[1]} {name}") == (name, False), (
+            "a model that repeats the label says nothing by it"
+        )
         assert "{q}?" in said or "How many? The answer is 8." in said
 
 

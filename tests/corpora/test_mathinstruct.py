@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from qalign import pipeline
 from qalign.corpora import CORPORA
 from qalign.corpora.mathinstruct import RECALLED, SOURCES, by_source
 from qalign.languages import LANGUAGES
-from qalign.systems import SCALES, Study
+from qalign.placement import Placement
+from qalign.records import Example, read_jsonl
+from qalign.systems import SCALES, SYSTEMS, Study
+from qalign.systems.artifacts import EXAMPLES
 from qalign.systems.checks import check
+from qalign.systems.settings import parse_settings
+from qalign.systems.table import build
 
 ROWS = [
     ("data/CoT/gsm_train.json", "Ann has 3 eggs and buys 4. How many?", "3 + 4 = 7. The answer is 7"),
@@ -59,3 +65,15 @@ def test_a_plan_shows_the_published_count(clone: Path, tmp_path: Path, monkeypat
     monkeypatch.undo()  # the published rows as they are
     study = Study(base_name="tiny", scale=SCALES["paper"], runs=tmp_path / "runs", data=clone)
     assert "262,039" in study.corpus("english", study.scale.programs).size(tmp_path / "runs")
+
+
+def test_the_published_scale_trains_on_both_kinds_of_rows(clone: Path, tmp_path: Path) -> None:
+    """Steps are few. The prompts are the study's, and an asked program is among them."""
+    settings = parse_settings(["training.max_steps=5", "training.global_batch_size=2"], SYSTEMS)
+    study = Study(base_name="world", scale=SCALES["paper"], runs=tmp_path / "runs", data=clone, settings=settings)
+    model = build(study, "mammoth")
+    pipeline.run([model], study.runs, Placement(device="cpu", trackers=(), quiet=True))
+    trained = model.result(study.runs)
+    assert trained is not None and trained.summary().steps == 5
+    examples = read_jsonl(model.inputs["examples"].folder(study.runs) / EXAMPLES, Example)
+    assert {(one.instruction, one.response) for one in examples} == {row[1:] for row in ROWS}

@@ -20,9 +20,10 @@ from qalign.pipeline import in_order
 from qalign.records import Prediction, Problem
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.ask import Ask
-from qalign.systems.augmented import Rephrasings, RightAnswers, Statements
+from qalign.systems.augmented import Agreed, Rephrasings, RightAnswers, Statements
 from qalign.systems.keep import Keep
 from qalign.systems.kinds import MakeExamples, Train
+from qalign.systems.reinforce import Reinforce
 from qalign.systems.settings import parse_settings
 from qalign.systems.table import build
 from qalign.world.sets import stories
@@ -185,6 +186,51 @@ def test_a_teacher_replies_to_all_prompts(own_data: OwnData, tmp_path: Path) -> 
     counts = {kind: stage.open(stage.folder(study.runs)).rejections()[0] for kind, stage in keeps(model).items()}
     assert set(counts) == {*first, "Rephrased, questions", "SV, questions"}
     assert counts["AnsAug"].left_out == {"no number": 5}
+
+
+AGREED = [
+    (["It is 7.", "So 7."], "7", {"same number": 1}),
+    (["It is 7.", "It is 8."], None, {"answers differ": 2}),
+    (["It is 7."], None, {"answers differ": 1}),
+    (["It is 7.", "7.0", "It is 8.", "I do not know."], None, {"answers differ": 3, "no number": 1}),
+    (["It is 8.", "It is 7.", "It is 7.", "7"], "7", {"same number": 2, "another number": 1}),
+    (["", "It is 7.\0", "It is 8.", "It is 8."], None, {"no text": 1, "truncated": 1, "answers differ": 2}),
+]
+
+
+@pytest.mark.parametrize(("texts", "gold", "reasons"), AGREED)
+def test_an_evolved_problem_is_kept_where_its_answers_agree(
+    texts: list[str], gold: str | None, reasons: dict[str, int]
+) -> None:
+    problem = replace(PROBLEM, gold=None)
+    kept, left_out = Agreed().kept(problem, replies(*texts), EN)
+    assert (kept, left_out) == ([] if gold is None else [replace(problem, gold=gold, answer=kept[0].answer)], reasons)
+    if gold is not None:
+        assert kept[0].answer == next(text for text in texts if gold in text)
+
+
+def test_a_teacher_evolves_problems(own_data: OwnData, tmp_path: Path) -> None:
+    """A harder and an easier problem are made of one question, and only the harder one gets a number."""
+    question = "Anna has 3 apples and buys 2 more. How many has she?"
+    harder, easier = "Anna has 3 apples, buys 2 and eats 1. How many has she?", "Anna has 3 apples. How many?"
+    answers = {
+        PROMPTS["harder"].format(question=question): f"Harder: {harder}\n\nQuestion: another",
+        PROMPTS["easier"].format(question=question): easier,
+        PROMPTS["answer"].format(question=harder): "3 + 2 - 1 = 4.\nThe answer is: 4",
+    }
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    (teacher / "script.json").write_text(json.dumps({"answers": answers, "otherwise": "I do not know."}))
+    study = taught(own_data, tmp_path / "runs", "teacher.backend=scripted", teacher=str(teacher))
+    model = build(study, "wizardmath")
+    assert isinstance(model, Reinforce) and isinstance(model.model, Train)
+    pipeline.run([model.model.examples, *model.problems], study.runs)
+    problems = [one for stage in model.problems for one in stage.open(stage.folder(study.runs)).problems()]
+    evolved = {one.id: (one.question, one.answer, one.gold) for one in problems if "/" in one.id}
+    (name,) = [one.id for one in problems if one.question == question]
+    assert evolved == {f"{name}/Harder/0": (harder, "3 + 2 - 1 = 4.\nThe answer is: 4", "4")}
+    examples = list(model.model.examples.open(model.model.examples.folder(study.runs)).examples())
+    assert sorted(one.id for one in examples) == sorted(one.id for one in problems)
 
 
 def test_a_teacher_on_a_server_replies(own_data: OwnData, tmp_path: Path) -> None:

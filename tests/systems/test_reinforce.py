@@ -14,6 +14,8 @@ import pytest
 
 import qalign
 from qalign import pipeline
+from qalign.alignment.augmentation import PROMPTS
+from qalign.corpora import CORPORA
 from qalign.errors import DataError, ModelError
 from qalign.languages import LANGUAGES, as_rows
 from qalign.pipeline import Stage, Work
@@ -22,8 +24,10 @@ from qalign.records import Example, Problem, write_jsonl
 from qalign.results.schema import Trained
 from qalign.systems.artifacts import RECORDS, Model, Records
 from qalign.systems.bases import ModelOnDisk
+from qalign.systems.behind import training_stages
 from qalign.systems.reinforce import Reinforce
-from qalign.training.config import TrainingConfig
+from qalign.systems.table import build
+from qalign.training.config import METRICS, TrainingConfig
 from qalign.training.launch import launch
 from qalign.training.loop import Job
 from qalign.training.policy import ReinforceConfig
@@ -199,3 +203,43 @@ def test_answers_that_the_model_has_no_positions_for_are_refused(answering: Make
     stage = stage_of(answering("78"), config=replace(CONFIG, max_new_tokens=2000))
     with pytest.raises(ModelError, match=r"positions.*set reinforcement\.max_new_tokens lower"):
         run(stage, tmp_path)
+
+
+def test_the_published_scale_runs_on_the_published_layout(
+    answering: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published count is set aside, and steps, answers and tokens are few. A teacher evolves one problem."""
+    import datasets.config
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setitem(CORPORA, "gsm8k", replace(CORPORA["gsm8k"], published={}))
+    folder = tmp_path / "data" / "openai" / "gsm8k" / "main"
+    folder.mkdir(parents=True)
+    card = "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: train\n    path: main/train-*\n---\n"
+    (folder.parent / "README.md").write_text(card, encoding="utf-8")
+    rows = [{"question": question, "answer": "7\n#### 7"} for question in SUMS]
+    datasets.Dataset.from_list(rows).to_parquet(str(folder / "train-00000-of-00001.parquet"))
+    write_jsonl(tmp_path / "test.jsonl", [Problem("0", "en", SUMS[0], None, "7", "sums")])
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    answers = {
+        PROMPTS["harder"].format(question=SUMS[0]): "Harder: 1 + 6?",
+        PROMPTS["answer"].format(question="1 + 6?"): "7",
+    }
+    (teacher / "script.json").write_text(json.dumps({"answers": answers, "otherwise": "I do not know."}))
+    settings = {
+        "training.max_steps": 5, "training.global_batch_size": 4, "reinforcement.steps": 5, "reinforcement.samples": 4,
+        "reinforcement.problems_per_step": 2, "reinforcement.max_new_tokens": 4, "teacher.backend": "scripted",
+    }  # fmt: skip
+    made = qalign.study(
+        base=answering("78"), scale="paper", runs=tmp_path / "runs", data=tmp_path / "data", settings=settings,
+        test=tmp_path / "test.jsonl", test_languages=["en"], teacher=teacher,
+    )  # fmt: skip
+    model = build(made, "wizardmath")
+    pipeline.run([model], made.runs, Placement(device="cpu", trackers=(), quiet=True))
+    supervised, reinforced = (stage.result(made.runs) for stage in training_stages(model))
+    assert supervised is not None and reinforced is not None
+    assert supervised.summary().steps == reinforced.summary().steps == 5
+    assert supervised.summary().examples_by_language == {"en": len(SUMS) + 1}
+    right = [json.loads(line)["right"] for line in (reinforced.folder / METRICS).read_text().splitlines()]
+    assert any(right) and not all(rate == 1 for rate in right), "right and wrong answers were sampled"

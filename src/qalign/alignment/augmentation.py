@@ -1,4 +1,5 @@
 """Other questions made of a problem, as MetaMath asks them, and the prompts of their teacher. Source: arXiv 2309.12284.
+Harder, easier and other problems are those of WizardMath, arXiv 2308.09583.
 
 A question is rephrased, or asked backward: one of its numbers is an unknown x, and its answer is known. FOBAR supposes the
 answer in a further sentence, arXiv 2308.07758. Self-verification, SV, states it in the place of the last sentence, arXiv
@@ -19,8 +20,10 @@ from ..languages import Language
 from ..numbers import Number, find_numbers, plain_number
 from ..records import Problem
 
-Kind = Literal["AnsAug", "Rephrased", "SV", "FOBAR"]
-"""A kind of variant, as MetaMathQA names it: a new answer, a rephrased question, two backward ones."""
+Evolution = Literal["Harder", "Easier", "Other"]
+"""A kind of problem that is evolved from another."""
+Kind = Literal["AnsAug", "Rephrased", "SV", "FOBAR"] | Evolution
+"""A kind of variant. MetaMathQA names four: a new answer, a rephrased question, two backward ones."""
 Phrases = Mapping[str, tuple[str, str]]
 """By language: what supposes an answer `{n}` and asks for the unknown `{x}`, and what only asks for it."""
 
@@ -39,7 +42,7 @@ class Backward(Problem):
 
 # --- ids --------------------------------------------------------------------------------------------------------------
 
-_VARIANT = re.compile(r"(.*?)/(AnsAug|Rephrased|SV|FOBAR)/(\d+)(?:/\d+)*", re.DOTALL)
+_VARIANT = re.compile(r"(.*?)/(AnsAug|Rephrased|SV|FOBAR|Harder|Easier|Other)/(\d+)(?:/\d+)*", re.DOTALL)
 
 
 def variant_id(problem: str, kind: Kind, number: int) -> str:
@@ -57,7 +60,7 @@ def original_of(variant: str) -> tuple[str, str, int]:
 
 _TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 PROMPTS: Mapping[str, str] = _TEXTS["prompts"]
-"""What a teacher is asked about a record: its answer, a rephrasing, or a statement."""
+"""What a teacher is asked about a record: its answer, a rephrasing, a statement, or a problem evolved from it."""
 PHRASES: Phrases = {code: (row["fobar"], row["unknown"]) for code, row in _TEXTS["phrases"].items()}
 
 _LETTER = "A-Za-zÀ-ɏЀ-ӿ"  # of scripts that put blanks between words; others write 16টি and 3個
@@ -150,7 +153,7 @@ def _phrases(row: Language, phrases: Phrases) -> tuple[str, str]:
 # --- what a teacher is asked ------------------------------------------------------------------------------------------
 
 _NEXT = re.compile(r"^\s*Question:", re.MULTILINE)
-_LABEL = re.compile(r"\s*(?:Answer|Rephrased|Statement):")
+_LABEL = re.compile(r"\s*(?:Answer|Rephrased|Statement|Harder|Easier|Other):")
 
 
 def reply(text: str) -> tuple[str, bool]:

@@ -1,4 +1,6 @@
-"""MetaMath's augmentation as stages: a teacher replies, and filters keep what is right. Source: arXiv 2309.12284."""
+"""MetaMath's augmentation and WizardMath's evolution as stages: a teacher replies, and filters keep what is right.
+
+Sources: arXiv 2309.12284 and arXiv 2308.09583."""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from .. import world
 from ..alignment import augmentation
-from ..alignment.augmentation import Backward, Kind, Phrases, original_of, reply, variant_id
+from ..alignment.augmentation import Backward, Evolution, Kind, Phrases, original_of, reply, variant_id
 from ..corpora import CORPORA
 from ..errors import DataError
 from ..evaluation.extraction import strict
@@ -35,6 +37,12 @@ TOLD = ("gsm8k", "gsm8kinstruct")
 """The sets of the world whose problems the world itself can say in other words."""
 
 
+def _said(answer: Prediction) -> tuple[str, str]:
+    """The text of a teacher's reply, and why it cannot be used; empty where it can."""
+    text, ran_on = reply(answer.text)
+    return text, "truncated" if answer.finish == "length" and not ran_on else "" if text else "no text"
+
+
 @dataclass(frozen=True)
 class FromReplies(Filter):
     """A variant of the problem for each reply that makes one."""
@@ -49,10 +57,8 @@ class FromReplies(Filter):
         """The variants, each once."""
         found, reasons = dict[Problem, None](), Counter[str]()
         for answer in answers:
-            text, ran_on = reply(answer.text)
-            made: Problem | str = "truncated" if answer.finish == "length" and not ran_on else "no text"
-            if text and made != "truncated":
-                made = self.made(problem, text, row)
+            text, fault = _said(answer)
+            made = fault or self.made(problem, text, row)
             if isinstance(made, str) or made in found:
                 reasons[made if isinstance(made, str) else "same text"] += 1
             else:
@@ -80,6 +86,38 @@ class Rephrasings(FromReplies):
         """The problem with the new question."""
         is_same = text.split() == problem.question.split()
         return "same text" if is_same else replace(problem, question=text, answer=None)
+
+
+class Evolutions(Rephrasings):
+    """Problems evolved from the problem. What they ask for is not known yet."""
+
+    def made(self, problem: Problem, text: str, row: Language) -> Problem | str:
+        """The problem with the new question, and without a gold answer."""
+        made = super().made(problem, text, row)
+        return made if isinstance(made, str) else replace(made, gold=None)
+
+
+@dataclass(frozen=True)
+class Agreed(Filter):
+    """The problem with the number that more than half of its answers give, two at least, and the first of these answers."""
+
+    def kept(self, problem: Problem, answers: Sequence[Prediction], row: Language) -> Selection:
+        """The problem, or nothing where the answers differ."""
+        texts, reasons = dict[str, list[str]](), Counter[str]()
+        for answer in answers:
+            text, fault = _said(answer)
+            value = None if fault else strict(text, "0", row, "stop").value
+            if value is None:
+                reasons[fault or "no number"] += 1
+            else:
+                texts.setdefault(value, []).append(text)
+        for value, equal in texts.items():
+            if len(equal) > max(1, len(answers) / 2):
+                others = sum(map(len, texts.values())) - len(equal)
+                reasons += Counter({"same number": len(equal) - 1, "another number": others})
+                return [replace(problem, answer=equal[0], gold=value)], reasons
+        reasons["answers differ"] += sum(map(len, texts.values()))
+        return [], +reasons
 
 
 @dataclass(frozen=True)
@@ -181,12 +219,8 @@ def augmented(study: Study, problems: ReadCorpus, sampled: Callable[[], Stage[An
             return study.taught(f"ask-{what}", records, augmentation.PROMPTS[wanted])
         return WorldReplies(name=f"ask-{what}", records=records, corpus=told, wanted=wanted)
 
-    def kept(label: str, records: Stage[Records], replies: Stage[Answers], keep: Filter) -> Keep:
-        name = f"kept-{label.lower().replace(', ', '-')}"
-        return Keep(name=name, label=label, answers=(replies,), problems=records, filter=keep, languages=languages)
-
     def answered(kind: Kind, records: Stage[Records]) -> Keep:
-        return kept(kind, records, asked(kind.lower(), "answer", records), RightAnswers(kind))
+        return _kept(kind, records, asked(kind.lower(), "answer", records), RightAnswers(kind), languages)
 
     def backward(kind: Literal["SV", "FOBAR"]) -> BackwardQuestions:
         name = f"backward-{kind.lower()}"
@@ -194,7 +228,27 @@ def augmented(study: Study, problems: ReadCorpus, sampled: Callable[[], Stage[An
 
     masked = backward("SV")
     replies = asked("rephrasings", "rephrasing", problems), asked("statements", "statement", masked)
-    rephrasings = kept("Rephrased, questions", problems, replies[0], Rephrasings("Rephrased"))
-    statements = kept("SV, questions", masked, replies[1], Statements("SV", phrases))
-    new = answered("AnsAug", problems) if told is None else kept("AnsAug", problems, sampled(), RightAnswers("AnsAug"))
+    rephrasings = _kept("Rephrased, questions", problems, replies[0], Rephrasings("Rephrased"), languages)
+    statements = _kept("SV, questions", masked, replies[1], Statements("SV", phrases), languages)
+    if told is None:
+        new = answered("AnsAug", problems)
+    else:
+        new = _kept("AnsAug", problems, sampled(), RightAnswers("AnsAug"), languages)
     return [new, answered("Rephrased", rephrasings), answered("SV", statements), answered("FOBAR", backward("FOBAR"))]
+
+
+def evolved(study: Study, problems: ReadCorpus) -> list[Keep]:
+    """Harder, easier and other problems that the study's teacher makes, each kept where the teacher's answers agree."""
+    languages, found = as_rows(problems.languages, study.table), []
+    for kind in get_args(Evolution):
+        name = kind.lower()
+        replies = study.taught(f"ask-{name}-questions", problems, augmentation.PROMPTS[name])
+        questions = _kept(f"{kind}, questions", problems, replies, Evolutions(kind), languages)
+        answers = study.taught(f"ask-{name}", questions, augmentation.PROMPTS["answer"])
+        found.append(_kept(kind, questions, answers, Agreed(), languages))
+    return found
+
+
+def _kept(label: str, records: Stage[Records], replies: Stage[Answers], keep: Filter, languages: Rows) -> Keep:
+    name = f"kept-{label.lower().replace(', ', '-')}"
+    return Keep(name=name, label=label, answers=(replies,), problems=records, filter=keep, languages=languages)

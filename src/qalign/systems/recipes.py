@@ -11,8 +11,8 @@ from functools import partial
 from typing import Literal
 
 from ..pipeline import Stage
-from .artifacts import Model
-from .augmented import augmented
+from .artifacts import Model, Records
+from .augmented import augmented, evolved
 from .study import Study
 
 Recipe = Callable[[Study], Stage[Model]]
@@ -49,12 +49,17 @@ def mammoth(study: Study) -> Stage[Model]:
 
 
 def wizardmath(study: Study) -> Stage[Model]:
-    """SFT, where the scale has them on evolved problems too, then reinforcement learning on the same: a stand-in for
-    WizardMath, whose parts were not published."""
-    problems = [study.corpus("english", study.english or study.scale.supervised)]
-    if study.english or study.scale.evolved is None:
-        return study.reinforced(REINFORCEMENT, sft(study), problems)
-    problems.append(study.corpus("english", study.scale.evolved))
+    """SFT, then reinforcement learning on the same problems: a stand-in for WizardMath, whose parts were not published. Where
+    there is a teacher, it evolves further problems, and where the scale has evolved ones, those are taken."""
+    first = study.corpus("english", study.english or study.scale.supervised)
+    further: list[Stage[Records]] = []
+    if study.teacher is not None or study.teacher_endpoint is not None:
+        further += evolved(study, first)
+    elif study.english is None and study.scale.evolved is not None:
+        further.append(study.corpus("english", study.scale.evolved))
+    if not further:
+        return study.reinforced(REINFORCEMENT, sft(study), [first])
+    problems = [first, *further]
     examples = study.mixture("evolved", "response", problems, per_language=study.data_config.english_examples)
     return study.reinforced(REINFORCEMENT, study.train(RESPONSE, study.base, examples), problems)
 
