@@ -25,6 +25,7 @@ from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.known import BASES, DEVICES, device_named, device_with
 from qalign.systems.machines import Launch, launch_of, machine_of
+from qalign.systems.reinforce import Reinforce
 from qalign.systems.settings import parse_settings
 from qalign.training.config import Adapter, TrainingConfig
 from qalign.training.memory import Shape
@@ -278,6 +279,28 @@ def test_a_sampled_problem_costs_as_much_as_it_has_answers(tmp_path: Path) -> No
     assert once.tokens and once.seconds and once.left
     assert (often.tokens, often.left) == pytest.approx((50 * once.tokens, 50 * once.left))
     assert often.seconds == pytest.approx(50 * once.seconds)
+
+
+def test_reinforcement_is_planned_with_the_answers_that_it_samples(tmp_path: Path) -> None:
+    def cost(*settings: str) -> costs.Cost:
+        here = Study(base_name="world", scale=SCALES["toy"], runs=tmp_path, settings=parse_settings(settings, SYSTEMS))
+        waiting = needed(scores_of(compare(here, ["wizardmath"])), tmp_path)
+        found = costs.costs(waiting, tmp_path, machine_of(Placement(), 8, 80, "h100"), Placement())
+        (learnt,) = [cost for cost in found if isinstance(cost.stage, Reinforce)]
+        return learnt
+
+    once, often = cost(), cost("reinforcement.samples=32")
+    small = SCALES["toy"].reinforce
+    answers = small.steps * small.problems_per_step * small.samples
+    assert once.sampled == pytest.approx(answers * 50, rel=0.1), "as long as those of SFT, about 50 tokens"
+    assert once.tokens == pytest.approx(answers * 111, rel=0.1), "with their prompts"
+    assert (often.tokens, often.sampled) == pytest.approx((2 * (once.tokens or 0), 2 * once.sampled))
+    assert once.seconds and often.seconds == pytest.approx(2 * once.seconds), "on one device, one process"
+    assert once.fit and once.left
+    held = cost("reinforcement.beta=0.1").fit
+    assert held and held.bytes > once.fit.bytes, "the model before is held too"
+    ways = costs.ways_on(once, machine_of(Placement(), 8, 80, "h100"), Placement())
+    assert ways and all("reinforcement.adapter=on" in way or "leave out" in way for way in ways)
 
 
 def test_the_embedded_world_is_planned_for_without_making_it(tmp_path: Path) -> None:

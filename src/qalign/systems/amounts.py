@@ -28,6 +28,7 @@ from ..records import Example, write_json
 from ..terminal import announce
 from ..training.config import FEW_STEPS, TrainingConfig
 from ..training.memory import SUPERVISED
+from ..training.policy import ReinforceConfig
 from ..training.tokens import Lengths
 from ..wording import counted
 from . import kinds
@@ -37,6 +38,7 @@ from .bases import MakeTinyModel
 from .behind import first_model, origin
 from .kinds import MakeExamples, ReadCorpus, Record, Train, rows_of
 from .known import LENGTHS, Length
+from .reinforce import Reinforce
 
 BYTES_PER_TOKEN, TINY_BYTES_PER_TOKEN = 3.0, 1.6
 """UTF-8 bytes of a token: of LLaMA's tokenizer on mathematical texts, and of the tiny base's, which knows 4,096 tokens."""
@@ -52,6 +54,8 @@ ENOUGH = 200
 """The steps that the advice leads to: enough for the warm-up and for a loss that falls."""
 HIGH_RATE, LONG_ANSWER = 0.01, 8192
 """The learning rate and the tokens of an answer above which a run says so."""
+ANSWER_TOKENS = 135
+"""The mean length of the answers of a published 7B model."""
 SMALLEST_BATCH = 8
 """Examples of a step that the advice goes down to before it takes more epochs."""
 
@@ -68,8 +72,10 @@ class Amount:
 
 
 def trained_on(stage: Node, runs: Path, reads: bool = True) -> Amount | None:
-    """What a training stage sees in one epoch; None of another stage, and if the size of its data is unknown. The user's own
-    files are read if `reads`."""
+    """What a training stage sees in one epoch, and reinforcement learning in one step; None of another stage, and if the size of
+    its data is unknown. The user's own files are read if `reads`."""
+    if isinstance(stage, Reinforce):
+        return _sampled(stage.reinforce, trained_on(stage.model, runs, reads))
     if not isinstance(stage, Train):
         return None
     config, examples, folder = stage.training, stage.examples.result(runs), origin(stage.model, runs)
@@ -82,6 +88,18 @@ def trained_on(stage: Node, runs: Path, reads: bool = True) -> Amount | None:
     count = sum(examples.by_language().values())
     tokens = total / _bytes_per_token(stage.model) + PROMPT_TOKENS * count
     return Amount(examples=count, tokens=tokens, supervised=SUPERVISED, utf8_bytes=total)
+
+
+def _sampled(config: ReinforceConfig, before: Amount | None) -> Amount:
+    """The answers of a step, as long as those that the model was trained on before."""
+    answer, prompt = float(ANSWER_TOKENS), (1 - SUPERVISED) / SUPERVISED * ANSWER_TOKENS
+    if before and before.examples:
+        answer = before.tokens * before.supervised / before.examples
+        prompt = before.tokens / before.examples - answer
+    answer, count = min(answer, config.max_new_tokens), config.problems_per_step * config.samples
+    return Amount(
+        examples=count, tokens=count * (prompt + answer), supervised=answer / (prompt + answer), utf8_bytes=0.0
+    )
 
 
 def _of_lengths(lengths: Lengths, config: TrainingConfig, utf8_bytes: float) -> Amount:

@@ -22,14 +22,15 @@ from ..training.config import STEPS_PER_REPORT, Adapter, TrainingConfig
 from ..training.memory import Shape, Workload
 from ..wording import in_bytes
 from . import amounts
-from .amounts import Amount
+from .amounts import ANSWER_TOKENS, Amount
 from .artifacts import Model
 from .ask import Ask
 from .bases import FetchModel, MakeTinyModel
 from .behind import first_model, origin
-from .kinds import MakeExamples, ReadCorpus, Train, rows_of
+from .kinds import MakeExamples, ReadCorpus, Train, Training, rows_of
 from .known import BASES, Base
 from .machines import UNKNOWN, Launch, Machine, machine_of
+from .reinforce import Reinforce
 
 STATE_BYTES = {"adamw": 8, "adamw8bit": 2}
 """Of the optimizer, a trained weight."""
@@ -38,8 +39,8 @@ BYTES_SAVED = {"bfloat16": 2, "float32": 4}
 """Of a model's folder, a weight."""
 RECORD_BYTES, PREDICTION_BYTES, METRIC_BYTES, TOKENIZER_BYTES = 75, 460, 200, 22
 """Of the files of stages: of a record next to its text, of an answer with its judgement, of a step, of a known token."""
-ANSWER_TOKENS, ANSWER_BYTES = 135, 3
-"""The mean length of the answers of a published 7B model, and the bytes of a token of them."""
+ANSWER_BYTES = 3
+"""Of a token of an answer."""
 LIBRARIES = 550 * 2**20
 """Bytes that Python, torch and transformers hold on a CPU before a model is there, and what a run keeps of its data."""
 ADAPTER_WORK = 2 / 3
@@ -68,6 +69,8 @@ class Cost:
     left: float = 0.0
     most: float = 0.0
     tokens: float | None = None
+    sampled: float = 0.0
+    """Tokens of answers that a training samples itself."""
     fit: Fit | None = None
     seconds: float | None = None
     amount: Amount | None = None
@@ -102,13 +105,14 @@ def trained_weights(base: Base, adapter: Adapter | None) -> int:
 
 
 def fit_of(
-    base: Base, config: TrainingConfig, machine: Machine, placement: Placement, supervised: float = memory.SUPERVISED
-) -> Fit | None:
-    """How a training stage lies on a device of a machine; None where the shape is not known."""
+    base: Base, config: TrainingConfig, machine: Machine, placement: Placement, supervised: float = memory.SUPERVISED,
+    held: float = 0.0,
+) -> Fit | None:  # fmt: skip
+    """How a training stage lies on a device of a machine, which holds some bytes beside; None where the shape is not known."""
     if base.shape is None:
         return None
     shape, shards = base.shape, machine.launch.shards
-    held = float(LIBRARIES) if machine.cpu else 0.0
+    held += LIBRARIES if machine.cpu else 0
     if shards > 1 and not machine.launch.gathers:  # gathered weights stay
         held += 2.0 * base.parameters
     work = Workload(
@@ -177,7 +181,7 @@ def costs(
     """What each of the stages costs, in their order. With `reads`, the user's own files are read."""
     found = []
     for stage in waiting:
-        if isinstance(stage, Train):
+        if isinstance(stage, Training):
             cost = _training(stage, runs, machine, placement, reads)
         elif isinstance(stage, Ask):
             cost = _answers(stage, runs, machine, reads)
@@ -199,22 +203,28 @@ def _size(stage: Node, runs: Path, reads: bool) -> float:
     return texts * (amount.utf8_bytes + RECORD_BYTES * amount.examples)
 
 
-def _training(stage: Train, runs: Path, machine: Machine, placement: Placement, reads: bool) -> Cost:
-    config, base, amount = stage.training, base_of(stage.model, runs), amounts.trained_on(stage, runs, reads)
-    steps, tokens, seconds = 0, None, None
+def _training(stage: Training, runs: Path, machine: Machine, placement: Placement, reads: bool) -> Cost:
+    config, base, amount = stage.hyper_parameters, base_of(stage.model, runs), amounts.trained_on(stage, runs, reads)
+    steps, tokens, seconds, sampled, held = 0, None, None, 0.0, 0.0
     if amount is not None:
         steps = config.steps(amount.examples)
         tokens = amount.tokens * steps / max(1, -(-amount.examples // config.global_batch_size))
+    if isinstance(stage, Reinforce) and amount is not None:  # its amount is that of a step, in one process
+        machine, tokens = replace(machine, launch=Launch()), amount.tokens * steps
+        sampled = tokens * amount.supervised
+        held = float(FLOAT32 * base.parameters) if base and stage.reinforce.beta else 0.0
     if base is None:
         return Cost(stage=stage, tokens=tokens)
-    fit = fit_of(base, config, machine, placement, amount.supervised if amount else memory.SUPERVISED)
+    fit = fit_of(base, config, machine, placement, amount.supervised if amount else memory.SUPERVISED, held)
     if fit is not None and tokens is not None and machine.kind is not None:
         rate = machine.kind.recomputing if fit.recomputing else machine.kind.training
         work = 6.0 * base.parameters * tokens * (ADAPTER_WORK if config.adapter else 1.0)
-        seconds = work / (rate * min(machine.launch.processes, machine.devices))
+        seconds = work / (rate * min(machine.launch.processes, machine.devices)) + _seconds(sampled, base, machine)
     known_tokens = base.shape.vocabulary if base.shape else 0
     left = BYTES_SAVED[config.saved_precision] * base.parameters + TOKENIZER_BYTES * known_tokens + METRIC_BYTES * steps
-    cost = Cost(stage=stage, left=left, tokens=tokens, fit=fit, seconds=seconds, amount=amount, base=base)
+    cost = Cost(
+        stage=stage, left=left, tokens=tokens, sampled=sampled, fit=fit, seconds=seconds, amount=amount, base=base
+    )
     return replace(cost, most=most_disk(cost, config, placement, reads))
 
 
@@ -227,10 +237,16 @@ def _answers(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
     limit = stage.decoding.max_new_tokens
     tokens = asked * min(mean, limit)
     size, seconds = PREDICTION_BYTES * asked + ANSWER_BYTES * tokens, None
-    if base is not None and machine.kind is not None:  # the rate is that of a 7B model
-        seconds = tokens * base.parameters / (machine.kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
+    if base is not None and machine.kind is not None:
+        seconds = _seconds(tokens, base, machine)
     longer = max(1.0, limit / mean) if mean else 1.0
     return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds, to_the_limit=longer)
+
+
+def _seconds(tokens: float, base: Base, machine: Machine) -> float:
+    """Seconds to answer with so many tokens. The rate of a kind of machine is that of a 7B model."""
+    assert machine.kind is not None
+    return tokens * base.parameters / (machine.kind.generation * BASES["meta-llama/Llama-2-7b-hf"].parameters)
 
 
 def to_the_limit(cost: Cost) -> Cost:
@@ -268,9 +284,11 @@ def disk(found: Sequence[Cost], runs: Path, jobs: int = 1) -> tuple[float, float
 
 def ways_on(cost: Cost, machine: Machine, placement: Placement) -> list[str]:
     """What would make a training stage fit, a line each."""
-    assert isinstance(cost.stage, Train) and cost.base is not None
-    base, config = cost.base, cost.stage.training
+    assert isinstance(cost.stage, Training) and cost.base is not None
+    base, config = cost.base, cost.stage.hyper_parameters
     plain = replace(config, adapter=None, optimizer="adamw")
+    eight_bit = replace(plain, optimizer="adamw8bit")
+    name, whole = (*cost.stage.groups, cost.stage.title)[0], isinstance(cost.stage, Train)  # others take one process
     free = replace(placement, tokens_per_micro_batch=None, activation_checkpointing=None)
 
     def way(words: str, settings: TrainingConfig, devices: int = 1) -> str:
@@ -280,10 +298,10 @@ def ways_on(cost: Cost, machine: Machine, placement: Placement) -> list[str]:
     over = [count for count in sorted({machine.devices, 2, 4, 8, 16, 32, 64}) if count >= max(2, machine.devices)]
     shards = (way(f"FSDP over {n} devices: {FSDP}{'' if n == 8 else f' (num_processes: {n})'}", plain, n) for n in over)
     ways = [
-        next(filter(None, shards), ""),
+        next(filter(None, shards), "") if whole else "",
         way("leave out --no-activation-checkpointing and --tokens-per-micro-batch", config),
-        way("8-bit optimizer states: --set training.optimizer=adamw8bit", replace(plain, optimizer="adamw8bit")),
-        way("an adapter: --set training.adapter=on", replace(plain, adapter=Adapter())),
+        way("8-bit optimizer states: --set training.optimizer=adamw8bit", eight_bit) if whole else "",
+        way(f"an adapter: --set {name}.adapter=on", replace(plain, adapter=Adapter())),
     ]
     return [line for line in ways if line]
 
@@ -292,7 +310,7 @@ def unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator
     """A line on each training that does not fit this machine, with the ways on, and whether that is sure. It is sure where
     training itself would refuse: on a device here, with as few tokens at once as there may be. Memory of a CPU is an estimate,
     and a launcher may start trainings elsewhere."""
-    trainings = [stage for stage in waiting if isinstance(stage, Train)]
+    trainings = [stage for stage in waiting if isinstance(stage, Training)]
     machine = machine_of(placement) if trainings else UNKNOWN
     may_be_sure = not (machine.cpu or placement.launcher or placement.tokens_per_micro_batch)
     for cost in costs(trainings, runs, machine, placement, reads=False):

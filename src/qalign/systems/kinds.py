@@ -273,9 +273,14 @@ class Training(Stage[Model]):
     def title(self) -> str:
         return self.step
 
+    @property
     @abstractmethod
+    def hyper_parameters(self) -> TrainingConfig:
+        """Those of its optimizer steps."""
+
     def examples_seen(self, examples: int) -> int:
         """How many of so many examples the steps see, repetitions counted."""
+        return self.hyper_parameters.examples_seen(examples)
 
     def packages(self, placement: Placement) -> list[str]:
         """Those of training and of trackers."""
@@ -312,6 +317,10 @@ class Train(Training):
     def groups(self) -> tuple[str, ...]:
         return ("training",)
 
+    @property
+    def hyper_parameters(self) -> TrainingConfig:
+        return self.training
+
     def run(self, work: Work) -> None:
         """Trains, or resumes from the last checkpoint."""
         from ..training.launch import launch
@@ -323,10 +332,6 @@ class Train(Training):
         )  # fmt: skip
         launch(job)
         self.describe(work.output)
-
-    def examples_seen(self, examples: int) -> int:
-        """How many of so many examples the steps see, repetitions counted."""
-        return self.training.examples_seen(examples)
 
     def packages(self, placement: Placement) -> list[str]:
         """Those of all training, and what its settings ask for."""

@@ -25,7 +25,7 @@ from .cards import write_card
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
-from .kinds import Train
+from .kinds import Training
 from .known import BASES, CORPUS_BYTES
 from .machines import Machine, machine_of
 from .names import checked, model_name
@@ -60,7 +60,7 @@ class Plan:
     @property
     def trainings(self) -> list[Cost]:
         """The costs of the training stages."""
-        return [cost for cost in self.costs if isinstance(cost.stage, Train)]
+        return [cost for cost in self.costs if isinstance(cost.stage, Training)]
 
     @property
     def unfit(self) -> Cost | None:
@@ -147,7 +147,7 @@ class Plan:
             return f"{cost.fit.fault[0].upper()}{cost.fit.fault[1:]}."
         fits = [cost.fit for cost in self.trainings if cost.fit]
         if len(fits) < len(self.trainings):
-            bases = {first_model(cost.stage) for cost in self.trainings if isinstance(cost.stage, Train)}
+            bases = {first_model(cost.stage) for cost in self.trainings if isinstance(cost.stage, Training)}
             names = [closest(base.hub, BASES, cutoff=0.85) for base in bases if isinstance(base, FetchModel)]
             meant = "".join(f"; did you mean '{name}'?" for name in names if name)
             return f"Whether it fits is unknown: the shape of the base is not known here{meant or '.'}"
@@ -219,7 +219,7 @@ def adopt(
 
 def stages(found: Sequence[Cost]) -> Table:
     """The costs by training stage."""
-    found = [cost for cost in found if isinstance(cost.stage, Train)]
+    found = [cost for cost in found if isinstance(cost.stage, Training)]
     fits = [cost.fit for cost in found if cost.fit]
     rows = []
     for cost in found:

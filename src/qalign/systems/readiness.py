@@ -23,7 +23,7 @@ from .ask import Ask
 from .behind import origin, training_stages
 from .doctor import EXTRAS, packages_of_extras
 from .evaluated import Evaluated, scores_of
-from .kinds import ReadCorpus, Train
+from .kinds import ReadCorpus, Train, Training
 from .table import SYSTEMS
 
 
@@ -103,7 +103,7 @@ def _too_little_room(waiting: Sequence[Node], runs: Path, placement: Placement) 
     left, most = costs.disk(found, runs, placement.jobs)
     place = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    if most > free and any(cost.left for cost in found if isinstance(cost.stage, Train)):
+    if most > free and any(cost.left for cost in found if isinstance(cost.stage, Training)):
         yield StageError(
             f"too little room in {runs}: the run takes up to {in_bytes(most)} of the disk while it trains, {in_bytes(left)} "
             f"stay; {in_bytes(free)} are free; free some, choose another folder with --runs, or do without checkpoints: "

@@ -32,7 +32,7 @@ from ..progress import Bar
 from ..records import Prediction, Problem, write_json
 from ..training.batches import GlobalBatches
 from ..training.checkpoints import Checkpoints, Interruption
-from ..training.config import METRICS, SUMMARY
+from ..training.config import METRICS, SUMMARY, TrainingConfig
 from ..training.launch import LESS_MEMORY
 from ..training.memory import ON_CPU, out_of_memory_in_one_line
 from ..training.policy import ReinforceConfig, advantages, as_batch, fill_reference, log_probabilities, policy_loss
@@ -78,9 +78,9 @@ class Reinforce(Training):
                 policy.trainer.close()
         self.describe(work.output)
 
-    def examples_seen(self, examples: int) -> int:
-        """How many of so many examples the steps see, repetitions counted."""
-        return self.reinforce.training.examples_seen(examples)
+    @property
+    def hyper_parameters(self) -> TrainingConfig:
+        return self.reinforce.training
 
     def packages(self, placement: Placement) -> list[str]:
         """Those of all training and of an adapter."""

@@ -6,6 +6,7 @@ training alone: `python -m qalign.systems.trial` reads and prints a JSON object.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from .ask import Ask
 from .bases import WORLD_FOLDER, MakeTinyModel
 from .behind import first_model, origin
 from .costs import Cost, checkpoints_written, most_disk, questions
-from .kinds import Train
+from .kinds import Training
 
 if TYPE_CHECKING:
     import torch
@@ -113,22 +114,22 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
     here = replace(placement, trackers=(), quiet=True, seconds_per_checkpoint=0.0)
     for cost in found:
         stage, base, amount = cost.stage, cost.base, cost.amount
-        if isinstance(stage, Train) and amount and cost.fit and not cost.fit.fault:
+        if isinstance(stage, Training) and amount and cost.fit and not cost.fit.fault:
             assert base is not None and base.shape is not None and cost.tokens is not None, "it has been found to fit"
             say(f"qalign: measuring {stage.folder_name} on this machine")
             first = first_model(stage.model)
             trial = Trial(
-                model=origin(stage.model, runs), shape=base.shape, config=stage.training, placement=here,
+                model=origin(stage.model, runs), shape=base.shape, config=stage.hyper_parameters, placement=here,
                 tokens=amount.tokens / amount.examples, supervised=amount.supervised,
                 heads=first.tiny.heads if isinstance(first, MakeTinyModel) else None,
             )  # fmt: skip
             rates = measure(_with_answers(trial, asks.pop(_base(cost), None), runs))
             answering.setdefault(_base(cost), rates)  # the first of a base has answers
             # Its start, its steps, its checkpoints, and its model, which is written like one.
-            seconds = cost.tokens / rates.training
+            seconds = cost.tokens / rates.training + cost.sampled / (answering[_base(cost)].generation or math.inf)
             every = placement.seconds_per_checkpoint
-            written = checkpoints_written(stage.training.steps(amount.examples), seconds, every)
-            most = most_disk(replace(cost, seconds=seconds), stage.training, placement)
+            written = checkpoints_written(stage.hyper_parameters.steps(amount.examples), seconds, every)
+            most = most_disk(replace(cost, seconds=seconds), stage.hyper_parameters, placement)
             cost = replace(cost, seconds=rates.start + seconds + (written + 1) * rates.checkpoint, most=most)
         timed.append(cost)
     for place, cost in enumerate(timed):
@@ -140,7 +141,7 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
 
 def _base(cost: Cost) -> str:
     """By what the base of a stage is known that trains or asks a model."""
-    return first_model(cost.stage.model).fingerprint if isinstance(cost.stage, Train | Ask) else ""
+    return first_model(cost.stage.model).fingerprint if isinstance(cost.stage, Training | Ask) else ""
 
 
 def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
