@@ -2,6 +2,7 @@
 
     python bench/gpu.py                          # needs some 130 GiB of device memory for the 7B shape
     python bench/gpu.py --shape 13b --optimizer adamw8bit --package-only     # as much, for the 13B shape
+    python bench/gpu.py --generation-only        # 15 GiB and as much again for caches, some minutes
     python bench/gpu.py --shape 1m --device cpu  # the same on a CPU, to see that it runs
 
 Training: full fine-tuning with AdamW in bfloat16, global batches of 128, on random tokens with the lengths of the real
@@ -11,7 +12,7 @@ logits at every position; and trl's SFTTrainer where it is installed, packed to 
 (those of each example, also what the package reads once for many) and is set against the rate of 8,192-wide bfloat16
 matrix products on the same device; the peak of memory stands beside what `qalign.training.memory` predicts.
 
-Generation: the package's backend beside `transformers`' generate, same prompts, answers of the same length.
+Generation: see `bench/gpu_generation.py`.
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import common
+import gpu_generation
 
 import models
-from qalign.generation.local import Local
-from qalign.generation.protocol import DecodingConfig, Request
 from qalign.models.opening import without_planned_attention
 from qalign.placement import Placement
 from qalign.training import prefix
@@ -43,8 +43,6 @@ from qalign.training.trainer import Trainer
 
 LENGTHS = Path(__file__).parent / "lengths.json"
 PACKAGE, REFERENCE, TRL = "qalign", "reference's way", "trl, packed"
-GENERATED = 128
-PROMPTS = 64
 
 
 def write_lengths(folder: Path) -> None:
@@ -255,71 +253,6 @@ def product_rate(device: Any, cuda: bool) -> common.Measured:
     return {"tflops": 2 * width**3 * times / (time.perf_counter() - begun) / 1e12}
 
 
-class NumberTokenizer:
-    """Text is numbers with spaces: token ids. Enough of a tokenizer for a backend whose answers nobody reads."""
-
-    eos_token_id, bos_token_id, pad_token_id, name_or_path = 2, 1, 0, "numbers"
-
-    def __init__(self, prompts: dict[str, list[int]]) -> None:
-        self.prompts = prompts
-
-    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
-        keys = (text.partition("### Instruction:\n")[2].partition("\n")[0] for text in texts)
-        return {"input_ids": [self.prompts[key] for key in keys]}
-
-    def decode(self, ids: list[int], **_: Any) -> str:
-        return " ".join(map(str, ids))
-
-
-def generation(
-    model: Any, lengths: Sequence[tuple[int, int]], vocabulary: int, cuda: bool
-) -> dict[str, common.Measured]:
-    """Answers of the same length to the same prompts, by both."""
-    import torch
-
-    rng = random.Random(0)
-    prompts = {
-        f"q{place}": [rng.randrange(3, vocabulary) for _ in range(prompt)]
-        for place, (prompt, _) in enumerate(lengths[:PROMPTS])
-    }
-    model.eval()
-    model.generation_config.eos_token_id = None
-    backend = Local(
-        model, NumberTokenizer(prompts), DecodingConfig(max_new_tokens=GENERATED, precision="bfloat16"), PROMPTS
-    )
-    backend.ends = [vocabulary - 1]  # no token of an end: answers of random weights go on to the limit
-
-    def package() -> int:
-        return sum(one.tokens for one in backend.generate([Request(key, key) for key in prompts]))
-
-    def reference() -> int:
-        made = 0
-        for start in range(0, PROMPTS, 32):
-            rows = list(prompts.values())[start : start + 32]
-            width = max(map(len, rows))
-            ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=model.device)
-            mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
-            with torch.inference_mode():
-                out = model.generate(
-                    input_ids=ids, attention_mask=mask, max_new_tokens=GENERATED, do_sample=False, pad_token_id=0
-                )
-            made += out[:, width:].numel()
-        return made
-
-    measured = {}
-    for name, side in ((PACKAGE, package), (REFERENCE, reference)):
-        torch.backends.cuda.enable_cudnn_sdp(name == REFERENCE)
-        side()  # to warm up
-        if cuda:
-            torch.cuda.synchronize()
-        begun = time.perf_counter()
-        tokens = side()
-        if cuda:
-            torch.cuda.synchronize()
-        measured[name] = {"tokens_per_second": tokens / (time.perf_counter() - begun)}
-    return measured
-
-
 def main() -> None:
     """Measures, prints, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -332,6 +265,8 @@ def main() -> None:
     parser.add_argument("--optimizer", default="adamw", choices=["adamw", "adamw8bit"], help="(%(default)s)")
     parser.add_argument("--no-trl", action="store_true", help="leave trl out")
     parser.add_argument("--package-only", action="store_true", help="training by the package, and nothing else")
+    parser.add_argument("--generation-only", action="store_true", help="generation, and no training")
+    parser.add_argument("--sequences", type=int, nargs="+", default=[64, 256], help="answered at once (%(default)s)")
     parser.add_argument("--lengths-from", type=Path, help="make bench/lengths.json from a data folder, and end")
     parser.add_argument("--no-publish", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
@@ -346,6 +281,13 @@ def main() -> None:
         parser.error("there is no CUDA device here; give --device cpu to try it out")
     shape = models.SHAPES[options.shape]
     lengths = json.loads(LENGTHS.read_text(encoding="utf-8"))
+    results: dict[str, Any] = {"shape": options.shape, "options": vars(options)}
+    if options.generation_only:
+        prompts = [prompt for prompt, _ in lengths["GSM8K"]["lengths"]]
+        device, in_common = "cuda" if cuda else "cpu", lengths["GSM8K"]["in_common"]
+        asked = gpu_generation.generation(shape, device, prompts, in_common, options.sequences)
+        publish("gpu-generation", {**results, "generation": asked}, gpu_generation.table(asked), options)
+        return
     examples = {
         dataset: examples_of(found["lengths"], shape.vocabulary, found["in_common"])
         for dataset, found in lengths.items()
@@ -366,34 +308,29 @@ def main() -> None:
         training[dataset] = {PACKAGE: timed(sides.package, made, shape, options.steps, cuda)}
         training[dataset][PACKAGE]["predicted_gib"] = sides.predicted / 2**30
         print(dataset, PACKAGE, training[dataset][PACKAGE], flush=True)
-    asked: dict[str, common.Measured] = {}
     if not options.package_only:
-        asked = others(sides, examples, training, lengths["GSM8K"]["lengths"], options, cuda)
-    results = {
-        "shape": options.shape,
-        "options": vars(options),
-        "placement": settled,
-        "limit": limit,
-        "training": training,
-        "generation": asked,
-    }
-    if not options.no_publish:
-        name = "gpu" if options.shape == "7b" else f"gpu-{options.shape}"
-        text = table(options.shape, limit, training, asked)
-        common.publish(name, json.loads(json.dumps(results, default=str)), text)
+        others(sides, examples, training, options, cuda)
+    results |= {"placement": settled, "limit": limit, "training": training}
+    publish("gpu", results, table(options.shape, limit, training), options)
+
+
+def publish(name: str, results: dict[str, Any], text: str, options: argparse.Namespace) -> None:
+    """Writes or prints results, under the name of the shape where it is not 7b."""
+    if options.no_publish:
+        print(text)
     else:
-        print(table(options.shape, limit, training, asked))
+        name = name if options.shape == "7b" else f"{name}-{options.shape}"
+        common.publish(name, json.loads(json.dumps(results, default=str)), text)
 
 
 def others(
     sides: Sides,
     examples: dict[str, TokenizedExamples],
     training: dict[str, dict[str, common.Measured]],
-    lengths: Sequence[tuple[int, int]],
     options: argparse.Namespace,
     cuda: bool,
-) -> dict[str, common.Measured]:
-    """The other sides of training, into `training`; then generation by the same model, which is returned."""
+) -> None:
+    """The other sides of training, into `training`."""
     import torch
 
     shape = sides.shape
@@ -415,10 +352,6 @@ def others(
                 except torch.OutOfMemoryError as error:
                     print(dataset, TRL, "does not fit:", str(error)[:200], flush=True)
                 _empty(model)
-    model = model.to(torch.bfloat16)
-    asked = generation(model, lengths, shape.vocabulary, cuda)
-    print("generation:", asked, flush=True)
-    return asked
 
 
 def _empty(model: Any) -> None:
@@ -435,13 +368,8 @@ def _empty(model: Any) -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def table(
-    shape: str,
-    limit: common.Measured,
-    training: dict[str, dict[str, common.Measured]],
-    asked: dict[str, common.Measured],
-) -> str:
-    """Useful tokens a second, utilisation and memory; generated tokens a second."""
+def table(shape: str, limit: common.Measured, training: dict[str, dict[str, common.Measured]]) -> str:
+    """Useful tokens a second, utilisation and memory."""
     rows = [
         [
             f"{shape} on {dataset}, {name}",
@@ -454,11 +382,7 @@ def table(
         for dataset, sides in training.items()
         for name, found in sides.items()
     ]
-    trained = common.table(["training", "useful tokens/s", "TFLOP/s", "of the rate of products", "peak memory"], rows)
-    answered = common.table(
-        ["generation", "tokens/s"], [[name, f"{found['tokens_per_second']:,.0f}"] for name, found in asked.items()]
-    )
-    return f"{trained}\n\n{answered}" if asked else trained
+    return common.table(["training", "useful tokens/s", "TFLOP/s", "of the rate of products", "peak memory"], rows)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def step(tokens: int, length: int) -> common.Measured:
 def answers(questions: int) -> common.Measured:
     """Answers of 8 to 64 tokens to prompts of 32 to 128."""
     import torch
-    from gpu import NumberTokenizer
+    from gpu_generation import NumberTokenizer
     from transformers import LlamaForCausalLM
 
     from generation import OfGivenLengths

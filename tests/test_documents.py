@@ -124,6 +124,7 @@ NOT_HERE = {
     "python bench/growth.py": "measures for hours",
     "python bench/plan.py": "measures for minutes",
     "python bench/gpu.py": "a GPU",
+    "python bench/gpu.py --generation-only": "a GPU",
     "python bench/gpu.py --shape 13b --optimizer adamw8bit --package-only --steps 2": "a GPU",
     "python bench/preparation.py --data FOLDER": "measures for hours",
     "python bench/preparation.py --data FOLDER --growth": "measures for hours",

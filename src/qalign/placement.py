@@ -41,7 +41,7 @@ class Placement:
     activation_checkpointing: bool | None = option(None, EXECUTION)
     """Recompute activations: less memory, a third more work. By default where memory is short."""
     compile: bool | None = option(None, EXECUTION)
-    """Compile the model with torch.compile. By default on CUDA."""
+    """Compile the model in training, and capture steps of generation as CUDA graphs. By default on CUDA."""
     vllm: str = option("", EXECUTION, "NAME=VALUE,...")
     """Arguments of vLLM's offline engine, such as tensor_parallel_size=2,gpu_memory_utilization=0.9."""
     seconds_per_checkpoint: float = option(300.0, EXECUTION, "SECONDS", least=0.0)

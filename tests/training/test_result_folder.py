@@ -131,14 +131,18 @@ def test_nothing_of_the_bases_decoding_stays(odd_base: Path, base: Path, make_jo
     assert_answers_are_greedy(job.output)
 
 
-def test_a_base_is_measured_plainly_whatever_its_folder_asks_for(odd_base: Path, base: Path) -> None:
+def test_a_base_is_measured_plainly_whatever_its_folder_asks_for(
+    odd_base: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = open_local(odd_base, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
     plain = open_local(base, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
     requests = [Request(str(place), text) for place, text in enumerate(INSTRUCTIONS)]
-    for way in ("_in_batches", "_one_by_one"):
-        prompts = render_prompts(INSTRUCTIONS, ours.tokenizer)
-        keys = [request.key for request in requests]
-        answers = [sorted(getattr(backend, way)(prompts, keys)) for backend in (ours, plain)]
+    prompts = render_prompts(INSTRUCTIONS, ours.tokenizer)
+    keys = [request.key for request in requests]
+    for tokens in (10**9, 0):  # in slots, and by `generate`
+        monkeypatch.setattr(ours, "_room", tokens)
+        monkeypatch.setattr(plain, "_room", tokens)
+        answers = [sorted(backend.answers(prompts, keys)) for backend in (ours, plain)]
         assert answers[0] == answers[1] and all(len(ids) > 2 for _, ids, _ in answers[0])
 
 

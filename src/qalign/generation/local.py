@@ -1,8 +1,8 @@
 """Generation with transformers on this machine, in batches with a cache.
 
 The shortest prompts come first, so sequences with long answers have short prompts. All sequences then have similar
-lengths, with little padding. Prompts are padded on the left. After some sequences have finished, waiting prompts take
-their slots, so the last long answers do not run alone. Without waiting prompts the slots are dropped.
+lengths, with little padding. After some sequences have finished, waiting prompts take their slots, so the last long
+answers do not run alone. Without waiting prompts the slots are dropped.
 
 A small model's step on a CPU is many short operations. Between them the cores wait for Python and for each other. Two
 loops in threads with half the cores each keep them busy: torch lets other threads run while it computes.
@@ -10,10 +10,12 @@ loops in threads with half the cores each keep them busy: torch lets other threa
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -26,7 +28,7 @@ from ..placement import Placement
 from ..records import Finish
 from ..resources import cores, memory
 from .protocol import REQUESTS_PER_CHUNK, Completion, DecodingConfig, Request, seed_of
-from .rows import Rows, begin, give_room
+from .slots import Prompts, Random, Slot, Slots, padded, read, room
 
 if TYPE_CHECKING:
     import torch
@@ -61,11 +63,17 @@ class Local:
         decoding: DecodingConfig,
         batch_size: int,
         loops: int = 1,
+        captured: bool = False,
     ) -> None:
-        self.model, self.tokenizer, self.decoding = model.eval(), tokenizer, decoding
+        self.model, self.tokenizer, self.decoding, self.captured = model.eval(), tokenizer, decoding, captured
         self.loops, self.batch_size = loops, max(1, batch_size // loops)
         self.chunk = max(REQUESTS_PER_CHUNK, BATCHES_PER_CHUNK * batch_size)
         self.ends = ends_of(getattr(model.generation_config, "eos_token_id", None), tokenizer)
+        self.drawn = decoding.temperature > 0 and model.device.type == "cuda"
+        """Whether samples are drawn where the logits are. On a CPU their random states draw one by one."""
+        self._room = room(model)
+        self._slots: Slots | None = None
+        """The slots of captured steps, for the next chunk."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers each request as it finishes, the shortest prompts first."""
@@ -79,79 +87,89 @@ class Local:
         """Answers prompts of token ids as they finish, each under the seed of its key. Errors name the settings of `stage`."""
         longest = max((len(ids) for ids in prompts), default=0) + self.decoding.max_new_tokens
         opening.check_length(self.model, longest, f"set {stage}.max_new_tokens lower")
-        one_by_one = getattr(self.model, "_is_stateful", False)
-        return self._one_by_one(prompts, keys) if one_by_one else self._in_batches(prompts, keys)
+        return self._in_slots(prompts, keys, longest) if longest < self._room else self._in_batches(prompts, keys)
 
-    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
+    def _in_slots(self, prompts: Sequence[list[int]], keys: Sequence[str], longest: int) -> Answers:
         """Lengths alone decide the loop of a prompt, so an answer always has the same batch."""
+        import torch
 
-        def begun(places: Sequence[int]) -> Rows:
-            rows = begin(places, [prompts[place] for place in places], self.ends[0], self.model.device)
-            if self.decoding.temperature > 0:
-                for slot in rows.slots:
-                    slot.random_state = self._generator(keys[slot.place])
-            return rows
-
-        ordered = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
+        ordered = _shortest_first(prompts)
         shares = [ordered[loop :: self.loops] for loop in range(max(1, min(self.loops, len(ordered))))]
-        loops = [self._loop(share, begun) for share in shares]
+        common = _in_common(prompts)
+        with torch.inference_mode():
+            shared = read(self.model, [prompts[0][:common]]) if common else None
+        begin = partial(self._begin, prompts, keys, shared)
+        loops = [self._loop(share, longest, begin) for share in shares]
         yield from filter(None, loops[0]) if len(loops) == 1 else _side_by_side(loops)
 
-    def _loop(self, places: Sequence[int], begun: Callable[[Sequence[int]], Rows]) -> Iterator[Answer | None]:
+    def _loop(
+        self, places: Sequence[int], longest: int, begin: Callable[[Slots, list[int]], list[Answer]]
+    ) -> Iterator[Answer | None]:
         """The answers to the prompts `places`, the first first, and None between two steps, where the loop can be stopped."""
         import torch
 
         waiting = deque(places)
-        answering: Rows | None = None
-        while waiting or answering:
-            yield None
-            if answering and len(answering.free) < FREE_TO_REFILL * len(answering.slots):
-                yield from self._step(answering)
-            elif answering and not (waiting and answering.can_be_replaced):
-                with torch.inference_mode():
-                    answering.drop_free()
-            else:
-                if not answering:
-                    answering = None  # frees its cache
-                free = len(answering.free) if answering else self.batch_size
-                taken = [waiting.popleft() for _ in range(min(free, len(waiting)))]
-                fresh = begun(taken)
-                yield from self._step(fresh)
-                with torch.inference_mode():
-                    if answering:
-                        answering.replace(fresh)
-                    else:
-                        answering = fresh
-                        give_room(answering.cache)
-                del fresh
-
-    def _step(self, rows: Rows) -> list[Answer]:
-        """One more token for each sequence. Returns the finished answers, now free slots."""
-        import torch
-
         with torch.inference_mode():
-            chosen = self._choose(rows.read(self.model).float(), [slot.random_state for slot in rows.slots])
-            ended = self._take(rows, chosen.tolist())
-            if rows:
-                rows.advance(chosen)
-        return ended
+            slots = self._empty(len(places), longest)
+        while waiting or slots:
+            yield None
+            enough = not slots or len(slots.free) >= FREE_TO_REFILL * len(slots.slots)
+            with torch.inference_mode():
+                if enough and waiting:
+                    taken = [waiting.popleft() for _ in range(min(len(slots.free), len(waiting)))]
+                    ended = begin(slots, taken)
+                else:
+                    if enough:
+                        slots.drop_free()
+                    tokens, numbers = slots.step(self._choose).tolist(), slots.answering
+                    ended = self._ended(slots, numbers, [tokens[number] for number in numbers])
+            yield from ended
 
-    def _take(self, rows: Rows, tokens: Sequence[int]) -> list[Answer]:
-        """Appends each answer's next token. Returns the finished answers, now free slots."""
-        ended: list[Answer] = []
-        for row in rows.answering:
-            slot, token = rows.slots[row], tokens[row]
-            if token in self.ends:
-                ended.append((slot.place, slot.answer, "stop"))
-            elif len(slot.answer) + 1 == self.decoding.max_new_tokens:
-                ended.append((slot.place, [*slot.answer, token], "length"))
-            else:
-                slot.answer.append(token)
-                if not self._stops(slot.answer):
-                    continue
-                ended.append((slot.place, slot.answer, "stop"))
-            rows.free.append(row)
-        return ended
+    def _empty(self, prompts: int, longest: int) -> Slots:
+        """Slots for so many prompts and tokens: with captured steps those of an earlier chunk, where they have room."""
+        if not self.captured:
+            return Slots(self.model, min(self.batch_size, prompts), longest, drawn=self.drawn)
+        if self._slots is None or self._slots.columns < longest:
+            self._slots = None  # frees its cache
+            self._slots = Slots(self.model, self.batch_size, longest, captured=True, drawn=self.drawn)
+        self._slots.clear()
+        return self._slots
+
+    def _begin(
+        self, prompts: Sequence[list[int]], keys: Sequence[str], shared: Prompts | None, slots: Slots, places: list[int]
+    ) -> list[Answer]:
+        """Reads prompts, equal ones next to each other once, and puts their sequences into free slots."""
+        distinct: list[list[int]] = []
+        rows = []
+        for place in places:
+            if not distinct or prompts[place] != distinct[-1]:
+                distinct.append(prompts[place])
+            rows.append(len(distinct) - 1)
+        found = read(self.model, distinct, shared)
+        fresh = [Slot(place=place, prompt_tokens=len(prompts[place])) for place in places]
+        if self.decoding.temperature > 0:
+            for slot in fresh:
+                slot.random_state = self._generator(keys[slot.place])
+        numbers = slots.put(fresh, found, rows)
+        chosen = self._choose(found.logits[rows], slots.random(numbers))
+        slots.ids[numbers] = chosen
+        return self._ended(slots, numbers, chosen.tolist())
+
+    def _ended(self, slots: Slots, numbers: Sequence[int], tokens: Sequence[int]) -> list[Answer]:
+        """Appends the next tokens of some slots. Returns the finished answers, whose slots are free then."""
+        taken = {number: self._take(slots.slots[number], token) for number, token in zip(numbers, tokens, strict=True)}
+        ended = {number: answer for number, answer in taken.items() if answer}
+        slots.finish(list(ended))
+        return list(ended.values())
+
+    def _take(self, slot: Slot, token: int) -> Answer | None:
+        """Appends the next token of an answer. Returns the answer where it has ended."""
+        if token in self.ends:
+            return slot.place, slot.answer, "stop"
+        slot.answer.append(token)
+        if len(slot.answer) == self.decoding.max_new_tokens:
+            return slot.place, slot.answer, "length"
+        return (slot.place, slot.answer, "stop") if self._stops(slot.answer) else None
 
     def _stops(self, answer: Sequence[int]) -> bool:
         """Whether the end of an answer holds a stop text. A token has at least a byte."""
@@ -161,47 +179,75 @@ class Local:
         end = decode(answer[-max((len(text.encode()) for text in stop), default=0) - 1 :], self.tokenizer)
         return any(text in end for text in stop)
 
-    def _one_by_one(self, prompts: Sequence[Sequence[int]], keys: Sequence[str]) -> Answers:
-        """Answers of models with a recurrent state, whose batches cannot change."""
+    def _in_batches(self, prompts: Sequence[list[int]], keys: Sequence[str]) -> Answers:
+        """Answers by `generate` of transformers, for models whose cache has no slots: a state, or a short window."""
         import torch
 
-        decoding = self.decoding
-        chance = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
-        for place, (prompt_ids, key) in enumerate(zip(prompts, keys, strict=True)):
-            ids = torch.tensor([prompt_ids], device=self.model.device)
-            with torch.inference_mode(), torch.random.fork_rng():
-                torch.manual_seed(self._generator(key).initial_seed())
+        size = 1 if getattr(self.model, "_is_stateful", False) else self.batch_size
+        ordered = _shortest_first(prompts)
+        for start in range(0, len(ordered), size):
+            places = ordered[start : start + size]
+            states: Random = [self._generator(keys[place]) for place in places]
+            ids, mask = padded([prompts[place] for place in places])
+            width = ids.shape[1]
+
+            def choose(ids: torch.Tensor, scores: torch.Tensor, states: Random = states) -> torch.Tensor:
+                chosen = self._choose(scores.float(), states)  # the one token with a score, for greedy decoding
+                return torch.full_like(scores, -torch.inf).scatter(1, chosen[:, None], 0.0)
+
+            def stops(ids: torch.Tensor, scores: object, width: int = width) -> torch.Tensor:
+                return torch.tensor([self._stops(row) for row in ids[:, width:].tolist()], device=ids.device)
+
+            with torch.inference_mode():
                 out = self.model.generate(
-                    input_ids=ids,
-                    attention_mask=torch.ones_like(ids),
-                    max_new_tokens=decoding.max_new_tokens,
-                    do_sample=decoding.temperature > 0,
+                    input_ids=ids.to(self.model.device),
+                    attention_mask=mask.to(self.model.device),
+                    max_new_tokens=self.decoding.max_new_tokens,
+                    do_sample=False,
                     eos_token_id=self.ends,
                     pad_token_id=self.ends[0],
-                    **(chance if decoding.temperature > 0 else {}),
-                )[0, len(prompt_ids) :].tolist()
-            stopped = bool(out) and out[-1] in self.ends
-            yield (place, out[:-1], "stop") if stopped else (place, out, "length")
+                    logits_processor=[choose],
+                    stopping_criteria=[stops] if self.decoding.stop else [],
+                )
+            for place, row in zip(places, out[:, width:].tolist(), strict=True):
+                end = next((number for number, token in enumerate(row) if token in self.ends), None)
+                yield (place, row, "length") if end is None else (place, row[:end], "stop")
 
-    def _choose(self, logits: torch.Tensor, random_states: Sequence[torch.Generator | None]) -> torch.Tensor:
+    def _choose(self, logits: torch.Tensor, random: Random) -> torch.Tensor:
         """The next tokens (sequences,) for logits (sequences, vocabulary)."""
         import torch
 
         if self.decoding.temperature == 0:
             return logits.argmax(-1)
-        probabilities = (logits / self.decoding.temperature).softmax(-1).cpu()
+        probabilities = (logits / self.decoding.temperature).softmax(-1)
+        if isinstance(random, list):
+            probabilities = probabilities.cpu()
         if self.decoding.top_p < 1:
             ordered, places = probabilities.sort(-1, descending=True)
-            ordered[ordered.cumsum(-1) - ordered > self.decoding.top_p] = 0.0
+            ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered > self.decoding.top_p, 0.0)
             probabilities = torch.zeros_like(probabilities).scatter(-1, places, ordered)
-        pairs = zip(probabilities, random_states, strict=True)
-        return torch.cat([torch.multinomial(row, 1, generator=draw) for row, draw in pairs]).to(logits.device)
+        if isinstance(random, list):
+            pairs = zip(probabilities, random, strict=True)
+            chosen = [torch.multinomial(row, 1, generator=state) for row, state in pairs]
+            return torch.cat(chosen).to(logits.device)
+        until = probabilities.cumsum(-1)
+        return torch.searchsorted(until, random * until[:, -1:], right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
     def _generator(self, key: str) -> torch.Generator:
         """The random state of one request, independent of its batch."""
         import torch
 
         return torch.Generator().manual_seed(seed_of(self.decoding.seed, key))
+
+
+def _shortest_first(prompts: Sequence[list[int]]) -> list[int]:
+    return sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
+
+
+def _in_common(prompts: Sequence[list[int]]) -> int:
+    """The tokens that all prompts begin with, less one, so that each has another. The first and last in order show it."""
+    pairs = zip(min(prompts, default=[]), max(prompts, default=[]), strict=False)
+    return max(0, sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)) - 1)
 
 
 def _side_by_side(loops: Sequence[Iterator[Answer | None]]) -> Iterator[Answer]:
@@ -261,7 +307,13 @@ def open_local(folder: Path, decoding: DecodingConfig, placement: Placement) -> 
     opening.check_vocabulary(folder)
     model = opening.load_model(folder, getattr(torch, decoding.precision)).to(device)
     rows = placement.batch_size or rows_at_once(model, decoding.max_new_tokens, device_memory(device))
-    return Local(model, opening.load_tokenizer(folder), decoding, rows, loops_at_once(model))
+    tokenizer = opening.load_tokenizer(folder)
+    return Local(model, tokenizer, decoding, rows, loops_at_once(model), captures(model, placement))
+
+
+def captures(model: PreTrainedModel, placement: Placement) -> bool:
+    """Whether steps are captured as CUDA graphs."""
+    return model.device.type == "cuda" and placement.compile is not False
 
 
 def loops_at_once(model: PreTrainedModel) -> int:

@@ -218,7 +218,7 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     import numpy as np
     import torch
 
-    from ..generation.local import Local, device_memory, loops_at_once, rows_at_once
+    from ..generation.local import Local, captures, device_memory, loops_at_once, rows_at_once
     from ..models.opening import check_vocabulary, load_tokenizer
 
     assert trial.decoding is not None
@@ -249,10 +249,11 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
                 del wanted[id(answer)]
             return ends
 
-    backend = Ending(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model))
+    captured = captures(model, trial.placement)
+    backend = Ending(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model), captured)
     backend.ends = [trial.shape.vocabulary]  # no token: their lengths alone end answers
     requests = [Request(str(place), str(place)) for place in range(trial.questions)]
-    list(backend.generate(requests[:8]))  # to warm up
+    list(backend.generate(requests if captured else requests[:8]))  # to warm up, and to capture
     begun = time.perf_counter()
     tokens = sum(answer.tokens for answer in backend.generate(requests))
     return replace(rates, generation=tokens / (time.perf_counter() - begun), opening=opening)
