@@ -9,7 +9,7 @@ SITE_READY := $(VENV)/.site-ready
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 
-.PHONY: demo sample test test-trackers test-vllm hostile documents docs reference lint setup clean
+.PHONY: demo sample test test-trackers test-vllm test-slurm test-ray hostile documents docs reference lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -56,6 +56,17 @@ test-vllm: $(VLLM_READY)
 $(VLLM_READY): pyproject.toml constraints.txt tests/real_vllm/environment.py
 	$(PYTHON) tests/real_vllm/environment.py $(VLLM)
 	@touch $@
+
+# The tests that start a real Slurm or Ray here. Slurm is Debian's: a controller and two nodes, without systemd. It needs root.
+test-slurm: $(READY)
+	@test -x /usr/sbin/slurmd || { apt-get update && apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge; }
+	QALIGN_CLUSTER=1 $(VENV)/bin/python -m pytest tests/cluster/test_slurm.py
+
+test-ray: build/ray/.ready
+	QALIGN_CLUSTER=1 build/ray/bin/python -m pytest tests/cluster/test_ray.py
+
+build/ray/.ready: $(READY)
+	$(call on-top,$(@D),-c constraints.txt ray)
 
 hostile: $(READY)
 	PYTHONPATH=tests $(VENV)/bin/python -m hostile --output "$(RUNS)/hostile" $(HOSTILE)

@@ -81,18 +81,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def publish(name: str, results: Mapping[str, Any], text: str) -> None:
-    """Writes `bench/results/NAME.json`, and `text` between the marks of that name in docs/performance.md."""
+def publish(name: str, results: Mapping[str, Any], text: str, document: Path = DOCUMENT) -> None:
+    """Writes `bench/results/NAME.json`, and `text` between the marks of that name in a document."""
     RESULTS.mkdir(exist_ok=True)
     made = {"machine": machine(), **results}
     (RESULTS / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    page = DOCUMENT.read_text(encoding="utf-8")
+    page = document.read_text(encoding="utf-8")
     if page.count(begin) != 1 or page.count(end) != 1:
-        raise SystemExit(f"{DOCUMENT} has no place for '{name}': {begin} ... {end}")
+        raise SystemExit(f"{document} has no place for '{name}': {begin} ... {end}")
     before, rest = page.split(begin)
     told = in_words(made["machine"])
-    DOCUMENT.write_text(f"{before}{begin}\n{told}\n\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n{told}\n\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
     print(f"\n{told}\n\n{text}")
 
 

@@ -68,6 +68,17 @@ NOT_HERE = {
     "make test-vllm": "an environment of 4 GB, and a quarter of an hour",
     "make setup": "each target calls it",
     "make test-trackers": "other packages, from the network; tests/training/test_reports.py has TensorBoard here",
+    "make test-slurm": "starts daemons as root, a quarter of an hour",
+    "make test-ray": "installs Ray and starts a cluster",
+    "python bench/cluster.py": "measures for minutes",
+    "pip install 'qalign[slurm]'": "the network",
+    "pip install 'qalign[ray]'": "the network",
+    "qalign run qalign-mono --base PATH --cluster ray": "tests/cluster/test_ray.py runs it",
+    "qalign run qalign-mono monoreason --base PATH --cluster slurm --cluster-option partition=gpu "
+    "--cluster-option account=ACCOUNT": "tests/cluster/test_slurm.py runs it, without GPUs",
+    "qalign run qalign-mono --base PATH --cluster slurm --cluster-option nodes=2 --cluster-option gpus-per-node=8 --launcher "
+    "'srun torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-id=$SLURM_JOB_ID "
+    "--rdzv-endpoint=$SLURMD_NODENAME:29500'": "several GPU nodes",
     "make lint": ".ci/run calls it",
     "make reference": "tests/systems/test_reference.py makes the pages anew",
     "make clean": "removes what set-up made",

@@ -14,6 +14,9 @@ from .errors import SettingError, nearest
 from .options import EXECUTION, OUTPUT, check_values, known_fields, option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+CLUSTERS = ("slurm", "ray")
+JOBS_IN_QUEUE = 100
+"""The most jobs of a cluster at once by default."""
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 """What accelerate can report the progress of training to (its `LoggerType`)."""
 
@@ -33,7 +36,13 @@ class Placement:
     """Command that starts training processes instead, on one node or several, such as 'accelerate launch --config_file
     FILE'."""
     jobs: int = option(1, EXECUTION, "N", least=1)
-    """Stages that run at once. They share the cores; each gets a GPU of its own where there are several."""
+    """Stages that run at once. They share the cores; each gets a GPU of its own where there are several. With --cluster the
+    most jobs in its queue, by default 100."""
+    cluster: str = option("", EXECUTION, "NAME", names="clusters")
+    """slurm or ray: each stage is a job of this cluster, with the GPUs, memory and time that it needs. All nodes must see
+    the folder of runs."""
+    cluster_options: Sequence[str] = option((), EXECUTION, "NAME=VALUE", flag="--cluster-option")
+    """For every job: an option of sbatch, such as partition=gpu, or of ray.remote, such as num_cpus=8; may be repeated."""
     tokens_per_micro_batch: int | None = option(None, EXECUTION, "N", least=1)
     """Upper limit on the tokens of a micro-batch. By default what the device has room for."""
     batch_size: int | None = option(None, EXECUTION, "N", least=1)
@@ -65,6 +74,12 @@ class Placement:
         check_values(self)
         if self.device not in DEVICES:
             raise SettingError(f"unknown device '{self.device}': {nearest(self.device, DEVICES)}")
+        if self.cluster and self.cluster not in CLUSTERS:
+            raise SettingError(f"unknown cluster '{self.cluster}': {nearest(self.cluster, CLUSTERS)}")
+        if self.cluster_options and not self.cluster:
+            raise SettingError("--cluster-option is about jobs of a cluster: give --cluster slurm or --cluster ray too")
+        if self.cluster and self.jobs == 1:
+            object.__setattr__(self, "jobs", JOBS_IN_QUEUE)
         given = (self.trackers,) if isinstance(self.trackers, str) else self.trackers
         object.__setattr__(self, "trackers", tuple(name for name in given if name != "none"))
         for name in self.trackers:

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
-from ..placement import DEVICES, TRACKERS
+from ..placement import CLUSTERS, DEVICES, TRACKERS
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
@@ -54,6 +54,6 @@ def settings(incomplete: str) -> list[str]:
 benchmarks, corpora = words(table="evaluation.benchmarks:BENCHMARKS"), words(table="corpora:CORPORA")
 KNOWN: Mapping[str, Callable[[str], list[str]]] = {
     "scales": words(table="systems:SCALES"), "benchmarks": benchmarks, "corpora": corpora, "languages": languages,
-    "settings": settings, "devices": words(*DEVICES), "trackers": words(*TRACKERS, "none"),
+    "settings": settings, "devices": words(*DEVICES), "clusters": words(*CLUSTERS), "trackers": words(*TRACKERS, "none"),
 }  # fmt: skip
 """The completion of an option, by what its words name."""

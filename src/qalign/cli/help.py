@@ -161,6 +161,8 @@ One system twice, with different settings:
   qalign run monoreason slow=monoreason --set slow.response-alignment.learning_rate=1e-6
 A study that is kept in a file, on fewer problems:
   qalign run study.toml --limit 20
+Each stage as a job of Slurm:
+  qalign run qalign-mono --base MODEL --cluster slurm --cluster-option partition=gpu
 [plan]
 The line of a run, with `plan` in the place of `run`:
   qalign plan qalign-mono --base meta-llama/Llama-2-7b-hf --processes 8

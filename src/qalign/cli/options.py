@@ -31,6 +31,7 @@ TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "g
 """What only training reads."""
 TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "trackers")  # fmt: skip
 """How training is executed."""
+CLUSTER = ("cluster", "cluster_options")
 
 
 def option(panel: str, text: str, *names: str, **more: Any) -> Any:
@@ -91,7 +92,10 @@ def with_study(
                     key: {name: arguments[name] for name in names if arguments[name] is not None}
                     for key, names in fields.items()
                 }
-                given = [f for f in fields["study"] if (s := context.get_parameter_source(f)) and s.name != "DEFAULT"]
+                sources = {name: getattr(context.get_parameter_source(name), "name", "DEFAULT") for name in arguments}
+                given = [name for name in fields["study"] if sources[name] != "DEFAULT"]
+                if values["placement"].get("cluster") and sources["jobs"] == "DEFAULT":
+                    del values["placement"]["jobs"]  # a verb's default is about this machine
                 study = _study(arguments, values["study"], given)
                 placement = Placement(runs=study.runs, **values["placement"])
                 command(**{name: arguments[name] for name in own}, study=study, placement=placement)

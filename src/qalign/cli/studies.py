@@ -15,7 +15,20 @@ from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
 from .guard import finish, guarded
-from .options import JOBS, TRAINING_EXECUTION, Jobs, Output, Quiet, Runs, Save, Seed, Systems, option, with_study
+from .options import (
+    CLUSTER,
+    JOBS,
+    TRAINING_EXECUTION,
+    Jobs,
+    Output,
+    Quiet,
+    Runs,
+    Save,
+    Seed,
+    Systems,
+    option,
+    with_study,
+)
 
 if TYPE_CHECKING:
     from ..systems import Study
@@ -32,7 +45,7 @@ def run_command(systems: Systems, study: Study, placement: Placement, output: Ou
     finish(run(study, systems, placement=placement, output=output))
 
 
-@with_study(hidden=("output", "published", "compile", "trackers", "quiet"))
+@with_study(hidden=("output", "published", "compile", "trackers", "quiet", *CLUSTER))
 def plan_command(
     systems: Systems,
     study: Study,
@@ -59,7 +72,7 @@ def plan_command(
     planned.check()
 
 
-@with_study(hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "vllm", "output", "published", "save", "quiet"))  # fmt: skip
+@with_study(hidden=(*TRAINING_EXECUTION, *CLUSTER, "device", "jobs", "batch_size", "vllm", "output", "published", "save", "quiet"))  # fmt: skip
 def explain_command(
     systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None
 ) -> None:
@@ -71,7 +84,7 @@ def explain_command(
 
 
 @with_study(
-    hidden=(*TRAINING_EXECUTION, "device", "jobs", "batch_size", "vllm", "quiet", "test", "test_languages", "limit", "published")
+    hidden=(*TRAINING_EXECUTION, *CLUSTER, "device", "jobs", "batch_size", "vllm", "quiet", "test", "test_languages", "limit", "published")
 )  # fmt: skip
 def adopt_command(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)],

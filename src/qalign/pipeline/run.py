@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from msgspec import to_builtins
@@ -27,6 +28,9 @@ from .stage import Node, Work, in_order, needed, status, working_folder
 from .stage_record import CARD, RECORD, RETURNED, SCRATCH, Record, again
 from .workers import run_together
 
+if TYPE_CHECKING:
+    from .cluster import Jobs
+
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Event = Callable[[str, Node], None]
@@ -34,11 +38,11 @@ Event = Callable[[str, Node], None]
 
 def run(
     targets: Sequence[Node], runs: Path, placement: Placement | None = None,
-    on_event: Event = lambda event, stage: None, workers: Executor | None = None, jobs: int = 1,
+    on_event: Event = lambda event, stage: None, workers: Executor | Jobs | None = None, jobs: int = 1,
 ) -> None:  # fmt: skip
     """Runs what the targets need and is not done yet; with `workers`, as many as `jobs` stages at once, each in one of them.
-    `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage. StageError where a finished
-    folder was edited or the disk is full, else whatever QAlignError a stage raised."""
+    `on_event` is told "done", "waiting", "running" or "resuming", and "finished" of each stage, of a job also "lost" and
+    "failed". StageError where a finished folder was edited or the disk is full, else whatever QAlignError a stage raised."""
     to_run = needed(targets, runs)
     for stage in to_run:
         _check_place(stage, runs)
@@ -50,16 +54,22 @@ def run(
             _verify(stage, runs)
             on_event("done", stage)
 
-    def make(stage: Node) -> None:
-        with _lock(stage, runs, on_event):
-            if status(stage, runs) != "done":  # another run may have finished it while this one waited
-                _execute(stage, runs, placement, on_event, workers)
-
     if workers is None:
         for stage in to_run:
-            make(stage)
+            make(stage, runs, placement, on_event)
+    elif isinstance(workers, Executor):
+        run_together(to_run, lambda stage: make(stage, runs, placement, on_event, workers), jobs)
     else:
-        run_together(to_run, make, jobs)
+        run_together(
+            to_run, lambda stage: workers.make(stage, runs, placement or Placement(), on_event), jobs, workers.interrupt
+        )
+
+
+def make(stage: Node, runs: Path, placement: Placement | None, on_event: Event, workers: Any = None) -> None:
+    """Makes a stage whose inputs are done, unless another process does: then it waits for that."""
+    with _lock(stage, runs, on_event):
+        if status(stage, runs) != "done":
+            _execute(stage, runs, placement, on_event, workers)
 
 
 def _check_place(stage: Node, runs: Path) -> None:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from multiprocessing import active_children
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, ParamSpec, TypeVar
@@ -63,7 +65,7 @@ def _interrupt_once(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _work(function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+def interruptible(function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
     """Calls a function that signals interrupt."""
     try:
         for number in SIGNALS:
@@ -79,38 +81,48 @@ class _Pool(ProcessPoolExecutor):
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Starts a function in a worker."""
-        return super().submit(_work, function, *arguments, **named)
+        return super().submit(interruptible, function, *arguments, **named)
 
 
 class _Context(SpawnContext):
     Process = _Worker
 
 
-def run_together(to_run: Sequence[Node], make: Callable[[Node], None], jobs: int) -> None:
+def interrupt_workers() -> None:
+    """Has the processes of this machine end what they do: an interruption may have reached their parent alone."""
+    for child in active_children():
+        if isinstance(child, _Worker) and child.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGINT)
+
+
+def run_together(
+    to_run: Sequence[Node], make: Callable[[Node], None], jobs: int, interrupt: Callable[[], None] = interrupt_workers
+) -> None:
     """Calls `make` on each stage once its inputs are made, on up to `jobs` threads; `to_run` has inputs first. Of the ready
     stages, the one with the longest chain after it starts first, so that no long chain is left for the end. After a fault no
-    stage starts, and the first fault is raised."""
-    waiting = {stage.fingerprint: stage for stage in to_run}
-    unfinished = set(waiting)
-    behind = _stages_behind(to_run)
-    running: dict[Future[None], str] = {}
+    stage starts, and the first fault is raised. An interruption calls `interrupt`."""
+    behind, place = _stages_behind(to_run), {stage.fingerprint: number for number, stage in enumerate(to_run)}
+    inputs = [[place[i.fingerprint] for i in stage.inputs.values() if i.fingerprint in place] for stage in to_run]
+    order = TopologicalSorter(dict(enumerate(inputs)))
+    order.prepare()
+    ready: list[tuple[int, int]] = []
+    running: dict[Future[None], int] = {}
     faults: list[BaseException] = []
     with ThreadPoolExecutor(jobs) as threads:
         try:
-            while running or (waiting and not faults):
-                ready = [n for n in waiting.values() if not any(i.fingerprint in unfinished for i in n.inputs.values())]
-                ready.sort(key=lambda stage: -behind[stage.fingerprint])
-                for stage in ready[: 0 if faults else jobs - len(running)]:
-                    running[threads.submit(make, stage)] = waiting.pop(stage.fingerprint).fingerprint
+            while order.is_active() and (running or not faults):
+                for number in order.get_ready():
+                    heappush(ready, (-behind[to_run[number].fingerprint], number))
+                while ready and len(running) < jobs and not faults:
+                    number = heappop(ready)[1]
+                    running[threads.submit(make, to_run[number])] = number
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    unfinished.discard(running.pop(future))
+                    order.done(running.pop(future))
                     if (fault := future.exception()) is not None:
                         faults.append(fault)
-        except BaseException:  # an interruption that may have reached this process alone
-            for child in active_children():
-                if isinstance(child, _Worker) and child.pid is not None:
-                    with suppress(ProcessLookupError):
-                        os.kill(child.pid, signal.SIGINT)
+        except BaseException:
+            interrupt()
             raise
     if faults:
         raise faults[0]

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import ModelError, QAlignError
 from ..models.opening import parameters
 from ..pipeline import Node, Stage, status
+from ..pipeline.cluster import Needs
 from ..placement import Placement
 from ..training import checkpoints, memory
 from ..training.config import STEPS_PER_REPORT, Adapter, TrainingConfig
@@ -43,6 +44,8 @@ ANSWER_BYTES = 3
 """Of a token of an answer."""
 LIBRARIES = 550 * 2**20
 """Bytes that Python, torch and transformers hold on a CPU before a model is there, and what a run keeps of its data."""
+ROOM = 4 * 2**30
+"""Bytes of a job's memory besides those of its model."""
 ADAPTER_WORK = 2 / 3
 """Work of an adapter over that of full fine-tuning: no gradients of the frozen weights."""
 MARGIN = 1.05
@@ -254,6 +257,21 @@ def to_the_limit(cost: Cost) -> Cost:
     return replace(cost, seconds=None if cost.seconds is None else cost.seconds * cost.to_the_limit)
 
 
+def needs(stage: Node, runs: Path, machine: Machine, placement: Placement, gpus: bool) -> Needs:
+    """What the job of a stage needs, generously: Slurm ends a job that takes more. `gpus` says whether there are some."""
+    if not isinstance(stage, Training | Ask):
+        return Needs(gpus=int(gpus and stage.on_device))
+    cost, base = costs([stage], runs, machine, placement, reads=False)[0], base_of(stage.model, runs)
+    processes = placement.processes if isinstance(stage, Train) else 1
+    wanted = placement.gpus_per_stage if isinstance(stage, Ask) and stage.decoding.backend == "vllm" else processes
+    most = 2 * FLOAT32 * base.parameters if base else 0.0  # weights are read whole, and gathered at the end
+    if cost.fit is not None and not gpus:
+        most = max(most, cost.fit.bytes)
+    seconds = 3600 + 2 * cost.seconds if cost.seconds else 0.0
+    launched = bool(placement.launcher) and isinstance(stage, Train)
+    return Needs(wanted * gpus, most and ROOM + processes * most, seconds, launched)
+
+
 def questions(stage: Ask, runs: Path, reads: bool = True) -> int | None:
     """How many questions a stage asks: each problem as often as it is sampled. None if they are unread."""
     counts, _ = rows_of(stage.records, runs)
@@ -310,7 +328,7 @@ def unfit(waiting: Sequence[Node], runs: Path, placement: Placement) -> Iterator
     """A line on each training that does not fit this machine, with the ways on, and whether that is sure. It is sure where
     training itself would refuse: on a device here, with as few tokens at once as there may be. Memory of a CPU is an estimate,
     and a launcher may start trainings elsewhere."""
-    trainings = [stage for stage in waiting if isinstance(stage, Training)]
+    trainings = [stage for stage in waiting if isinstance(stage, Training) and not placement.cluster]
     machine = machine_of(placement) if trainings else UNKNOWN
     may_be_sure = not (machine.cpu or placement.launcher or placement.tokens_per_micro_batch)
     for cost in costs(trainings, runs, machine, placement, reads=False):

@@ -36,6 +36,8 @@ EXTRAS = {
     "endpoint": "answers from a server",
     "track": "curves in TensorBoard",
     "languages": "the languages of answers",
+    "slurm": "stages as jobs of Slurm",
+    "ray": "stages as jobs of Ray",
 }
 """Each extra of this package and what it is for."""
 NEEDED = ("train", "data", "report")

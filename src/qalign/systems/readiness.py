@@ -48,7 +48,8 @@ def problems(
     if placement.vllm and backends and "vllm" not in backends:
         found.append(SettingError("--vllm is for vLLM's engine, which no stage asks: --set generation.backend=vllm"))
     if not elsewhere:
-        here = placement.device != "cuda" or placement.launcher or placement.endpoint or gpus()
+        others = placement.launcher or placement.endpoint or placement.cluster
+        here = placement.device != "cuda" or others or gpus()
         if not here and any(stage.on_device for stage in waiting):
             found.append(SettingError("there is no cuda device here; choose another with --device"))
         found += [ModelError(line) for line, is_sure in costs.unfit(waiting, runs, placement) if is_sure]
@@ -75,6 +76,8 @@ def _missing_packages(
             reasons.setdefault(package, stage.folder_name)
     if len({system.name for system in comparison}) > 1:
         reasons.setdefault("scipy", "comparing systems")
+    if placement.cluster:
+        reasons.setdefault({"slurm": "submitit"}.get(placement.cluster, placement.cluster), "--cluster")
     for package, reason in reasons.items():
         try:
             is_there = importlib.util.find_spec(package) is not None

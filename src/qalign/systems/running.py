@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ from ..fingerprints import first_look, is_first_look
 from ..generation.vllm_engine import engine_arguments
 from ..language_file import KEPT_ROWS, with_rows_of_models
 from ..pipeline import Node, in_order, resume_point
+from ..pipeline.cluster import CLUSTERS, Jobs, log_of_job
 from ..pipeline.workers import gpu_groups, open_workers
 from ..placement import Placement
 from ..resources import gpus
@@ -40,6 +42,7 @@ from .cards import write_cards
 from .comparison import before_training, collect, compare, described, titles, titles_taken
 from .evaluated import Evaluated, answers, curves, scores_of
 from .kinds import Training
+from .machines import machine_of
 from .names import model_names
 from .presets import PRESETS, PROGRAM, SOLVER, Preset
 from .programs import without_sandbox
@@ -216,8 +219,7 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
     if remark := untaught(study):
         say(f"qalign: {remark}")
     placement = replace(placement, systems=lines.systems)
-    pool = open_workers(placement.jobs, gpu_groups(placement))
-    with lines.interruptions_in_words(), pool as workers, recorded(record, runs):
+    with lines.interruptions_in_words(), _workers(placement) as workers, recorded(record, runs):
         if front := before_training(comparison, runs):
             pipeline.run(front, runs, placement, lines.report, workers, placement.jobs)
             readiness.check(comparison, runs, placement)
@@ -227,6 +229,16 @@ def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement,
             say(f"qalign: {line}")
         pipeline.run(targets, runs, placement, lines.report, workers, placement.jobs)
     lines.closing()
+
+
+def _workers(placement: Placement) -> AbstractContextManager[Executor | Jobs | None]:
+    """What makes stages: this process, others of this machine, or jobs of a cluster."""
+    if not placement.cluster:
+        return open_workers(placement.jobs, gpu_groups(placement))
+    machine = machine_of(placement)
+    return CLUSTERS[placement.cluster](
+        placement, lambda stage, gpus: costs.needs(stage, placement.runs, machine, placement, gpus)
+    )
 
 
 def unused(study: Study, placement: Placement | None = None) -> Study:
@@ -300,12 +312,16 @@ class StageLines:
                 self._running[name] = (stage, now)
                 state = resume_point(stage, self._runs) if event == "resuming" else ""
                 number = f"{self._begun} of {self._total}"
-                self._say("start" if state == "" else "go on", stage, state or "", number, self._for(name))
+                job = f"log: {log_of_job(stage, self._runs)}" if self._placement.cluster else ""
+                self._say("start" if state == "" else "go on", stage, state or "", number, self._for(name), job)
             elif event == "finished":
                 _, began = self._running.pop(name, (stage, now))
                 self._say("done", stage, duration(round(now - began)))
             elif event == "waiting":
                 self._say("wait for another run of", stage)
+            elif event in ("lost", "failed"):
+                what = "its job ended too early, another goes on" if event == "lost" else "its job failed"
+                self._say(event, stage, f"{what}; log: {log_of_job(stage, self._runs)}")
 
     def _for(self, name: str) -> str:
         users = self.systems.get(name, {}).values()

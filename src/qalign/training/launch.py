@@ -37,7 +37,7 @@ def launch(job: Job) -> None:
         return
     launcher = job.placement.launcher
     try:
-        command = shlex.split(launcher)
+        command = shlex.split(os.path.expandvars(launcher))  # a job knows its nodes by variables
     except ValueError as reason:
         raise SettingError(f"the launcher {launcher!r} is not a command ({reason}); close its quotes") from reason
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.placement.processes}"]
