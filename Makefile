@@ -9,7 +9,7 @@ SITE_READY := $(VENV)/.site-ready
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 
-.PHONY: demo sample test test-trackers test-vllm test-slurm test-ray hostile documents docs reference lint setup clean
+.PHONY: demo sample test test-trackers test-neighbours test-vllm test-slurm test-ray hostile documents docs reference lint setup clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -32,22 +32,22 @@ sample: $(READY)
 test: $(READY)
 	QALIGN_DATA="$(abspath $(DATA))" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-# Other software in an environment of its own, which sees the packages of .venv: it needs other versions of some. Not in .ci/run.
-TRACKERS := wandb==0.31.0 mlflow-skinny==3.17.2 sqlalchemy==2.1.9 alembic==1.20.1 trackio==0.43.0
-
+# Other software, each in an environment on top of that of .venv, for they need other versions of some packages. Not in .ci/run.
 test-trackers: build/trackers/.ready
 	build/trackers/bin/python -m pytest tests/training/test_reports.py
 
-build/trackers/.ready: $(READY)
-	$(call on-top,$(@D),$(TRACKERS))
+test-neighbours: build/neighbours/.ready
+	QALIGN_DATA="$(abspath $(DATA))" build/neighbours/bin/python -m pytest tests/test_lm_eval.py
 
-define on-top
-rm -rf $(1)
-$(VENV)/bin/python -m venv $(1)
-$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
-$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
-@touch $(1)/.ready
-endef
+build/trackers/.ready: PACKAGES := wandb==0.31.0 mlflow-skinny==3.17.2 sqlalchemy==2.1.9 alembic==1.20.1 trackio==0.43.0
+build/neighbours/.ready: PACKAGES := lm-eval==0.4.13
+build/trackers/.ready build/neighbours/.ready: $(READY)
+	rm -rf $(@D)
+	$(VENV)/bin/python -m venv $(@D)
+	echo "import site; site.addsitedir('$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES)
+	@touch $@
 
 # The real vLLM, on a CPU, in an environment of its own: about 4 GB.
 test-vllm: $(VLLM_READY)

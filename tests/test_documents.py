@@ -79,6 +79,7 @@ NOT_HERE = {
     "qalign run qalign-mono --base PATH --cluster slurm --cluster-option nodes=2 --cluster-option gpus-per-node=8 --launcher "
     "'srun torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-id=$SLURM_JOB_ID "
     "--rdzv-endpoint=$SLURMD_NODENAME:29500'": "several GPU nodes",
+    "make test-neighbours": "other packages, from the network",
     "make lint": ".ci/run calls it",
     "make reference": "tests/systems/test_reference.py makes the pages anew",
     "make clean": "removes what set-up made",
