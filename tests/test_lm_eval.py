@@ -26,7 +26,6 @@ from qalign.training.launch import launch
 from qalign.training.loop import Job
 from test_house_rules import REPOSITORY, code_blocks
 
-pytest.importorskip("lm_eval", reason="lm-eval is not installed: make test-neighbours")
 DATA = Path(os.environ.get("QALIGN_DATA", REPOSITORY.parent / "shared" / "data"))
 EACH = 2
 """Problems in each language."""
@@ -43,6 +42,7 @@ BY_LANGUAGE = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The world's base, trained to answer the problems by heart, every third of them wrong."""
+    pytest.importorskip("lm_eval", reason="lm-eval is not installed: make test-neighbours")
     folder = tmp_path_factory.mktemp("by-heart")
     source = locate("mgsm", "test", list(STUDY), data=DATA, revisions=folder / "revisions.json")
     problems = [one for code in STUDY for one in read(source, [code], LANGUAGES).problems[:EACH]]
@@ -74,23 +74,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "benchmarks").is_dir(), reason="no real data: name its folder with QALIGN_DATA")
 def test_the_task_gives_the_answers_and_the_accuracy_of_eval(trained: Path, tmp_path: Path) -> None:
-    words = [
-        "eval",
-        trained,
-        "--test",
-        "mgsm",
-        "--data",
-        DATA,
-        "--limit",
-        EACH,
-        "--device",
-        "cpu",
-        "--runs",
-        tmp_path / "runs",
-    ]
-    result = CliRunner().invoke(
-        app, [*map(str, words), "--set", "generation.precision=float32"], catch_exceptions=False
-    )
+    words = ["eval", trained, "--test", "mgsm", "--data", DATA, "--limit", EACH, "--device", "cpu"]
+    words += ["--runs", tmp_path / "runs", "--set", "generation.precision=float32"]
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.stderr
     (file,) = tmp_path.glob("runs/results/*/results.json")
     (scores,) = json.loads(file.read_text(encoding="utf-8"))["systems"].values()
