@@ -36,11 +36,10 @@ class Placement:
     """Command that starts training processes instead, on one node or several, such as 'accelerate launch --config_file
     FILE'."""
     jobs: int = option(1, EXECUTION, "N", least=1)
-    """Stages that run at once. They share the cores; each gets a GPU of its own where there are several. With --cluster the
-    most jobs in its queue, by default 100."""
+    """Stages that run at once. They share the cores; each gets a GPU of its own where there are several."""
     cluster: str = option("", EXECUTION, "NAME", names="clusters")
     """slurm or ray: each stage is a job of this cluster, with the GPUs, memory and time that it needs. All nodes must see
-    the folder of runs."""
+    the folder of runs. --jobs then says how many are in its queue at once, by default 100."""
     cluster_options: Sequence[str] = option((), EXECUTION, "NAME=VALUE", flag="--cluster-option")
     """For every job: an option of sbatch, such as partition=gpu, or of ray.remote, such as num_cpus=8; may be repeated."""
     tokens_per_micro_batch: int | None = option(None, EXECUTION, "N", least=1)

@@ -140,3 +140,22 @@ def test_what_sbatch_refuses_is_one_line(slurm: SmallSlurm, alone: Path, tmp_pat
     (line,) = [line for line in said.splitlines() if "error" in line and "qalign" in line]
     assert "sbatch refuses the job train-" in line and "Invalid partition" in line and "--cluster-option" in line
     assert slurm.queue() == {}
+
+
+def test_training_over_two_nodes_is_one_stage(slurm: SmallSlurm, alone: Path, tmp_path: Path) -> None:
+    runs = prepared(alone, tmp_path / "runs")
+    torchrun = f"{sys.executable} -m torch.distributed.run --nnodes=2 --nproc-per-node=1 --rdzv-backend=c10d"
+    where = f"--rdzv-id=$SLURM_JOB_ID --rdzv-endpoint=127.0.0.1:{small_slurm.free_ports(1)[0]}"
+    launcher = ("--launcher", f"srun {torchrun} {where}", "--set", "training.max_steps=20")
+    driver = Driver(runs, slurm.variables, *ON_SLURM, "--cluster-option", "nodes=2", *launcher)
+    nodes: dict[str, str] = {}
+
+    def ended() -> bool:
+        lines = slurm.say("squeue", "-h", "-t", "R", "-o", "%j %D").splitlines()
+        nodes.update((name.partition("-")[0], count) for name, count in (line.split() for line in lines))
+        return driver.process.poll() is not None
+
+    wait_for("the end of the run", ended)
+    driver.ends()
+    assert (nodes["train"], nodes["generate"]) == ("2", "1")
+    assert list(runs.glob("stages/train-*/stage.json"))

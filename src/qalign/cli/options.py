@@ -31,7 +31,7 @@ TRAINING_DATA = ("base", "languages", "questions", "english", "multilingual", "g
 """What only training reads."""
 TRAINING_EXECUTION = ("processes", "launcher", "tokens_per_micro_batch", "activation_checkpointing", "compile", "seconds_per_checkpoint", "trackers")  # fmt: skip
 """How training is executed."""
-CLUSTER = ("cluster", "cluster_options")
+ALL_EXECUTION = (*TRAINING_EXECUTION, "device", "jobs", "cluster", "cluster_options", "batch_size", "vllm", "quiet")
 
 
 def option(panel: str, text: str, *names: str, **more: Any) -> Any:

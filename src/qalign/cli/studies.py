@@ -15,20 +15,7 @@ from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
 from .guard import finish, guarded
-from .options import (
-    CLUSTER,
-    JOBS,
-    TRAINING_EXECUTION,
-    Jobs,
-    Output,
-    Quiet,
-    Runs,
-    Save,
-    Seed,
-    Systems,
-    option,
-    with_study,
-)
+from .options import ALL_EXECUTION, JOBS, Jobs, Output, Quiet, Runs, Save, Seed, Systems, option, with_study
 
 if TYPE_CHECKING:
     from ..systems import Study
@@ -45,7 +32,7 @@ def run_command(systems: Systems, study: Study, placement: Placement, output: Ou
     finish(run(study, systems, placement=placement, output=output))
 
 
-@with_study(hidden=("output", "published", "compile", "trackers", "quiet", *CLUSTER))
+@with_study(hidden=("output", "published", "compile", "trackers", "quiet", "cluster", "cluster_options"))
 def plan_command(
     systems: Systems,
     study: Study,
@@ -72,7 +59,7 @@ def plan_command(
     planned.check()
 
 
-@with_study(hidden=(*TRAINING_EXECUTION, *CLUSTER, "device", "jobs", "batch_size", "vllm", "output", "published", "save", "quiet"))  # fmt: skip
+@with_study(hidden=(*ALL_EXECUTION, "output", "published", "save"))
 def explain_command(
     systems: Systems, study: Study, placement: Placement, output: Output = None, save: Save = None
 ) -> None:
@@ -83,9 +70,7 @@ def explain_command(
         write(printable(line))
 
 
-@with_study(
-    hidden=(*TRAINING_EXECUTION, *CLUSTER, "device", "jobs", "batch_size", "vllm", "quiet", "test", "test_languages", "limit", "published")
-)  # fmt: skip
+@with_study(hidden=(*ALL_EXECUTION, "test", "test_languages", "limit", "published"))
 def adopt_command(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system of the stage.", autocompletion=completion.systems)],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A trained checkpoint: a folder or a hub name.")],

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,13 +36,12 @@ SECONDS_BETWEEN_LOOKS, SECONDS_TO_SEE, SECONDS_TO_END = 5, 10, 60
 
 
 class Needs(NamedTuple):
-    """What the job of a stage needs. What is not known is 0."""
+    """What the job of a stage needs, 0 where that is not known, and whether a launcher starts it, maybe on several nodes."""
 
     gpus: int = 0
     bytes: float = 0.0
     seconds: float = 0.0
     launched: bool = False
-    """Whether a launcher starts its processes, maybe on several nodes."""
 
 
 def log_of_job(stage: Node, runs: Path) -> Path:
@@ -104,10 +103,8 @@ class Jobs(AbstractContextManager["Jobs"]):
             if self.ends < math.inf:
                 raise KeyboardInterrupt
             on_event("failed" if error else "lost", stage)
-            if isinstance(error, QAlignError):
-                raise error
             if error:
-                raise StageError(f"the job of {stage.folder_name} failed ({error}); read {file}")
+                raise error
         what = f"{stage.folder_name} was not done when its job ended, {TRIES} times"
         raise StageError(f"{what}; read {file}, then run the same command again: it goes on from what there is")
 
@@ -118,7 +115,7 @@ class Jobs(AbstractContextManager["Jobs"]):
         while self.cancel() and time.monotonic() < self.ends:
             time.sleep(1)
 
-    def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | str | None:
+    def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | None:
         """Returns when a job of the stage has ended, with the error that it met if it could still say one."""
         raise NotImplementedError
 
@@ -138,9 +135,10 @@ class Slurm(Jobs):
         """The jobs with one of the names, as the queue last had them."""
         with self.lock:
             if time.monotonic() >= self.next_look:
-                try:
-                    lines = _say("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i %j").splitlines()
-                    self.queue = [line.split(" ", 1) for line in lines]
+                command = ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i %j"]
+                try:  # in a session of its own: Ctrl-C of a terminal is not for it
+                    said = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True)
+                    self.queue = [line.split(" ", 1) for line in said.stdout.splitlines()]
                 except (OSError, subprocess.CalledProcessError) as error:
                     if self.queue is None:  # else its controller restarts, say, and the jobs are there as before
                         reason = _last(getattr(error, "stderr", error))
@@ -148,7 +146,7 @@ class Slurm(Jobs):
                 self.next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
             return [number for number, name in self.queue or () if name in names]
 
-    def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | str | None:
+    def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | None:
         """Waits for the job that is in the queue, or for a new one."""
         name = f"{stage.folder_name}.{hashlib.sha256(os.fsencode(file.resolve())).hexdigest()[:6]}"
         self.names.add(name)
@@ -161,7 +159,7 @@ class Slurm(Jobs):
                 return None
             time.sleep(1)
         outcome, error = pickle.loads(result.read_bytes())
-        return _last(error) if outcome == "error" else error
+        return _failed(stage, error, file) if outcome == "error" else error
 
     def submit(self, name: str, needs: Needs, file: Path, arguments: list[Any]) -> str:
         """Submits a job with what its stage needs, as far as no option says otherwise."""
@@ -196,8 +194,7 @@ class Slurm(Jobs):
         """Has Slurm end the jobs."""
         self.next_look = 0.0
         if left := self.ids(self.names):
-            with suppress(subprocess.CalledProcessError):
-                _say("scancel", *left)
+            subprocess.run(["scancel", *left], capture_output=True, start_new_session=True)
         return left
 
 
@@ -225,7 +222,7 @@ class Ray(Jobs):
     def __exit__(self, *_: object) -> None:
         self.ray.shutdown()
 
-    def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | str | None:
+    def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | None:
         """Waits for a task."""
         faults, options = self.ray.exceptions, {"num_cpus": 1, "num_gpus": needs.gpus, "max_retries": 0, **self.options}
         with self.lock:
@@ -233,13 +230,13 @@ class Ray(Jobs):
                 raise KeyboardInterrupt
             task = self.ray.remote(**options)(work).remote(*arguments, self.environment, file)
             self.tasks.add(task)
-        error: QAlignError | str | None = None
+        error: QAlignError | None = None
         try:
             while task not in self.ray.wait([task], timeout=1)[0] and time.monotonic() < self.ends:
                 pass
             error = self.ray.get(task, timeout=0)
         except faults.RayTaskError as fault:
-            error = None if isinstance(fault.cause, KeyboardInterrupt) else _last(fault)
+            error = None if isinstance(fault.cause, KeyboardInterrupt) else _failed(stage, fault, file)
         except faults.RayError:  # its node died, or its process, or it does not end
             pass
         self.tasks.discard(task)
@@ -255,9 +252,8 @@ class Ray(Jobs):
 CLUSTERS: Mapping[str, type[Jobs]] = {"slurm": Slurm, "ray": Ray}
 
 
-def _say(*command: str) -> str:
-    """What a command of Slurm prints. Ctrl-C on a terminal does not end it."""
-    return subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
+def _failed(stage: Node, message: object, file: Path) -> StageError:
+    return StageError(f"the job of {stage.folder_name} failed ({_last(message)}); read {file}")
 
 
 def _kind(option: str) -> str:
