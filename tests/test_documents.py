@@ -101,6 +101,7 @@ NOT_HERE = {
     "qalign convert MODEL NEW_FOLDER": "tests/models/test_converting.py runs it",
     "qalign convert meta-math/MetaMath-7B-V1.0 ./my-metamath": "the hub; tests/models/test_converting.py has one here",
     "qalign eval FOLDER": "as `qalign eval MODEL`",
+    "qalign eval FOLDER --test mgsm": "tests/test_lm_eval.py runs it, with a folder of data",
     "qalign run mathoctopus-parallel in-english=mathoctopus-parallel --base world --scale toy "
     "--set in-english.generation.question=english": "tests/systems/test_mathoctopus.py plans it",
     "qalign eval metamath-7b --test mgsm": "the hub; tests/systems/test_presets.py has one here",
