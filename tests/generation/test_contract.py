@@ -51,7 +51,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
         (tmp_path / "script.json").write_text(json.dumps({"answers": {}, "otherwise": "an answer\0"}))
         return Kind(name, tmp_path, Placement())
     if name == "vllm":
-        pytest.importorskip("vllm", reason="vLLM is not installed: see make test-vllm")
+        pytest.importorskip("vllm", reason="vLLM is not installed")
         return Kind(name, WORLD_FOLDER, Placement(vllm=ENGINE))
     if name in SERVED:
         pytest.importorskip("openai", reason="an endpoint needs openai: pip install 'qalign[endpoint]'")

@@ -6,6 +6,7 @@ machine. Two runs may differ where two tokens are nearly equally likely.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -113,6 +114,7 @@ def _vllm() -> Any:
 def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> Engine:
     """The model of a folder in a new engine. No code of the folder runs."""
     vllm = _vllm()
+    import torch
     from transformers import GenerationConfig
 
     folder = resolve(folder)
@@ -121,6 +123,8 @@ def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> E
         configured = GenerationConfig.from_pretrained(folder).eos_token_id
     except OSError:  # without one, the tokenizer's token ends an answer
         configured = None
+    gc.collect()  # what training in this process left on the device
+    torch.cuda.empty_cache()
     with faults(f"vLLM cannot open {folder}", "change --vllm, or give --set generation.backend=transformers"):
         engine = vllm.LLM(
             model=str(folder), dtype=decoding.precision, seed=decoding.seed, load_format="safetensors", generation_config="vllm",
