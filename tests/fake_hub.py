@@ -130,7 +130,7 @@ class FakeHub(ThreadingHTTPServer):
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,
             check=False,
         )
 

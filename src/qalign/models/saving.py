@@ -70,7 +70,7 @@ def save_adapter(model: PeftModel, output: Path, precision: Precision) -> None:
     trained = {name: _cast(weight.detach(), dtype) for name, weight in model.named_parameters() if weight.requires_grad}
     # The embeddings stay as they were, and peft would ask the hub about them.
     model.save_pretrained(str(output), state_dict=trained, save_embedding_layers=False)
-    (output / "README.md").unlink()  # peft's, with nothing filled in
+    (output / "README.md").unlink(missing_ok=True)  # peft's, with nothing filled in
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -21,7 +21,7 @@ from .amounts import few_steps, oddities
 from .ask import Ask
 from .bases import FetchModel, checkpoint, untaught
 from .behind import first_model, training_stages
-from .cards import write_card
+from .cards import write_cards
 from .comparison import compare, titles_taken
 from .costs import Cost
 from .evaluated import Evaluated, scores_of
@@ -202,7 +202,8 @@ def adopt(
 ) -> str:  # fmt: skip
     """Registers a checkpoint from elsewhere, a folder or a hub name, as a finished training stage, by default the last one of the
     system, and says so in a line. Tables have it by `name`, by default its own. QAlignError where it cannot be used."""
-    chain = {one.title: one for one in training_stages(compare(unused(study, placement), [system])[0].model)}
+    comparison = compare(unused(study, placement), [system])
+    chain = {one.title: one for one in training_stages(comparison[0].model)}
     wanted = stage or list(chain)[-1]
     if wanted not in chain:
         raise SettingError(f"{system} has no training stage '{wanted}': {nearest(wanted, chain)}")
@@ -210,7 +211,7 @@ def adopt(
     folder = checkpoint(model, study.runs)
     check_model(folder)
     place = pipeline.adopt(chain[wanted], folder, study.runs, kept)
-    write_card(chain[wanted], study.runs, {})
+    write_cards(comparison, study.runs)
     return f"{folder} is now {place}"
 
 
