@@ -134,6 +134,7 @@ NOT_HERE = {
     "pip install 'qalign[languages]'": "the network",
     "pip install -e '.[bench]' -c constraints.txt": "the network",
     "python bench/generation.py --data FOLDER": "measures for hours",
+    "python bench/generation.py --without slots refilling order prefix": "measures for hours",
     "python bench/growth.py": "measures for hours",
     "python bench/plan.py": "measures for minutes",
     "python bench/gpu.py": "a GPU",
