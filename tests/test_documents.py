@@ -65,7 +65,7 @@ NOT_HERE = {
     "qalign score answers.csv --language sw --benchmark mgsm --join order": "the hub; tests/cli/test_scoring.py joins in "
     "every way",
     "make test": "this is it",
-    "make test-vllm": "an environment of 4 GB, and a quarter of an hour",
+    "make test-vllm": "an environment of 4 GB, and up to an hour",
     "make setup": "each target calls it",
     "make test-trackers": "other packages, from the network; tests/training/test_reports.py has TensorBoard here",
     "make test-slurm": "starts daemons as root, a quarter of an hour",

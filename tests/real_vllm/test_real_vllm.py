@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -135,16 +136,14 @@ def test_an_engine_ends_with_its_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run goes on with other stages, which need the device's memory."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
-    decoding = DecodingConfig(max_new_tokens=12, backend="vllm")
+    decoding, before = DecodingConfig(max_new_tokens=12, backend="vllm"), psutil.Process().children(recursive=True)
     backend = open_backend(WORLD_FOLDER, decoding, Placement(vllm=ENGINE))
     assert [answer.key for answer in backend.generate([Request("a", "Eva"), Request("b", "Otto")])] == ["a", "b"]
-    assert backend_processes(), "the engine is a process of its own"
+    processes = [one for one in psutil.Process().children(recursive=True) if one not in before and "VLLM" in one.name()]
+    assert processes, "the engine is a process of its own"
     del backend
-    assert psutil.wait_procs(backend_processes(), timeout=60)[1] == []
-
-
-def backend_processes() -> list[Any]:
-    return [one for one in psutil.Process().children(recursive=True) if "VLLM" in one.name()]
+    gc.collect()  # as the stage does
+    assert psutil.wait_procs(processes, timeout=60)[1] == []
 
 
 def test_arguments_are_those_of_this_version() -> None:

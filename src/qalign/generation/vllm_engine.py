@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from ..alignment.encoding import decode
 from ..alignment.prompts import encode_prompts
@@ -130,4 +131,6 @@ def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> E
             model=str(folder), dtype=decoding.precision, seed=decoding.seed, load_format="safetensors", generation_config="vllm",
             trust_remote_code=False, **engine_arguments(placement),
         )  # fmt: skip
-    return Engine(engine, tokenizer, decoding, ends_of(configured, tokenizer))
+    answering = Engine(engine, tokenizer, decoding, ends_of(configured, tokenizer))
+    finalize(answering, engine.llm_engine.engine_core.shutdown)  # else its processes keep the memory of the device
+    return answering
