@@ -81,6 +81,7 @@ class Placement:
             object.__setattr__(self, "jobs", JOBS_IN_QUEUE)
         given = (self.trackers,) if isinstance(self.trackers, str) else self.trackers
         object.__setattr__(self, "trackers", tuple(name for name in given if name != "none"))
+        object.__setattr__(self, "cluster_options", tuple(self.cluster_options))
         for name in self.trackers:
             if name not in TRACKERS:
                 raise SettingError(f"unknown tracker '{name}': {nearest(name, (*TRACKERS, 'none'))}")
