@@ -31,7 +31,11 @@ def base(tmp_path: Path) -> Path:
 
 
 def test_transformers_answers_with_the_training_prompt(base: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = block("tokenizer.apply_chat_template").replace("FOLDER", str(base)).replace("max_new_tokens=512", "max_new_tokens=4")
+    code = (
+        block("tokenizer.apply_chat_template")
+        .replace("FOLDER", str(base))
+        .replace("max_new_tokens=512", "max_new_tokens=4")
+    )
     names: dict[str, object] = {}
     exec(code, names)
     prompt = names["tokenizer"].decode(names["inputs"]["input_ids"][0])  # type: ignore[attr-defined, index]
