@@ -95,6 +95,9 @@ NOT_HERE = {
     "--test world-development-out": "minutes a seed; reproduce runs below at a smaller scale",
     "qalign reproduce --seeds 101,102,103 --system monoreason --system multireason --system qalign-mono "
     "--base world": "minutes a seed, too",
+    "qalign run sft rft metamath mammoth wizardmath --base world --scale toy --seed 101 --jobs 2": (
+        "half an hour; tests/systems/test_augmented.py and test_reinforce.py run these systems with fewer steps"
+    ),
     "qalign world base DIR --documents 160000": "trains for half an hour; test_world_base.py reads fewer documents",
     "qalign world probe": "a minute; tests/systems/test_world.py asks fewer probes",
     "qalign world probe world DIR": "needs a base of one's own; tests/systems/test_world.py asks others",
