@@ -14,7 +14,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import finalize
 
 from ..alignment.encoding import decode
 from ..alignment.prompts import encode_prompts
@@ -53,6 +52,10 @@ class Engine:
         self, engine: LLM, tokenizer: PreTrainedTokenizerBase, decoding: DecodingConfig, ends: Sequence[int]
     ) -> None:
         self.engine, self.tokenizer, self.decoding, self.ends = engine, tokenizer, decoding, ends
+
+    def close(self) -> None:
+        """Ends the engine's processes, which keep the memory of the device."""
+        self.engine.llm_engine.engine_core.shutdown()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers in the order of the requests. ModelError if the engine aborted one."""
@@ -131,6 +134,4 @@ def open_vllm(folder: Path, decoding: DecodingConfig, placement: Placement) -> E
             model=str(folder), dtype=decoding.precision, seed=decoding.seed, load_format="safetensors", generation_config="vllm",
             trust_remote_code=False, **engine_arguments(placement),
         )  # fmt: skip
-    answering = Engine(engine, tokenizer, decoding, ends_of(configured, tokenizer))
-    finalize(answering, engine.llm_engine.engine_core.shutdown)  # else its processes keep the memory of the device
-    return answering
+    return Engine(engine, tokenizer, decoding, ends_of(configured, tokenizer))

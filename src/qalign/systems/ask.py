@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -84,8 +83,8 @@ class Ask(Stage[Answers]):
         with out_of_memory_in_one_line("a lower --batch-size or fewer --jobs"):
             backend = open_backend(work.read(self.model).folder, self.decoding, placement)
             predictions = generate(questions, backend, work.scratch, self.identity, self.title, work.placement)
-        del backend
-        gc.collect()  # the next stage may need its memory
+        if (close := getattr(backend, "close", None)) is not None:
+            close()
         write_jsonl(work.output / PREDICTIONS, predictions)
 
     def questions(self, records: Records) -> list[Question]:
