@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,15 +50,13 @@ def test_the_names_are_these() -> None:
 
 def test_the_import_is_light() -> None:
     script = (
-        "import sys, time; start = time.perf_counter(); import qalign; print(time.perf_counter() - start)\n"
+        "import sys, qalign\n"
         f"print([name for name in {HEAVY} if name in sys.modules])\n"
         f"import qalign.stages; [getattr(qalign, name) for name in qalign.__all__]\n"
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    seconds, at_first, with_all_names = done.stdout.splitlines()
-    assert float(seconds) < 0.2
-    assert (at_first, with_all_names) == ("[]", "[]")
+    assert done.stdout.splitlines() == ["[]", "[]"]
 
 
 def test_each_name_is_documented() -> None:
@@ -335,12 +332,10 @@ def test_the_examples_of_the_document_run(tmp_path: Path) -> None:
     blocks = code_blocks(REPOSITORY / "docs" / "api.md")
     assert len(blocks) >= 7
     (tmp_path / "example.py").write_text("\n".join(blocks), encoding="utf-8")
-    started = time.perf_counter()
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "unknown system 'monoraeson': did you mean 'monoreason'?" in done.stdout
     assert "MonoReason" in done.stdout and (tmp_path / "my-results" / "index.html").is_file()
-    assert time.perf_counter() - started < 120
 
 
 # --- the notebook -----------------------------------------------------------------------------------------------------
