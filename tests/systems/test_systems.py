@@ -314,15 +314,19 @@ def capture(local: Any, tokenizer: Any, sample: Sequence[Example]) -> dict[str, 
 
 
 def rows_of(calls: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """The prompts that a model was called with."""
+    """The prompts that a model was called with. What all begin with is read alone, before the rest of each."""
     import torch
 
     rows: list[list[int]] = []
-    for call in calls:
+    first, *later = calls
+    shared = first["input_ids"][0].tolist() if later else []
+    for call in later or calls:
         masks = call["attention_mask"].bool()
-        rows += [ids[mask].tolist() for ids, mask in zip(call["input_ids"], masks, strict=True)]
+        assert masks[:, : len(shared)].all()
+        masks = masks[:, len(shared) :]
+        rows += [shared + ids[mask].tolist() for ids, mask in zip(call["input_ids"], masks, strict=True)]
         for places, mask in zip(call["position_ids"], masks, strict=True):
-            assert torch.equal(places[mask], torch.arange(int(mask.sum())))
+            assert torch.equal(places[mask], len(shared) + torch.arange(int(mask.sum())))
     return rows
 
 

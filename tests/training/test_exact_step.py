@@ -50,7 +50,7 @@ WHOLE, ALONE = 10**9, 1
 Gradients = tuple[float, dict[str, torch.Tensor]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def accelerator() -> Accelerator:
     reset()
     return Accelerator(cpu=True)
