@@ -11,11 +11,13 @@ the finished stages.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import common
@@ -109,13 +111,12 @@ def held(process: int) -> float:
 
 
 def size(folder: Path) -> float:
-    """The bytes of all files in a folder, some of which may just be going."""
+    """The bytes of all files in a folder, some of which, and some of its folders, may just be going."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
+    for place, _, names in os.walk(folder):  # which passes over a folder that is gone
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
     return float(total)
 
 
