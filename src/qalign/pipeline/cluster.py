@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -115,13 +116,13 @@ class Jobs(AbstractContextManager["Jobs"]):
         while self.cancel() and time.monotonic() < self.ends:
             time.sleep(1)
 
+    @abstractmethod
     def attempt(self, stage: Node, needs: Needs, file: Path, arguments: list[Any]) -> QAlignError | None:
         """Returns when a job of the stage has ended, with the error that it met if it could still say one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cancel(self) -> object:
         """Cancels the jobs of this run. Returns those that have not ended."""
-        raise NotImplementedError
 
 
 class Slurm(Jobs):
