@@ -41,7 +41,8 @@ test-neighbours: build/neighbours/.ready
 
 build/trackers/.ready: PACKAGES := wandb==0.31.0 mlflow-skinny==3.17.2 sqlalchemy==2.1.9 alembic==1.20.1 trackio==0.43.0
 build/neighbours/.ready: PACKAGES := lm-eval==0.4.13
-build/trackers/.ready build/neighbours/.ready: $(READY)
+build/ray/.ready: PACKAGES := -c constraints.txt ray
+build/trackers/.ready build/neighbours/.ready build/ray/.ready: $(READY)
 	rm -rf $(@D)
 	$(VENV)/bin/python -m venv $(@D)
 	echo "import site; site.addsitedir('$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
@@ -64,9 +65,6 @@ test-slurm: $(READY)
 
 test-ray: build/ray/.ready
 	QALIGN_CLUSTER=1 build/ray/bin/python -m pytest tests/cluster/test_ray.py
-
-build/ray/.ready: $(READY)
-	$(call on-top,$(@D),-c constraints.txt ray)
 
 hostile: $(READY)
 	PYTHONPATH=tests $(VENV)/bin/python -m hostile --output "$(RUNS)/hostile" $(HOSTILE)

@@ -95,7 +95,7 @@ WITHOUT: dict[str, Callable[[], Any]] = {
     "slots": partial(patch.object, local, "room", lambda model: 0),
     "refilling": partial(patch.object, local, "FREE_TO_REFILL", 1.0),
     "order": partial(patch.object, local, "_shortest_first", lambda prompts: list(range(len(prompts)))),
-    "prefix": partial(patch.object, local, "_in_common", lambda prompts: 0),
+    "prefix": partial(patch.object, local, "in_common", lambda prompts: 0),
 }
 """What can be left out: the two loops; the cache of slots, for `generate` in large batches; putting prompts into slots that
 fall free, and dropping these; the shortest prompts first; reading once what all prompts begin with."""

@@ -45,6 +45,8 @@ BATCHES_PER_CHUNK = 4
 """The least batches in a chunk: the last answers of a chunk leave slots without work."""
 CACHE_SHARE, LONG_PROMPT = 0.25, 256
 """The share of device memory for the cache, and the tokens of a prompt, for the default batch size."""
+READ_AT_ONCE = 32
+"""Prompts that are read in one batch. They come by length, so few have little padding."""
 LOOPS, SMALL = 2, 2**28
 """Parallel loops on a CPU, for models of fewer bytes. Larger ones are limited by reading their weights, once per loop."""
 
@@ -95,7 +97,7 @@ class Local:
 
         ordered = _shortest_first(prompts)
         shares = [ordered[loop :: self.loops] for loop in range(max(1, min(self.loops, len(ordered))))]
-        common = _in_common(prompts)
+        common = in_common(prompts)
         with torch.inference_mode():
             shared = read(self.model, [prompts[0][:common]]) if common else None
         begin = partial(self._begin, prompts, keys, shared)
@@ -117,7 +119,8 @@ class Local:
             with torch.inference_mode():
                 if enough and waiting:
                     taken = [waiting.popleft() for _ in range(min(len(slots.free), len(waiting)))]
-                    ended = begin(slots, taken)
+                    groups = (taken[start : start + READ_AT_ONCE] for start in range(0, len(taken), READ_AT_ONCE))
+                    ended = [answer for group in groups for answer in begin(slots, group)]
                 else:
                     if enough:
                         slots.drop_free()
@@ -244,7 +247,7 @@ def _shortest_first(prompts: Sequence[list[int]]) -> list[int]:
     return sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
 
 
-def _in_common(prompts: Sequence[list[int]]) -> int:
+def in_common(prompts: Sequence[list[int]]) -> int:
     """The tokens that all prompts begin with, less one, so that each has another. The first and last in order show it."""
     pairs = zip(min(prompts, default=[]), max(prompts, default=[]), strict=False)
     return max(0, sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)) - 1)

@@ -47,7 +47,7 @@ SECONDS, FEWEST, MOST = 5.0, 2, 40
 WARM_UP = 4
 """The examples of the first steps, whose time says how many a step may have for two to be taken in that time."""
 SHARED = 37
-"""The tokens that all prompts begin with, as those of GSM8K under LLaMA's tokenizer."""
+"""The tokens that all prompts begin with, under LLaMA's tokenizer, which stands for one that is not there."""
 SPREAD = 0.35
 """The standard deviation of lengths, over their mean, in the published corpora."""
 QUESTIONS, ANSWER = 256, 48
@@ -214,7 +214,7 @@ def _checkpoint(trainer: Trainer, scratch: Path) -> float:
 
 
 def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
-    """The rates with that of answers to random prompts, all of the same length and with a shared prefix."""
+    """The rates with that of answers to random prompts, whose lengths spread as in a corpus behind a shared prefix."""
     import numpy as np
     import torch
 
@@ -231,11 +231,11 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     model.generation_config.eos_token_id = None
     rows = trial.placement.batch_size or rows_at_once(model, trial.decoding.max_new_tokens, device_memory(device))
     length = max(2, round((1 - trial.supervised) * trial.tokens))
-    draw = torch.Generator().manual_seed(0)
-    drawn = torch.randint(3, trial.shape.vocabulary, (trial.questions, length), generator=draw)
-    drawn[:, : min(SHARED, length // 2)] = 7
+    draw, shared = np.random.default_rng(0), min(_shared(trial), length // 2)
+    asked = np.clip(draw.normal(length, SPREAD * length, trial.questions), shared + 1, 2 * length).astype(int)
+    prompts = [[7] * shared + draw.integers(3, trial.shape.vocabulary, n - shared).tolist() for n in asked]
     config = DecodingConfig(max_new_tokens=2 * trial.answer, precision=trial.decoding.precision)
-    spread = np.random.default_rng(0).normal(trial.answer, SPREAD * trial.answer, QUESTIONS)
+    spread = draw.normal(trial.answer, SPREAD * trial.answer, QUESTIONS)
     lengths = cycle(np.clip(spread, 1, config.max_new_tokens - 1).tolist())
     wanted: dict[int, float] = {}
     """The length of each answer in the making, by the identity of its list."""
@@ -250,13 +250,25 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
             return ends
 
     captured = captures(model, trial.placement)
-    backend = Ending(model, _Numbers(drawn.tolist()), config, rows, loops_at_once(model), captured)
+    backend = Ending(model, _Numbers(prompts), config, rows, loops_at_once(model), captured)
     backend.ends = [trial.shape.vocabulary]  # no token: their lengths alone end answers
     requests = [Request(str(place), str(place)) for place in range(trial.questions)]
     list(backend.generate(requests if captured else requests[:8]))  # to warm up, and to capture
     begun = time.perf_counter()
     tokens = sum(answer.tokens for answer in backend.generate(requests))
     return replace(rates, generation=tokens / (time.perf_counter() - begun), opening=opening)
+
+
+def _shared(trial: Trial) -> int:
+    """The tokens that all prompts begin with."""
+    from ..alignment.prompts import encode_prompts
+    from ..generation.local import in_common
+    from ..models.opening import load_tokenizer
+
+    if trial.model is None and trial.heads is None:  # a published model that has not been fetched
+        return SHARED
+    tokenizer = load_tokenizer(trial.model or WORLD_FOLDER)
+    return in_common(encode_prompts([Request(text, text).prompt for text in ("A", "B")], tokenizer))
 
 
 class _Numbers:
@@ -302,7 +314,7 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
     from ..training.tokens import TokenizedExamples
 
     draw = np.random.default_rng(0)
-    shared = min(SHARED, max(1, int(trial.tokens / 2)))
+    shared = min(_shared(trial), max(1, int(trial.tokens / 2)))
     drawn = draw.normal(trial.tokens, SPREAD * trial.tokens, count)
     lengths = drawn * (trial.tokens / max(drawn.mean(), 1))
     lengths = np.clip(lengths, shared + 3, max(trial.config.max_length, shared + 3)).astype(np.int64)
