@@ -79,10 +79,11 @@ def log_of_training(runs: Path) -> str:
     return path.read_text()
 
 
-def test_without_a_cluster_it_says_how_to_start_one(alone: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--cluster-option", "address=127.0.0.1:1")])
+def test_without_a_cluster_it_says_how_to_start_one(alone: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     """The first test here: none runs yet."""
     runs = prepared(alone, tmp_path / "runs")
-    said = Driver(runs, os.environ, "--cluster", "ray").ends(2)
+    said = Driver(runs, os.environ, "--cluster", "ray", *options).ends(2)
     (line,) = [line for line in said.splitlines() if "qalign: error" in line]
     assert "there is no Ray cluster" in line and "ray start --head" in line
 

@@ -11,6 +11,7 @@ import math
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -208,10 +209,13 @@ class Ray(Jobs):
         import yaml
 
         self.ray, self.tasks, at_sigterm = ray, set[Any](), signal.getsignal(signal.SIGTERM)
-        address = str(self.options.pop("address", "auto"))
+        address = str(self.options.pop("address", os.environ.get("RAY_ADDRESS", "auto")))
+        host, _, port = address.removeprefix("ray://").rpartition(":")
         try:
+            if host and port.isdigit():  # Ray itself tries for minutes
+                socket.create_connection((host, int(port)), SECONDS_TO_SEE).close()
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, OverflowError) as error:
             how = "start one with `ray start --head`, or name its head: --cluster-option address=HOST:PORT"
             raise SettingError(f"there is no Ray cluster ({_last(error)}); {how}") from error
         if threading.current_thread() is threading.main_thread():
