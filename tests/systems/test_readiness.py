@@ -297,7 +297,7 @@ def test_a_missing_package(
     assert f"needs {package}" in answer.refusal and says in answer.refusal
     assert not (runs / "stages").exists()
     planned = qalign("plan", "qalign-mono", *options(own_data), *words, "--runs", runs)
-    assert planned.status == 2 and says in planned.err
+    assert planned.status == 2 and says in planned.out + planned.err
 
 
 def test_a_device_that_is_not_there(own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,6 +305,14 @@ def test_a_device_that_is_not_there(own_data: OwnData, tmp_path: Path, monkeypat
     answer = qalign("run", "qalign-mono", *options(own_data), "--runs", tmp_path / "runs", "--device", "cuda")
     assert "there is no cuda device here; choose another with --device" in answer.refusal
     assert not (tmp_path / "runs" / "stages").exists()
+
+
+@pytest.mark.parametrize("backend", ["endpoint", "completions"])
+def test_a_server_that_is_not_named(own_data: OwnData, tmp_path: Path, backend: str) -> None:
+    runs = tmp_path / "runs"
+    answer = qalign("run", "qalign-mono", *options(own_data), "--set", f"generation.backend={backend}", "--runs", runs)
+    assert "a backend on a server needs its URL" in answer.refusal
+    assert not (runs / "stages").exists()
 
 
 def test_parquet_without_its_package(own_data: OwnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

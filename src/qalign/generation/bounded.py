@@ -78,7 +78,7 @@ def address(given: str) -> Address:
 
 def _checked(given: str) -> SplitResult:
     if not given:
-        raise SettingError(f"generation.backend=endpoint needs a server's URL: qalign eval MODEL --endpoint {EXAMPLE}")
+        raise SettingError(f"a backend on a server needs its URL: qalign eval MODEL --endpoint {EXAMPLE}")
     if re.search(r"\s", given) or printable(given) != given:
         raise _wrong(given, "it holds a space or a control character")
     try:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import DataError, ModelError, QAlignError, SettingError, StageError
+from ..generation.bounded import address
 from ..huggingface import UNKNOWN, refusal
 from ..models.opening import check_special_ids, check_vocabulary
 from ..pipeline import Node, in_order, needed, status
@@ -44,7 +45,14 @@ def problems(
     found = [] if elsewhere else [*missing, *_not_to_be_had(waiting)]
     if not missing:
         found += misfits(comparison, {stage.fingerprint for stage in waiting}, runs)
-    backends = {stage.decoding.backend for stage in waiting if isinstance(stage, Ask)}
+    asks = [stage for stage in waiting if isinstance(stage, Ask)]
+    for stage in asks:
+        if stage.decoding.backend in ("endpoint", "completions"):
+            try:
+                address(stage.server[0] if stage.server else placement.endpoint)
+            except SettingError as error:
+                found.append(error)
+    backends = {stage.decoding.backend for stage in asks}
     if placement.vllm and backends and "vllm" not in backends:
         found.append(SettingError("--vllm is for vLLM's engine, which no stage asks: --set generation.backend=vllm"))
     if not elsewhere:
