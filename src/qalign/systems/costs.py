@@ -240,8 +240,8 @@ def _answers(stage: Ask, runs: Path, machine: Machine, reads: bool) -> Cost:
     limit = stage.decoding.max_new_tokens
     tokens = asked * min(mean, limit)
     size, seconds = PREDICTION_BYTES * asked + ANSWER_BYTES * tokens, None
-    if base is not None and machine.kind is not None:
-        seconds = _seconds(tokens, base, machine)
+    if base is not None and machine.kind is not None and stage.decoding.backend in ("transformers", "vllm"):
+        seconds = _seconds(tokens, base, machine)  # vLLM's own rate is higher; that of a server is not known
     longer = max(1.0, limit / mean) if mean else 1.0
     return Cost(stage=stage, left=size, most=size, tokens=tokens, seconds=seconds, to_the_limit=longer)
 

@@ -108,7 +108,7 @@ def _environment(placement: Placement) -> dict[str, str]:
 
 def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Cost]:
     """The costs with the seconds that this machine takes, each kind of training tried once; a line says so."""
-    asks = {_base(cost): cost for cost in reversed(found) if isinstance(cost.stage, Ask) and cost.tokens is not None}
+    asks = {_base(cost): cost for cost in reversed(found) if _by_own_loop(cost)}
     answering: dict[str, Rates] = {}
     timed = []
     here = replace(placement, trackers=(), quiet=True, seconds_per_checkpoint=0.0)
@@ -133,10 +133,16 @@ def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Co
             cost = replace(cost, seconds=rates.start + seconds + (written + 1) * rates.checkpoint, most=most)
         timed.append(cost)
     for place, cost in enumerate(timed):
-        rate = answering.get(_base(cost)) if isinstance(cost.stage, Ask) and cost.tokens is not None else None
+        rate = answering.get(_base(cost)) if _by_own_loop(cost) else None
         if rate and rate.generation and cost.tokens is not None:
             timed[place] = replace(cost, seconds=rate.opening + cost.tokens / rate.generation)
     return timed
+
+
+def _by_own_loop(cost: Cost) -> bool:
+    """Whether a stage answers with the package's own loop, which is what is measured."""
+    stage = cost.stage
+    return isinstance(stage, Ask) and stage.decoding.backend == "transformers" and cost.tokens is not None
 
 
 def _base(cost: Cost) -> str:
