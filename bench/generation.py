@@ -33,7 +33,7 @@ import common
 import data
 
 import models
-from qalign.alignment.prompts import render_prompts
+from qalign.alignment.prompts import encode_prompts, prompt
 from qalign.generation import local
 from qalign.generation.local import Local, device_memory, loops_at_once, rows_at_once
 from qalign.generation.protocol import DecodingConfig, Request
@@ -150,7 +150,7 @@ def reference(asked: Asked, answers: Answers) -> common.Measured:
     clock, tokens = Clock(), 0
     for start in range(0, len(requests), REFERENCE_BATCH):
         batch = requests[start : start + REFERENCE_BATCH]
-        prompts = render_prompts([request.instruction for request in batch], tokenizer)
+        prompts = encode_prompts([prompt(request.instruction) for request in batch], tokenizer)
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([[end] * (width - len(row)) + row for row in prompts])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])

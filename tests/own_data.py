@@ -10,6 +10,8 @@ from typing import Any
 
 LANGUAGES = ("de", "sw", "fr")
 ROWS = 6
+TWO_LANGUAGES = ("--base", "tiny", "--scale", "sample", "--languages", "de,sw", "--test-languages", "de,en")
+"""The options of a study of the data in two languages."""
 
 # One problem in each language; {a} and {b} are its numbers.
 _TEXTS = {

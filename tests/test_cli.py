@@ -972,7 +972,7 @@ def test_languages_outside_the_study_from_questions_to_scores(tmp_path: Path) ->
     # The checkpoint is an ordinary one, and its chat template is the training prompt.
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from qalign.alignment.prompts import prompt, render_prompts
+    from qalign.alignment.prompts import encode_prompts, prompt
 
     checkpoint = stage_folder(tmp_path / "runs", "train-response-alignment")
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
@@ -982,7 +982,7 @@ def test_languages_outside_the_study_from_questions_to_scores(tmp_path: Path) ->
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert text == tokenizer.bos_token + prompt(question)
     encoded = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-    assert encoded["input_ids"][0].tolist() == render_prompts([question], tokenizer)[0]
+    assert encoded["input_ids"][0].tolist() == encode_prompts([prompt(question)], tokenizer)[0]
     answered = model.generate(**encoded, max_new_tokens=8)
     predictions = stage_folder(tmp_path / "runs", "generate-own") / "predictions.jsonl"
     rows = [json.loads(line) for line in predictions.read_text().splitlines()]

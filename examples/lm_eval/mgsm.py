@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from qalign.corpora import locate, read
 from qalign.evaluation.benchmarks import BENCHMARKS
-from qalign.evaluation.rules import MAIN, RULES
+from qalign.evaluation.extraction import MAIN, RULES
 from qalign.huggingface import REVISIONS
 from qalign.languages import LANGUAGES, language
 from qalign.models.opening import load_tokenizer

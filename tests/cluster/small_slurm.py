@@ -7,15 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from waiting import wait_for
+
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
-LIMIT_SECONDS = 400.0
-"""After which a wait has failed. Nothing is judged by how fast it was."""
 CONF = """
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
@@ -50,14 +49,6 @@ def lacking() -> str:
     if missing:
         return f"no {', '.join(missing)}: apt-get install slurmctld slurmd slurm-client munge"
     return "" if os.geteuid() == 0 else "Slurm's daemons need root here"
-
-
-def wait_for(what: str, condition: Callable[[], object]) -> None:
-    end = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not come about")
-        time.sleep(0.2)
 
 
 def free_ports(count: int) -> list[int]:

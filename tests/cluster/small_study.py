@@ -90,3 +90,9 @@ def results(runs: Path) -> dict[str, str]:
         for path in sorted((runs / "stages").rglob("*"))
         if path.is_file() and path.name not in ("stage.json", "metrics.jsonl") and ".locks" not in path.parts
     }
+
+
+def log_of_training(runs: Path) -> str:
+    """What the job that trains has printed."""
+    (path,) = runs.glob("jobs/train-*/log.txt")
+    return path.read_text()

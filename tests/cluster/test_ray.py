@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
-from small_slurm import wait_for
-from small_study import CHECKPOINT, REPOSITORY, Driver, end_all, prepared, results, run_alone
+from small_study import CHECKPOINT, REPOSITORY, Driver, log_of_training, prepared, results
+
+from waiting import wait_for
 
 pytest.importorskip("ray", reason="needs ray: make test-ray")
 pytestmark = pytest.mark.skipif("QALIGN_CLUSTER" not in os.environ, reason="starts a Ray cluster: make test-ray")
@@ -54,29 +55,11 @@ def ray() -> Iterator[SmallRay]:
     small.cluster.shutdown()
 
 
-@pytest.fixture(autouse=True)
-def _no_run_is_left() -> Iterator[None]:
-    yield
-    end_all()
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("alone") / "runs"
-    run_alone(runs)
-    return runs
-
-
 def begun(ray: SmallRay, runs: Path) -> Driver:
     """A run whose training has written a checkpoint."""
     driver = Driver(runs, ray.variables, "--cluster", "ray")
     wait_for("a checkpoint", lambda: list(runs.glob(CHECKPOINT)))
     return driver
-
-
-def log_of_training(runs: Path) -> str:
-    (path,) = runs.glob("jobs/train-*/log.txt")
-    return path.read_text()
 
 
 @pytest.mark.parametrize("options", [(), ("--cluster-option", "address=127.0.0.1:1")])

@@ -12,8 +12,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 import small_slurm
-from small_slurm import SmallSlurm, variable, wait_for
-from small_study import CHECKPOINT, TRAINING, Driver, end_all, prepared, results, run_alone
+from small_slurm import SmallSlurm, variable
+from small_study import CHECKPOINT, TRAINING, Driver, log_of_training, prepared, results
+
+from waiting import wait_for
 
 pytest.importorskip("submitit", reason="needs submitit: make test-slurm")
 pytestmark = [
@@ -33,19 +35,6 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallSlurm]:
         cluster.stop()
 
 
-@pytest.fixture(autouse=True)
-def _no_run_is_left() -> Iterator[None]:
-    yield
-    end_all()
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("alone") / "runs"
-    run_alone(runs)
-    return runs
-
-
 def job_that_trains(slurm: SmallSlurm, runs: Path) -> tuple[str, str]:
     """The id and node of the job that trains, once it has written a checkpoint."""
     wait_for("a checkpoint", lambda: list(runs.glob(CHECKPOINT)))
@@ -55,11 +44,6 @@ def job_that_trains(slurm: SmallSlurm, runs: Path) -> tuple[str, str]:
         if name.startswith(TRAINING)
     ]
     return job, slurm.queue()[job].split()[1]
-
-
-def log_of_training(runs: Path) -> str:
-    (path,) = runs.glob("jobs/train-*/log.txt")
-    return path.read_text()
 
 
 def test_a_study_gives_the_same_bits_and_each_stage_is_a_job(slurm: SmallSlurm, alone: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from qalign import pipeline
 from qalign.corpora import CORPORA
-from qalign.corpora.mathinstruct import RECALLED, SOURCES, by_source
+from qalign.corpora.table import RECALLED, SOURCES, by_source
 from qalign.languages import LANGUAGES
 from qalign.placement import Placement
 from qalign.records import Example, read_jsonl

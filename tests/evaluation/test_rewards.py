@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qalign.evaluation.rewards import Reward, means, reward
+from qalign.evaluation.rejection import Reward, means, reward
 from qalign.languages import LANGUAGES
 from qalign.records import Finish, Prediction, Problem
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import qalign
 from own_data import OwnData, texts
 from qalign.cli import app
-from qalign.evaluation.rules import RULES, Rule
+from qalign.evaluation.extraction import RULES, Rule
 from qalign.languages import Language
 from qalign.records import Finish, Reading
 

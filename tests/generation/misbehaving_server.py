@@ -12,9 +12,11 @@ import random
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from replies import JsonHandler
 
 PORT, LOG, FAULTS = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 LOCK = threading.Lock()
@@ -26,11 +28,8 @@ def log(path: Path, question: Any) -> None:
         file.write(json.dumps(question) + "\n")
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+class Handler(JsonHandler):
+    def answer(self, asked: Any) -> None:
         (message,) = asked["messages"]
         assert self.path == "/v1/chat/completions"
         assert message["role"] == "user"
@@ -74,17 +73,6 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(int(fault), {"error": {"message": f"made to fail with {fault}"}})
             return
         self.close_connection = True
-
-    def reply(self, status: int, content: dict[str, Any] | str) -> None:
-        body = (content if isinstance(content, str) else json.dumps(content)).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
 
 
 class Server(ThreadingHTTPServer):

@@ -1,11 +1,14 @@
-"""Servers on loopback: a free port, and waiting for what is started there."""
+"""Servers on loopback: a free port, starting one there, and waiting for it."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 Serve = Callable[..., subprocess.Popen[bytes]]
 
@@ -24,3 +27,19 @@ def wait_for(port: int, seconds: float = 120) -> None:
                 return
         time.sleep(0.05)
     raise TimeoutError(f"nothing listens on {port}")
+
+
+@contextmanager
+def starting(port: int) -> Iterator[Serve]:
+    """Starts Python with the words of a server's command; all that were started are killed in the end."""
+    with ExitStack() as started:
+
+        def one(*words: str, wait: bool = True, **options: Any) -> subprocess.Popen[bytes]:
+            server = subprocess.Popen([sys.executable, *words], **options)
+            started.callback(server.wait)
+            started.callback(server.kill)
+            if wait:
+                wait_for(port)
+            return server
+
+        yield one

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 import transformers  # noqa: E402
 
-from qalign.alignment.prompts import render_prompts  # noqa: E402
+from qalign.alignment.prompts import encode_prompts, prompt  # noqa: E402
 from qalign.generation import (  # noqa: E402
     DecodingConfig,
     Request,
@@ -134,7 +134,7 @@ def test_batched_answers_are_those_of_generate_one_by_one(model: Any, tokenizer:
     local = Local(model, tokenizer, DecodingConfig(max_new_tokens=MAX_NEW_TOKENS), batch_size=3)
     expected = {}
     for request in requests:
-        ids = torch.tensor(render_prompts([request.instruction], tokenizer))
+        ids = torch.tensor(encode_prompts([prompt(request.instruction)], tokenizer))
         out = model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=MAX_NEW_TOKENS, do_sample=False,
             eos_token_id=2, pad_token_id=0,

@@ -6,19 +6,16 @@ import asyncio
 import json
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Serve, wait_for
+from servers import Serve, starting
 from typer.testing import CliRunner
 
-from qalign.alignment.prompts import prompt, render_prompts
+from qalign.alignment.prompts import encode_prompts, prompt
 from qalign.cli import app
 from qalign.errors import ModelError, SettingError
 from qalign.generation import Completion, DecodingConfig, Request, generate, open_backend, questions_of
@@ -33,23 +30,13 @@ pytest.importorskip("openai")
 
 SERVER = Path(__file__).with_name("misbehaving_server.py")
 DECODING = DecodingConfig(max_new_tokens=7, backend="endpoint")
-Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def start(port: int, tmp_path: Path) -> Iterator[Start]:
+def start(port: int, tmp_path: Path) -> Iterator[Serve]:
     """Starts the server with faults; all that were started are killed in the end."""
-    with ExitStack() as started:
-
-        def one(**faults: float) -> subprocess.Popen[bytes]:
-            command = [sys.executable, str(SERVER), str(port), str(tmp_path / "log"), json.dumps(faults)]
-            server = subprocess.Popen(command)
-            started.callback(server.wait)
-            started.callback(server.kill)
-            wait_for(port)
-            return server
-
-        yield one
+    with starting(port) as begin:
+        yield lambda **faults: begin(str(SERVER), str(port), str(tmp_path / "log"), json.dumps(faults))
 
 
 def placed(port: int, **more: Any) -> Placement:
@@ -67,7 +54,7 @@ def answered(tmp_path: Path, log_name: str = "log") -> Counter[str]:
     return Counter(map(json.loads, log.read_text(encoding="utf-8").splitlines())) if log.exists() else Counter()
 
 
-def test_it_answers_as_the_protocol_says(port: int, start: Start, tmp_path: Path) -> None:
+def test_it_answers_as_the_protocol_says(port: int, start: Serve, tmp_path: Path) -> None:
     start()
     requests = [Request("a", "one"), Request("b", "two cut")]
     found = {c.key: c for c in open_backend(tmp_path, DECODING, placed(port)).generate(requests)}
@@ -79,7 +66,7 @@ def test_it_answers_as_the_protocol_says(port: int, start: Start, tmp_path: Path
     assert list(open_backend(tmp_path, DECODING, placed(port)).generate([])) == []
 
 
-def test_errors_silence_and_broken_connections_lose_nothing(port: int, start: Start, tmp_path: Path) -> None:
+def test_errors_silence_and_broken_connections_lose_nothing(port: int, start: Serve, tmp_path: Path) -> None:
     start(**{"429": 0.1, "500": 0.1, "drop": 0.05, "hang": 0.02})
     asked = problems(120)
     backend = open_backend(tmp_path, DECODING, placed(port, seconds_per_request=2.0))
@@ -90,7 +77,7 @@ def test_errors_silence_and_broken_connections_lose_nothing(port: int, start: St
     assert answered(tmp_path).total() <= len(asked) + 2
 
 
-def test_a_server_that_is_killed_and_started_again_is_waited_for(port: int, start: Start, tmp_path: Path) -> None:
+def test_a_server_that_is_killed_and_started_again_is_waited_for(port: int, start: Serve, tmp_path: Path) -> None:
     server = start()
     asked = problems(300)
     backend = open_backend(tmp_path, DECODING, placed(port, requests_in_flight=2))
@@ -108,7 +95,7 @@ def test_a_server_that_is_killed_and_started_again_is_waited_for(port: int, star
 
 
 def test_what_came_before_a_failure_is_kept_and_not_asked_again(
-    port: int, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    port: int, start: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server dies for good; started again later, it is asked for what it had not answered."""
     monkeypatch.setattr("qalign.generation.endpoint.RETRIES", 1)
@@ -137,7 +124,7 @@ def test_what_came_before_a_failure_is_kept_and_not_asked_again(
     assert len(twice) <= 8, "of what was answered, only answers on their way when the server died are asked again"
 
 
-def test_of_many_requests_only_those_under_way_are_begun(port: int, start: Start, tmp_path: Path) -> None:
+def test_of_many_requests_only_those_under_way_are_begun(port: int, start: Serve, tmp_path: Path) -> None:
     """Rejection sampling asks for hundreds of thousands, and an interruption loses those that were begun."""
     start()
     begun = []
@@ -173,7 +160,7 @@ def test_an_interruption_as_an_answer_arrives_is_told_as_one(port: int, monkeypa
         list(backend.generate([Request("0", "question")]))
 
 
-def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, start: Start, tmp_path: Path) -> None:
+def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, start: Serve, tmp_path: Path) -> None:
     start()
     bad = [Problem(str(n), "en", f"question {n} bad", None, "1", "test") for n in (50, 51)]
     backend = open_backend(tmp_path, DECODING, placed(port))
@@ -182,7 +169,7 @@ def test_answers_that_a_filter_withheld_are_said_after_all_others(port: int, sta
     assert (tmp_path / KEPT).read_bytes().count(b"\n") == 1 + 40
 
 
-def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) -> None:
+def test_what_is_no_answer_is_an_error(port: int, start: Serve, tmp_path: Path) -> None:
     start()
     backend = open_backend(tmp_path, DECODING, placed(port))
     assert [c.key for c in backend.generate([Request("k", "fine")])] == ["k"]
@@ -190,7 +177,7 @@ def test_what_is_no_answer_is_an_error(port: int, start: Start, tmp_path: Path) 
         list(backend.generate([Request("k", "broken")]))
 
 
-def test_after_an_answer_that_is_broken_nothing_more_is_asked(port: int, start: Start, tmp_path: Path) -> None:
+def test_after_an_answer_that_is_broken_nothing_more_is_asked(port: int, start: Serve, tmp_path: Path) -> None:
     start()
     requests = [Request("k", "broken"), *(Request(str(n), f"question {n}") for n in range(100))]
     with pytest.raises(
@@ -200,14 +187,14 @@ def test_after_an_answer_that_is_broken_nothing_more_is_asked(port: int, start: 
     assert answered(tmp_path, "log.asked").total() < 100
 
 
-def test_a_server_that_refuses_is_not_asked_twice(port: int, start: Start, tmp_path: Path) -> None:
+def test_a_server_that_refuses_is_not_asked_twice(port: int, start: Serve, tmp_path: Path) -> None:
     start(**{"401": 1.0})
     with pytest.raises(ModelError, match=r"AuthenticationError.*made to fail with 401"):
         list(open_backend(tmp_path, DECODING, placed(port)).generate([Request("k", "one")]))
     assert answered(tmp_path, "log.asked").total() == 1
 
 
-def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Start, tmp_path: Path) -> None:
+def test_eval_asks_the_server_for_the_model_by_its_name(port: int, start: Serve, tmp_path: Path) -> None:
     start()
     words = ["eval", "some/model", "--endpoint", f"http://127.0.0.1:{port}/v1", "--test", "world-development",
              "--test-languages", "en,sw", "--set", "data.problems_per_language=3", "--runs", str(tmp_path / "runs"),
@@ -245,7 +232,9 @@ def test_token_ids_are_those_of_training_whatever_a_question_holds(
     decoding = DecodingConfig(max_new_tokens=4, backend="completions")
     answers = list(open_backend(WORLD_FOLDER, decoding, placed(port)).generate([Request(q, q) for q in questions]))
     assert {answer.key for answer in answers} == set(questions)
-    assert sorted(prompts_sent(tmp_path)) == sorted(render_prompts(questions, load_tokenizer(WORLD_FOLDER)))
+    assert sorted(prompts_sent(tmp_path)) == sorted(
+        encode_prompts([prompt(text) for text in questions], load_tokenizer(WORLD_FOLDER))
+    )
 
 
 def test_a_server_that_reads_other_tokens_than_those_sent_is_an_error(port: int, serve_tokens: Serve) -> None:

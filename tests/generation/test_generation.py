@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from qalign.alignment.prompts import prompt, render_prompts
+from qalign.alignment.prompts import encode_prompts, prompt
 from qalign.errors import ModelError, SettingError, StageError
 from qalign.generation import (
     Completion,
@@ -322,7 +322,7 @@ def ends(model_and_tokenizer: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) 
 
     model, tokenizer = model_and_tokenizer
     said: Counter[int] = Counter()
-    for ids in render_prompts(INSTRUCTIONS, tokenizer):
+    for ids in encode_prompts([prompt(text) for text in INSTRUCTIONS], tokenizer):
         with torch.inference_mode():
             out = model.generate(torch.tensor([ids]), max_new_tokens=24, do_sample=False)[0, len(ids) :].tolist()
         said.update(out[2:])
@@ -366,7 +366,7 @@ def test_greedy_answers_are_those_of_transformers_one_by_one(
 
     model, tokenizer = model_and_tokenizer
     expected = {}
-    for text, ids in zip(INSTRUCTIONS, render_prompts(INSTRUCTIONS, tokenizer), strict=True):
+    for text, ids in zip(INSTRUCTIONS, encode_prompts([prompt(text) for text in INSTRUCTIONS], tokenizer), strict=True):
         with torch.inference_mode():
             out = model.generate(torch.tensor([ids]), max_new_tokens=max_new_tokens, do_sample=False)[0, len(ids) :]
         new = out.tolist()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from qalign.alignment.prompts import render_prompts
+from qalign.alignment.prompts import encode_prompts
+from qalign.alignment.prompts import prompt as study_prompt
 from qalign.cli import app
 from qalign.errors import ModelError, SettingError
 from qalign.generation import DecodingConfig, Request
@@ -54,7 +55,9 @@ def test_it_is_sent_the_tokens_of_training_and_the_decoding(tokenizer: Any) -> N
     assert [answer.key for answer in found] == [request.key for request in requests]
     assert [len(prompts) for prompts, _ in stands_in.calls] == [REQUESTS_AT_ONCE, 1]
     sent = [prompt["prompt_token_ids"] for prompts, _ in stands_in.calls for prompt in prompts]
-    assert sent == [list(ids) for ids in render_prompts([request.instruction for request in requests], tokenizer)]
+    assert sent == [
+        list(ids) for ids in encode_prompts([study_prompt(request.instruction) for request in requests], tokenizer)
+    ]
     first, second = stands_in.calls[0][1][:2]
     assert (first.temperature, first.top_p, first.max_tokens, first.stop_token_ids) == (0.5, 0.9, 9, [2, 77])
     assert first.seed != second.seed

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from qalign.alignment.encoding import decode
-from qalign.alignment.prompts import render_prompts
+from replies import JsonHandler
+
+from qalign.alignment.prompts import decode, encode_prompts
+from qalign.alignment.prompts import prompt as study_prompt
 from qalign.generation import DecodingConfig
 from qalign.generation.local import Local, open_local
 from qalign.placement import Placement
@@ -31,11 +33,8 @@ def opened(most: int) -> Local:
 MODEL = opened(1)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+class Handler(JsonHandler):
+    def answer(self, asked: Any) -> None:
         is_chat = self.path == "/v1/chat/completions"
         prompt = asked["messages"][0]["content"] if is_chat else asked["prompt"]
         with LOCK, LOG.open("a", encoding="utf-8") as log:
@@ -43,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         if not is_chat and KIND == "chat":
             self.reply(400, {"detail": "prompt must be a string."})
             return
-        ids = render_prompts([prompt], MODEL.tokenizer)[0] if is_chat else list(prompt)
+        ids = encode_prompts([study_prompt(prompt)], MODEL.tokenizer)[0] if is_chat else list(prompt)
         ids = [MODEL.tokenizer.bos_token_id, *ids] if KIND == "again" else ids
         model = Local(MODEL.model, MODEL.tokenizer, DecodingConfig(max_new_tokens=asked["max_tokens"]), 1, 1)
         with LOCK:
@@ -52,17 +51,6 @@ class Handler(BaseHTTPRequestHandler):
         said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if is_chat else {"text": text}
         usage = {"prompt_tokens": len(ids), "completion_tokens": len(answer)}
         self.reply(200, {"choices": [{"index": 0, "finish_reason": finish, **said}], "usage": usage})
-
-    def reply(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
 
 
 ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()

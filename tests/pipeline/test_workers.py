@@ -36,10 +36,9 @@ from qalign.resources import cores
 from qalign.systems.artifacts import Model
 from qalign.systems.bases import SERVED, ServedModel
 from steps import Step, Task
+from waiting import LIMIT_SECONDS, wait_for
 
 JOBS = 2
-LIMIT_SECONDS = 120.0
-"""After which a wait has failed. Nothing is judged by how fast it was: the machine may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +54,6 @@ def board(tmp_path: Path) -> Path:
     """A folder outside the runs where stages leave word for each other."""
     (tmp_path / "board").mkdir()
     return tmp_path / "board"
-
-
-def wait_for(what: str, condition: Callable[[], object]) -> None:
-    end = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not come about")
-        time.sleep(0.01)
 
 
 class Log:

@@ -13,8 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from typed import results_of, tables
 
-from qalign.results.fitted import is_figure
-from qalign.results.tables import Table
+from qalign.results.tables import Table, is_figure
 
 
 def drawn(made: Sequence[Table], width: int) -> list[str]:

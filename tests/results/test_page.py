@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import synthetic
 from reader import Reader
-from typed import content_of, curves_of, page_of, plain_results, results_of, tables
+from typed import answered, content_of, curves_of, page_of, plain_results, results_of, tables
 
 from qalign.evaluation.scores import Score
 from qalign.results.accuracy_tables import interval
@@ -28,8 +28,7 @@ from qalign.results.charts import (
     round_scale,
     smoothed,
 )
-from qalign.results.explorer import AnsweredProblem, explorer_data, language_tag, safe_json
-from qalign.results.page import write_page
+from qalign.results.page import explorer_data, language_tag, safe_json, write_page
 from qalign.results.titles import Titles
 
 HOSTILE = (
@@ -185,9 +184,10 @@ def test_places_in_an_answer_are_counted_as_the_script_counts() -> None:
     text = "😀 it is 42."
     entry = {"benchmark": "own", "id": "7", "language": "en", "gold": "42", "question": "?", "answers": {
         "mine": {"text": text, "value": "42", "start": text.index("42"), "end": text.index("42") + 2, "outcome": "correct",
-                 "right": {"strict": True, "paper": True}}, "gone": None}}  # fmt: skip
-    data = explorer_data(content_of({}), Titles(), [msgspec.convert(entry, AnsweredProblem)])
-    ((_, key, ((_, gold, _, (answer, gone)),)),) = data["problems"]
+                 "right": {"strict": True, "paper": True}}}}  # fmt: skip
+    other = {**entry, "id": "8", "answers": {"gone": entry["answers"]["mine"]}}
+    data = explorer_data(content_of({}), Titles(), [answered(entry), answered(other)])
+    (_, key, ((_, gold, _, (answer, gone)),)), _ = data["problems"]
     assert (key, gold, gone) == ("7", "42", None)
     text16 = text.encode("utf-16-le")
     assert text16[2 * answer[2] : 2 * answer[3]].decode("utf-16-le") == "42"

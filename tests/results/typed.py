@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from qalign.records import Judgement, Problem, Reading
 from qalign.results.charts import Curve, Curves
-from qalign.results.explorer import AnsweredProblem
 from qalign.results.page import render_page
-from qalign.results.run_results import Results
+from qalign.results.run_results import AnsweredProblem, Results
 from qalign.results.schema import Content, described, training_stage
 from qalign.results.tables import Table
 from qalign.results.titles import Titles
@@ -43,11 +43,41 @@ def curves_of(curves: Plain) -> Curves:
     return msgspec.convert(curves, dict[str, list[Curve]])
 
 
+def answered(entry: Plain) -> AnsweredProblem:
+    """A problem with its answers, of plain values; a system may have none."""
+    problem = Problem(
+        id=entry["id"],
+        language=entry["language"],
+        question=entry["question"],
+        answer=None,
+        gold=entry["gold"],
+        source="own",
+    )
+    return AnsweredProblem(
+        entry["benchmark"], problem, {name: _judged(problem, one) for name, one in entry["answers"].items() if one}
+    )
+
+
+def _judged(problem: Problem, answer: Plain) -> tuple[str, Judgement]:
+    start, end = answer["start"], answer["end"]
+    readings = {
+        rule: Reading(
+            value=answer["value"], text=answer["text"][start:end], start=start, end=end, by="none", right=right
+        )
+        for rule, right in answer["right"].items()
+    }
+    judgement = Judgement(
+        id=problem.id, language=problem.language, gold=problem.gold or "", finish="stop", outcome=answer["outcome"],
+        readings=readings, answered_in=answer.get("answered_in"),
+    )  # fmt: skip
+    return answer["text"], judgement
+
+
 def results_of(
     values: Plain, titles: Titles | None = None, curves: Plain | None = None, answers: Iterable[Plain] = ()
 ) -> Results:
     """Results of plain values."""
-    problems = [msgspec.convert(entry, AnsweredProblem) for entry in answers]
+    problems = [answered(entry) for entry in answers]
     return Results(
         data=content_of(values), titles=titles or Titles(), curves=curves_of(curves or {}), answers=lambda: problems
     )

@@ -13,7 +13,7 @@ from qalign.alignment.prompts import prompt
 from qalign.alignment.templates import TEMPLATES
 from qalign.errors import SettingError
 from qalign.evaluation import sandbox
-from qalign.evaluation.rules import RULES
+from qalign.evaluation.extraction import RULES
 from qalign.evaluation.sandbox import printed_number
 from qalign.languages import LANGUAGES, STUDY, as_rows
 from qalign.pipeline import Stage, Work, in_order

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from own_data import OwnData, with_option, write
+from own_data import TWO_LANGUAGES, OwnData, with_option, write
 from qalign.cli import app
 from qalign.errors import SettingError
 from qalign.pipeline import needed
@@ -213,19 +213,7 @@ def test_devices_are_known_by_name_and_by_memory() -> None:
 
 
 def test_own_files_are_read(own_data: OwnData, tmp_path: Path) -> None:
-    words = [
-        "--base",
-        "tiny",
-        "--scale",
-        "sample",
-        "--languages",
-        "de,sw",
-        "--test-languages",
-        "de,en",
-        "--device",
-        "cpu",
-    ]
-    words += ["--set", "training.too_long=drop"]
+    words = [*TWO_LANGUAGES, "--device", "cpu", "--set", "training.too_long=drop"]
     given = own_data.options("questions", "english", "multilingual", "test")
     answer = plan(tmp_path / "runs", *words, *given)
     assert answer.figure("fits the device") == "yes"
@@ -244,8 +232,7 @@ def test_own_files_are_read(own_data: OwnData, tmp_path: Path) -> None:
 
 
 def test_tokens_count_all_epochs(own_data: OwnData, tmp_path: Path) -> None:
-    words = ["--base", "tiny", "--scale", "sample", "--languages", "de,sw", "--test-languages", "de,en"]
-    words += [str(word) for word in own_data.options("questions", "english", "multilingual", "test")]
+    words = [*TWO_LANGUAGES, *own_data.options("questions", "english", "multilingual", "test")]
 
     def tokens(*more: str) -> list[int]:
         out = plan(tmp_path, *words, *more).out

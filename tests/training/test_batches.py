@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qalign.alignment.prompts import render_prompts
+from qalign.alignment.prompts import encode_prompts
+from qalign.alignment.prompts import prompt as study_prompt
 from qalign.errors import DataError
 from qalign.models.opening import load_tokenizer
 from qalign.records import Example
@@ -185,7 +186,7 @@ def test_cut_takes_the_end_of_the_response_and_drops_what_has_none_left(
 def test_cut_keeps_an_example_with_a_single_supervised_token_and_none_without(
     examples: list[Example], tokenizer: Any
 ) -> None:
-    [prompt] = render_prompts([examples[0].instruction], tokenizer)
+    [prompt] = encode_prompts([study_prompt(examples[0].instruction)], tokenizer)
     data = tokenize(examples[:1], tokenizer, TrainingConfig(max_length=len(prompt) + 1, too_long="cut"))
     assert (data.lengths, data.supervised) == ([len(prompt) + 1], [1])
     with pytest.raises(DataError, match="no example is left"):
@@ -212,7 +213,7 @@ def row(data: Any, index: int) -> Any:
 
 def test_the_response_and_one_end_of_sequence_are_supervised(examples: list[Example], tokenizer: Any) -> None:
     data = tokenize(examples, tokenizer, TrainingConfig())
-    asked = render_prompts([example.instruction for example in examples], tokenizer)
+    asked = encode_prompts([study_prompt(example.instruction) for example in examples], tokenizer)
     for index, example in enumerate(examples):
         ids, start = row(data, index).tolist(), int(data.prompt_tokens[index])
         assert ids[:start] == asked[index]

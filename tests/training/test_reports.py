@@ -20,7 +20,7 @@ import pytest
 from accelerate import tracking
 from typer.testing import CliRunner
 
-from own_data import OwnData
+from own_data import TWO_LANGUAGES, OwnData
 from qalign.cli import app
 from qalign.training.checkpoints import Checkpoints
 from qalign.training.launch import launch
@@ -211,20 +211,20 @@ def qalign_run(data: OwnData, runs: Path, *words: str) -> Any:
     sizes = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
     small = [*(f"tiny.{size}" for size in sizes), "training.max_steps=1", "generation.max_new_tokens=4"]
     given = data.options("questions", "multilingual", "english", "test")
-    fixed = [
-        "--base",
-        "tiny",
-        "--scale",
-        "sample",
-        "--languages",
-        "de,sw",
-        "--test-languages",
-        "de,en",
+    settings = [word for text in small for word in ("--set", text)]
+    command = [
+        "run",
+        "qalign-mixed",
+        "qalign-mono",
+        *TWO_LANGUAGES,
         "--device",
         "cpu",
+        *given,
+        *settings,
+        "--runs",
+        str(runs),
+        *words,
     ]
-    settings = [word for text in small for word in ("--set", text)]
-    command = ["run", "qalign-mixed", "qalign-mono", *fixed, *given, *settings, "--runs", str(runs), *words]
     return CliRunner().invoke(app, command, catch_exceptions=False)
 
 

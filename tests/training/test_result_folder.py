@@ -20,8 +20,7 @@ from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from qalign.alignment.encoding import FEWEST
-from qalign.alignment.prompts import prompt, render, render_prompts, set_chat_template
+from qalign.alignment.prompts import encode_prompts, prompt, render, set_chat_template
 from qalign.errors import ModelError
 from qalign.generation.local import open_local
 from qalign.generation.protocol import DecodingConfig, Request
@@ -65,7 +64,10 @@ def test_the_folder_opens_in_plain_transformers(trained: Path, base: Path, examp
     instructions, responses = [e.instruction for e in examples], [e.response for e in examples]
     assert tokenizer.get_vocab() == original.get_vocab()
     for example, ids, whole in zip(
-        examples, render_prompts(instructions, original), render(instructions, responses, original), strict=True
+        examples,
+        encode_prompts([prompt(text) for text in instructions], original),
+        render(instructions, responses, original),
+        strict=True,
     ):
         assert whole.ids[: whole.prompt_tokens].tolist() == ids
         assert ids_of(tokenizer, ("user", example.instruction)) == ids
@@ -137,7 +139,7 @@ def test_a_base_is_measured_plainly_whatever_its_folder_asks_for(
     ours = open_local(odd_base, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
     plain = open_local(base, DecodingConfig(max_new_tokens=12, precision="float32"), Placement(device="cpu"))
     requests = [Request(str(place), text) for place, text in enumerate(INSTRUCTIONS)]
-    prompts = render_prompts(INSTRUCTIONS, ours.tokenizer)
+    prompts = encode_prompts([prompt(text) for text in INSTRUCTIONS], ours.tokenizer)
     keys = [request.key for request in requests]
     for tokens in (10**9, 0):  # in slots, and by `generate`
         monkeypatch.setattr(ours, "_room", tokens)
@@ -343,7 +345,7 @@ def test_every_kind_of_tokenizer(make: Callable[[Path], Any], begins: int, tmp_p
     tokenizer.save_pretrained(tmp_path / "saved")
     again = AutoTokenizer.from_pretrained(tmp_path / "saved")
     rendered = render(INSTRUCTIONS, RESPONSES, tokenizer)
-    prompts = render_prompts(INSTRUCTIONS, tokenizer)
+    prompts = encode_prompts([prompt(text) for text in INSTRUCTIONS], tokenizer)
     for instruction, response, example, ids in zip(INSTRUCTIONS, RESPONSES, rendered, prompts, strict=True):
         whole = example.ids.tolist()
         assert whole[: example.prompt_tokens] == ids
@@ -356,17 +358,17 @@ def test_every_kind_of_tokenizer(make: Callable[[Path], Any], begins: int, tmp_p
         for opened_again in (tokenizer, again):
             assert ids_of(opened_again, ("user", instruction)) == ids
             assert ids_of(opened_again, ("user", instruction), ("assistant", response)) == whole
-    assert render_prompts(INSTRUCTIONS, again) == render_prompts(INSTRUCTIONS, original) == prompts
-    many = render(INSTRUCTIONS * FEWEST, RESPONSES * FEWEST, tokenizer)  # another library encodes them
-    assert [(one.ids.tolist(), one.prompt_tokens) for one in many[: len(rendered)]] == [
-        (one.ids.tolist(), one.prompt_tokens) for one in rendered
-    ]
+    assert (
+        encode_prompts([prompt(text) for text in INSTRUCTIONS], again)
+        == encode_prompts([prompt(text) for text in INSTRUCTIONS], original)
+        == prompts
+    )
 
 
 def test_a_border_that_the_tokenizer_joins_stays_a_border() -> None:
     """Where ":" and the response make one token, the response is encoded alone: the prompt is that of generation."""
     tokenizer = byte_level()
-    start = render_prompts(["x"], tokenizer)[0]
+    start = encode_prompts([prompt("x")], tokenizer)[0]
     joined = tokenizer(prompt("x") + "{{ 7 }}")["input_ids"]
     assert joined[: len(start)] != start, "the case needs a tokenizer that joins them"
     [example] = render(["x"], ["{{ 7 }}"], tokenizer)

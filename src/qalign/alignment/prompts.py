@@ -2,6 +2,7 @@
 
 The text is Alpaca's without input, for all languages and for translation. The response follows immediately and ends with
 the end-of-sequence token. A checkpoint has it as its chat template, so every server gives the model the same prompt.
+Token ids are those of the library tokenizers.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .encoding import encode
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import PreTrainedTokenizerBase
 
-    from .encoding import Ids
+    Ids = np.ndarray[tuple[int], np.dtype[np.int32]]
+    """Token ids (tokens,) int32."""
 
 PREFIX = (
     "Below is an instruction that describes a task. "
     "Write a response that appropriately completes the request.\n\n### Instruction:\n"
 )
 SUFFIX = "\n\n### Response:"
-TRANSLATION = "Translate the following sentences from {source} to {target}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def prompt(instruction: str) -> str:
 
 def translation_instruction(source: str, target: str, text: str) -> str:
     """The instruction to translate `text` between languages, by English names."""
-    return f"{TRANSLATION.format(source=source, target=target)} {text}"
+    return f"Translate the following sentences from {source} to {target}. {text}"
 
 
 def chat_template(begin: str) -> str:
@@ -55,7 +56,7 @@ def chat_template(begin: str) -> str:
         f"{{{{ {begin} }}}}"
         "{%- for message in messages %}"
         "{%- if message['role'] == 'user' %}"
-        f"{{{{- {_jinja(PREFIX)} + message['content'] + {_jinja(SUFFIX)} }}}}"
+        f"{{{{- {PREFIX!r} + message['content'] + {SUFFIX!r} }}}}"
         "{%- elif message['role'] == 'assistant' %}"
         "{%- generation %}{{- message['content'] + eos_token }}{%- endgeneration %}"
         "{%- else %}{{- raise_exception('this model knows the roles user and assistant only') }}"
@@ -63,13 +64,31 @@ def chat_template(begin: str) -> str:
     )
 
 
-def _jinja(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
+    """Texts as token ids, (tokens,) int32 each, neither truncated nor padded.
+
+    A special token in a text is encoded as text: data cannot end a sequence. The tokenizer's backend is called directly:
+    building masks, offsets and dictionaries in transformers takes as long as the encoding.
+    """
+    import numpy as np
+
+    if not texts:
+        return []
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        options = {"split_special_tokens": True, "add_special_tokens": add_special_tokens}
+        encoded = tokenizer(list(texts), **options)["input_ids"]
+    else:
+        backend.encode_special_tokens = True
+        backend.no_truncation()
+        backend.no_padding()
+        encoded = [one.ids for one in backend.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)]
+    return [np.array(ids, dtype=np.int32) for ids in encoded]
 
 
-def render_prompts(instructions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Instructions under the study's prompt as token ids: see `encode_prompts`."""
-    return encode_prompts([prompt(text) for text in instructions], tokenizer)
+def decode(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    """The text of token ids without special tokens, its spaces unchanged."""
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def encode_prompts(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from operator import attrgetter
+from typing import NamedTuple
 
 from ..languages import LANGUAGES, Language
 from ..numbers import Number
@@ -109,11 +110,7 @@ def _boxes(text: str, begin: int, end: int) -> Iterator[Announcement]:
 
 @cache
 def _phrases(markers: tuple[str, ...], denials: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    """The phrases that announce an answer, in any case and with any space: how they begin, which fits there, and headings.
-
-    More words and a parenthesis may stand within a phrase. A marker with a colon also counts as a heading, or right
-    before a number.
-    """
+    """The phrases that announce an answer, in any case and with any space: how they begin, which fits there, and headings."""
     known = {marker.casefold(): marker for marker in (*markers, *LANGUAGES["en"].answer_markers)}
     longest_first = sorted(known, key=len, reverse=True)
     phrases = [_words(marker) for marker in longest_first if marker[-1] != ":"]
@@ -229,29 +226,19 @@ _MORE = re.compile(r"[,;:=，、；。।.!?\n+*×÷/]")
 _NUMBERS_A_LINE = re.compile(r"[*_]*(?:[:：)]|\.\s)")
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer's text and what was found in it, in order."""
+    """An answer's text, which ends at `end`, and what was found in it, in order."""
 
-    text: str
-    numbers: list[Number]
-    starts: list[int]
-    equations: list[Equation]
-    equals: list[int]
-    no_answer: re.Pattern[str]
-
-
-def answer_of(
-    text: str, numbers: list[Number], equations: list[Equation], no_answer: tuple[str, ...], end: int
-) -> Answer:
-    """The answer in a text that ends at `end`, with its numbers and equations."""
-    starts, equals = [number.start for number in numbers], [match.start() for match in _EQUALS.finditer(text, 0, end)]
-    denials = denial(no_answer)
-    return Answer(text=text, numbers=numbers, starts=starts, equations=equations, equals=equals, no_answer=denials)
+    def __init__(
+        self, text: str, numbers: list[Number], equations: list[Equation], no_answer: tuple[str, ...], end: int
+    ) -> None:
+        self.text, self.numbers, self.equations = text, numbers, equations
+        self.starts = [number.start for number in numbers]
+        self.equals = [match.start() for match in _EQUALS.finditer(text, 0, end)]
+        self.no_answer = denial(no_answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(NamedTuple):
     """What an announcement says: a number, or None for no answer or an unknown."""
 
     number: Number | None

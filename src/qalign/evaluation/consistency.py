@@ -15,7 +15,7 @@ import msgspec
 from ..errors import DataError
 from ..records import Judgement
 from ..wording import counted
-from .rules import MAIN
+from .extraction import MAIN
 from .scores import Count, Percent, StandardError, clustered_standard_error
 
 Matrix = list[list[Percent | None]]
@@ -51,10 +51,7 @@ class Consistency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def consistency(judgements: Iterable[Judgement]) -> Consistency:
-    """The consistency of one system on one benchmark.
-
-    Raises DataError where there is no judgement, one stands twice, or the languages do not have the same problems.
-    """
+    """The consistency of one system on one benchmark. Raises as `parallel`."""
     table = parallel(judgements)
     languages = list(table)
     ids = list(table[languages[0]])
@@ -144,7 +141,6 @@ def _mean_matrix(matrices: Iterable[Matrix]) -> Matrix:
 
 
 def _mean_value(values: Iterable[float | None]) -> float | None:
-    """The mean of the values that there are."""
     told = [value for value in values if value is not None]
     return sum(told) / len(told) if told else None
 

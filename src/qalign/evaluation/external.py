@@ -1,21 +1,25 @@
-"""Predictions that exist already, from whatever made them: read from a file to be scored like one's own."""
+"""Predictions that exist already, from whatever made them: read from a file to be scored like one's own.
+
+A prediction belongs to a problem by its id, by the order of the file, or by the question's text.
+"""
 
 from __future__ import annotations
 
 import shlex
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..corpora.columns import identifier, language_of, number
+from ..corpora.columns import identifier, language_of, missing, number
 from ..corpora.files import Row, place_of_names, rows
 from ..errors import DataError
 from ..languages import Language, likely
 from ..records import Finish, Judgement, Prediction, Problem
 from ..untrusted import check_surrogates, printable
 from ..wording import counted
-from .joining import OTHER_COLUMNS, TEXT_COLUMNS, WHOLE_FILE, Answered, join, lacking, once, plain
 from .scores import judge_one
 
 NESTED = ("body", "choices", "message", "content", "text")
@@ -43,7 +47,6 @@ def score_file(
     """Judges the predictions of a JSONL, CSV or Parquet file; docs/data.md says which columns it may have.
 
     Args:
-        default_language: of rows without a language.
         problems: of a benchmark, whose gold answers are taken in place of a column `gold`.
         by: how rows and problems are joined (`joining.JOINS`); by default by id, which every row must then share.
 
@@ -76,11 +79,13 @@ def score_file(
         joined = join(read, problems, by, str(path))
         notes = [*_notes(read, joined, problems, by or "id"), *notes]
     at_hand = {problem.language: table[problem.language] for problem in problems or joined if problem is not None}
-    judgements = [
-        judge_one(_prediction(one, problem), problem.gold or "", table[problem.language], at_hand)
-        for one, problem in zip(read, joined, strict=True)
-        if problem is not None
-    ]
+    judgements = []
+    for one, problem in zip(read, joined, strict=True):
+        if problem is not None:
+            prediction = Prediction(
+                problem.id, problem.language, one.text, prompt_sha256="", tokens=0, finish=one.finish
+            )
+            judgements.append(judge_one(prediction, problem.gold or "", table[problem.language], at_hand))
     return Scored(judgements, list(unused), notes)
 
 
@@ -129,19 +134,11 @@ def _own_problems(read: Sequence[Answered], elsewhere: str) -> list[Problem]:
     return problems
 
 
-def _prediction(one: Answered, problem: Problem) -> Prediction:
-    return Prediction(
-        id=problem.id, language=problem.language, text=one.text, prompt_sha256="", tokens=0, finish=one.finish
-    )
-
-
 def _notes(
     read: Sequence[Answered], joined: Sequence[Problem | None], problems: Sequence[Problem], by: str
 ) -> list[str]:
-    """By what rows were joined and how many, what was left out, how far it went, and questions that are others.
-
-    Ids may count from 1 and not from 0: then they join other questions than those of the rows.
-    """
+    """By what rows were joined and how many, what was left out, how far it went, and questions that are others: ids may count
+    from 1 and not from 0."""
     pairs = [(one, problem) for one, problem in zip(read, joined, strict=True) if problem is not None]
     notes = [f"Joined by {by}: {len(pairs):,} of {counted(len(read), 'row')}."]
     if unmatched := [one.where for one, problem in zip(read, joined, strict=True) if problem is None]:
@@ -192,10 +189,7 @@ def _answered(row: Row, where: str, default_language: str | None, table: Mapping
 
 
 def _text_column(row: Row, where: str) -> str:
-    """The column that holds the answer.
-
-    Raises DataError where there is none, or several may be meant.
-    """
+    """The column that holds the answer. Raises DataError where there is none, or several may be meant."""
     first = TEXT_COLUMNS[0]
     names = [name for name in TEXT_COLUMNS if name in row and (name != "filtered_resps" or "resps" not in row)]
     if not names:
@@ -216,3 +210,151 @@ def _finish(row: Row, where: str) -> Finish:
     if value in (None, "", "stop"):
         return "stop"
     raise DataError(f"{where}: finish is {value!r:.80}; it must be 'stop' or 'length'")
+
+
+TEXT_COLUMNS = (
+    "response", "text", "prediction", "predict", "output", "outputs", "completion", "generation", "generated_text",
+    "model_output", "model_answer", "model_response", "resps", "filtered_resps",
+)  # fmt: skip
+"""Columns that hold the answer. The first wins; of the others a file must have one alone.
+
+`predict` is LLaMA-Factory's, `resps` and `filtered_resps` are lm-evaluation-harness's, and `outputs` is vLLM's.
+"""
+OTHER_COLUMNS = ("id", "custom_id", "doc_id", "gold", "language", "finish", "finish_reason", "filter")
+"""Further columns that are read, next to `question` where it joins."""
+WHOLE_FILE = "give --language for the whole file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A row of a file of predictions, before it is known which problem it answers."""
+
+    where: str
+    row: Row
+    column: str
+    """Where the answer is."""
+    text: str
+    finish: Finish
+    language: str | None
+    id: str | None
+    question: str | None
+
+    def spoken(self) -> str:
+        """The language, which has to be there."""
+        if self.language is None:
+            raise lacking("language", self.row, self.where, WHOLE_FILE)
+        return self.language
+
+    def key(self, instead: str = "") -> tuple[str, str]:
+        """Language and id, which have to be there."""
+        if self.id is None:
+            raise lacking("id", self.row, self.where, instead)
+        return self.spoken(), self.id
+
+
+def join(rows: Sequence[Answered], problems: Sequence[Problem], by: str | None, where: str) -> list[Problem | None]:
+    """The problem that each row of the file `where` answers, None where there is none.
+
+    `by` is one of `JOINS`; by default the id, which must then match in every row.
+
+    Raises DataError where the rows cannot be joined so, no row has a problem, or two rows have the same.
+    """
+    found = JOINS[by or "id"](rows, problems)
+    if not any(found):
+        what = f"row of {where} belongs to a problem by {by}" if by else f"id of {where} is that of a problem"
+        raise DataError(f"no {what}; {_other_joins(rows, problems)}")
+    if by is None and None in found:
+        row = rows[found.index(None)]
+        raise DataError(
+            f"{row.where}: no problem {printable(row.id or '')} in {row.language} of the test set; {found.count(None)} of "
+            f"{len(rows)} rows have none: correct the ids, join by the text with --join question, or leave such rows out "
+            "with --join id"
+        )
+    return found
+
+
+def once(rows: Sequence[Answered], instead: str = "") -> None:
+    """Checks that each row has an id, and that none stands twice in a language."""
+    places: dict[tuple[str, str], str] = {}
+    for row in rows:
+        code, key = row.key(instead)
+        if before := places.get((code, key)):
+            raise DataError(f"{row.where}: the id {key} ({code}) stands twice, in {before} already; keep one")
+        places[code, key] = row.where
+
+
+def _by_id(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
+    once(rows, "join by order or question, with --join")
+    table = {(problem.language, problem.id): problem for problem in problems}
+    return [table.get(row.key()) for row in rows]
+
+
+def _by_order(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
+    queues: dict[str, list[Problem]] = {}
+    for problem in reversed(problems):
+        queues.setdefault(problem.language, []).append(problem)
+    for code, count in Counter(row.spoken() for row in rows).items():
+        if code in queues and count > len(queues[code]):
+            there = len(queues[code])
+            raise DataError(
+                f"{count} rows in {code} are more than the {there} problems; remove the others, or join by id"
+            )
+    return [queues[code].pop() if (code := row.spoken()) in queues else None for row in rows]
+
+
+def _by_question(rows: Sequence[Answered], problems: Sequence[Problem]) -> list[Problem | None]:
+    """A question that a test set has twice is answered twice, in its order."""
+    queues: dict[str, dict[str, list[Problem]]] = {}
+    for problem in reversed(problems):
+        queues.setdefault(plain(problem.question), {}).setdefault(problem.language, []).append(problem)
+    places: dict[tuple[str, str], str] = {}
+    found: list[Problem | None] = []
+    for row in rows:
+        if row.question is None:
+            raise lacking("question", row.row, row.where, "join by id or order")
+        text = plain(row.question)
+        by_language = queues.get(text, {})
+        code = row.language or ("" if len(by_language) != 1 else next(iter(by_language)))
+        if not code and by_language:
+            codes = " and ".join(sorted(by_language))
+            raise DataError(f"{row.where}: the question is in {codes}; add the column 'language'")
+        if code not in by_language:
+            found.append(None)
+            continue
+        if not by_language[code]:
+            raise DataError(f"{row.where}: the question stands twice, in {places[code, text]} already; keep one")
+        places[code, text] = row.where
+        found.append(by_language[code].pop())
+    return found
+
+
+JOINS: Mapping[str, Callable[[Sequence[Answered], Sequence[Problem]], list[Problem | None]]] = {
+    "id": _by_id,
+    "order": _by_order,
+    "question": _by_question,
+}
+
+
+def _other_joins(rows: Sequence[Answered], problems: Sequence[Problem]) -> str:
+    """Which joins would work, and for how many rows."""
+    works = []
+    for name, joined in JOINS.items():
+        with suppress(DataError):
+            if count := len(rows) - joined(rows, problems).count(None):
+                works.append(f"--join {name} would match {count} of {len(rows)} rows")
+    return ", ".join(works) or "no other join would match a row: give the test set that was answered"
+
+
+def lacking(names: str | Sequence[str], row: Row, where: str, instead: str = "") -> DataError:
+    """The error of a row without values in columns: they are missing, or a cell is empty. `instead` is another way out."""
+    names = [names] if isinstance(names, str) else names
+    way = f", or {instead}" if instead else ""
+    if names[0] in row:
+        return DataError(f"{where}: no '{names[0]}' in this row; fill it in{way}")
+    known = (*TEXT_COLUMNS, *OTHER_COLUMNS, "question")
+    return DataError(missing(names, row, where, known, "add it" if len(names) == 1 else "add them") + way)
+
+
+def plain(text: str) -> str:
+    """A question as it is compared: composed characters, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

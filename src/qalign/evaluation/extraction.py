@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -17,7 +18,7 @@ from functools import cache
 from ..languages import LANGUAGES, Language
 from ..numbers import Number, parse_gold, plain_number
 from ..records import Finish, Outcome, Reading
-from .announcements import Announcement, Answer, announced, announcements, answer_of, preferred, refuses, stated_result
+from .announcements import Announcement, Answer, announced, announcements, preferred, refuses, stated_result
 from .equations import equations, holds_an_unknown, text_numbers
 
 RULES_VERSION = 3
@@ -124,7 +125,7 @@ def _answer(text: str, language: Language, finish: Finish) -> tuple[Number | Non
         numbers = [number for number in numbers if number.end <= end]
         found = [replace(a, end=min(a.end, end)) for a in found if a.begin < end]
         results = [equation for equation in results if equation.right.end <= end]
-    answer = answer_of(text, numbers, results, language.no_answer, end)
+    answer = Answer(text, numbers, results, language.no_answer, end)
     for index in reversed(range(len(found))):
         said = announced(answer, found[index])
         if said is not None:
@@ -208,13 +209,8 @@ def _own_questions(text: str, begin: int, end: int, language: Language) -> list[
 
 
 def _run_on(text: str, questions: list[_Question], answered: list[int], calculated: int | None) -> int | None:
-    """Where the first question of the model's own begins after an answer, or None.
-
-    Args:
-        questions: those of `_own_questions`.
-        answered: where announcements that have a number begin, in order.
-        calculated: where the first equation ends. It is an answer too, for a header with a question mark behind it.
-    """
+    """Where the first question of the model's own begins after an answer, or None. An answer is an announcement with a number,
+    or the end of the first equation for a header with a question mark behind it."""
     listed = False
     for question in questions:
         asks, calculates = _asks(text, question, answered)
@@ -240,11 +236,8 @@ def _asks(text: str, question: _Question, answered: list[int]) -> tuple[bool, bo
 
 @cache
 def _headers(words: tuple[str, ...]) -> re.Pattern[str]:
-    """A pattern for words that head a question.
-
-    They stand at the start of a line or behind a sentence, with a colon. Or they are a heading, or have a number alone
-    on a line.
-    """
+    """A pattern for words that head a question: with a colon where a line or a sentence begins, as a heading, or with a number
+    alone on a line."""
     forms = {form for word in words for form in (word, word.upper(), word.capitalize())}
     letters = [word for word in forms if len(word) == 1 and word < "\u0e00" and word != "Q"]  # В 18:00 is a time
     names = sorted(forms - set(letters), key=len, reverse=True)
@@ -257,3 +250,27 @@ def _headers(words: tuple[str, ...]) -> re.Pattern[str]:
         rf"{word}[ \t*_]{{0,9}}(?(mark)(?:[:：]|$)|(?(number)(?:[:：]|$)|[:：]))",
         re.MULTILINE,
     )
+
+
+MAIN = "strict"
+"""The rule that decides between right, wrong and unanswered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to read an answer: what tables call it, what it reads in a sentence, and how."""
+
+    title: str
+    description: str
+    read: Callable[[str, str, Language, Finish], Reading]
+
+
+RULES: dict[str, Rule] = {
+    MAIN: Rule("strict rule", "Numbers as the language writes them, a marked answer first.", strict),
+    "paper": Rule(
+        "paper rule",
+        "The last number, as the published evaluation reads it.",
+        lambda text, gold, language, finish: paper(text, gold),
+    ),
+}
+"""The rules by name, in the order of the tables."""

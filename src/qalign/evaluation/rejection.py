@@ -2,6 +2,9 @@
 
 An answer is kept when its number is right and each of its equations is true. Of answers with the same list of equations
 one is kept, so that the texts that stay differ most (collect_rejection_sampling.py of OFA-Sys/gsm8k-ScRel).
+
+The reward of an answer in reinforcement learning is a product, as in WizardMath (arXiv 2308.09583). There two learned models
+judge the problem and each step of its answer. Here both are checked.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from ..languages import Language
 from ..numbers import find_numbers, plain_number
@@ -21,11 +25,8 @@ from .extraction import NOTHING, hashes, strict
 
 
 def kept(problem: Problem, answers: Iterable[Prediction], row: Language) -> tuple[list[Prediction], Counter[str]]:
-    """The answers to a problem that are worth training on, and how many were left out, by reason.
-
-    Where the problem's worked answer ends in `#### 72`, so must they. The order in which they were drawn decides between
-    equals.
-    """
+    """The answers to a problem that are worth training on, and how many were left out, by reason. Where the problem's worked
+    answer ends in `#### 72`, so must they. The order in which they were drawn decides between equals."""
     chosen, reasons = dict[str, Prediction](), Counter[str]()
     for drawn in answers:
         answer = replace(drawn, text=drawn.text.partition("\0")[0])  # the published filter stops at a NUL
@@ -149,3 +150,39 @@ def _value(node: ast.expr) -> float:
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATIONS:
             return _OPERATIONS[type(sign)](_value(left), _value(right))
     raise ValueError("not plain arithmetic")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reward:
+    """The factors of a reward, each from 0 to 1, and whether the answer was truncated."""
+
+    instruction: float
+    """How good the problem is: 1 where its answer is known, else the share of answers that agreed on it."""
+    right: float
+    """1 for the right number by the strict rule, in an answer that ended."""
+    steps: float
+    """The share of the answer's equations that hold; 1 where it has none."""
+    truncated: bool
+
+    @property
+    def value(self) -> float:
+        """The product."""
+        return self.instruction * self.right * self.steps
+
+
+def reward(problem: Problem, answer: Prediction, row: Language, instruction: float = 1.0) -> Reward:
+    """The reward of an answer to a problem in the language of `row`."""
+    assert problem.gold is not None, "problems to reinforce on have a gold answer"
+    truncated = answer.finish == "length"
+    is_right = not truncated and strict(answer.text, problem.gold, row, answer.finish).right
+    checked = [is_true(equation) for equation in equations(problem, answer, row)]
+    steps = sum(checked) / len(checked) if checked else 1.0
+    return Reward(instruction=instruction, right=float(is_right), steps=steps, truncated=truncated)
+
+
+def means(rewards: Iterable[Reward]) -> dict[str, float]:
+    """The mean of the rewards, of each factor, and the share of truncated answers."""
+    rows = list(rewards)
+    columns = ("instruction", "right", "steps", "truncated")
+    factors = {name: fmean(float(getattr(row, name)) for row in rows) for name in columns}
+    return {"reward": fmean(row.value for row in rows), **factors}

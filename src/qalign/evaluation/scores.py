@@ -19,8 +19,7 @@ from ..languages import Language, language
 from ..records import Judgement, Outcome, Prediction, Problem
 from ..wording import counted
 from .answer_language import NONE, language_of_answer
-from .extraction import outcome
-from .rules import MAIN, RULES
+from .extraction import MAIN, RULES, outcome
 
 AVERAGE = "average"
 NON_ENGLISH = "non_english"
@@ -57,10 +56,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 def plain(records: object) -> Any:
-    """Records as plain values, rounded to what a reader can use.
-
-    p-values have 4 significant digits, for a small one is not 0. All else has 4 decimal places.
-    """
+    """Records as plain values: p-values with 4 significant digits, for a small one is not 0, all else with 4 decimal places."""
     return _rounded(msgspec.to_builtins(records))
 
 
@@ -79,13 +75,12 @@ def judge(
     problems: Iterable[Problem],
     predictions: Iterable[Prediction],
     table: Mapping[str, Language],
-    rules: Iterable[str] = tuple(RULES),
+    rules: Sequence[str] = tuple(RULES),
 ) -> list[Judgement]:
     """Judges each prediction against its problem's gold answer, under the named rules.
 
     Raises DataError where a problem has no prediction, a prediction no problem, or a problem no gold answer.
     """
-    rules = list(rules)
     by_key = {(p.language, p.id): p for p in predictions}
     judgements = []
     for problem in problems:
@@ -105,13 +100,11 @@ def judge_one(
     gold: str,
     row: Language,
     at_hand: Mapping[str, Language] = MappingProxyType({}),
-    rules: Iterable[str] | None = None,
+    rules: Iterable[str] = tuple(RULES),
 ) -> Judgement:
-    """One prediction under the named rules, or all.
-
-    `row` is the language of the question. The answer may be in those of `at_hand` too.
-    """
-    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in rules or RULES}
+    """One prediction under the named rules, or all. `row` is the language of the question, and the answer may be in those of
+    `at_hand` too."""
+    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in rules}
     return Judgement(
         id=prediction.id,
         language=prediction.language,

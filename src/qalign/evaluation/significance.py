@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from ..errors import DataError
 from ..records import Judgement
 from .consistency import parallel
-from .rules import MAIN
+from .extraction import MAIN
 from .scores import AVERAGE, NON_ENGLISH, Count, StandardError, clustered_standard_error
 
 if TYPE_CHECKING:
@@ -160,10 +160,8 @@ def holm(ps: Sequence[float]) -> list[float]:
 def _answers(
     systems: Mapping[str, Iterable[Judgement]], languages: Sequence[str] | None = None
 ) -> tuple[list[str], list[str], Counts]:
-    """Languages, problems, and what systems got right: 0 or 1, (systems, languages, problems).
-
-    The problems are sorted: the bootstrap does not depend on the order of the judgements.
-    """
+    """Languages, problems, and what systems got right: 0 or 1, (systems, languages, problems). The problems are sorted, so that
+    the bootstrap does not depend on the order of the judgements."""
     import numpy as np
 
     tables = {name: parallel(judgements) for name, judgements in systems.items()}
@@ -218,11 +216,8 @@ def _estimates(totals: Counts, answers: int, ids: Sequence[str], draws: Draws) -
 
 
 def t_test(mean: float, error: float, clusters: int) -> float:
-    """The two-sided p of a mean over clusters with a standard error.
-
-    Clusters that all differ alike have no spread to divide by. Then it is the p of flipping signs: 2 of 2^clusters outcomes
-    lie as far from 0.
-    """
+    """The two-sided p of a mean over clusters with a standard error. Clusters that all differ alike have no spread to divide by.
+    Then it is the p of flipping signs: 2 of 2^clusters outcomes lie as far from 0."""
     from scipy.stats import t
 
     if mean == 0:

@@ -25,7 +25,7 @@ from ..progress import Bar
 from ..records import usual_permissions, write_json
 from ..untrusted import printable
 from ..wording import counted, in_bytes
-from .folders import INDEX, WEIGHTS, check_settings, read_settings
+from .folders import INDEX, WEIGHTS, check_settings, indexed, read_settings
 from .opening import OLD_BUFFERS, check_model, check_vocabulary, first_line, load_tokenizer, skeleton
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def convert(source: Path, output: Path) -> list[str]:
     """
     check_torch()
     check_settings(source)
-    files = _pickles(source)
+    files, places = _pickles(source)
     check_vocabulary(source)
-    kept, buffers = _described(source, files)
+    kept, buffers = _described(source, files, places)
     tied = _compared(source, kept)
     needed, free = sum(one.nbytes for one in kept.values()), shutil.disk_usage(output).free
     if needed > free:
@@ -102,29 +102,17 @@ def check_torch() -> None:
         )
 
 
-def _pickles(source: Path) -> list[Path]:
-    """The pickles of a model folder: one, or those of the index."""
+def _pickles(source: Path) -> tuple[list[Path], dict[str, str]]:
+    """The pickles of a model folder, one or those of an index, and the file of each tensor by the index, if there is one."""
     if any(source.glob("*.safetensors")):
         raise ModelError(f"{source} holds safetensors already; use it as it is")
     if not (source / PICKLE_INDEX).is_file():
         if (source / PICKLE).is_file():
-            return [source / PICKLE]
+            return [source / PICKLE], {}
         what = f"has neither {PICKLE} nor {PICKLE_INDEX}"
         raise ModelError(f"{source} {what}; give the folder of a transformers model in pickles, or fetch it again")
-    names = sorted(set(_places(source).values()))
-    if lost := [name for name in names if Path(name).name != name or not (source / name).is_file()]:
-        raise ModelError(f"{source / PICKLE_INDEX} names {printable(lost[0])}, which is not there; fetch it again")
-    return [source / name for name in names]
-
-
-def _places(source: Path) -> dict[str, str]:
-    """The file of each tensor by the index of pickles, empty without one."""
-    if not (source / PICKLE_INDEX).is_file():
-        return {}
-    places = read_settings(source / PICKLE_INDEX).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
-        raise ModelError(f"{source / PICKLE_INDEX} has no weight_map with a file for each tensor; fetch it again")
-    return places
+    places = indexed(source / PICKLE_INDEX)
+    return [source / name for name in sorted(set(places.values()))], places
 
 
 def _opened(path: Path, device: str) -> dict[str, torch.Tensor]:
@@ -154,12 +142,12 @@ def _opened(path: Path, device: str) -> dict[str, torch.Tensor]:
     return found
 
 
-def _described(source: Path, files: list[Path]) -> tuple[dict[str, Described], int]:
+def _described(source: Path, files: list[Path], places: Mapping[str, str]) -> tuple[dict[str, Described], int]:
     """The tensors to convert, by their headers; and how many are buffers of older versions. They must be those of the index."""
     if "quantization_config" in read_settings(source / "config.json"):
         raise ModelError(f"the model in {source} is quantized; convert the model that it was made from")
     kept: dict[str, Described] = {}
-    places, buffers = _places(source), 0
+    buffers = 0
     for file in files:
         size, found = file.stat().st_size, _opened(file, "meta")
         for name, tensor in found.items():

@@ -68,20 +68,25 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} has neither {WEIGHTS} nor {INDEX}; fetch or save the model again")
-    places = read_settings(folder / INDEX).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
-        raise ModelError(f"{folder / INDEX} has no weight_map with a file for each tensor; fetch it again")
-    found = {}
-    for file in sorted(set(places.values())):
-        if Path(file).name != file or not (folder / file).is_file():
-            raise ModelError(f"{folder / INDEX} names {printable(file)}, which is not there; fetch it, or save again")
-        found[file] = tensors(folder / file)
+    places = indexed(folder / INDEX)
+    found = {file: tensors(folder / file) for file in sorted(set(places.values()))}
     if lost := [tensor for tensor, file in places.items() if tensor not in found[file]]:
         raise ModelError(
             f"{folder / places[lost[0]]} lacks {counted(len(lost), 'tensor')} that {INDEX} names, "
             f"{printable(lost[0])} among them; fetch or save the model again"
         )
     return [folder / file for file in found]
+
+
+def indexed(path: Path) -> dict[str, str]:
+    """The file of each tensor by an index. ModelError where it is none, or a file is not there."""
+    places = read_settings(path).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+        raise ModelError(f"{path} has no weight_map with a file for each tensor; fetch it again")
+    for file in sorted(set(places.values())):
+        if Path(file).name != file or not (path.parent / file).is_file():
+            raise ModelError(f"{path} names {printable(file)}, which is not there; fetch it, or save again")
+    return places
 
 
 def tensors(path: Path) -> dict[str, tuple[str, list[int]]]:

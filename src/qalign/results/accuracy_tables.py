@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..evaluation import scores as statistics
 from ..evaluation.answer_language import UNTOLD
-from ..evaluation.rules import MAIN, RULES
+from ..evaluation.extraction import MAIN, RULES
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, Score, wilson
 from ..training.config import FEW_STEPS
 from .schema import Content, Rule, Scores, TooLong, Trained, Untold, described, is_language

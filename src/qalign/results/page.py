@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
+from ..evaluation.answer_language import NONE
 from ..evaluation.benchmarks import about_world
-from ..evaluation.rules import MAIN
-from ..records import atomic_file
+from ..evaluation.extraction import MAIN
+from ..languages import LANGUAGES
+from ..records import Judgement, Outcome, atomic_file
 from . import provenance
 from .accuracy_tables import span
 from .charts import bar_chart, bar_places, gap_chart, gap_scale, heat_maps, loss_charts, loss_scales, path, systems_in
-from .explorer import explorer_data, safe_json
 from .findings import headline
-from .fitted import of_figures
-from .run_results import Results
-from .tables import Cell, Section, Table
+from .run_results import AnsweredProblem, Results
+from .schema import Content, in_order
+from .tables import Cell, Section, Table, of_figures
+from .titles import Titles
 
 
 def render_page(results: Results) -> str:
@@ -134,3 +138,78 @@ def _part(table: Table, benchmark: str) -> Table | None:
     details = [part for inner in table.details if (part := _part(inner, benchmark))]
     note = table.note if benchmark == list(parts)[-1] else ""  # once
     return replace(parts[benchmark], details=details, note=note)
+
+
+def explorer_data(content: Content, titles: Titles, answers: Iterable[AnsweredProblem]) -> dict[str, object]:
+    """The answers by problem, as arrays: names are said once, and thirty-six thousand answers stay small.
+
+    - A problem is [benchmark, id, languages].
+    - A language is [language, gold, question, answers].
+    - An answer is [text, value, start, end, outcome, right under each further rule, the language if another].
+      A system without one has null.
+    """
+    problems: dict[tuple[str, str], list[AnsweredProblem]] = {}
+    for entry in answers:
+        problems.setdefault((entry.benchmark, entry.problem.id), []).append(entry)
+    entries = list(chain.from_iterable(problems.values()))
+    benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in problems))
+    languages = in_order(entry.problem.language for entry in entries)
+    answering = {name: None for entry in entries for name in entry.answers}
+    systems = [*(s for s in content.systems if s in answering), *(s for s in answering if s not in content.systems)]
+    slots = {name: slot for slot, name in enumerate(content.systems)}
+    places = {code: place for place, code in enumerate(languages)}
+    rules = content.other_rules
+
+    def in_languages(group: list[AnsweredProblem]) -> list[list[object]]:
+        rows = []
+        for one in sorted(group, key=lambda one: places[one.problem.language]):
+            given = [_answer(*one.answers[system], rules) if system in one.answers else None for system in systems]
+            rows.append([places[one.problem.language], str(one.problem.gold), one.problem.question, given])
+        return rows
+
+    return {
+        "rules": list(rules.values()),
+        "spoken": {code: titles.language(code) for code in sorted({*LANGUAGES, *languages})},
+        "benchmarks": [[name, titles.benchmark(name)] for name in benchmarks],
+        "languages": [_language_row(code, titles.language(code)) for code in languages],
+        "systems": [[name, titles.system(name), slots.get(name, 0)] for name in systems],
+        "problems": [
+            [benchmarks.index(benchmark), key, in_languages(group)] for (benchmark, key), group in problems.items()
+        ],
+    }
+
+
+def _language_row(code: str, name: str) -> list[object]:
+    """Code, English name, own name, tag, and whether it is written in Latin letters."""
+    row = LANGUAGES.get(code)
+    return [code, name, row.native_name if row else "", language_tag(code), row is None or row.script == "Latn"]
+
+
+def _answer(text: str, judgement: Judgement, rules: Iterable[str]) -> list[object]:
+    reading = judgement.readings[MAIN]
+    start, end = (_utf16(text, at) for at in (reading.start, reading.end))
+    right = [int(rule in judgement.readings and judgement.readings[rule].right) for rule in rules]
+    another = None if judgement.answered_in in (None, NONE, judgement.language) else judgement.answered_in
+    return [text, reading.value, start, end, get_args(Outcome).index(judgement.outcome), right, another]
+
+
+def _utf16(text: str, at: int) -> int:
+    """The place of a character as JavaScript counts, where one beyond U+FFFF is two."""
+    return at if text.isascii() else at + sum(character > "\uffff" for character in text[:at])
+
+
+def language_tag(code: str) -> str:
+    """The tag of a language for the `lang` attribute, so that a reader's fonts and voice fit; empty if it is none."""
+    if not re.fullmatch(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", code):
+        return ""
+    row = LANGUAGES.get(code)
+    return f"{code}-{row.script}" if row and row.script in ("Hans", "Hant") else code.replace("_", "-")
+
+
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+def safe_json(value: object) -> str:
+    """JSON that no HTML parser reads as anything else: no markup character, line separator or half a surrogate pair."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..evaluation.consistency import Consistency
 from ..evaluation.significance import Comparison
+from ..records import Judgement, Problem
 from ..terminal import say, text_of
 from . import files
 from .accuracy_tables import RESULTS, accuracy_table, language_table
 from .charts import Curves
-from .explorer import AnsweredProblem
 from .provenance import (
     corpora_table,
     mixture_table,
@@ -26,6 +27,14 @@ from .schema import Content, Model, Scores, plain
 from .statistics_tables import DIFFERENCES, agreement_table, claims_tables, differences_table
 from .tables import Table
 from .titles import Titles
+
+
+class AnsweredProblem(NamedTuple):
+    """A problem of a benchmark, and the answers to it by system, each with its judgement."""
+
+    benchmark: str
+    problem: Problem
+    answers: dict[str, tuple[str, Judgement]]
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

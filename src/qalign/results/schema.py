@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import DataError
 from ..evaluation.consistency import Consistency
-from ..evaluation.rules import MAIN, RULES
+from ..evaluation.extraction import MAIN, RULES
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, Count, Percent, Score
 from ..evaluation.significance import Comparison, Estimate, Share
 from ..languages import STUDY

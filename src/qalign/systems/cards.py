@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..alignment.templates import STUDY, TEMPLATES
 from ..corpora.table import CORPORA, PAIR_KINDS
-from ..evaluation.rules import MAIN, RULES
+from ..evaluation.extraction import MAIN, RULES
 from ..pipeline import Node, Stage, in_order, status
 from ..pipeline.stage_record import CARD, read_record
 from ..results.schema import Trained

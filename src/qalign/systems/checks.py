@@ -17,12 +17,11 @@ from ..alignment.tasks import VARIANTS
 from ..alignment.templates import ExampleConfig
 from ..corpora import CORPORA, Role, locate, read
 from ..corpora.local import languages_of
-from ..corpora.mathinstruct import by_source
 from ..corpora.source import OWN
+from ..corpora.table import by_source
 from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
-from ..evaluation.external import score_file
-from ..evaluation.joining import JOINS
+from ..evaluation.external import JOINS, score_file
 from ..evaluation.scores import Score
 from ..evaluation.scores import score as scores_of
 from ..generation import DecodingConfig

@@ -13,7 +13,7 @@ from msgspec.structs import replace as replace_fields
 from .. import __version__
 from ..errors import SettingError
 from ..evaluation.benchmarks import BENCHMARKS
-from ..evaluation.rules import MAIN
+from ..evaluation.extraction import MAIN
 from ..evaluation.scores import AVERAGE, NON_ENGLISH, plain
 from ..evaluation.significance import Estimate, holm, pooled, t_test
 from ..fingerprints import first_look

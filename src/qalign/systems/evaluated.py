@@ -15,7 +15,6 @@ from msgspec.structs import asdict
 from ..alignment.templates import STUDY
 from ..errors import DataError
 from ..evaluation.consistency import Consistency, consistency, mean_consistency
-from ..evaluation.rules import MAIN
 from ..evaluation.scores import plain, score
 from ..evaluation.significance import Comparison, compare_systems
 from ..pipeline import Node, Stage, in_order, status
@@ -24,7 +23,7 @@ from ..records import Judgement
 from ..redaction import redacted_command
 from ..results import schema
 from ..results.charts import Curve, Curves
-from ..results.explorer import AnsweredProblem, SystemAnswer
+from ..results.run_results import AnsweredProblem
 from ..results.schema import Scores, TrainingStage
 from ..untrusted import printable
 from .artifacts import Model
@@ -105,19 +104,12 @@ def answers(comparison: Sequence[Evaluated], runs: Path) -> Iterator[AnsweredPro
             if score is None or records is None or asked is None:
                 continue
             problems = problems or {
-                (one.language, one.id): AnsweredProblem(
-                    benchmark=benchmark, id=one.id, language=one.language, gold=str(one.gold), question=one.question, answers={}
-                )
-                for one in records.problems()
-            }  # fmt: skip
+                (one.language, one.id): AnsweredProblem(benchmark, one, {}) for one in records.problems()
+            }
             texts = {(prediction.language, prediction.id): prediction.text for prediction in asked.predictions()}
             for one in score.open(score.folder(runs)).judgements():
-                reading = one.readings[MAIN]
-                problems[one.language, one.id].answers[system.name] = SystemAnswer(
-                    text=texts[one.language, one.id], outcome=one.outcome, answered_in=one.answered_in,
-                    value=reading.value, start=reading.start, end=reading.end,
-                    right={rule: read.right for rule, read in one.readings.items()},
-                )  # fmt: skip
+                key = one.language, one.id
+                problems[key].answers[system.name] = texts[key], one
         yield from problems.values()
 
 
@@ -128,9 +120,9 @@ def example(comparison: Sequence[Evaluated], runs: Path) -> schema.Asked | None:
     if first is None:
         return None
     others = takewhile(lambda one: one.benchmark == first.benchmark, entries)
-    entry = next((one for one in (first, *others) if one.language == "en"), first)
-    texts = {name: answer.text for name, answer in entry.answers.items() if answer}
-    return schema.Asked(entry.language, entry.question, texts)
+    entry = next((one for one in (first, *others) if one.problem.language == "en"), first)
+    texts = {name: text for name, (text, _) in entry.answers.items()}
+    return schema.Asked(entry.problem.language, entry.problem.question, texts)
 
 
 def trained(stage: Training, runs: Path) -> TrainingStage:

@@ -20,8 +20,7 @@ from ..alignment.templates import STUDY, TEMPLATES, ExampleConfig, TemplateName
 from ..corpora import CORPORA, Source, Text, read
 from ..corpora.local import parts
 from ..errors import DataError, SettingError
-from ..evaluation.extraction import RULES_VERSION
-from ..evaluation.rules import RULES
+from ..evaluation.extraction import RULES, RULES_VERSION
 from ..evaluation.scores import judge, plain, score
 from ..huggingface import Repository
 from ..language_file import KEPT_ROWS, language_from

@@ -1,7 +1,7 @@
 """Reinforcement learning as a stage: a model answers problems, and its better answers become more probable.
 
 Each step samples answers to some problems with the package's own generation, rewards them, and takes one step of GRPO. See
-`training.policy` for the loss and `evaluation.rewards` for the reward. It runs in one process on one device.
+`training.policy` for the loss and `evaluation.rejection` for the reward. It runs in one process on one device.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import asdict
 
-from ..alignment.encoding import decode
-from ..alignment.prompts import encode_prompts
+from ..alignment.prompts import decode, encode_prompts
 from ..alignment.templates import TEMPLATES
 from ..errors import DataError, ModelError
-from ..evaluation.rewards import Reward, means, reward
+from ..evaluation.rejection import Reward, means, reward
 from ..generation import DecodingConfig
 from ..languages import Language
 from ..models.opening import check_vocabulary, load_model, load_tokenizer_as_saved, resolve

@@ -21,7 +21,7 @@ from msgspec.structs import replace as replace_fields
 from .. import pipeline
 from ..alignment.templates import STUDY as TEMPLATE
 from ..errors import SettingError
-from ..evaluation.rules import MAIN
+from ..evaluation.extraction import MAIN
 from ..fingerprints import first_look, is_first_look
 from ..generation.vllm_engine import engine_arguments
 from ..language_file import KEPT_ROWS, with_rows_of_models
