@@ -95,7 +95,7 @@ class Sides:
         self.accelerator = Accelerator(mixed_precision="bf16", cpu=placement.device == "cpu")
         with torch.device(self.accelerator.device):
             model = LlamaForCausalLM(models.config_of(shape))
-        longest = max(examples, key=lambda data: data.supervised_share)
+        longest = max(examples, key=lambda data: data.shares[0])
         self.trainer = Trainer(model, self.config, placement, self.accelerator, longest)
         assert longest.shared
         for data in examples:

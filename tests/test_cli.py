@@ -25,7 +25,7 @@ from qalign.cli import app
 from qalign.cli.options import JOBS
 from qalign.corpora import CORPORA
 from qalign.results.accuracy_tables import with_error
-from qalign.results.files import load
+from qalign.results.run_results import load
 
 TINY = [
     word

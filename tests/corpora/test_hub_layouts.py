@@ -64,7 +64,7 @@ def test_mgsm_is_read_without_quoting(load: Load, clones: Path) -> None:
 
 
 def test_flores_is_joined_by_id(load: Load, clones: Path) -> None:
-    pairs = load("flores", "general", ["bn", "zh"], clones).pairs
+    pairs = load("flores", "general", ["bn", "zh"], clones).records
     assert [(one.language, one.id, one.text_en) for one in pairs[:3]] == [
         ("bn", "4", "Nobody was hurt."),
         ("bn", "1", "On Monday the river rose."),
@@ -95,8 +95,8 @@ def test_gsm8kinstruct_pairs(
     load: Load, clones: Path, role: Role, languages: list[str], expected: list[tuple[str, str, str]]
 ) -> None:
     text = load("gsm8kinstruct", role, languages, clones)
-    assert len(text.pairs) == len(expected)
-    for one, (id, start, start_en) in zip(text.pairs, expected, strict=True):
+    assert len(text.records) == len(expected)
+    for one, (id, start, start_en) in zip(text.records, expected, strict=True):
         assert one.id == id
         assert one.text.startswith(start)
         assert one.text_en.startswith(start_en)
@@ -184,7 +184,7 @@ def test_the_language_is_read_from_the_frame_and_not_from_the_question(
 ) -> None:
     rows = [framed("English", "A trip in German hills?"), framed("Thai", "In French or in Thai?")]
     data = instruct(tmp_path / "data", rows)
-    (pair,) = load("gsm8kinstruct", "questions", ["th"], data).pairs
+    (pair,) = load("gsm8kinstruct", "questions", ["th"], data).records
     assert (pair.text, pair.text_en) == ("In French or in Thai?", "A trip in German hills?")
 
 

@@ -59,7 +59,7 @@ def test_every_format_gives_the_same_pairs(tmp_path: Path, load: Load, suffix: s
     expected = [Pair(row["id"], "de", row["question"], row["question_en"], "question", "own") for row in QUESTIONS]
     for given in (tmp_path, tmp_path / f"de{suffix}"):
         text = load(given, "questions", ["de"])
-        assert text.records == text.pairs == expected
+        assert text.records == expected
         assert (text.counts, text.published, text.dropped, text.notes) == ({"de": 2}, None, [], [])
 
 
@@ -76,11 +76,11 @@ def test_every_format_gives_the_same_test_problems(tmp_path: Path, load: Load, s
 
 def test_the_other_roles(tmp_path: Path, load: Load) -> None:
     (tmp_path / "answers.jsonl").write_text(jsonl([{"answer": "3+4=7", "answer_en": "It is 3+4=7.", "question": "?"}]))
-    assert load(tmp_path / "answers.jsonl", "answers", ["sw"]).pairs == [
+    assert load(tmp_path / "answers.jsonl", "answers", ["sw"]).records == [
         Pair("0", "sw", "3+4=7", "It is 3+4=7.", "answer", "own")
     ]
     (tmp_path / "general.jsonl").write_text(jsonl([{"text": "Habari", "text_en": "Hello"}]))
-    assert load(tmp_path / "general.jsonl", "general", ["sw"]).pairs == [
+    assert load(tmp_path / "general.jsonl", "general", ["sw"]).records == [
         Pair("0", "sw", "Habari", "Hello", "sentence", "own")
     ]
     rows: list[dict[str, Any]] = [
@@ -117,7 +117,7 @@ def test_one_file_with_a_column_language(tmp_path: Path, load: Load) -> None:
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_text(tmp_path: Path, load: Load) -> None:
     (tmp_path / "de.csv").write_bytes("\ufefftext,text_en\r\nJa,Yes\r\n".encode())
-    assert [(one.text, one.text_en) for one in load(tmp_path, "general", ["de"]).pairs] == [("Ja", "Yes")]
+    assert [(one.text, one.text_en) for one in load(tmp_path, "general", ["de"]).records] == [("Ja", "Yes")]
 
 
 def published(folder: Path, code: str, text: str, english: str) -> None:
@@ -287,7 +287,7 @@ def test_invalid_rows_are_dropped_only_on_request_and_listed(tmp_path: Path, loa
     write(path, rows)
     check(load, path, "general", ["de"], f"{path} line 2: 'text' is empty; fix it, or have such rows dropped")
     text = load(path, "general", ["de"], drop_invalid=True)
-    assert [one.text for one in text.pairs] == ["Ja"]
+    assert [one.text for one in text.records] == ["Ja"]
     assert text.dropped == [
         {"where": f"{path} line 2", "reason": "'text' is empty"},
         {"where": f"{path} line 3", "reason": f"the id '1' is that of {path} line 1 already"},

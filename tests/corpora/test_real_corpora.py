@@ -47,7 +47,7 @@ def test_what_a_record_holds(shared_data: Path, load: Load) -> None:
     assert (first.id, first.gold) == ("0", "72")
     assert first.answer is not None
     assert first.answer.endswith("#### 72")
-    pair = load("gsm8kinstruct", "questions", ["sw"], shared_data).pairs[0]
+    pair = load("gsm8kinstruct", "questions", ["sw"], shared_data).records[0]
     assert (pair.id, pair.kind) == ("0", "question")
     assert pair.text_en == first.question
     test = load("mgsm", "test", ["sw", "ja"], shared_data).problems

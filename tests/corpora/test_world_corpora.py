@@ -64,7 +64,7 @@ def test_each_role_reads_with_the_published_counts(name: str, role: Role, load: 
     for problem in found.problems:
         assert problem.gold is not None
         assert (problem.answer is None) == (role == "test")
-    for pair in found.pairs:
+    for pair in found.records:
         assert pair.kind == PAIR_KINDS[role]
         assert pair.text != pair.text_en
 
@@ -83,7 +83,7 @@ def test_the_text_reads_whole(
     found = load("world-text", "text", STUDY)
     assert sum(found.counts.values()) == len(found.records) == sets.SIZES["text"]
     assert list(found.counts) == list(STUDY)
-    assert (found.pairs, found.problems, found.notes) == ([], [], [])
+    assert (found.problems, found.notes) == ([], [])
     by_place = {int(one.id): one for one in found.records}
     for place, document in enumerate(text_documents):
         assert by_place[place] == Document(str(place), document.language, document.text, "world-text")
@@ -93,10 +93,10 @@ def test_pairs_and_problems_are_the_same_texts(load: Read) -> None:
     """The question that aligns is the question that teaches, and its English side is the English problem."""
     problems = {(p.language, p.id): p for p in load("world-gsm8kinstruct", "multilingual", STUDY).problems}
     others = [code for code in STUDY if code != "en"]
-    for pair in load("world-gsm8kinstruct", "questions", others).pairs:
+    for pair in load("world-gsm8kinstruct", "questions", others).records:
         assert pair.text == problems[pair.language, pair.id].question
         assert pair.text_en == problems["en", pair.id].question
-    for pair in load("world-gsm8kinstruct", "answers", others).pairs:
+    for pair in load("world-gsm8kinstruct", "answers", others).records:
         assert pair.text == problems[pair.language, pair.id].answer
         assert pair.text_en == problems["en", pair.id].answer
     assert load("world-gsm8k", "english", ["en"]).problems == [

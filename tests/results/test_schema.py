@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 
 from qalign.cli import app
 from qalign.errors import DataError
-from qalign.results.files import load
-from qalign.results.run_results import Results
+from qalign.results.run_results import Results, load
 from qalign.results.schema import parse
 from qalign.results.titles import Titles
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from msgspec import convert
 from rich.console import Console
-from typed import content_of, plain_results, tables
+from typed import content_of, plain_results, results_of, tables
 
 from qalign.errors import DataError
 from qalign.results.accuracy_tables import score_table
-from qalign.results.files import load, write
+from qalign.results.run_results import load
 from qalign.results.schema import Scores
 from qalign.results.tables import Table
 from qalign.results.titles import Titles
@@ -82,8 +82,9 @@ def test_the_training_table_names_what_was_cut_and_what_was_adopted(found: dict[
 
 
 def test_results_are_written_and_read_again(found: dict[str, object], tmp_path: Path) -> None:
-    files = write(content_of(found), tables(found, Titles()), tmp_path / "out", Titles())
-    assert {path.name for path in files} == {"results.json", "results.md", "results.tex", "results.csv"}
+    files = results_of(found).write(tmp_path / "out")
+    texts = {"results.json", "results.md", "results.tex", "results.csv"}
+    assert {path.name for path in files} == {"index.html", "figures", *texts}
     assert load(tmp_path / "out" / "results.json") == content_of(found)
     written = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert written["trained_on"] == found["trained_on"] and not {"seeds", "claims", "made"} & set(written)

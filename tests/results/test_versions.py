@@ -11,7 +11,7 @@ import pytest
 
 import qalign
 from qalign.errors import DataError
-from qalign.results.files import load
+from qalign.results.run_results import load
 
 RUN = Path(__file__).with_name("version_1")
 FILE = RUN / "results" / "run" / "results.json"

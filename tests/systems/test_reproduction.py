@@ -17,8 +17,7 @@ from qalign.cli import app
 from qalign.evaluation.consistency import consistency
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH, score
 from qalign.records import Judgement, Reading
-from qalign.results.files import load
-from qalign.results.run_results import Results
+from qalign.results.run_results import Results, load
 from qalign.results.schema import Content, parse, plain
 from qalign.results.titles import Titles
 from qalign.systems import SCALES, Study, evaluated

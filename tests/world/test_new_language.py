@@ -97,7 +97,7 @@ def test_its_questions_are_read_like_any_other(table: dict[str, Language], tmp_p
     source = locate("world-gsm8kinstruct", "questions", codes, data=None, revisions=tmp_path / "r.json")
     found = read(source, codes, table)
     assert found.counts == {"it": SIZES["gsm8kinstruct"], "de": SIZES["gsm8kinstruct"]}
-    in_italian, in_german = found.pairs[: SIZES["gsm8kinstruct"]], found.pairs[SIZES["gsm8kinstruct"] :]
+    in_italian, in_german = found.records[: SIZES["gsm8kinstruct"]], found.records[SIZES["gsm8kinstruct"] :]
     by_id = {story.signature: story for story in stories("gsm8kinstruct")}
     for pair, other in zip(in_italian, in_german, strict=True):
         assert (pair.id, pair.language, pair.text_en) == (other.id, "it", other.text_en)

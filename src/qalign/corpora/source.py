@@ -191,11 +191,6 @@ class Text:
     """Lines to show to the user."""
 
     @property
-    def pairs(self) -> list[Pair]:
-        """The records of the roles questions, answers and general."""
-        return [entry for entry in self.records if isinstance(entry, Pair)]
-
-    @property
     def problems(self) -> list[Problem]:
         """The records of the roles multilingual, english and test."""
         return [entry for entry in self.records if isinstance(entry, Problem)]

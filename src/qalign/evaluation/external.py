@@ -83,7 +83,7 @@ def score_file(
     for one, problem in zip(read, joined, strict=True):
         if problem is not None:
             prediction = Prediction(
-                problem.id, problem.language, one.text, prompt_sha256="", tokens=0, finish=one.finish
+                id=problem.id, language=problem.language, text=one.text, prompt_sha256="", tokens=0, finish=one.finish
             )
             judgements.append(judge_one(prediction, problem.gold or "", table[problem.language], at_hand))
     return Scored(judgements, list(unused), notes)

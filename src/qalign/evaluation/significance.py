@@ -18,7 +18,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ..errors import DataError
 from ..records import Judgement
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Points = Annotated[float, msgspec.Meta(ge=-100, le=100)]
-
-_SHARED = ("n", "difference", "standard_error", "low", "high")
 
 RESAMPLES = 2000
 SEED = 20240114
@@ -134,9 +132,9 @@ def compare_systems(benchmark: str, *runs: Mapping[str, Iterable[Judgement]]) ->
             estimates = _estimates(totals, len(codes) * len(runs), ids, draws)
             exact = group in languages and len(runs) == 1
             for (a, b), total, estimate in zip(pairs, totals, estimates, strict=True):
-                shared: dict[str, Any] = {name: getattr(estimate, name) for name in _SHARED}
-                test = _mcnemar(total) if exact else {"p": estimate.p}
-                rows.append(Comparison(benchmark=benchmark, group=group, a=a, b=b, p_adjusted=1.0, **shared, **test))
+                values = {**asdict(estimate), **(_mcnemar(total) if exact else {})}
+                shared = {name: values[name] for name in Comparison.__struct_fields__ if name in values}
+                rows.append(Comparison(benchmark=benchmark, group=group, a=a, b=b, p_adjusted=1.0, **shared))
         adjusted = holm([row.p for row in rows])
         comparisons += [replace(row, p_adjusted=p) for row, p in zip(rows, adjusted, strict=True)]
     return comparisons

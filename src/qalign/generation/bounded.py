@@ -48,11 +48,6 @@ class Address:
     query: dict[str, str] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
 
-    @property
-    def secrets_in_text(self) -> set[str]:
-        """The secrets that an answer of a model does not contain by chance."""
-        return {secret for secret in self.secrets if re.search(r"\d", secret) and re.search(r"[^\W\d_]", secret)}
-
 
 def address(given: str) -> Address:
     """The server of a URL. A user and password are sent as basic authentication, and the query with every request.

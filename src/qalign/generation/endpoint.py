@@ -9,6 +9,7 @@ statuses 408, 409, 429 and 5xx.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -58,6 +59,8 @@ class Endpoint:
         self.server, self.decoding, self.model = server, decoding, placement.served_model
         self.in_flight, self.seconds = placement.requests_in_flight, placement.seconds_per_request
         self._noticed = -SECONDS_BETWEEN_NOTICES
+        # An answer contains others by chance.
+        self._secrets = {one for one in server.secrets if re.search(r"\d", one) and re.search(r"[^\W\d_]", one)}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answers in the order of their arrival.
@@ -117,7 +120,7 @@ class Endpoint:
             what = f"answered {request.key} with something that is not a finished answer"
             raise self._failed(what, str(error)) from error
         text, finish = self.decoding.ended(text, finish)
-        return request.answered(without(text, self.server.secrets_in_text, SHORTEST_IN_TEXT), tokens, finish)
+        return request.answered(without(text, self._secrets, SHORTEST_IN_TEXT), tokens, finish)
 
     async def _reply(self, client: AsyncOpenAI, request: Request, ids: list[int]) -> bytes:
         """The body of the server's reply to a prompt of token ids, if there are any, or to a question in a chat."""

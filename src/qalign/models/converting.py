@@ -197,6 +197,7 @@ def _written(
     files: list[Path], kept: Mapping[str, Described], tied: Mapping[str, str], output: Path
 ) -> tuple[int, list[str]]:
     """Writes all tensors with an index. Returns the number of files, and the tied tensors, which are written once."""
+    import torch
 
     part: dict[str, torch.Tensor] = {}
     parts: list[list[str]] = []
@@ -212,7 +213,7 @@ def _written(
     with Bar("convert", len(kept)) as bar:
         for name, tensor in _each(files, kept):
             if name in twice or name in twice.values():
-                hashes[name] = _hash(tensor)
+                hashes[name] = hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
             if name not in twice:
                 if sum(one.nbytes for one in part.values()) + tensor.nbytes > FILE_BYTES:
                     flush()
@@ -246,12 +247,6 @@ def _each(files: list[Path], kept: Mapping[str, Described]) -> Iterator[tuple[st
             if name in kept:
                 dtype = torch.bfloat16 if tensor.is_floating_point() else tensor.dtype
                 yield name, tensor.detach().to(dtype, copy=True).contiguous()
-
-
-def _hash(tensor: torch.Tensor) -> str:
-    import torch
-
-    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
 def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:

@@ -88,7 +88,7 @@ def write_record(folder: Path, record: Mapping[str, object]) -> None:
         entries = dict(zip(paths, threads.map(_entry, paths.values()), strict=True))
     hardware = {"machine": platform.machine(), "system": platform.system(), "cores": cores()}
     whole = {**record, "versions": _versions(), "hardware": hardware, "files": entries}
-    _write(folder / RECORD, whole)
+    write_sealed(folder / RECORD, whole)
     for path in {folder, *(path.parent for path in paths.values())}:
         sync(path)
 
@@ -151,7 +151,7 @@ def check_files(folder: Path, record: Record) -> None:
 def write_returned(folder: Path, seconds: float) -> None:
     """Records that the stage's function has returned after `seconds`, and its output."""
     files = {name: _stamp(path) for name, path in _files(folder).items()}
-    _write(folder / SCRATCH / RETURNED, {"boot": _boot(), "seconds": seconds, "files": files})
+    write_sealed(folder / SCRATCH / RETURNED, {"boot": _boot(), "seconds": seconds, "files": files})
 
 
 def read_returned(folder: Path) -> float | None:
@@ -218,7 +218,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _write(path: Path, value: Mapping[str, object]) -> None:
+def write_sealed(path: Path, value: Mapping[str, object]) -> None:
     """Writes JSON to disk, and returns when it is there. Its seal reveals a torn file."""
     with path.open("w", encoding="utf-8") as file:
         json.dump(sealed(value), file, ensure_ascii=False, indent=1)

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from ..errors import QAlignError, SettingError, nearest
 from ..paths import instead
 from ..pipeline.stage_record import RECORD, read_record
-from ..results.files import load
+from ..results.run_results import load
 from ..results.tables import Table
 from ..untrusted import printable
 from ..wording import counted, in_bytes

@@ -18,10 +18,9 @@ from ..evaluation.scores import NON_ENGLISH
 from ..evaluation.significance import Comparison
 from ..records import Judgement, read_jsonl
 from ..results.accuracy_tables import accuracy
-from ..results.files import load
-from ..results.run_results import Results
+from ..results.findings import DIFFERENCES, group_name
+from ..results.run_results import Results, load
 from ..results.schema import FORMAT, VERSION, Content, is_language
-from ..results.statistics_tables import DIFFERENCES, group_name
 from ..results.tables import Table
 from ..results.titles import Titles
 from ..untrusted import printable

@@ -33,7 +33,9 @@ class SupervisedLoss:
         head = model.get_output_embeddings()
         if head is None:
             raise ModelError(f"{type(model).__name__} has no output embedding; give a causal language model")
-        self.summed: Callable[[torch.Tensor, MicroBatch], torch.Tensor] = _supervised
+        self.summed: Callable[[torch.Tensor, MicroBatch], torch.Tensor] = lambda logits, batch: cross_entropy(
+            logits, batch.targets, batch.weights
+        )
         """The loss of a micro-batch by its logits (supervised, vocabulary), summed. Another objective replaces it."""
         self._selected: torch.Tensor | None = None
         self._handle = head.register_forward_pre_hook(self._select)
@@ -60,10 +62,6 @@ class SupervisedLoss:
             return None
         hidden = arguments[0].flatten(0, 1).index_select(0, self._selected)  # by number: a mask makes a device wait
         return (hidden.unsqueeze(0), *arguments[1:])
-
-
-def _supervised(logits: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
-    return cross_entropy(logits, batch.targets, batch.weights)
 
 
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:

@@ -6,8 +6,6 @@ can write its hash too. So the readers of the files must be safe by themselves.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import stat
 from pathlib import Path
@@ -16,8 +14,8 @@ from typing import Annotated
 import msgspec
 
 from ..errors import QAlignError
-from ..fingerprints import SEAL, block_sha256, sealed, unsealed
-from ..pipeline.stage_record import Sha256, read_object, sync
+from ..fingerprints import SEAL, block_sha256, unsealed
+from ..pipeline.stage_record import Sha256, read_object, sync, write_sealed
 
 MANIFEST = "manifest.json"
 
@@ -34,10 +32,7 @@ def seal(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         sync(path)
         files[path.name] = (path.stat().st_size, block_sha256(path))
-    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump(sealed({"files": files}), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_sealed(folder / MANIFEST, {"files": files})
     sync(folder)
 
 

@@ -188,13 +188,14 @@ def workload(
 ) -> Workload:
     """The workload of a model in training, on the examples of all steps where they are known."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    supervised, repeated = (SUPERVISED, 0.0) if examples is None else examples.shares
     return Workload(
         parameters=sum(size for size, _ in sizes),
         trained=sum(size for size, trained in sizes if trained),
         precision=config.precision,
         optimizer=config.optimizer,
-        supervised=SUPERVISED if examples is None else examples.supervised_share,
-        repeated=0.0 if examples is None else examples.repeated_share,
+        supervised=supervised,
+        repeated=repeated,
         shards=shards,
     )
 

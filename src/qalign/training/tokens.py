@@ -147,18 +147,10 @@ class TokenizedExamples:
         return [length - int(prompt) for length, prompt in zip(self.lengths, self.prompt_tokens, strict=True)]
 
     @property
-    def supervised_share(self) -> float:
-        """Supervised tokens for each token that a model works on, the shared prefix left out."""
-        return float((self.starts[-1] - self.prompt_tokens.sum()) / self._own)
-
-    @property
-    def repeated_share(self) -> float:
-        """Tokens of the shared prefix in all examples, for each token that a model works on."""
-        return float(self.shared * len(self) / self._own)
-
-    @property
-    def _own(self) -> int:
-        return int(self.starts[-1]) - self.shared * len(self)
+    def shares(self) -> tuple[float, float]:
+        """Supervised tokens, and those of the shared prefix in all examples, for each other token that a model works on."""
+        tokens, repeated = int(self.starts[-1]), self.shared * len(self)
+        return float(tokens - self.prompt_tokens.sum()) / (tokens - repeated), repeated / (tokens - repeated)
 
     @property
     def common_prefix(self) -> int:
