@@ -19,7 +19,6 @@ from qalign.evaluation.scores import Score
 from qalign.results.accuracy_tables import interval
 from qalign.results.charts import (
     bar_chart,
-    bar_places,
     gap_chart,
     gap_scale,
     loss_charts,
@@ -217,15 +216,15 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_bars_stand_for_their_figures() -> None:
     found = content_of(synthetic.found(list(synthetic.answers(4))))
     chart = bar_chart(found, "mgsm", synthetic.TITLES)
-    places = bar_places(chart)
-    assert len(chart.bars) == len(places.left_edges) == 9 * 11
-    assert [group.code for group, _ in places.groups] == [*synthetic.STUDY, "all"]
-    assert places.left_edges == sorted(set(places.left_edges)), "none covers another"
-    assert places.divider is not None and places.left_edges[89] < places.divider < places.left_edges[90]
-    full = places.y.ticks[-1]
+    edges = [bar.left for bar in chart.bars]
+    assert len(chart.bars) == 9 * 11
+    assert [group.code for group in chart.groups] == [*synthetic.STUDY, "all"]
+    assert edges == sorted(set(edges)), "none covers another"
+    assert chart.divider is not None and edges[89] < chart.divider < edges[90]
+    full = chart.y.ticks[-1]
     for bar in chart.bars:
-        assert (280 - places.y(bar.value)) / (280 - places.y(full)) * full == pytest.approx(bar.value, abs=0.3)
-        assert places.y(bar.high) <= places.y(bar.value) <= places.y(bar.low) <= 280
+        assert (280 - chart.y(bar.value)) / (280 - chart.y(full)) * full == pytest.approx(bar.value, abs=0.3)
+        assert chart.y(bar.high) <= chart.y(bar.value) <= chart.y(bar.low) <= 280
     gaps = gap_chart(found, "mgsm", synthetic.TITLES)
     assert [gap.system.slot for gap in gaps] == list(range(9))
     assert all(216 <= gap_scale(gaps)(gap.others) <= 700 for gap in gaps)

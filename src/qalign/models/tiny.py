@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
-from .saving import SPECIAL, save
+from .opening import SPECIAL, save
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -45,24 +45,26 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Languages whose scores stand together: the code of one, or `all`, and a name."""
+    """Languages whose scores stand together: the code of one, or `all`, a name, and the middle of the group on the page."""
 
     code: str
     name: str
+    middle: float
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The accuracy of a system in a group, with its 95% interval."""
+    """The accuracy of a system in a group, with its 95% interval, and the left edge on the page."""
 
     system: System
     group: Group
     value: float
     low: float
     high: float
+    left: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
     """Accuracy by language: a group of bars a language and one for the average, a bar a system."""
 
@@ -70,6 +72,12 @@ class BarChart:
     systems: Sequence[System]
     groups: Sequence[Group]
     bars: Sequence[Bar]
+    y: Scale
+    width: float
+    """Of a bar."""
+    divider: float | None
+    """Where the average is set apart from the languages."""
+    right: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +131,35 @@ def systems_in(content: Content, titles: Titles) -> dict[str, System]:
 
 
 def bar_chart(content: Content, benchmark: str, titles: Titles) -> BarChart:
-    """The languages of a benchmark, then the average where there is more than one."""
+    """The languages of a benchmark from left to right, then the average where there is more than one. A group is as wide as its
+    bars or its name."""
     systems, rows = systems_in(content, titles), content.scores_on(benchmark)
     languages = content.languages_on(benchmark)
-    groups = {code: Group(code, titles.language(code)) for code in languages}
-    if len(languages) > 1:
-        groups[AVERAGE] = Group("all", "Average")
-    bars = []
-    for code, group in groups.items():
-        for name, scores in rows.items():
-            if code in scores:
-                ends = interval(scores[code], problems(scores, content.repetitions))
-                bars.append(Bar(systems[name], group, accuracy(scores[code]), *ends))
-    return BarChart(titles.benchmark(benchmark), [systems[name] for name in rows], list(groups.values()), bars)
+    width, space, x, divider = max(7.0, min(26.0, 76 / len(rows))), 20.0, 54.0, None
+    groups, bars = [], []
+    for code in [*languages, *([AVERAGE] if len(languages) > 1 else [])]:
+        if code == AVERAGE:
+            divider = round(x, 1)
+            x += space
+        members = [name for name, scores in rows.items() if code in scores]
+        whole = max(len(members) * width, 48.0)
+        named = ("all", "Average") if code == AVERAGE else (code, titles.language(code))
+        groups.append(Group(*named, middle=round(x + whole / 2, 1)))
+        for place, name in enumerate(members):
+            score = rows[name][code]
+            ends = interval(score, problems(rows[name], content.repetitions))
+            bars.append(Bar(systems[name], groups[-1], accuracy(score), *ends, left=round(x + place * width, 1)))
+        x += whole + space
+    return BarChart(
+        title=titles.benchmark(benchmark),
+        systems=[systems[name] for name in rows],
+        groups=groups,
+        bars=bars,
+        y=round_scale(0, max([1.0, *(bar.high for bar in bars)]), 280, 14),
+        width=round(width - 1, 1),
+        divider=divider,
+        right=round(x - space / 2, 1),
+    )
 
 
 def gap_chart(content: Content, benchmark: str, titles: Titles) -> list[Gap]:
@@ -221,41 +245,6 @@ def round_scale(low: float, high: float, start: float, end: float) -> Scale:
     """A scale that begins and ends at round numbers."""
     ticks = nice_ticks(low, high)
     return Scale(start, end, ticks, ticks[0], ticks[-1])
-
-
-@dataclass(frozen=True, slots=True)
-class BarPlaces:
-    """Where the bars of a chart stand."""
-
-    y: Scale
-    bar: float
-    """The width of a bar."""
-    left_edges: Sequence[float]
-    """One for each bar of the chart."""
-    groups: Sequence[tuple[Group, float]]
-    """Each group, and its middle."""
-    divider: float | None
-    """Where the average is set apart from the languages."""
-    right: float
-
-
-def bar_places(chart: BarChart) -> BarPlaces:
-    """Groups from left to right, each as wide as its bars or its name."""
-    bar, gap = max(7.0, min(26.0, 76 / len(chart.systems))), 20.0
-    edges: list[float] = []
-    groups, divider = [], None
-    x = 44 + gap / 2
-    for group in chart.groups:
-        if group.code == "all":
-            divider = round(x, 1)
-            x += gap
-        members = sum(one.group is group for one in chart.bars)
-        edges += [round(x + place * bar, 1) for place in range(members)]
-        width = max(members * bar, 48.0)
-        groups.append((group, round(x + width / 2, 1)))
-        x += width + gap
-    y = round_scale(0, max([1.0, *(one.high for one in chart.bars)]), 280, 14)
-    return BarPlaces(y, round(bar - 1, 1), edges, groups, divider, round(x - gap / 2, 1))
 
 
 def gap_scale(gaps: Sequence[Gap]) -> Scale:

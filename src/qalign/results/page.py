@@ -26,7 +26,7 @@ from ..languages import LANGUAGES
 from ..records import Judgement, Outcome, atomic_file
 from . import provenance
 from .accuracy_tables import span
-from .charts import bar_chart, bar_places, gap_chart, gap_scale, heat_maps, loss_charts, loss_scales, path, systems_in
+from .charts import bar_chart, gap_chart, gap_scale, heat_maps, loss_charts, loss_scales, path, systems_in
 from .findings import headline
 from .run_results import AnsweredProblem, Results
 from .schema import Content, in_order
@@ -111,7 +111,7 @@ def view_of(results: Results) -> dict[str, object]:
 def _on_benchmark(results: Results, benchmark: str, tables: list[Table]) -> dict[str, object]:
     """What the page shows of one benchmark."""
     content, titles = results.data, results.titles
-    gaps, bars = gap_chart(content, benchmark, titles), bar_chart(content, benchmark, titles)
+    gaps = gap_chart(content, benchmark, titles)
     parts = [part for table in tables if (part := _part(table, titles.benchmark(benchmark)))]
     return {
         "title": titles.benchmark(benchmark),
@@ -120,8 +120,7 @@ def _on_benchmark(results: Results, benchmark: str, tables: list[Table]) -> dict
         "tables": _by_section(parts),
         "gaps": gaps,
         "gap_scale": gap_scale(gaps),
-        "bars": bars.bars,
-        "bar_places": bar_places(bars),
+        "bars": bar_chart(content, benchmark, titles),
         "heats": heat_maps(content, benchmark, titles),
     }
 

@@ -18,8 +18,7 @@ from msgspec.structs import asdict
 
 from ..errors import DataError, ModelError, SettingError
 from ..models.folders import ADAPTER_FOLDER
-from ..models.opening import first_line
-from ..models.saving import save, save_adapter
+from ..models.opening import first_line, save, save_adapter
 from ..pipeline.stage_record import sync
 from ..placement import Placement
 from ..records import usual_permissions, write_json
