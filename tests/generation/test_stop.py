@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from servers import wait_for
-from test_endpoint import Start, placed, start  # noqa: F401 (a fixture)
+from servers import Serve, wait_for
+from test_endpoint import placed, start  # noqa: F401 (a fixture)
 
 from qalign.errors import SettingError
 from qalign.generation import DecodingConfig, Request, open_backend
@@ -71,7 +71,7 @@ def test_the_engine_looks_for_them_in_the_text(monkeypatch: pytest.MonkeyPatch) 
         assert (sent[-1].stop, sent[-1].detokenize) == (list(stop or ()), bool(stop))
 
 
-def test_a_server_is_sent_four_and_answers_are_cut_at_all(start: Start, port: int, tmp_path: Path) -> None:  # noqa: F811
+def test_a_server_is_sent_four_and_answers_are_cut_at_all(start: Serve, port: int, tmp_path: Path) -> None:  # noqa: F811
     start()
     wait_for(port)
     stop = ("A", "B", "C", "D", "question")

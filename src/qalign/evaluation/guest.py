@@ -99,9 +99,8 @@ def run(program: str, seconds: int, room: int) -> dict[str, str]:
             printed, is_open = printed + part, bool(part)
     os.close(reader)
     ended = 0
-    while (
-        not is_open and not ended and time.monotonic() < deadline
-    ):  # it has closed its output: it ends, or computes on
+    # It has closed its output: it ends, or computes on.
+    while not is_open and not ended and time.monotonic() < deadline:
         ended, status, used = os.wait4(child, os.WNOHANG)
         time.sleep(0 if ended else 0.001)
     if not ended:
@@ -110,12 +109,9 @@ def run(program: str, seconds: int, room: int) -> dict[str, str]:
     code = os.waitstatus_to_exitcode(status)
     if used.ru_utime + used.ru_stime >= seconds or time.monotonic() >= deadline or code == -signal.SIGXCPU:
         return {"ended": "time-out", "printed": ""}
-    is_well = ended and code == 0
-    return (
-        {"ended": "ran", "printed": printed.decode("utf-8", "replace")}
-        if is_well
-        else {"ended": "error", "printed": ""}
-    )
+    if ended and code == 0:
+        return {"ended": "ran", "printed": printed.decode("utf-8", "replace")}
+    return {"ended": "error", "printed": ""}
 
 
 def main() -> None:

@@ -69,10 +69,8 @@ def snippet(content: Content) -> str:
     if model is None or not content.trained_on.get(model.system):
         return ""
     example = content.example or Asked("en", "A question like those of the test set.", {})
-    code, answer = (
-        _SNIPPET.format(folder=repr(model.folder), question=repr(example.question)),
-        example.answers.get(model.system),
-    )
+    code = _SNIPPET.format(folder=repr(model.folder), question=repr(example.question))
+    answer = example.answers.get(model.system)
     more = ", and more" * (len(answer or "") > LONGEST_ANSWER)
     return code if answer is None else f"{code}# In this run it answered: {answer[:LONGEST_ANSWER]!r}{more}\n"
 
@@ -186,39 +184,24 @@ def _elsewhere(stage: TrainingStage) -> tuple[str, str]:
 
 def rewards_table(content: Content, titles: Titles) -> Table:
     """The rewards of each stage of reinforcement learning, by factor: before it, in its first steps and in its last ones."""
-    of_stages = {
-        folder: stage
-        for folder, stage in content.training_stages().items()
-        if isinstance(stage, Trained) and stage.rewards
-    }
-    systems = {
-        folder: ", ".join(titles.system(name) for name, chain in content.trained_on.items() if stage in chain)
-        for folder, stage in of_stages.items()
-    }
-    factors = list(
-        dict.fromkeys(name for stage in of_stages.values() for row in stage.rewards.values() for name in row)
-    )
-    rows = [
-        [f"{systems[folder]}: {when}", *(f"{row[name]:.3f}" if name in row else "-" for name in factors)]
-        for folder, stage in of_stages.items()
-        for when, row in stage.rewards.items()
-    ]
+    stages = [stage for stage in content.training_stages().values() if isinstance(stage, Trained) and stage.rewards]
+    factors = list(dict.fromkeys(name for stage in stages for row in stage.rewards.values() for name in row))
+    rows = []
+    for stage in stages:
+        systems = ", ".join(titles.system(name) for name, chain in content.trained_on.items() if stage in chain)
+        for when, row in stage.rewards.items():
+            rows.append([f"{systems}: {when}", *(f"{row[name]:.3f}" if name in row else "-" for name in factors)])
     note = "Means over sampled answers. The reward is the product of instruction, right and steps: docs/method.md."
     return Table("Rewards", ["answers", *factors], rows, note, section="training")
 
 
 def mixture_table(content: Content) -> Table:
     """What one epoch of each stage holds, by source and language; a stage that systems share stands once."""
-    rows = [
-        [
-            f"{folder}: {row.source}",
-            row.language,
-            *(f"{n:,}" for n in (row.examples, row.tokens, row.supervised_tokens)),
-        ]
-        for folder, stage in content.training_stages().items()
-        if isinstance(stage, Trained)
-        for row in stage.mixture
-    ]
+    rows = []
+    for folder, stage in content.training_stages().items():
+        for row in stage.mixture if isinstance(stage, Trained) else ():
+            counts = (f"{count:,}" for count in (row.examples, row.tokens, row.supervised_tokens))
+            rows.append([f"{folder}: {row.source}", row.language, *counts])
     columns = ["stage: source", "language", "examples", "tokens", "supervised"]
     return Table("One epoch by source and language", columns, rows, section="training")
 

@@ -185,17 +185,12 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on a device. CUDA copies from pinned memory while it works on."""
-        tensors = {
-            name: getattr(self, name) for name in ("ids", "selected", "targets", "positions", "weights", "values")
-        }
-        return replace(
-            self,
-            **{
-                name: (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
-                for name, tensor in tensors.items()
-                if tensor is not None
-            },
-        )
+        moved = {}
+        for name in ("ids", "selected", "targets", "positions", "weights", "values"):
+            if (tensor := getattr(self, name)) is not None:
+                tensor = tensor.pin_memory() if device.type == "cuda" else tensor
+                moved[name] = tensor.to(device, non_blocking=True)
+        return replace(self, **moved)
 
 
 def collate(batch: Batch) -> MicroBatch:
