@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.bin", "progress.json"
 RANDOM = "random-{:05d}.safetensors"
-BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
+BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, pickle.UnpicklingError)
 """What torch raises for a file that it did not write."""
 
 
@@ -85,7 +85,8 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
 
     module, device = accelerator.unwrap_model(model), accelerator.device
     try:
-        state = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True, mmap=True)
+        several = accelerator.num_processes > 1  # they share the file in memory, and each copies its rows
+        state = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True, mmap=several)
         _fill(_weights(module, repeated=True), load_file(folder / MODEL))
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for place, values in state["state"].items():
