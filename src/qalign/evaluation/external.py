@@ -22,6 +22,17 @@ from ..untrusted import check_surrogates, printable
 from ..wording import counted
 from .scores import judge_one
 
+TEXT_COLUMNS = (
+    "response", "text", "prediction", "predict", "output", "outputs", "completion", "generation", "generated_text",
+    "model_output", "model_answer", "model_response", "resps", "filtered_resps",
+)  # fmt: skip
+"""Columns that hold the answer. The first wins; of the others a file must have one alone.
+
+`predict` is LLaMA-Factory's, `resps` and `filtered_resps` are lm-evaluation-harness's, and `outputs` is vLLM's.
+"""
+OTHER_COLUMNS = ("id", "custom_id", "doc_id", "gold", "language", "finish", "finish_reason", "filter")
+"""Further columns that are read, next to `question` where it joins."""
+WHOLE_FILE = "give --language for the whole file"
 NESTED = ("body", "choices", "message", "content", "text")
 """Where an answer is in an object: the output of a batch, of a chat, or of vLLM."""
 
@@ -210,19 +221,6 @@ def _finish(row: Row, where: str) -> Finish:
     if value in (None, "", "stop"):
         return "stop"
     raise DataError(f"{where}: finish is {value!r:.80}; it must be 'stop' or 'length'")
-
-
-TEXT_COLUMNS = (
-    "response", "text", "prediction", "predict", "output", "outputs", "completion", "generation", "generated_text",
-    "model_output", "model_answer", "model_response", "resps", "filtered_resps",
-)  # fmt: skip
-"""Columns that hold the answer. The first wins; of the others a file must have one alone.
-
-`predict` is LLaMA-Factory's, `resps` and `filtered_resps` are lm-evaluation-harness's, and `outputs` is vLLM's.
-"""
-OTHER_COLUMNS = ("id", "custom_id", "doc_id", "gold", "language", "finish", "finish_reason", "filter")
-"""Further columns that are read, next to `question` where it joins."""
-WHOLE_FILE = "give --language for the whole file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

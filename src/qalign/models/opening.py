@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 POINTER = "model.json"
+SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
+Precision = Literal["bfloat16", "float32"]
 OLD_BUFFERS = ("attn.bias", "attention.bias", "masked_bias", "rotary_emb.inv_freq", "position_ids")
 """Endings of tensors that older versions of transformers saved as well. They follow from the configuration."""
 
@@ -108,7 +110,7 @@ def check_vocabulary(folder: Path) -> None:
 def check_special_ids(path: Path, embeddings: int) -> None:
     """Refuses a configuration whose special tokens have ids beyond the embeddings."""
     values = read_settings(path)
-    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+    for name in SPECIAL:
         ids = values.get(name)
         smallest = -1 if name == "pad_token_id" else 0  # the first LLaMA's way of saying that there is none
         for id in ids if isinstance(ids, list) else [] if ids is None else [ids]:
@@ -278,10 +280,6 @@ def no_bars() -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """The first line of a library's message, as it may be shown."""
     return printable((str(error).strip() or type(error).__name__).splitlines()[0][:200])
-
-
-SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
-Precision = Literal["bfloat16", "float32"]
 
 
 def save(
