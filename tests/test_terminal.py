@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from qalign import terminal
-from qalign.cli.options import errors
+from qalign.cli.guard import errors
 from qalign.errors import DataError
 from qalign.progress import Bar
 

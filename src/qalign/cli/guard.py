@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import functools
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import QAlignError
 from ..terminal import INTERRUPTED, say, show
@@ -39,17 +38,6 @@ def errors() -> Iterator[None]:
             words = f"cannot use {error.filename or ''}: {error.strerror}; see to it and run it again"
         say(f"qalign: error: {words}")
         raise SystemExit(USER_ERROR) from error
-
-
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose errors are shown as `errors` shows them."""
-
-    @functools.wraps(command)
-    def wrapped(**arguments: Any) -> None:
-        with errors():
-            command(**arguments)
-
-    return wrapped
 
 
 def finish(results: Results, differences: bool = False) -> None:

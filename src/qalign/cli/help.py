@@ -7,7 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -35,8 +35,7 @@ class _Helpful:
             _say_nearest_option(error, ctx)
             raise
         if not ctx.resilient_parsing:
-            with errors():
-                _check_texts(ctx)
+            _check_texts(ctx)
         return words
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
@@ -49,7 +48,12 @@ class Verb(_Helpful, TyperCommand):
 
 
 class Verbs(_Helpful, TyperGroup):
-    """A group of verbs, which are listed by what they are for."""
+    """A group of verbs, which are listed by what they are for. What goes wrong in one is said in one line."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Calls the verb of a command line."""
+        with errors():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Writes the options, then the verbs of each panel under its title."""

@@ -13,12 +13,10 @@ from ..options import DATA, EXECUTION, OUTPUT, codes
 from ..terminal import say, show
 from ..wording import in_bytes
 from . import completion
-from .guard import guarded
 from .help import Verb, Verbs, epilog
 from .options import Data, LanguageFile, Names, Runs, option
 
 
-@guarded
 def list_command(
     section: Annotated[str | None, typer.Argument(metavar="SECTION", help="systems, checkpoints, bases, scales, benchmarks, corpora, variants, languages or settings. By default all but the settings.", autocompletion=completion.words(table="systems.checks:SECTIONS"))] = None,
 ) -> None:  # fmt: skip
@@ -29,7 +27,6 @@ def list_command(
         show(table, "")
 
 
-@guarded
 def check_command(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus by name, or a path.", autocompletion=completion.corpora)],
     role: Annotated[str, option(DATA, "questions, answers, multilingual, english, general, test or text.", metavar="ROLE", autocompletion=completion.words(table="corpora:Role"))],
@@ -47,7 +44,6 @@ def check_command(
         show(table)
 
 
-@guarded
 def doctor_command(runs: Runs = Path("runs")) -> None:
     """Show what this machine has for a study, and what to do about the rest."""
     from ..systems.doctor import examination
@@ -64,7 +60,6 @@ Folder = Annotated[Path | None, option(OUTPUT, "The folder of all stages and res
 
 
 @runs_app.callback(invoke_without_command=True)
-@guarded
 def runs_command(context: typer.Context, runs: Folder = None) -> None:
     """List runs with their state and size, and the stages that no run needs."""
     context.obj = runs
@@ -88,7 +83,6 @@ def runs_command(context: typer.Context, runs: Folder = None) -> None:
 
 
 @runs_app.command("remove", cls=Verb, epilog=epilog("runs remove"))
-@guarded
 def remove_command(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Runs by name, as `qalign runs` lists them, or the folders of their results.", show_default=False)] = None,

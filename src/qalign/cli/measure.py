@@ -14,7 +14,7 @@ from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
-from .guard import finish, guarded
+from .guard import finish
 from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Output, option, with_study
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def eval_command(
     finish(results, differences=True)
 
 
-@guarded
 def convert_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint in pickles (pytorch_model.bin): a folder or a hub name.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new folder.")],
@@ -62,7 +61,6 @@ def convert_command(
     show(f"Model: {printable(str(folder))}")
 
 
-@guarded
 def score_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or Parquet with the columns id, response, gold. Also language, question and finish, if there are any.")],
     language: Annotated[str | None, option(DATA, "The language of all rows, if there is no column `language`.", metavar="CODE", autocompletion=completion.languages)] = None,
@@ -84,7 +82,6 @@ def score_command(
     show(scored.table())
 
 
-@guarded
 def report_command(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS", help="The results of a run: a folder or its results.json. Several are shown in one table, with their differences.")],
     form: Annotated[str, option(OUTPUT, "terminal, markdown, latex or csv.", "--format", metavar="NAME", autocompletion=completion.words(*FORMS))] = "terminal",

@@ -16,7 +16,6 @@ from ..placement import Placement
 from ..resources import cores
 from ..terminal import say
 from . import completion
-from .guard import errors
 
 if TYPE_CHECKING:
     from ..systems.study import Study
@@ -85,20 +84,19 @@ def with_study(
             parameters |= {name: _parameter(KINDS[key], name, defaults) for name in names}
 
         def wrapped(context: typer.Context, **arguments: Any) -> None:
-            with errors():
-                texts = arguments.get("settings") or ()
-                arguments["settings"] = [Setting(text=text, origin="--set ") for text in texts]
-                values = {
-                    key: {name: arguments[name] for name in names if arguments[name] is not None}
-                    for key, names in fields.items()
-                }
-                sources = {name: getattr(context.get_parameter_source(name), "name", "DEFAULT") for name in arguments}
-                given = [name for name in fields["study"] if sources[name] != "DEFAULT"]
-                if values["placement"].get("cluster") and sources["jobs"] == "DEFAULT":
-                    del values["placement"]["jobs"]  # a verb's default is about this machine
-                study = _study(arguments, values["study"], given)
-                placement = Placement(runs=study.runs, **values["placement"])
-                command(**{name: arguments[name] for name in own}, study=study, placement=placement)
+            texts = arguments.get("settings") or ()
+            arguments["settings"] = [Setting(text=text, origin="--set ") for text in texts]
+            values = {
+                key: {name: arguments[name] for name in names if arguments[name] is not None}
+                for key, names in fields.items()
+            }
+            sources = {name: getattr(context.get_parameter_source(name), "name", "DEFAULT") for name in arguments}
+            given = [name for name in fields["study"] if sources[name] != "DEFAULT"]
+            if values["placement"].get("cluster") and sources["jobs"] == "DEFAULT":
+                del values["placement"]["jobs"]  # a verb's default is about this machine
+            study = _study(arguments, values["study"], given)
+            placement = Placement(runs=study.runs, **values["placement"])
+            command(**{name: arguments[name] for name in own}, study=study, placement=placement)
 
         signature = {"context": inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)}
         for name, one in parameters.items():

@@ -14,7 +14,7 @@ from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
-from .guard import finish, guarded
+from .guard import finish
 from .options import ALL_EXECUTION, JOBS, Jobs, Output, Quiet, Runs, Save, Seed, Systems, option, with_study
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ def adopt_command(
     write(printable(adopt(study, system, model, stage=stage, name=name, placement=placement)))
 
 
-@guarded
 def demo_command(
     seed: Seed = 1234, jobs: Jobs = JOBS, runs: Runs = Path("runs"), output: Output = None, quiet: Quiet = False
 ) -> None:

@@ -14,7 +14,6 @@ from ..terminal import say, show, write
 from ..untrusted import printable
 from ..wording import counted
 from . import completion
-from .guard import guarded
 from .help import Verb, Verbs, epilog
 from .options import JOBS, Names, Quiet, option, with_study
 
@@ -31,7 +30,6 @@ SETS = tuple(f"world-{kind}" for kind in KINDS)
 
 
 @app.command("show", cls=Verb, epilog=epilog("world show"))
-@guarded
 def show_command(
     languages: Names = None,
     corpus: Annotated[str, option(DATA, "A set of problems of the world.", metavar="CORPUS", autocompletion=completion.words(*SETS))] = "world-mgsm",
@@ -53,7 +51,6 @@ def show_command(
 
 
 @app.command("write", cls=Verb, epilog=epilog("world write"))
-@guarded
 def write_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the corpora, a folder each.")],
     languages: Names = None,
@@ -86,7 +83,6 @@ def write_command(
 
 
 @app.command("base", cls=Verb, epilog=epilog("world base"))
-@guarded
 @with_study(
     without=[name for name in options_of(StudyOptions) if name not in ("seed", "runs", "settings")]
     + ["jobs", "batch_size"],
@@ -109,7 +105,6 @@ def base_command(
 
 
 @app.command("probe", cls=Verb, epilog=epilog("world probe"))
-@guarded
 def probe_command(
     models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]", help="Bases to ask: folders, or world for the shipped one.", show_default="world")] = None,
     count: Annotated[int, option(OUTPUT, "Probes of a kind in a language.", metavar="N", min=1)] = 40,
