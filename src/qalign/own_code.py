@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +48,6 @@ def own_function(name: str) -> Callable[..., Any]:
     if not callable(value):
         raise SettingError(f"'{name}' is not a function; a recipe takes a Study and returns its last training stage")
     return value  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class OwnFunction:
-    """A user's function that reports its faults. A worker process can receive it."""
-
-    function: Callable[..., object]
-
-    def __call__(self, *arguments: object) -> object:
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        with own_faults(f"{getattr(self.function, '__module__', 'a module')}:{name} failed"):
-            return self.function(*arguments)
 
 
 def is_own(function: Callable[..., object]) -> bool:

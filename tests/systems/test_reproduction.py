@@ -23,6 +23,7 @@ from qalign.results.titles import Titles
 from qalign.systems import SCALES, Study, evaluated
 from qalign.systems.comparison import collect, compare
 from qalign.systems.evaluated import Evaluated, rounded_scores, statistics
+from steps import parse_settings
 
 TINY = ("vocabulary=400", "hidden_size=16", "layers=1", "heads=2", "intermediate_size=32")
 SMALL = (*(f"tiny.{text}" for text in TINY), "training.max_steps=2", "data.problems_per_language=4",
@@ -214,7 +215,6 @@ def plain_of(content: Content) -> dict[str, Any]:
 
 def study_of(data: OwnData, runs: Path) -> Study:
     from qalign.systems import SYSTEMS as KNOWN
-    from qalign.systems.settings import parse_settings
 
     return Study(
         base_name="tiny", scale=SCALES["toy"], runs=runs, languages=("de", "sw"), test_languages=("de", "en", "sw"),

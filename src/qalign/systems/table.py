@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..errors import SettingError, nearest
-from ..own_code import OwnFunction, own_faults, own_function
+from ..own_code import own_faults, own_function
 from ..pipeline import Stage, in_order
 from . import recipes
 from .artifacts import Model
@@ -102,8 +102,8 @@ def build(study: Study, name: str, label: str = "") -> Stage[Model]:
     """The last training stage of a system, with what `--set` says of its name or of its label in the table."""
     recipe, wanted = find_system(name).recipe, "return the last training stage"
     study = replace(study, system=label or name)
-    with nullcontext() if name in SYSTEMS else own_faults(f"the recipe '{name}' cannot be called"):
-        made = (recipe if name in SYSTEMS else OwnFunction(recipe))(study)
+    with nullcontext() if name in SYSTEMS else own_faults(f"{name} failed"):
+        made = recipe(study)
     if inspect.iscoroutine(made):
         made.close()
     if not isinstance(made, Stage):

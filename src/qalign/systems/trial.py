@@ -1,24 +1,22 @@
 """Some steps of training and some answers, to measure a machine: `qalign plan --measure`.
 
 The tokens are random, as long as those of the stage. A process of its own takes the steps, so that its memory is that of
-training alone: `python -m qalign.systems.trial` reads and prints a JSON object.
+training alone.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import cycle
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from ..errors import ModelError
 from ..generation import DecodingConfig, Request
@@ -27,7 +25,7 @@ from ..resources import cores, cores_by_affinity
 from ..terminal import say
 from ..training.config import TrainingConfig
 from ..training.memory import Shape
-from ..untrusted import printable
+from ..untrusted import one_line
 from .ask import Ask
 from .bases import WORLD_FOLDER, MakeTinyModel
 from .behind import first_model, origin
@@ -89,21 +87,11 @@ class Rates:
 
 def measure(trial: Trial) -> Rates:
     """The rates of this machine. Raises ModelError where the trial failed."""
-    command, given = [sys.executable, "-m", __name__], msgspec.json.encode(trial, enc_hook=str)
-    done = subprocess.run(command, input=given, capture_output=True, env=_environment(trial.placement))
-    try:
-        return msgspec.json.decode((done.stdout.splitlines() or [b""])[-1], type=Rates)
-    except ValueError as error:
-        said = printable((done.stderr.decode(errors="replace").strip().splitlines() or ["nothing was said"])[-1])
-        raise ModelError(f"measuring failed ({said}); leave out --measure") from error
-
-
-def _environment(placement: Placement) -> dict[str, str]:
-    """The environment of a process that has as many threads as a stage of a run has."""
-    threads = str(max(1, cores() // placement.jobs))
-    if placement.jobs > 1:
-        return {**os.environ, "OMP_NUM_THREADS": threads}
-    return dict(os.environ) if cores() == cores_by_affinity() else {"OMP_NUM_THREADS": threads, **os.environ}
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            return process.submit(_rates, trial).result()
+        except Exception as error:  # of any library; the process may also have been killed
+            raise ModelError(f"measuring failed ({one_line(error)}); leave out --measure") from error
 
 
 def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Cost]:
@@ -161,12 +149,13 @@ def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
 # --- within the process that measures ---------------------------------------------------------------------------------
 
 
-def _main() -> None:
-    trial = msgspec.json.decode(sys.stdin.buffer.read(), type=Trial, dec_hook=lambda kind, value: kind(value))
+def _rates(trial: Trial) -> Rates:
+    jobs = trial.placement.jobs  # a stage of a run has as many threads
+    if jobs > 1 or cores() < cores_by_affinity():
+        os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // jobs))
     with tempfile.TemporaryDirectory() as scratch:
         rates, device = _training(trial, Path(scratch))
-    rates = rates if trial.decoding is None else _generation(trial, device, rates)
-    print(msgspec.json.encode(rates).decode(), flush=True)
+    return rates if trial.decoding is None else _generation(trial, device, rates)
 
 
 def _training(trial: Trial, scratch: Path) -> tuple[Rates, str]:
@@ -330,7 +319,3 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
         ids[start : start + shared] = 7
     prompts = np.clip(np.round((1 - trial.supervised) * lengths), shared + 1, lengths - 1).astype(np.int32)
     return TokenizedExamples(ids=ids, starts=starts, prompt_tokens=prompts)
-
-
-if __name__ == "__main__":
-    _main()
