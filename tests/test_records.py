@@ -18,7 +18,6 @@ from qalign.records import (
     Problem,
     Reading,
     read_jsonl,
-    read_rows,
     to_json,
     write_json,
     write_jsonl,
@@ -95,10 +94,10 @@ def test_only_a_file_gives_its_place_to_a_file(kind: str, tmp_path: Path) -> Non
 def test_rows_are_plain_values(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     write_jsonl(path, RECORDS[:2])
-    assert [row["id"] for row in read_rows(path)] == ["7", "7"]
+    assert [row["id"] for row in read_jsonl(path, dict[str, object])] == ["7", "7"]
     path.write_text("[1]\n")
     with pytest.raises(DataError, match=r"line 1 is not a valid record: Expected `object`, got `array`"):
-        list(read_rows(path))
+        list(read_jsonl(path, dict[str, object]))
 
 
 def test_what_a_killed_process_left_beside_a_file_is_removed_by_the_next(tmp_path: Path) -> None:

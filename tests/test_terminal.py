@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from qalign import terminal
-from qalign.cli.guard import errors
 from qalign.errors import DataError
 from qalign.progress import Bar
 
@@ -103,7 +102,7 @@ def test_an_error_does_not_steer_the_terminal_or_show_a_key(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "s3cr3t-key")
-    with pytest.raises(SystemExit), errors():
+    with pytest.raises(SystemExit), terminal.faults_in_words():
         raise DataError(f"{OSC} {HIDDEN}\nsecond s3cr3t-key http://me:pa55@host/v1")
     said = capsys.readouterr().err
     assert said == (

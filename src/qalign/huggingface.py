@@ -1,26 +1,23 @@
 """The Hugging Face hub: the commit of a branch, recorded; files at a commit; faults.
 
-A file `revisions.json` maps names to the commit of their first use. A name is `owner/name` for a dataset or
-`model:owner/name`, with `@REVISION` where one was asked for.
-
-Temporary faults are retried with growing waits: rate limits, failing servers, dropped connections. The library
-`huggingface_hub` does so for some requests only. It never does for the request of a revision.
+A file `revisions.json` maps `owner/name` of a dataset or `model:owner/name`, with `@REVISION` where one was asked for, to the
+commit of the first use. Temporary faults are retried with growing waits. The library `huggingface_hub` does so for some
+requests only, and never for that of a revision.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .errors import DataError, ModelError, QAlignError
 from .fingerprints import is_first_look
@@ -46,13 +43,6 @@ Result = TypeVar("Result")
 _TOLERATED: ContextVar[dict[str, QAlignError] | None] = ContextVar("tolerated", default=None)
 
 
-class _Response(Protocol):
-    """An HTTP response of the hub's library."""
-
-    status_code: int
-    headers: Mapping[str, str]
-
-
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A model or a dataset on the hub."""
@@ -62,11 +52,6 @@ class Repository:
     """`owner/name`."""
     role: str = field(default="", compare=False)
     """Of a dataset: what a run reads it for."""
-
-    @property
-    def page(self) -> str:
-        """The web page that asks to accept its conditions."""
-        return f"https://huggingface.co/{'datasets/' if self.kind == 'dataset' else ''}{self.name}"
 
     @property
     def instead(self) -> str:
@@ -103,7 +88,7 @@ def commit_of(repository: Repository, revision: str | None) -> str:
         raise repository.error(f"{printable(named)}: no commit of it is known, and {why(error, repository)}") from error
     if not COMMIT.fullmatch(commit):
         raise repository.error(f"{repository.name}: the hub states no commit, only '{printable(commit)[:80]}'")
-    with contextlib.suppress(ImportError, OSError):  # read-only cache or another library: only this note is lost
+    with suppress(ImportError, OSError):  # read-only cache or another library: only this note is lost
         from huggingface_hub.file_download import _cache_commit_hash_for_specific_revision as note
 
         note(str(_cache(repository)), revision or "main", commit)  # as the library does on download
@@ -148,7 +133,7 @@ def refusal(repository: Repository, commit: str) -> str | None:
         HfApi().auth_check(repository.name, repo_type=repository.kind)
     except Exception as error:  # the hub's client raises many kinds
         fault = _Fault(error)
-        lasting = fault.kinds & {"GatedRepoError", "RepositoryNotFoundError"} or _is_out_of_reach(error)
+        lasting = fault.kinds & {"GatedRepoError", "RepositoryNotFoundError"} or fault.is_out_of_reach
         return why(error, repository) if lasting and fault.status not in PASSING else None
     return None
 
@@ -178,6 +163,11 @@ class _Fault:
         return bool(self.kinds & unreachable) or self.status in PASSING
 
     @property
+    def is_out_of_reach(self) -> bool:
+        """Whether the hub or its library is missing, as opposed to a wrong name."""
+        return self.is_unreachable or "ImportError" in self.kinds
+
+    @property
     def passes(self) -> bool:
         """Whether it may be gone at the next try."""
         dropped = {"TimeoutException", "NetworkError", "RemoteProtocolError", "ConnectionError"}
@@ -196,7 +186,8 @@ def why(error: BaseException, repository: Repository) -> str:
     if "ImportError" in fault.kinds:
         return "it needs huggingface-hub: install what reads it: pip install 'qalign[data]'"
     if "GatedRepoError" in fault.kinds:
-        return f"its conditions must be accepted at {repository.page}; then {LOGIN}, or {repository.instead}"
+        page = f"https://huggingface.co/{'datasets/' if repository.kind == 'dataset' else ''}{repository.name}"
+        return f"its conditions must be accepted at {page}; then {LOGIN}, or {repository.instead}"
     if fault.status == 401 and "Invalid credentials" in fault.text:
         return f"the hub does not know the token that was sent: {LOGIN} anew"
     if "RevisionNotFoundError" in fault.kinds:
@@ -214,12 +205,6 @@ def why(error: BaseException, repository: Repository) -> str:
     if fault.kinds & missing or fault.status in (401, 403, 404):
         return f"the hub does not have it, or not for you: check the name, {LOGIN}, or {repository.instead}"
     return f"it cannot be fetched ({fault.message}): check the name, or {repository.instead}"
-
-
-def _is_out_of_reach(error: BaseException) -> bool:
-    """Whether the hub or its library is missing, as opposed to a wrong name."""
-    fault = _Fault(error)
-    return fault.is_unreachable or "ImportError" in fault.kinds
 
 
 def _patiently(repository: Repository, call: Callable[[], Result], *, once: bool = False) -> Result:
@@ -272,7 +257,7 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
         return _recorded(key, commit_of(repository, asked), record)
     except QAlignError as error:
         tolerated = _TOLERATED.get()
-        if tolerated is not None and _is_out_of_reach(error):
+        if tolerated is not None and _Fault(error).is_out_of_reach:
             tolerated[repository.name] = error
             return UNKNOWN
         raise repository.error(str(error)) from error
@@ -313,7 +298,7 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d*)?", text):
         return float(text)
-    with contextlib.suppress(ValueError, TypeError, OverflowError):  # not a date either
+    with suppress(ValueError, TypeError, OverflowError):  # not a date either
         date = parsedate_to_datetime(text)
         return max(0.0, (date - datetime.now(UTC if date.tzinfo else None)).total_seconds())
     limit = re.search(r"\br=0;\s*t=(\d{1,9})\b", headers.get("RateLimit", ""))
@@ -323,12 +308,12 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
 class _LongWait(Exception):
     """The hub asks for a long wait, during which its library would sleep."""
 
-    def __init__(self, response: _Response) -> None:
+    def __init__(self, response: Any) -> None:
         super().__init__("the hub asks for too long a wait")
         self.response = response
 
 
-def _refuse_long_wait(response: _Response) -> None:
+def _refuse_long_wait(response: Any) -> None:
     if response.status_code in PASSING and (_seconds_to_wait(response.headers) or 0) > LONGEST_WAIT:
         raise _LongWait(response)
 
@@ -363,6 +348,6 @@ def _bytes_fetched(repository: Repository) -> int:
     """The size of a repository in the cache, with unfinished downloads."""
     folder, total = _cache(repository), 0
     for path in (folder / "blobs").glob("*") if folder else ():
-        with contextlib.suppress(OSError):  # another process may have moved it to its place
+        with suppress(OSError):  # another process may have moved it to its place
             total += path.stat().st_size
     return total

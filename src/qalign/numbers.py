@@ -21,15 +21,14 @@ from functools import cache, lru_cache
 from .errors import DataError
 from .languages import LANGUAGES, Language
 from .numerals import (
+    BEFORE_A_FRACTION,
+    CLOCK,
     GROUP_SPACE,
+    HALF,
     LONGEST_BETWEEN,
     NUMERAL,
     Value,
-    begins_a_number,
-    clock_minutes,
     decimal_value,
-    half_end,
-    joins_a_fraction,
     numeral_value,
     parts_of_a_unit,
     split_run,
@@ -180,11 +179,11 @@ def _joined(numbers: list[Number], plain: str) -> list[Number]:
             joined[-1] = whole
             continue
         if number.value.denominator == 1 and not number.percent:
-            if half := half_end(plain, number.end):
-                number = replace(number, value=_further(number.value, Fraction(1, 2)), end=half)
-            elif (clock := clock_minutes(plain, number.end)) and not plain[number.end - 1].isalpha():
-                value = _further(number.value, Fraction(clock[0], 60))
-                number = replace(number, value=value, end=clock[1], parts=60)
+            if half := HALF.match(plain, number.end):
+                number = replace(number, value=_further(number.value, Fraction(1, 2)), end=half.end())
+            elif (clock := CLOCK.match(plain, number.end)) and not plain[number.end - 1].isalpha():
+                value = _further(number.value, Fraction(int(clock[1] or clock[2]), 60))
+                number = replace(number, value=value, end=clock.end(), parts=60)
         joined.append(number)
     return joined
 
@@ -196,7 +195,7 @@ def _pair(last: Number, number: Number, plain: str) -> Number | None:
         return None
     if number.value < 1:
         over = "/" in written or "分" in written or not written[0].isdigit()
-        if over and plain[last.end - 1].isalnum() and joins_a_fraction(between):
+        if over and plain[last.end - 1].isalnum() and BEFORE_A_FRACTION.fullmatch(between):
             numeral = last.numeral and number.numeral
             return replace(last, value=_further(last.value, number.value), end=number.end, numeral=numeral)
         return None
@@ -246,7 +245,8 @@ def _read_tail(plain: str, value: Value, start: int, end: int, language: Languag
     if language.myriads and value is not None:
         value, end = with_units(value, plain, end, language)
     scale = _scale_words(tuple(language.scales)).match(plain, end) if language.scales else None
-    if scale and not begins_a_number(plain, scale.start(1), language):  # not the elfu of 5 elfu 3
+    spoken = spoken_expression(language)
+    if scale and not (spoken and re.compile(spoken).match(plain, scale.start(1))):  # not the elfu of 5 elfu 3
         # Found as it was matched: ignoring case, a pattern takes ı and İ for i, and casefold does not.
         factors = (f for word, f in language.scales.items() if re.fullmatch(re.escape(word), scale[1], re.IGNORECASE))
         value, end = _times(value, Fraction(next(factors))), scale.end()

@@ -40,8 +40,9 @@ _WORD = re.compile(
 _pattern = partial(re.compile, flags=re.IGNORECASE)
 
 _AND = "(?:and|und|et|y|e|и|na|with|plus|&|и ещё|又|零|と|และ|กับ|เศษ|এবং|ও|পূর্ণ|cel[aey]|цел(?:ая|ых|ые)(?: и)?)"
-_BETWEEN_WHOLE_AND_FRACTION = _pattern(rf" ?{_AND} ?\$?")
-_HALF = re.compile(
+BEFORE_A_FRACTION = _pattern(rf" ?{_AND} ?\$?")
+"""What joins a whole number and a fraction to one: `2 and 2/3`."""
+HALF = re.compile(
     r"(?: [^\W\d_]{1,10})? (?:and (?:a|one) half|und (?:ein(?:e|en)? )?halb(?:e[nrs]?)?|et demie?|y medi[oa]"
     r"|с половиной|na nusu)(?!\w)"
     "| ?einhalb|(?:[个個倍天杯斤年]|小时|小時|時間|ヶ月|か月|カ月)?半(?![分径徑導导島岛球数數月日身年額额])"
@@ -89,7 +90,7 @@ _LEADING = tuple(
     (_pattern(rf"(?<!\w)(?:{larger}) \Z"), _pattern(rf" (?:na )?(?:{smaller}) "), parts)
     for larger, smaller, parts in _LEADING_QUANTITIES
 )
-_HOURS_OF_A_CLOCK = re.compile(
+CLOCK = re.compile(
     r" ?h ?([0-5]?[0-9])(?![0-9]|[.,][0-9])(?: ?m(?:in)?(?![A-Za-z]))?"
     rf"|:([0-5][0-9])(?![0-9:]) ?(?:{_HOURS})(?![A-Za-z])",
     re.IGNORECASE,
@@ -210,12 +211,6 @@ def spoken_expression(language: Language) -> str:
     return _spoken(tuple(language.leading_scales), tuple(language.number_words)) if language.leading_scales else ""
 
 
-def begins_a_number(plain: str, position: int, language: Language) -> bool:
-    """Whether a scale word at a position belongs to the number after it."""
-    expression = spoken_expression(language)
-    return bool(expression) and re.compile(expression).match(plain, position) is not None
-
-
 @cache
 def _spoken(scales: tuple[str, ...], words: tuple[str, ...]) -> str:
     word = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
@@ -266,23 +261,6 @@ def _sum(tokens: list[Fraction | str], language: Language) -> Fraction:
     if language.script != "Jpan" and digit is not None and 0 < digit < 10 and _UNITS[last] > 10:
         digit = digit * _UNITS[last] / 10
     return total + section + (digit or 0)
-
-
-def joins_a_fraction(between: str) -> bool:
-    """Whether words join a whole number and a fraction to one: `2 and 2/3`."""
-    return _BETWEEN_WHOLE_AND_FRACTION.fullmatch(between) is not None
-
-
-def half_end(plain: str, end: int) -> int | None:
-    """The end of `and a half` after a number that ends at `end`, or None."""
-    half = _HALF.match(plain, end)
-    return half.end() if half else None
-
-
-def clock_minutes(plain: str, end: int) -> tuple[int, int] | None:
-    """The minutes of `2h30`, whose hours end at `end`, and their end."""
-    minutes = _HOURS_OF_A_CLOCK.match(plain, end)
-    return (int(minutes[1] or minutes[2]), minutes.end()) if minutes else None
 
 
 def parts_of_a_unit(before: str, between: str, after: str) -> tuple[int, int] | None:

@@ -72,11 +72,6 @@ def types_of(kind: type) -> Mapping[str, tuple[object, ...]]:
     return {name: alternatives(hint) for name, hint in get_type_hints(kind).items()}
 
 
-def is_repeated(kind: type, name: str) -> bool:
-    """Whether a field takes several values, each given by an option of its own on the command line."""
-    return get_origin(types_of(kind)[name][0]) is Sequence
-
-
 def alternatives(hint: object) -> tuple[object, ...]:
     """The types of a union, or the type alone."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

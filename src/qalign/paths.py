@@ -42,12 +42,8 @@ def nearest_path(path: Path | str) -> Path | None:
 
 
 def read_toml(path: Path, kind: str, see: str) -> dict[str, object]:
-    """The content of a TOML file. Raises SettingError if it is missing, too large, or not TOML.
-
-    Args:
-        kind: what the file is for, such as `language file`.
-        see: the end of a message, which says where the format is described.
-    """
+    """The content of a TOML file. Messages have its `kind`, such as `language file`, and end with `see`. SettingError if it is
+    missing, too large, or not TOML."""
     try:
         if path.exists() and not path.is_file():
             raise SettingError(f"{path} is not a file; give a TOML file")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 import json
@@ -12,7 +11,7 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -32,11 +31,7 @@ def added(default: T) -> T:
 
 def left_out(value: DataclassInstance) -> list[str]:
     """The fields made by `added` that have their default."""
-    return [
-        one.name
-        for one in dataclasses.fields(value)
-        if _ADDED in one.metadata and getattr(value, one.name) == one.default
-    ]
+    return [one.name for one in fields(value) if _ADDED in one.metadata and getattr(value, one.name) == one.default]
 
 
 PairKind = Literal["question", "answer", "sentence"]
@@ -147,7 +142,7 @@ class Judgement:
 
 def to_json(record: DataclassInstance) -> str:
     """One line of JSON in UTF-8, keys in the order of the fields."""
-    values = dataclasses.asdict(record)
+    values = asdict(record)
     for name in left_out(record):
         del values[name]
     return json.dumps(values, ensure_ascii=False)
@@ -164,7 +159,7 @@ def write_jsonl(path: Path, records: Iterable[DataclassInstance]) -> int:
 
 
 def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
-    """The records of one of our own JSONL files. Raises DataError if a line is not one."""
+    """The records of one of our own JSONL files, as a record or `dict`. Raises DataError if a line is not one."""
     import msgspec  # here: the world's sets are made by the standard library alone
 
     decoder = msgspec.json.Decoder(kind)
@@ -174,15 +169,10 @@ def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
             for number, line in enumerate(file, start=1):  # noqa: B007 - the errors below name it
                 yield decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        name = kind.__name__ if dataclasses.is_dataclass(kind) else "record"
+        name = kind.__name__ if is_dataclass(kind) else "record"
         raise DataError(f"{path} line {number} is not a valid {name}: {error}; the file is damaged") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read after line {number}: {error}; the file is damaged") from error
-
-
-def read_rows(path: Path) -> Iterator[dict[str, object]]:
-    """The lines of one of our own JSONL files as plain values, for any record. Errors are those of `read_jsonl`."""
-    yield from read_jsonl(path, dict[str, object])
 
 
 @contextmanager

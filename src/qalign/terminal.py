@@ -33,6 +33,8 @@ WIDTH = 200
 """Characters in a line of a table without a terminal and without COLUMNS."""
 LARGE = 2**27
 """Bytes of work that is announced."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Why a file or a stream that is open cannot be written to."""
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
@@ -52,11 +54,8 @@ def prepare() -> None:
 
 @contextmanager
 def faults_in_words() -> Iterator[None]:
-    """Ends a command: writes remaining output, and reports a fault without keys.
-
-    Raises:
-        SystemExit: 1 after a traceback, for a bug of ours. 2 where the command line or standard output is not usable.
-    """
+    """Ends a command: writes remaining output, and reports a fault in one line, without keys. The exit status is 2 for what the
+    user can fix, 130 after Ctrl-C, and 1 after a traceback, for a bug of ours."""
     try:
         try:
             yield
@@ -65,20 +64,29 @@ def faults_in_words() -> Iterator[None]:
                 pass
     except QAlignError as error:
         _end(2, f"error: {error}")
-    except KeyboardInterrupt:  # before a command began, or after it ended
-        _end(INTERRUPTED, "interrupted")
-    except Exception as error:
-        if type(error).__name__ == "Abort" and isinstance(error.__context__, KeyboardInterrupt):  # as click calls it
-            _end(INTERRUPTED, "interrupted")
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF):
-            # For example help on a full disk. A fault in a command is already reported.
+    except ModuleNotFoundError as error:
+        _end(2, f"error: this needs {error.name}: pip install 'qalign[all]' (or one of its extras)")
+    except (KeyboardInterrupt, Exception) as error:
+        kind = type(error).__name__
+        if kind == "Exit":  # of the command-line library, which ends the command itself
+            raise
+        if isinstance(error, KeyboardInterrupt) or (
+            kind == "Abort" and isinstance(error.__context__, KeyboardInterrupt)
+        ):
+            say()
+            _end(INTERRUPTED, "interrupted; give the same command again to go on")
+        if isinstance(error, OSError) and error.filename is not None:
+            _end(2, f"error: cannot use {error.filename}: {error.strerror}; see to it and run it again")
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             _discard(sys.stdout)
-            _end(2, f"error: cannot write to standard output ({error.strerror}); send it elsewhere")
+            _end(
+                2, f"error: cannot write ({error.strerror}); make room, or send the output elsewhere, and run it again"
+            )
         if not hasattr(error, "format_message"):  # errors of the command-line library have it
             _say_lines(traceback.format_exc())
             raise SystemExit(1) from None
         status = getattr(error, "exit_code", 2)
-        if type(error).__name__ == "NoArgsIsHelpError":  # no error: no arguments ask for the help
+        if kind == "NoArgsIsHelpError":  # no error: no arguments ask for the help
             _say_lines(error.format_message())
             raise SystemExit(status) from None
         path = getattr(getattr(error, "ctx", None), "command_path", "qalign")

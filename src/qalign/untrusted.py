@@ -25,16 +25,10 @@ belong to the spelling of several languages and stay."""
 
 
 def parse_json(text: str | bytes, where: str, half_pairs: bool = False, infinite: bool = False) -> Any:
-    """The value of a JSON text. Bytes must be UTF-8.
+    """The value of a JSON text, which an error names as `where`. Bytes must be UTF-8.
 
-    Args:
-        where: names the text in an error, such as `FILE line 3`.
-        half_pairs: allows halves of surrogate pairs, for a caller that uses `with_whole_pairs`.
-        infinite: allows `Infinity`, which configurations of models may hold.
-
-    Raises:
-        DataError: it is no JSON, or nested deeper than `DEEPEST` levels. Also for a duplicated key, `NaN`, an infinite or
-            over-long number, or half of a surrogate pair.
+    DataError if it is no JSON, or nested deeper than `DEEPEST` levels. Also for a duplicated key, `NaN`, an over-long number,
+    for `Infinity` unless `infinite`, as in configurations of models, and for half of a surrogate pair unless `half_pairs`.
     """
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text

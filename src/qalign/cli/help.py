@@ -13,9 +13,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..errors import SettingError, nearest
 from ..options import DATA, EXECUTION, GENERATION, OUTPUT, TRAINING
-from ..terminal import write
+from ..terminal import faults_in_words, write
 from ..untrusted import check_surrogates
-from .guard import errors
 
 ARGUMENTS, OTHER = "Arguments", "Other"
 if TYPE_CHECKING:  # typer's own copy of click
@@ -52,7 +51,7 @@ class Verbs(_Helpful, TyperGroup):
 
     def invoke(self, ctx: Context) -> Any:
         """Calls the verb of a command line."""
-        with errors():
+        with faults_in_words():
             return super().invoke(ctx)
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:

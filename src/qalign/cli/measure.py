@@ -14,8 +14,8 @@ from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
-from .guard import finish
 from .options import TRAINING_DATA, TRAINING_EXECUTION, Data, LanguageFile, Output, option, with_study
+from .studies import finish
 
 if TYPE_CHECKING:
     from ..systems import Study

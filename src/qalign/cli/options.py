@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 import typer
 
-from ..options import DATA, OUTPUT, TRAINING, Setting, StudyOptions, is_repeated, meanings, options_of, types_of
+from ..options import DATA, OUTPUT, TRAINING, Setting, StudyOptions, meanings, options_of, types_of
 from ..placement import Placement
 from ..resources import cores
 from ..terminal import say
@@ -62,14 +62,8 @@ def with_study(
     hidden: Collection[str] = (), without: Collection[str] = (), training: str = TRAINING,
     defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:  # fmt: skip
-    """Gives a verb the options of its `study` and `placement`.
-
-    Args:
-        hidden: options that are accepted, so that the line of a run can be pasted, and that help leaves out.
-        without: options that the verb refuses.
-        training: the title of the group of training options.
-        defaults: of the verb, where they are others than those of the classes.
-    """
+    """Gives a verb the options of its `study` and `placement`, but for those named by `without`. Help leaves out the `hidden` ones.
+    They are accepted, so that the line of a run can be pasted. `training` is the title of the group of training options."""
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, localns={"Study": object}, include_extras=True)
@@ -138,7 +132,7 @@ def _parameter(kind: type, name: str, defaults: Mapping[str, object]) -> inspect
     types = types_of(kind)[name]
     default = defaults.get(name, inspect.signature(kind).parameters[name].default)
     hint: Any = types[0]
-    if is_repeated(kind, name):
+    if get_origin(hint) is Sequence:  # each value is given by an option of its own
         hint, default = list[str] | None, None
     elif NoneType in types:
         hint = hint | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +15,25 @@ from ..placement import Placement
 from ..terminal import show, write
 from ..untrusted import printable
 from . import completion
-from .guard import finish
 from .options import ALL_EXECUTION, JOBS, Jobs, Output, Quiet, Runs, Save, Seed, Systems, option, with_study
 
 if TYPE_CHECKING:
+    from ..results.run_results import Results
     from ..systems import Study
 
 TOY = Placement(tokens_per_micro_batch=512, seconds_per_checkpoint=60.0)
 """Execution settings of the embedded world."""
+
+
+def finish(results: Results, differences: bool = False) -> None:
+    """Writes results with their figures and page; prints tables, the tests of all differences if asked, findings and files."""
+    files = results.write()
+    for table in results.last_tables(differences):
+        show(table, "")
+    for sentence in (*results.findings, *results.model_lines):
+        show(sentence)
+    show(f"All tables: qalign report {shlex.quote(str(results.folder / 'results.json'))}")
+    show(f"{'Page' if files[0].suffix == '.html' else 'Results'}: {files[0]}")
 
 
 @with_study()

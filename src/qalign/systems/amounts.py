@@ -31,12 +31,11 @@ from ..training.memory import SUPERVISED
 from ..training.policy import ReinforceConfig
 from ..training.tokens import Lengths
 from ..wording import counted
-from . import kinds
 from .artifacts import Examples, Model, Records
 from .ask import Ask
 from .bases import MakeTinyModel
 from .behind import first_model, origin
-from .kinds import MakeExamples, ReadCorpus, Record, Train, rows_of
+from .kinds import MakeExamples, ReadCorpus, Record, Train, examples_of, languages_of, records_for, rows_of
 from .known import LENGTHS, Length
 from .reinforce import Reinforce
 
@@ -159,10 +158,10 @@ def _lengths(
     if records is None and not (reads and corpus.source.kind == "files"):
         return None
     try:
-        held = kinds.records_for(examples.task, records) if records else own_records(corpus)
-        languages = kinds.languages_of({**corpus.languages, **examples.languages})
+        held = records_for(examples.task, records) if records else own_records(corpus)
+        languages = languages_of({**corpus.languages, **examples.languages})
         made = defaultdict[str, list[Example]](list)
-        for example in kinds.examples_of(examples.task, held, languages):
+        for example in examples_of(examples.task, held, languages):
             made[example.language].append(example)
     except QAlignError:  # listed with what is known to fail
         return None
@@ -222,10 +221,7 @@ def own_records(corpus: ReadCorpus) -> list[Record]:
 
 def token_counts(folder: Path, texts: Node, runs: Path, ask: Ask | None = None) -> tuple[Lengths, float]:
     """The tokens of finished examples, or of what `ask` asks, and the positions of the model, infinite where no limit is known.
-
-    They are counted with the tokenizer and the renderer of training, once: other systems, the next run and `plan` take them from
-    the folder of runs.
-    """
+    They are counted once: other systems, the next run and `plan` take them from the folder of runs."""
     template = "" if ask is None or ask.prompt_template == STUDY else f"-{ask.prompt_template}"
     kept = runs / FOLDER / f"{_identity(folder)[:16]}-{texts.fingerprint[:16]}{template}.json"
     try:

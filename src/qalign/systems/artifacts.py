@@ -16,7 +16,7 @@ from ..alignment.tasks import Row, table
 from ..evaluation.scores import Score
 from ..pipeline import Artifact
 from ..pipeline.stage_record import as_left, read_output
-from ..records import Example, Judgement, Prediction, Problem, read_jsonl, read_rows
+from ..records import Example, Judgement, Prediction, Problem, read_jsonl
 from ..results.schema import CorpusCounts, LeftOut, TrainedOn
 from ..training.config import METRICS, SUMMARY
 
@@ -42,7 +42,7 @@ class Records(Artifact):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The records of any corpus, as plain values."""
-        return read_rows(self.folder / RECORDS)
+        return read_jsonl(self.folder / RECORDS, dict[str, Any])
 
     def counts(self) -> CorpusCounts:
         """Rows by language, and what was left out. A stage of a user's own may leave records alone, which are then counted."""

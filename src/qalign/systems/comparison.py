@@ -243,7 +243,9 @@ def verdicts(runs_by_benchmark: Mapping[str, Runs], titles: Titles) -> list[Test
     adjusted = {}
     for ours in (False, True):
         kind = [(claim.bound, one) for claim, _, those in found for one in those.values() if claim.ours is ours]
-        adjusted[ours] = iter(holm([_p(one, bound) for bound, one in kind]))
+        # Two-sided p of each difference against its bound.
+        p = [t_test(one.difference - bound, one.standard_error, one.n) if bound else one.p for bound, one in kind]
+        adjusted[ours] = iter(holm(p))
     made = []
     for claim, benchmark, differences in found:
         tests = [(name, one, next(adjusted[claim.ours])) for name, one in differences.items()]
@@ -295,11 +297,6 @@ def _agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
         right = read.value is not None and read.value == english[one.id]
         agreeing.append(replace(one, readings={MAIN: replace(read, right=right)}))
     return agreeing
-
-
-def _p(found: Estimate, bound: float) -> float:
-    """Two-sided p of the difference against the bound."""
-    return t_test(found.difference - bound, found.standard_error, found.n) if bound else found.p
 
 
 def _verdict(claim: Claim, tests: Sequence[Test]) -> Verdict:

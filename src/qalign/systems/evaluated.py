@@ -24,7 +24,6 @@ from ..redaction import redacted_command
 from ..results import schema
 from ..results.charts import Curve, Curves
 from ..results.run_results import AnsweredProblem
-from ..results.schema import Scores, TrainingStage
 from ..untrusted import printable
 from .artifacts import Model
 from .ask import Ask
@@ -70,9 +69,9 @@ def judged(comparison: Sequence[Evaluated], runs: Path) -> Judged:
     return found
 
 
-def rounded_scores(judgements: Sequence[Judgement]) -> Scores:
+def rounded_scores(judgements: Sequence[Judgement]) -> schema.Scores:
     """The scores of judgements, rounded to what a reader can use."""
-    return msgspec.convert(plain(score(judgements)), Scores)
+    return msgspec.convert(plain(score(judgements)), schema.Scores)
 
 
 def statistics(*runs: Judged) -> tuple[dict[str, dict[str, Consistency]], list[Comparison], list[str]]:
@@ -125,7 +124,7 @@ def example(comparison: Sequence[Evaluated], runs: Path) -> schema.Asked | None:
     return schema.Asked(entry.problem.language, entry.problem.question, texts)
 
 
-def trained(stage: Training, runs: Path) -> TrainingStage:
+def trained(stage: Training, runs: Path) -> schema.TrainingStage:
     """What a stage was trained on; no more than its name where its folder has been removed since."""
     name, folder = stage.title, stage.folder_name
     if (result := stage.result(runs)) is None:

@@ -6,11 +6,10 @@ A recipe of a user's own may use these, subclass them, or bring kinds of its own
 
 from __future__ import annotations
 
-import dataclasses
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -186,7 +185,7 @@ class MakeExamples(Stage[Examples]):
             parts.append(tasks.Part(examples=examples, weight=weight, examples_per_language=self.examples_per_language))
         mixture = tasks.mix(parts, self.seed, self.max_repetition)
         write_jsonl(work.output / artifacts.EXAMPLES, mixture)
-        write_json(work.output / artifacts.MIXTURE, [dataclasses.asdict(row) for row in tasks.table(mixture)])
+        write_json(work.output / artifacts.MIXTURE, [asdict(row) for row in tasks.table(mixture)])
 
     def kept(self, counts: Mapping[str, int], weight: float) -> dict[str, int]:
         """How many examples a corpus of so many records gives, by language."""

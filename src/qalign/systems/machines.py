@@ -5,9 +5,9 @@ A launcher is read as far as it can be: accelerate's config file and the options
 
 from __future__ import annotations
 
+import argparse
 import math
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,12 +113,15 @@ def launch_of(placement: Placement, devices: int) -> Launch:
         raise SettingError(
             f"the launcher {placement.launcher!r} is not a command ({error}); close its quotes"
         ) from error
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ("nnodes", "nproc-per-node", "config-file", "num-processes"):
+        parser.add_argument(f"--{name}", f"--{name.replace('-', '_')}", nargs="?")
+    options, _ = parser.parse_known_args(words)
     if not any(Path(word).name in ("accelerate", "accelerate.commands.launch") for word in words):
-        nodes = _number(_option(words, "nnodes")) or 1
-        return Launch(nodes * (_number(_option(words, "nproc-per-node")) or devices))
-    named = _option(words, "config-file")
+        return Launch((_number(options.nnodes) or 1) * (_number(options.nproc_per_node) or devices))
+    named = options.config_file
     values = _config(Path(named) if named else DEFAULT_CONFIG.expanduser(), required=named is not None)
-    processes = _number(_option(words, "num-processes")) or _number(values.get("num_processes")) or 1
+    processes = _number(options.num_processes) or _number(values.get("num_processes")) or 1
     if values.get("distributed_type") != "FSDP" and "--use_fsdp" not in words:
         return Launch(processes)
     sections = [values.get(name) for name in ("fsdp_config", "parallelism_config")]
@@ -142,15 +145,6 @@ def _config(path: Path, required: bool) -> dict[str, object]:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise SettingError(f"accelerate's config {path} cannot be read ({reason}); check --launcher") from error
     return values
-
-
-def _option(words: Sequence[str], wanted: str) -> str | None:
-    """The value of an option, as `--name VALUE` or `--name=VALUE`, with hyphens or underscores."""
-    for place, word in enumerate(words):
-        name, equals, value = word.lstrip("-").partition("=")
-        if word.startswith("-") and name.replace("_", "-") == wanted:
-            return value if equals else next(iter(words[place + 1 :]), None)
-    return None
 
 
 def _number(value: object) -> int | None:

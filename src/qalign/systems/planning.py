@@ -70,7 +70,7 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """Sentences on the machine, on whether the run fits, and on where the time comes from."""
-        return [*([f"{self.remark}."] if self.remark else []), *self._remarks()]
+        return list(self._remarks())
 
     @property
     def shown(self) -> list[RenderableType]:
@@ -117,6 +117,8 @@ class Plan:
 
     def _remarks(self) -> Iterator[str]:
         machine, kind = self.machine, self.machine.kind
+        if self.remark:
+            yield f"{self.remark}."
         if self.trainings:
             yield f"Planned for {machine.words}."
             yield self._verdict()

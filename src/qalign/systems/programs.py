@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..evaluation import sandbox
-from ..evaluation.sandbox import End, Ran
 from ..pipeline import Node, Stage, Work, in_order, local
 from ..records import Prediction, read_jsonl, write_jsonl
 from ..results.schema import ProgramCounts
@@ -39,7 +38,7 @@ class ProgramEnd:
 
     id: str
     language: str
-    end: End
+    end: sandbox.End
 
 
 class Programs(Answers, Records):
@@ -84,11 +83,11 @@ class RunPrograms(Stage[Programs]):
 NONE = "none"
 
 
-def _is_answered(asked: Prediction, ran: Ran) -> bool:
+def _is_answered(asked: Prediction, ran: sandbox.Ran) -> bool:
     return ran.end == "ran" or (ran.end == "no program" and any(map(str.isdigit, asked.text)))
 
 
-def _answer(asked: Prediction, ran: Ran) -> Prediction:
+def _answer(asked: Prediction, ran: sandbox.Ran) -> Prediction:
     """The number that a program printed; the text itself where it is no program; else an empty answer."""
     if ran.end == "no program":
         return asked

@@ -97,14 +97,8 @@ class Reinforce(Training):
         return f"{amount(counts, 'problem', exact)}, {steps} of {answers}, up to {config.max_new_tokens} tokens each"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampled:
-    """An answer of the policy."""
-
-    prompt: list[int]
-    ids: list[int]
-    """With the end-of-sequence token, where it ended."""
-    reward: Reward
+Sampled = tuple[list[int], list[int], Reward]
+"""The tokens of a prompt, those of an answer, with the end-of-sequence token where it ended, and what it earned."""
 
 
 class Policy:
@@ -203,7 +197,7 @@ class Policy:
             )  # fmt: skip
             whole = [*ids, end[0]] if finish == "stop" else ids
             judged = reward(problem, answer, self.rows[problem.language])
-            found[number] = Sampled(prompt=prompts[asked[number]], ids=whole, reward=judged)
+            found[number] = prompts[asked[number]], whole, judged
         self.trainer.model.train()
         return [found[number] for number in range(len(asked))]
 
@@ -211,7 +205,7 @@ class Policy:
         """Refuses a training that could not learn. ModelError where it is clear from the first answers."""
         count = self.config.probe_problems
         problems = self.problems[:: max(1, len(self.problems) // count)][:count]  # of all languages
-        seen = means(one.reward for one in self._sample(sampler, problems, "probe"))
+        seen = means(reward for *_, reward in self._sample(sampler, problems, "probe"))
         write_json(self.work.scratch / PROBE, seen)
         answers, step = counted(len(problems) * self.config.samples, "answer"), self.stage.step
         if seen["truncated"] > TRUNCATED:
@@ -230,10 +224,9 @@ class Policy:
     def _step(self, sampler: Local, problems: Sequence[Problem], step: int, rate: float) -> dict[str, float]:
         """Samples, takes a step, and writes a row of metrics."""
         config = self.config
-        sampled = self._sample(sampler, problems, str(step))
-        rewards = [one.reward.value for one in sampled]
-        advantage = advantages(rewards, config.samples)
-        batch = as_batch([one.prompt for one in sampled], [one.ids for one in sampled], advantage, config.loss)
+        prompts, answers, judged = zip(*self._sample(sampler, problems, str(step)), strict=True)
+        rewards = [one.value for one in judged]
+        batch = as_batch(prompts, answers, advantages(rewards, config.samples), config.loss)
         if self.reference is not None:
             self._read_reference(batch)
         result = self.trainer.step(batch, rate)
@@ -242,8 +235,8 @@ class Policy:
         ]
         row = {
             **asdict(self.trainer.progress), "learning_rate": rate, **self._finite(result, rate),
-            **means(one.reward for one in sampled), "alike": sum(alike) / len(alike),
-            "answer_tokens": sum(len(one.ids) for one in sampled) / len(sampled),
+            **means(judged), "alike": sum(alike) / len(alike),
+            "answer_tokens": sum(map(len, answers)) / len(answers),
         }  # fmt: skip
         with (self.work.scratch / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

@@ -200,8 +200,7 @@ def measured_results(
 
 
 def execute(comparison: Sequence[Evaluated], study: Study, placement: Placement, record: RunRecord) -> None:
-    """Runs the stages that a comparison lacks. Bases and data come first. What is then known to fail is refused before
-    anything is trained."""
+    """Runs the stages that a comparison lacks. What is known to fail after bases and data is refused before any training."""
     runs, placement = study.runs, replace(placement, runs=study.runs)
     targets = scores_of(comparison)
     readiness.check(comparison, runs, placement)
@@ -242,8 +241,8 @@ def _workers(placement: Placement) -> AbstractContextManager[Executor | Jobs | N
 
 
 def unused(study: Study, placement: Placement | None = None) -> Study:
-    """The study with settings that remember no earlier run, and the default backend of this machine: vLLM where it is installed
-    and has a GPU, and models are in bfloat16, for which its kernels are made."""
+    """The study with settings that remember no earlier run, and the default backend of this machine. That is vLLM where it is
+    installed and has a GPU, and models are in bfloat16, for which its kernels are made."""
     placement, settings = placement or Placement(), study.settings
     engine_arguments(placement)  # a wrong one is an error before anything begins
     fits = study.scale.precision == "bfloat16" and placement.device in ("auto", "cuda")
@@ -313,7 +312,10 @@ class StageLines:
                 state = resume_point(stage, self._runs) if event == "resuming" else ""
                 number = f"{self._begun} of {self._total}"
                 job = f"log: {log_of_job(stage, self._runs)}" if self._placement.cluster else ""
-                self._say("start" if state == "" else "go on", stage, state or "", number, self._for(name), job)
+                users = self.systems.get(name, {}).values()
+                everyone = len(users) == len(self._titles) > 1
+                whose = f"for {'all systems' if everyone else ', '.join(users)}" if users else ""
+                self._say("start" if state == "" else "go on", stage, state or "", number, whose, job)
             elif event == "finished":
                 _, began = self._running.pop(name, (stage, now))
                 self._say("done", stage, duration(round(now - began)))
@@ -322,10 +324,6 @@ class StageLines:
             elif event in ("lost", "failed"):
                 what = "its job ended too early, another goes on" if event == "lost" else "its job failed"
                 self._say(event, stage, f"{what}; log: {log_of_job(stage, self._runs)}")
-
-    def _for(self, name: str) -> str:
-        users = self.systems.get(name, {}).values()
-        return "for all systems" if len(users) == len(self._titles) > 1 else f"for {', '.join(users)}" if users else ""
 
     def _say(self, what: str, stage: Node, *texts: str) -> None:
         """A line with the stage's folder, what people call it if the name does not say so, and further texts."""

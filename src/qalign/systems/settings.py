@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import types
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Literal, TypeGuard, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -96,7 +95,7 @@ def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> C
         inner = getattr(config, name)
         if inner is None:
             inner = next((kind() for kind in alternatives(hints[name]) if _is_config(kind)), None)
-        if not dataclasses.is_dataclass(inner):
+        if not is_dataclass(inner):
             raise SettingError(f"{said}: '{name}' has no fields of its own")
         return _replaced(config, name, set_field(inner, tuple(rest), value, said))
     try:
@@ -107,8 +106,8 @@ def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> C
 
 
 def _replaced(config: Config, name: str, value: object) -> Config:
-    assert dataclasses.is_dataclass(config) and not isinstance(config, type)
-    return dataclasses.replace(config, **{name: value})
+    assert is_dataclass(config) and not isinstance(config, type)
+    return replace(config, **{name: value})
 
 
 def _parsed(hint: object, text: str) -> object:
@@ -143,4 +142,4 @@ def _in_words(option: object) -> str:
 
 
 def _is_config(option: object) -> TypeGuard[type]:
-    return isinstance(option, type) and dataclasses.is_dataclass(option)
+    return isinstance(option, type) and is_dataclass(option)

@@ -110,9 +110,8 @@ class Study:
         self, name: str, task: str, corpora: Sequence[Stage[Records]], weights: Sequence[float] | None = None,
         per_language: int | None = None, template: TemplateName = PLAIN,
     ) -> Stage[Examples]:  # fmt: skip
-        """Examples of a task ("response", "text", or an alignment variant) from the records that stages make. `weights` say how
-        often the examples of each corpus stand on average, by default once; `per_language` is the size of a sample of each
-        language and corpus, by default all; `template` names the prompt."""
+        """Examples of a task: `response`, `text`, or an alignment variant. The examples of a corpus stand as often as its weight
+        says, by default once. `per_language` is the size of a sample of each language and corpus. By default all are taken."""
         languages = {code: row for corpus in corpora for code, row in languages_behind(corpus).items()}
         return MakeExamples(
             name=f"examples-{name}", task=task, corpora=tuple(corpora),
@@ -145,8 +144,7 @@ class Study:
         )  # fmt: skip
 
     def sampled(self, model: Stage[Model], problems: ReadCorpus, samples: int | None = None) -> Ask:
-        """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825); how many, the
-        scale says by default."""
+        """Several answers of a model to each problem, as published for rejection sampling (arXiv 2308.01825)."""
         decoding = replace(self._decoding(256), temperature=0.7, samples=samples or self.scale.samples)
         name = f"sample-{problems.source.name}"
         return self._asked(Ask(name=name, label="sampling", model=model, records=problems, decoding=decoding))
@@ -187,10 +185,7 @@ class Study:
             raise SettingError(
                 f"the teacher {TINY} has random weights and nothing to say; give a folder, a hub name or world"
             )
-        if self.teacher is None:
-            model = self.base
-        else:
-            model = (base_on_server if server else base)(self.teacher, self.runs)
+        model = self.base if self.teacher is None else (base_on_server if server else base)(self.teacher, self.runs)
         return Ask(
             name=name,
             label="teacher",
@@ -219,15 +214,14 @@ class Study:
         name of its folder or file, marked where a benchmark has it. With `programs` the model is asked for programs first."""
         made: dict[str, Judge] = {}
         for test in self.tests or self.scale.benchmarks:
-            name = test_set_name(test)
-            if name in made:
+            label = test_set_name(test)
+            if label in made:
                 advice = "ask for it once" if test in BENCHMARKS else "rename the folder or file of one"
-                raise SettingError(f"two test sets are named '{name}'; {advice}")
-            made[name] = self._scored(test, model, programs, preset)
+                raise SettingError(f"two test sets are named '{label}'; {advice}")
+            made[label] = self._scored(test, label, model, programs, preset)
         return made
 
-    def _scored(self, test: str, model: Stage[Model], programs: bool, preset: Preset | None) -> Judge:
-        label = test_set_name(test)
+    def _scored(self, test: str, label: str, model: Stage[Model], programs: bool, preset: Preset | None) -> Judge:
         if test in BENCHMARKS:
             row, name = BENCHMARKS[test], test
             corpus, languages, limit = row.corpus, row.languages, row.max_new_tokens

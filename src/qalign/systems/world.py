@@ -1,8 +1,7 @@
-"""The base of the embedded world, a small LLaMA that has read the world's text and nothing else; and what a base makes of
-the world's probes: losses, and what it would write itself.
+"""The base of the embedded world, a small LLaMA that has read the world's text alone, and what a base makes of its probes.
 
-What makes a model of a million parameters fit for the study: large embeddings and small projections at first, small
-batches, and text that repeats itself, so that it learns to copy (docs/dev/log.md has what did not work).
+A model of a million parameters learns enough for the study from large embeddings and small projections at first, and from
+small batches. The text repeats itself, so that it learns to copy. What did not work is in docs/dev/log.md.
 """
 
 from __future__ import annotations
@@ -125,9 +124,8 @@ def _chunk(place: int, size: int, languages: tuple[str, ...], sums: float, worke
 
 
 def world_base(study: Study, documents: int = DOCUMENTS, device: str = "auto") -> Train:
-    """The training stage of the world's base: vocabulary and weights from the world's text in the study's ten languages. The
-    study's seed decides initial weights and the order of texts. Of documents, which are read once each, a smaller number gives
-    the first of a larger one. On a GPU batches are large, and arithmetic is bfloat16."""
+    """The training stage of the world's base: vocabulary and weights from the world's text in the study's ten languages. A
+    smaller number of documents gives the first of a larger one. On a GPU batches are large, and arithmetic is bfloat16."""
     frames = [translation_instruction(language(code).name, "English", "") for code in STUDY if code != "en"]
     shape = study.settings.apply(None, "tiny", replace(SHAPE, seed=study.seed))
     empty = tiny_base(shape, {"text": study.corpus("text", "world-text")}, frames)
