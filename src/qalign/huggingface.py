@@ -245,6 +245,8 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
     `asked` is a branch, a tag or a commit, or None for the newest. Raises DataError or ModelError if the record is broken, or
     the hub does not know the revision.
     """
+    from filelock import FileLock
+
     if asked and COMMIT.fullmatch(asked.lower()):
         return asked.lower()
     if is_first_look():
@@ -252,28 +254,19 @@ def resolve(repository: Repository, asked: str | None, record: Path) -> str:
     key = ("model:" if repository.kind == "model" else "") + repository.name + (f"@{asked}" if asked else "")
     try:
         known = _read_record(record)
-        if key in known:
-            return known[key]
-        return _recorded(key, commit_of(repository, asked), record)
+        if key not in known:
+            commit = commit_of(repository, asked)
+            record.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(record.with_name(f".{record.name}.lock")):
+                known = {key: commit, **_read_record(record)}  # another run may have been first
+                write_json(record, dict(sorted(known.items())))
+        return known[key]
     except QAlignError as error:
         tolerated = _TOLERATED.get()
         if tolerated is not None and _Fault(error).is_out_of_reach:
             tolerated[repository.name] = error
             return UNKNOWN
         raise repository.error(str(error)) from error
-
-
-def _recorded(key: str, commit: str, record: Path) -> str:
-    """Records a commit unless another run was first. Returns the recorded one."""
-    from filelock import FileLock
-
-    record.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(record.with_name(f".{record.name}.lock")):
-        known = _read_record(record)
-        if key not in known:
-            known[key] = commit
-            write_json(record, dict(sorted(known.items())))
-        return known[key]
 
 
 def _read_record(record: Path) -> dict[str, str]:

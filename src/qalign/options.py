@@ -106,7 +106,12 @@ def check_value(value: object, hints: Sequence[object], name: str, of: str = "",
             for place, one in enumerate(value):
                 check_value(one, alternatives(get_args(hint)[0]), f"{name}[{place}]", of)
     shown = repr(value) if isinstance(value, str) else str(value)  # a date of a TOML file as it stands there
-    raise SettingError(f"{name}{of} is {shown:.80}; give {_expected(hints, row)}")
+    kinds = [get_origin(hint) or hint for hint in hints]
+    words = dict.fromkeys(WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") for kind in kinds)
+    expected = " or ".join(words)
+    if row is not None and row.least is not None:
+        expected = f"{next(iter(words))} {f'of {row.least:g} or more' if row.most is None else f'from {row.least} to {row.most}'}"
+    raise SettingError(f"{name}{of} is {shown:.80}; give {expected}")
 
 
 def fits(value: object, hint: object) -> bool:
@@ -120,16 +125,6 @@ def fits(value: object, hint: object) -> bool:
         return False
     looked_at = origin in _LISTS and inner and isinstance(value, list | tuple)
     return not looked_at or all(fits(one, inner[0]) for one in value)  # type: ignore[attr-defined]
-
-
-def _expected(hints: Iterable[object], row: Option | None = None) -> str:
-    kinds = [get_origin(hint) or hint for hint in hints]
-    words = [WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") for kind in kinds]
-    if row is not None and row.most is not None:
-        return f"{words[0]} from {row.least} to {row.most}"
-    if row is not None and row.least is not None:
-        return f"{words[0]} of {row.least:g} or more"
-    return " or ".join(dict.fromkeys(words))
 
 
 def known_names(what: str, function: Callable[P, T], typed: bool = True) -> Callable[P, T]:

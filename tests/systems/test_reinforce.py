@@ -112,7 +112,7 @@ def test_the_better_answers_become_more_probable(answering: MakeModel, tmp_path:
     assert 0.2 < rewards["probe"]["right"] < 0.8
     assert rewards["last steps"]["right"] > max(0.85, rewards["first steps"]["right"])
     assert rewards["last steps"]["reward"] == rewards["last steps"]["right"] * rewards["last steps"]["instruction"]
-    assert (summary.steps, summary.examples, stage.examples_seen(6)) == (12, 6, 36)
+    assert (summary.steps, summary.examples, stage.hyper_parameters.examples_seen(6)) == (12, 6, 36)
     rows = [json.loads(line) for line in (stage.folder(tmp_path) / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 13))
     assert {"reward", "instruction", "right", "steps", "truncated", "alike", "answer_tokens"} <= rows[0].keys()

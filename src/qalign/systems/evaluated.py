@@ -134,7 +134,7 @@ def trained(stage: Training, runs: Path) -> schema.TrainingStage:
         adopted = {"adopted_from": record.adopted_from, "adopted_name": record.adopted_name}
         return schema.Untold(stage=name, folder=folder, **adopted)
     summary = result.summary()
-    seen = stage.examples_seen(summary.examples)
+    seen = stage.hyper_parameters.examples_seen(summary.examples)
     return schema.Trained(**asdict(summary), stage=name, folder=folder, examples_seen=seen)
 
 

@@ -276,13 +276,12 @@ class Training(Stage[Model]):
     def hyper_parameters(self) -> TrainingConfig:
         """Those of its optimizer steps."""
 
-    def examples_seen(self, examples: int) -> int:
-        """How many of so many examples the steps see, repetitions counted."""
-        return self.hyper_parameters.examples_seen(examples)
-
     def packages(self, placement: Placement) -> list[str]:
-        """Those of training and of trackers."""
-        return [*TRAIN, *(name for name in placement.trackers if name != "tensorboard")]
+        """Those of training, of trackers, and what its settings ask for."""
+        trackers = [name for name in placement.trackers if name != "tensorboard"]
+        adapters = ["peft"] * (self.hyper_parameters.adapter is not None)
+        optimizers = ["torchao"] * (self.hyper_parameters.optimizer == "adamw8bit")
+        return [*TRAIN, *trackers, *adapters, *optimizers]
 
     def describe(self, output: Path) -> None:
         """Writes what a model's folder keeps of its languages, its prompt, and the base of its adapter."""
@@ -330,12 +329,6 @@ class Train(Training):
         )  # fmt: skip
         launch(job)
         self.describe(work.output)
-
-    def packages(self, placement: Placement) -> list[str]:
-        """Those of all training, and what its settings ask for."""
-        adapters = ["peft"] * (self.training.adapter is not None)
-        optimizers = ["torchao"] * (self.training.optimizer == "adamw8bit")
-        return [*super().packages(placement), *adapters, *optimizers]
 
     def size(self, runs: Path) -> str:
         """Examples, epochs and steps."""

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,6 @@ from ..generation import DecodingConfig
 from ..languages import Language
 from ..models.opening import check_vocabulary, load_model, load_tokenizer_as_saved, resolve
 from ..pipeline import Stage, Work
-from ..placement import Placement
 from ..progress import Bar
 from ..records import Prediction, Problem, write_json
 from ..training.batches import GlobalBatches
@@ -36,15 +35,16 @@ from ..training.launch import LESS_MEMORY
 from ..training.memory import ON_CPU, out_of_memory_in_one_line
 from ..training.policy import ReinforceConfig, advantages, as_batch, fill_reference, log_probabilities, policy_loss
 from ..training.reports import reports_of
-from ..training.trainer import Step, Trainer, learning_rate_factor
+from ..training.trainer import Trainer, learning_rate_factor
 from ..wording import counted
 from .artifacts import Records
 from .kinds import SIZE_KNOWN_LATER, Rows, Training, amount, languages_of, rows_of, template_of
 
 if TYPE_CHECKING:
+    import torch
+
     from ..generation.local import Local
-    from ..training.batches import Batch
-    from ..training.loss import SupervisedLoss
+    from ..training.batches import MicroBatch
 
 PROBE = "probe.json"
 """The file in the scratch folder with what the probe saw."""
@@ -80,10 +80,6 @@ class Reinforce(Training):
     @property
     def hyper_parameters(self) -> TrainingConfig:
         return self.reinforce.training
-
-    def packages(self, placement: Placement) -> list[str]:
-        """Those of all training and of an adapter."""
-        return [*super().packages(placement), *["peft"] * (self.reinforce.adapter is not None)]
 
     def size(self, runs: Path) -> str:
         """Problems, steps and answers."""
@@ -122,13 +118,15 @@ class Policy:
         self.tokenizer = load_tokenizer_as_saved(folder)
         self.trainer = Trainer(load_model(folder, torch.float32), training, placement, accelerator)
         self.trainer.loss.summed = policy_loss(self.config.beta, self.config.temperature)
-        self.reference: SupervisedLoss | None = None
+        self.reference: Callable[[MicroBatch], torch.Tensor] | None = None
+        """What the model before makes of answers."""
         if self.config.beta:
             from ..training.loss import SupervisedLoss
 
-            self._before = load_model(folder, torch.float32).to(accelerator.device).eval()
-            self.reference = SupervisedLoss(self._before)
-            self.reference.summed = log_probabilities(self.config.temperature)
+            before = load_model(folder, torch.float32).to(accelerator.device).eval()
+            read = SupervisedLoss(before)
+            read.summed = log_probabilities(self.config.temperature)
+            self.reference = lambda part: read(before, part.to(accelerator.device))
 
     def train(self) -> None:
         """All steps, from the last checkpoint on; then the model, its metrics and its summary."""
@@ -222,45 +220,34 @@ class Policy:
             )
 
     def _step(self, sampler: Local, problems: Sequence[Problem], step: int, rate: float) -> dict[str, float]:
-        """Samples, takes a step, and writes a row of metrics."""
-        config = self.config
+        """Samples, takes a step, and writes a row of metrics. ModelError if its loss is not finite."""
+        import torch
+
+        config, trainer = self.config, self.trainer
         prompts, answers, judged = zip(*self._sample(sampler, problems, str(step)), strict=True)
         rewards = [one.value for one in judged]
         batch = as_batch(prompts, answers, advantages(rewards, config.samples), config.loss)
         if self.reference is not None:
-            self._read_reference(batch)
-        result = self.trainer.step(batch, rate)
+            with torch.inference_mode(), trainer.accelerator.autocast():
+                fill_reference(batch, self.reference, trainer.placement.tokens_per_micro_batch or ON_CPU)
+        result = trainer.step(batch, rate)
+        loss, norm = float(result.loss), float(result.gradient_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ModelError(
+                f"reinforcement diverged at step {trainer.progress.step} (loss {loss:.4g}, gradient norm {norm:.4g}); "
+                f"lower the learning_rate of {self.stage.step} (it is {config.learning_rate:g}), or set precision=float32"
+            )
         alike = [
             len(set(rewards[start : start + config.samples])) == 1 for start in range(0, len(rewards), config.samples)
         ]
         row = {
-            **asdict(self.trainer.progress), "learning_rate": rate, **self._finite(result, rate),
+            **asdict(trainer.progress), "learning_rate": rate, "loss": loss, "gradient_norm": norm,
             **means(judged), "alike": sum(alike) / len(alike),
             "answer_tokens": sum(map(len, answers)) / len(answers),
         }  # fmt: skip
         with (self.work.scratch / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         return row
-
-    def _read_reference(self, batch: Batch) -> None:
-        """Fills in what the model before would have made of the answers."""
-        import torch
-
-        assert self.reference is not None
-        reference, before, accelerator = self.reference, self._before, self.trainer.accelerator
-        budget = self.trainer.placement.tokens_per_micro_batch or ON_CPU
-        with torch.inference_mode(), accelerator.autocast():
-            fill_reference(batch, lambda part: reference(before, part.to(accelerator.device)), budget)
-
-    def _finite(self, result: Step, rate: float) -> dict[str, float]:
-        """Loss and gradient norm. ModelError if one is not finite."""
-        loss, norm = float(result.loss), float(result.gradient_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise ModelError(
-                f"reinforcement diverged at step {self.trainer.progress.step} (loss {loss:.4g}, gradient norm {norm:.4g}); "
-                f"lower the learning_rate of {self.stage.step} (it is {self.config.learning_rate:g}), or set precision=float32"
-            )
-        return {"loss": loss, "gradient_norm": norm}
 
     def _summary(self) -> dict[str, object]:
         """What the stage was trained on, for `results.json` and for people."""
