@@ -173,14 +173,18 @@ def test_an_interruption_outside_of_a_command_is_one_line(raised: str) -> None:
         "cli.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr, done.stdout) == (130, "qalign: interrupted\n", "")
+    assert (done.returncode, done.stderr, done.stdout) == (
+        130,
+        "\nqalign: interrupted; give the same command again to go on\n",
+        "",
+    )
 
 
 def test_a_fault_of_the_system_that_nobody_told_of_is_escaped_too() -> None:
     program = (
         "from qalign import cli\n"
         "def app(**_):\n"
-        "    raise OSError(5555, 'strange', 'a\\x1b]52;c;x\\x07')\n"
+        "    raise OSError(5555, 'strange \\x1b]52;c;x\\x07')\n"
         "cli.app = app\n"
         "cli.main()\n"
     )
