@@ -34,8 +34,7 @@ FOLDERS = (
 # What all of them may import; each of these, only what is named beside it.
 LEAVES = {
     "paths": {"errors", "untrusted"},
-    "languages": {"errors", "untrusted"},
-    "language_file": {"languages", "errors", "paths", "untrusted"},
+    "languages": {"errors", "paths", "untrusted"},
     "numerals": {"languages"},
     "numbers": {"languages", "errors", "numerals"},
     "records": {"errors", "untrusted"},

@@ -12,15 +12,16 @@ import pytest
 from qalign import languages
 from qalign.errors import SettingError
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH
-from qalign.language_file import (
+from qalign.languages import (
     KEPT_ROWS,
+    LANGUAGES,
     RESERVED,
+    Language,
     further_rows,
     language_from,
     load_languages,
     with_rows_of_models,
 )
-from qalign.languages import LANGUAGES, Language
 from qalign.numbers import find_numbers
 from qalign.records import write_json
 

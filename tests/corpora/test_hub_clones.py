@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from qalign.corpora import CORPORA, Role, Source, Text, read
 from qalign.corpora.hub import final_values
 from qalign.errors import DataError
-from qalign.language_file import language_from
-from qalign.languages import LANGUAGES, STUDY, names_of
+from qalign.languages import LANGUAGES, STUDY, language_from, names_of
 
 Load = Callable[..., Text]
 Find = Callable[..., Source]

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from qalign.alignment.prompts import decode, encode
 from qalign.generation.local import Local, open_local
 from qalign.generation.protocol import DecodingConfig, Request
-from qalign.language_file import load_languages
+from qalign.languages import load_languages
 from qalign.models.opening import load_tokenizer
 from qalign.models.tiny import BYTES, train_tokenizer
 from qalign.placement import Placement

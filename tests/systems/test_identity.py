@@ -14,7 +14,7 @@ from qalign import pipeline
 from qalign.errors import SettingError, StageError
 from qalign.languages import LANGUAGES
 from qalign.systems import SCALES, Study
-from qalign.systems.behind import training_stages
+from qalign.systems.bases import training_stages
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.settings import Settings

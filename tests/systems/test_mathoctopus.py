@@ -22,8 +22,7 @@ from qalign.records import Example, Prediction, read_jsonl, sha256
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES, PREDICTIONS
 from qalign.systems.ask import Ask
-from qalign.systems.bases import base
-from qalign.systems.behind import training_stages
+from qalign.systems.bases import base, training_stages
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import Evaluated, prompt_notes, scores_of
 from qalign.systems.keep import Keep

@@ -12,12 +12,13 @@ from msgspec.structs import replace as replace_fields
 from own_data import OwnData
 from qalign.errors import SettingError
 from qalign.evaluation.scores import AVERAGE, NON_ENGLISH
+from qalign.languages import STUDY as LANGUAGES
 from qalign.results import schema
 from qalign.systems.comparison import titles
-from qalign.systems.published import LANGUAGES, published_rows
 from qalign.systems.running import evaluate
 from qalign.systems.side_by_side import load_results
 from qalign.systems.study import study
+from qalign.systems.table import published_rows
 
 
 def figures(model: str, benchmark: str) -> dict[str, dict[str, float]]:

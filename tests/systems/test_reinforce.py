@@ -23,8 +23,7 @@ from qalign.placement import Placement
 from qalign.records import Example, Problem, write_jsonl
 from qalign.results.schema import Trained
 from qalign.systems.artifacts import RECORDS, Model, Records
-from qalign.systems.bases import ModelOnDisk
-from qalign.systems.behind import training_stages
+from qalign.systems.bases import ModelOnDisk, training_stages
 from qalign.systems.reinforce import Reinforce
 from qalign.systems.table import build
 from qalign.training.config import METRICS, TrainingConfig

@@ -17,7 +17,7 @@ from qalign.generation.run import KEPT
 from qalign.pipeline.stage_record import SCRATCH
 from qalign.placement import Placement
 from qalign.systems import SCALES, Study
-from qalign.systems.behind import training_stages
+from qalign.systems.bases import training_stages
 from qalign.systems.comparison import compare
 from qalign.systems.evaluated import Evaluated
 from qalign.systems.running import StageLines

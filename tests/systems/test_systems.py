@@ -20,8 +20,7 @@ from qalign.records import Example, read_jsonl
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES, Model
 from qalign.systems.ask import Ask
-from qalign.systems.bases import MakeTinyModel, base
-from qalign.systems.behind import training_stages
+from qalign.systems.bases import MakeTinyModel, base, training_stages
 from qalign.systems.comparison import before_training, compare
 from qalign.systems.evaluated import scores_of
 from qalign.systems.keep import Keep

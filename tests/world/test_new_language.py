@@ -16,8 +16,7 @@ from qalign.cli import app
 from qalign.corpora import locate, read
 from qalign.errors import SettingError
 from qalign.evaluation.extraction import paper, strict
-from qalign.language_file import load_languages
-from qalign.languages import LANGUAGES, STUDY, Language
+from qalign.languages import LANGUAGES, STUDY, Language, load_languages
 from qalign.world import text
 from qalign.world.grammar import Grammar, grammar
 from qalign.world.plots import Event, Story, work_out

@@ -37,7 +37,7 @@ def check_command(
     runs: Annotated[Path, option(OUTPUT, "The folder where hub revisions are recorded.", metavar="DIR")] = Path("runs"),
 ) -> None:  # fmt: skip
     """Read a corpus as a run would, and show its counts by language."""
-    from ..language_file import load_languages
+    from ..languages import load_languages
     from ..systems.checks import check
 
     for table in check(corpus, role, codes(languages), data, runs, load_languages(language_file), drop_invalid):

@@ -17,8 +17,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..errors import DataError
-from ..language_file import CODE
-from ..languages import LANGUAGES, Language
+from ..languages import CODE, LANGUAGES, Language
 from ..paths import instead
 from ..untrusted import printable
 from .columns import COLUMNS, Found, language_of

@@ -33,8 +33,7 @@ from ..training.tokens import Lengths
 from ..wording import counted
 from .artifacts import Examples, Model, Records
 from .ask import Ask
-from .bases import MakeTinyModel
-from .behind import first_model, origin
+from .bases import MakeTinyModel, first_model, origin
 from .kinds import MakeExamples, ReadCorpus, Record, Train, examples_of, languages_of, records_for, rows_of
 from .known import LENGTHS, Length
 from .reinforce import Reinforce

@@ -1,4 +1,4 @@
-"""The base that a study starts from: a folder, a hub name, `tiny`, or `world`; and the stages that such bases are."""
+"""The base that a study starts from: a folder, a hub name, `tiny`, or `world`; its stages, and what stands behind a model."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from ..alignment.prompts import prompt
 from ..errors import QAlignError, SettingError, closest
 from ..fingerprints import NO_HASH, announce_hashing, file_sha256, is_first_look, sealed, unsealed
 from ..generation.scripted import SCRIPT
-from ..huggingface import REVISIONS, Repository, cached_commit, fetch, resolve
-from ..language_file import KEPT_ROWS
+from ..huggingface import REVISIONS, Repository, cached_commit, cached_folder, fetch, resolve
+from ..languages import KEPT_ROWS
 from ..models import converting
 from ..models.folders import check_folder
 from ..models.opening import POINTER, download
 from ..models.tiny import TinyConfig
 from ..paths import instead, nearest_path
-from ..pipeline import Stage, Work, local
-from ..pipeline.stage_record import RECORD, Sha256, read_object
+from ..pipeline import Node, Stage, Work, in_order, local, status
+from ..pipeline.stage_record import RECORD, Sha256, read_object, read_record
 from ..placement import Placement
 from ..records import atomic_folder, write_json
 from ..training.config import SUMMARY
+from ..untrusted import parse_json
 from .artifacts import Model, Records
-from .kinds import TRAIN
+from .kinds import TRAIN, Training
 
 if TYPE_CHECKING:
     from .presets import Preset
@@ -265,3 +266,37 @@ def _model_hash(folder: Path, known_hashes: Path) -> str:
         write_json(known_hashes, sealed(kept))
     lines = [f"{path.name}\0{kept[key]}\n" for path, key in keys.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+# --- what stands behind a model ---------------------------------------------------------------------------------------
+
+
+def is_adopted(stage: Node, runs: Path) -> bool:
+    """Whether the stage is done and its result was made elsewhere."""
+    done = stage.given is None and status(stage, runs) == "done"
+    return done and read_record(stage.folder(runs)).adopted_from is not None
+
+
+def training_stages(model: Node, runs: Path | None = None) -> list[Training]:
+    """The training stages behind a model, first to last; with `runs`, none behind an adopted one."""
+    ordered = in_order([model], lambda stage: runs is None or not is_adopted(stage, runs))
+    return [stage for stage in ordered if isinstance(stage, Training)]
+
+
+def first_model(model: Stage[Model]) -> Stage[Model]:
+    """The base that a chain of training stages starts from."""
+    while isinstance(model, Training):
+        model = model.model
+    return model
+
+
+def origin(model: Stage[Model], runs: Path) -> Path | None:
+    """The folder that a model's tokenizer comes from: that of the base, or of the checkpoint that was adopted. None while it
+    is not there: the base has still to be made or fetched, or only a server has it."""
+    folder = model.folder(runs) if status(model, runs) == "done" else None
+    if isinstance(model, Training) and not is_adopted(model, runs):
+        return origin(model.model, runs) or folder
+    if folder is not None and (folder / POINTER).is_file():
+        named = parse_json((folder / POINTER).read_bytes(), str(folder / POINTER))
+        folder = cached_folder(Repository("model", named["hub"]), named["revision"])
+    return folder if folder is not None and (folder / "config.json").is_file() else None

@@ -20,8 +20,7 @@ from ..results.schema import Trained
 from ..results.tables import Table, as_markdown
 from ..wording import by_language
 from .artifacts import Model
-from .bases import WORLD, WORLD_FOLDER
-from .behind import is_adopted, training_stages
+from .bases import WORLD, WORLD_FOLDER, is_adopted, training_stages
 from .comparison import titles
 from .evaluated import Evaluated, trained
 from .kinds import Judge, ReadCorpus, Training, template_of

@@ -25,8 +25,7 @@ from ..evaluation.external import JOINS, score_file
 from ..evaluation.scores import Score
 from ..evaluation.scores import score as scores_of
 from ..generation import DecodingConfig
-from ..language_file import load_languages
-from ..languages import LANGUAGES, STUDY, Language
+from ..languages import LANGUAGES, STUDY, Language, load_languages
 from ..models.tiny import TinyConfig
 from ..options import meanings
 from ..paths import instead

@@ -27,8 +27,7 @@ from ..results.schema import ClaimTest, Content, Scores, TestedClaim, Verdict
 from ..results.titles import Titles
 from ..wording import counted
 from . import evaluated
-from .bases import FetchModel, MakeTinyModel
-from .behind import training_stages
+from .bases import FetchModel, MakeTinyModel, training_stages
 from .evaluated import Evaluated, scores_of
 from .kinds import ReadCorpus
 from .names import checked

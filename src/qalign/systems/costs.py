@@ -26,8 +26,7 @@ from . import amounts
 from .amounts import ANSWER_TOKENS, Amount
 from .artifacts import Model
 from .ask import Ask
-from .bases import FetchModel, MakeTinyModel
-from .behind import first_model, origin
+from .bases import FetchModel, MakeTinyModel, first_model, origin
 from .kinds import MakeExamples, ReadCorpus, Train, Training, rows_of
 from .known import BASES, Base
 from .machines import UNKNOWN, Launch, Machine, machine_of

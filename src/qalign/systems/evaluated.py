@@ -27,7 +27,7 @@ from ..results.run_results import AnsweredProblem
 from ..untrusted import printable
 from .artifacts import Model
 from .ask import Ask
-from .behind import training_stages
+from .bases import training_stages
 from .keep import Keep
 from .kinds import Judge, MakeExamples, ReadCorpus, Train, Training
 from .programs import RunPrograms, counts

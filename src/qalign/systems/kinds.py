@@ -22,8 +22,7 @@ from ..errors import DataError, SettingError
 from ..evaluation.extraction import RULES, RULES_VERSION
 from ..evaluation.scores import judge, plain, score
 from ..huggingface import Repository
-from ..language_file import KEPT_ROWS, language_from
-from ..languages import Language, language
+from ..languages import KEPT_ROWS, Language, language, language_from
 from ..models.folders import ADAPTER, ADAPTER_FOLDER, read_settings
 from ..pipeline import Node, Stage, Work, local
 from ..placement import Placement

@@ -19,8 +19,7 @@ from ..wording import UNKNOWN, counted, duration, in_bytes
 from . import costs, readiness
 from .amounts import few_steps, oddities
 from .ask import Ask
-from .bases import FetchModel, checkpoint, untaught
-from .behind import first_model, training_stages
+from .bases import FetchModel, checkpoint, first_model, training_stages, untaught
 from .cards import write_cards
 from .comparison import compare, titles_taken
 from .costs import Cost

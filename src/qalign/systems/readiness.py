@@ -21,7 +21,7 @@ from ..wording import counted, in_bytes
 from . import amounts, costs, machines
 from .amounts import token_counts
 from .ask import Ask
-from .behind import origin, training_stages
+from .bases import origin, training_stages
 from .doctor import EXTRAS, packages_of_extras
 from .evaluated import Evaluated, scores_of
 from .kinds import ReadCorpus, Train, Training

@@ -24,7 +24,7 @@ from ..errors import SettingError
 from ..evaluation.extraction import MAIN
 from ..fingerprints import first_look, is_first_look
 from ..generation.vllm_engine import engine_arguments
-from ..language_file import KEPT_ROWS, with_rows_of_models
+from ..languages import KEPT_ROWS, with_rows_of_models
 from ..pipeline import Node, in_order, resume_point
 from ..pipeline.cluster import CLUSTERS, Jobs, log_of_job
 from ..pipeline.workers import gpu_groups, open_workers
@@ -46,11 +46,10 @@ from .machines import machine_of
 from .names import model_names
 from .presets import PRESETS, PROGRAM, SOLVER, Preset
 from .programs import without_sandbox
-from .published import published_rows
 from .run_records import RunRecord, record_of, recorded
 from .settings import Settings
 from .study import Study
-from .table import SYSTEMS, Recipe
+from .table import SYSTEMS, Recipe, published_rows
 
 
 def run(

@@ -20,8 +20,17 @@ from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
 from ..generation.bounded import address
-from ..language_file import further_rows, load_languages, with_rows_of_models
-from ..languages import LANGUAGES, STUDY, Language, as_rows, language, names_of
+from ..languages import (
+    LANGUAGES,
+    STUDY,
+    Language,
+    as_rows,
+    further_rows,
+    language,
+    load_languages,
+    names_of,
+    with_rows_of_models,
+)
 from ..models.tiny import TinyConfig
 from ..options import Setting, StudyOptions, check_values, codes, known_fields, taking
 from ..paths import instead

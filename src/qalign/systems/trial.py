@@ -27,8 +27,7 @@ from ..training.config import TrainingConfig
 from ..training.memory import Shape
 from ..untrusted import one_line
 from .ask import Ask
-from .bases import WORLD_FOLDER, MakeTinyModel
-from .behind import first_model, origin
+from .bases import WORLD_FOLDER, MakeTinyModel, first_model, origin
 from .costs import Cost, checkpoints_written, most_disk, questions
 from .kinds import Training
 
