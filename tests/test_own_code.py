@@ -117,7 +117,7 @@ def test_no_file_beside_a_recipe_replaces_a_library(
         ("async def recipe(study):\n    yield study.base", "returned async_generator"),
         ("def __getattr__(name): raise RuntimeError('so')", "bad.py line 1: RuntimeError: so"),
         ("class Odd:\n    def __getattribute__(self, name): raise ValueError('so')\n    def __call__(self, study): pass\n"
-         "recipe = Odd()", "bad.py line 2: ValueError: so"),
+         "recipe = Odd()", "the recipe 'bad:recipe' returned NoneType"),
         ("class Odd(Exception):\n    def __str__(self): raise self\ndef recipe(study):\n    raise Odd", "Odd: no word"),
         ("__file__ = 5", "'bad' is a library"),
         ("import sys\nsys.stdout = sys.stderr = None\n1 / 0", "bad.py line 3: ZeroDivisionError"),
