@@ -20,17 +20,7 @@ from ..errors import SettingError, nearest
 from ..evaluation.benchmarks import BENCHMARKS, OWN_MAX_NEW_TOKENS
 from ..generation import DecodingConfig
 from ..generation.bounded import address
-from ..languages import (
-    LANGUAGES,
-    STUDY,
-    Language,
-    as_rows,
-    further_rows,
-    language,
-    load_languages,
-    names_of,
-    with_rows_of_models,
-)
+from ..languages import LANGUAGES, STUDY, Language, as_rows, further_rows, load_languages, names_of, with_rows_of_models
 from ..models.tiny import TinyConfig
 from ..options import Setting, StudyOptions, check_values, codes, known_fields, taking
 from ..paths import instead
@@ -291,8 +281,7 @@ def study(options: StudyOptions) -> Study:
     file, data = (None if path is None else Path(path) for path in (options.language_file, options.data))
     table = with_rows_of_models([str(options.base)], load_languages(file))
     chosen = codes(options.languages) or STUDIED
-    for code in chosen:
-        language(code, table)
+    names_of(chosen, table)  # an unknown code is an error before anything begins
     settings, test = settings_in(options.settings), options.test or ()
     if options.limit is not None:
         short = Setting(text=f"{LIMIT}={options.limit}")
