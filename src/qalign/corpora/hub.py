@@ -55,8 +55,9 @@ def found(source: Source, languages: Sequence[str], table: Mapping[str, Language
     assert hub is not None
     if hub.layout not in ("framed", "crossed"):
         return _by_language(source, hub, languages, table), []
-    group = _grouped if hub.layout == "framed" else _grouped_by_question
-    groups = group(_table_rows(source, hub, None), table)
+    codes = {row.name: row.code for row in table.values()}
+    rows = ((where, *_unframed(where, row, codes)) for where, row in _table_rows(source, hub, None))
+    groups = _grouped(rows) if hub.layout == "framed" else _grouped_by_question(rows)
     notes = _disagreements(groups, source.name, languages, table)
     return _of_role(groups, source.role, languages), notes
 
@@ -133,12 +134,10 @@ def _folder(source: Source, patterns: Sequence[str]) -> Path:
     return fetch(Repository("dataset", source.hub, source.role), source.revision, patterns)
 
 
-def _grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
-    """The problems, English first in each. Raises DataError if a prompt is malformed, or rows are not grouped."""
-    codes = {row.name: row.code for row in table.values()}
+def _grouped(rows: Iterable[tuple[str, str, Row]]) -> list[Group]:
+    """The problems, English first in each, of rows with places and languages. Raises DataError if they are not grouped."""
     groups: list[Group] = []
-    for where, row in rows:
-        code, texts = _unframed(where, row, codes)
+    for where, code, texts in rows:
         if code == "en":
             groups.append({})
         elif not groups:
@@ -150,13 +149,11 @@ def _grouped(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> 
     return groups
 
 
-def _grouped_by_question(rows: Iterable[tuple[str, Row]], table: Mapping[str, Language]) -> list[Group]:
-    """The problems, each the rows with its question. Raises DataError if a prompt is malformed, or a question not in English."""
-    codes = {row.name: row.code for row in table.values()}
+def _grouped_by_question(rows: Iterable[tuple[str, str, Row]]) -> list[Group]:
+    """The problems, each the rows with its question. Raises DataError if a question is not in English."""
     groups: dict[tuple[str, int], Group] = {}
     asked = Counter[tuple[str, str]]()
-    for where, row in rows:
-        code, texts = _unframed(where, row, codes)
+    for where, code, texts in rows:
         question = " ".join(texts["question"].split())
         # A question that a language has twice is that of two problems.
         group = groups.setdefault((question, asked[code, question]), {})
