@@ -100,11 +100,11 @@ def judge_one(
     gold: str,
     row: Language,
     at_hand: Mapping[str, Language] = MappingProxyType({}),
-    rules: Iterable[str] = tuple(RULES),
+    rules: Iterable[str] | None = None,
 ) -> Judgement:
     """One prediction under the named rules, or all. `row` is the language of the question, and the answer may be in those of
     `at_hand` too."""
-    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in rules}
+    readings = {name: RULES[name].read(prediction.text, gold, row, prediction.finish) for name in rules or RULES}
     return Judgement(
         id=prediction.id,
         language=prediction.language,
