@@ -32,6 +32,7 @@ import common
 import data
 
 import models
+from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import prompt
 from qalign.models.opening import load_tokenizer_as_saved
 from qalign.records import Example, read_jsonl, write_jsonl
@@ -122,7 +123,7 @@ def one_size(count: int, base: Path, answers: Path) -> dict[str, float]:
     """Tokenises in this process; what it took, and the most memory that the process had."""
     rows = list(read_jsonl(answers, Example))
     tokenizer = load_tokenizer_as_saved(base)
-    tokenize(rows[:256], tokenizer, CONFIG)  # as many as open all that is opened
+    tokenize(rows[:FEWEST], tokenizer, CONFIG)  # as many as open all that is opened
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     begun = time.perf_counter()
     made = tokenize(synthetic(rows, count), tokenizer, CONFIG)

@@ -16,7 +16,8 @@ from typing import Any
 
 from replies import JsonHandler
 
-from qalign.alignment.prompts import decode, encode_prompts
+from qalign.alignment.encoding import decode
+from qalign.alignment.prompts import encode_prompts
 from qalign.alignment.prompts import prompt as study_prompt
 from qalign.generation import DecodingConfig
 from qalign.generation.local import Local, open_local

@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from qalign.alignment.prompts import decode, encode
+from qalign.alignment.encoding import BYTES, FEWEST, decode, encode
 from qalign.generation.local import Local, open_local
 from qalign.generation.protocol import DecodingConfig, Request
 from qalign.languages import load_languages
 from qalign.models.opening import load_tokenizer
-from qalign.models.tiny import BYTES, train_tokenizer
+from qalign.models.tiny import train_tokenizer
 from qalign.placement import Placement
 from qalign.systems.bases import WORLD_FOLDER
 
@@ -55,6 +55,8 @@ def test_a_text_comes_back_as_it_was(tokenizer: Any, text: str) -> None:
     [ids] = encode(tokenizer, [text])
     assert decode(ids.tolist(), tokenizer) == text
     assert tokenizer.decode(ids.tolist(), skip_special_tokens=True) == text
+    many = encode(tokenizer, [text] * FEWEST)  # another library encodes them
+    assert many[0].tolist() == ids.tolist()
 
 
 def test_bytes_are_ordinary_tokens_with_the_ids_they_had(tokenizer: Any) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import runpy
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import torch._dynamo
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from qalign.errors import SettingError
+from qalign.errors import ModelError, SettingError
 from qalign.models.opening import load_model, load_tokenizer
 from qalign.placement import Placement
 from qalign.records import Example
@@ -320,18 +319,19 @@ def on_shards(processes: int) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_shards_train_the_same_model_also_when_killed_and_when_others_go_on(make_job: Any) -> None:
-    """FSDP2 through accelerate and a launcher: killed on two processes, gone on with on three, and on one without shards."""
+    """FSDP2 through accelerate and a launcher: killed on two processes, gone on with on three, to an ordinary folder."""
     config = {"epochs": 3, "global_batch_size": 29, "learning_rate": 1e-3}
     whole, sharded = make_job("whole", **config), make_job("sharded", on_shards(2), **config)
     launch(whole)
     kept = kill_at_a_checkpoint(sharded)
-    shutil.copytree(sharded.scratch, sharded.scratch.parents[1] / "alone" / "scratch")
+    checkpoint = sorted(sharded.scratch.glob("step-*"))[-1]
+    parts = [path.name for path in checkpoint.iterdir() if path.name.startswith(("shard", "model", "optimizer"))]
+    assert sorted(parts) == ["shard-00000.safetensors", "shard-00001.safetensors"], "each process wrote its part"
+    with pytest.raises(ModelError, match=r"was written by a training that was sharded \(FSDP\); go on with a launcher"):
+        launch(make_job("sharded", **config))
     launch(make_job("sharded", on_shards(3), **config))
-    alone = make_job("alone", **config)
-    launch(alone)
-    for job in (sharded, alone):
-        assert_went_on(job, kept)
-        assert_close_runs(job.output, whole.output)
+    assert_went_on(sharded, kept)
+    assert_close_runs(sharded.output, whole.output)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from qalign.alignment.encoding import FEWEST
 from qalign.alignment.prompts import encode_prompts, prompt, render, set_chat_template
 from qalign.errors import ModelError
 from qalign.generation.local import open_local
@@ -363,6 +364,10 @@ def test_every_kind_of_tokenizer(make: Callable[[Path], Any], begins: int, tmp_p
         == encode_prompts([prompt(text) for text in INSTRUCTIONS], original)
         == prompts
     )
+    many = render(INSTRUCTIONS * FEWEST, RESPONSES * FEWEST, tokenizer)  # another library encodes them
+    assert [(one.ids.tolist(), one.prompt_tokens) for one in many[: len(rendered)]] == [
+        (one.ids.tolist(), one.prompt_tokens) for one in rendered
+    ]
 
 
 def test_a_border_that_the_tokenizer_joins_stays_a_border() -> None:

@@ -2,7 +2,6 @@
 
 The text is Alpaca's without input, for all languages and for translation. The response follows immediately and ends with
 the end-of-sequence token. A checkpoint has it as its chat template, so every server gives the model the same prompt.
-Token ids are those of the library tokenizers.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from .encoding import encode
 
 if TYPE_CHECKING:
-    import numpy as np
     from transformers import PreTrainedTokenizerBase
 
-    Ids = np.ndarray[tuple[int], np.dtype[np.int32]]
-    """Token ids (tokens,) int32."""
+    from .encoding import Ids
 
 PREFIX = (
     "Below is an instruction that describes a task. "
@@ -62,33 +60,6 @@ def chat_template(begin: str) -> str:
         "{%- else %}{{- raise_exception('this model knows the roles user and assistant only') }}"
         "{%- endif %}{%- endfor %}"
     )
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special_tokens: bool = True) -> list[Ids]:
-    """Texts as token ids, (tokens,) int32 each, neither truncated nor padded.
-
-    A special token in a text is encoded as text: data cannot end a sequence. The tokenizer's backend is called directly:
-    building masks, offsets and dictionaries in transformers takes as long as the encoding.
-    """
-    import numpy as np
-
-    if not texts:
-        return []
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        options = {"split_special_tokens": True, "add_special_tokens": add_special_tokens}
-        encoded = tokenizer(list(texts), **options)["input_ids"]
-    else:
-        backend.encode_special_tokens = True
-        backend.no_truncation()
-        backend.no_padding()
-        encoded = [one.ids for one in backend.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)]
-    return [np.array(ids, dtype=np.int32) for ids in encoded]
-
-
-def decode(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
-    """The text of token ids without special tokens, its spaces unchanged."""
-    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def encode_prompts(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

@@ -21,7 +21,8 @@ from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING
 
-from ..alignment.prompts import decode, encode_prompts, end_of_sequence
+from ..alignment.encoding import decode
+from ..alignment.prompts import encode_prompts, end_of_sequence
 from ..models import opening
 from ..placement import Placement
 from ..records import Finish

@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..alignment.prompts import decode, encode_prompts
+from ..alignment.encoding import decode
+from ..alignment.prompts import encode_prompts
 from ..errors import ModelError, SettingError, nearest
 from ..models.opening import faults, load_tokenizer, resolve
 from ..pipeline.workers import end_with

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..alignment.encoding import BYTES
 from ..errors import SettingError
 from .opening import SPECIAL, save
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, BEGIN, END = "<pad>", "<s>", "</s>"
-BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
-SMALLEST_VOCABULARY = len(BYTES) + 3
+SMALLEST_VOCABULARY = 256 + 3
 WORD = r"\p{Han}|\p{Hiragana}+|[\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 """What no token reaches across: a word with its accents and vowel signs and the space before it; one digit; one Chinese
 character; what stands in one script in Japanese, which is written without spaces."""

@@ -30,6 +30,7 @@ EXTRAS = {
     "train": "training, generation and tests of significance",
     "data": "corpora of the hub and Parquet files",
     "report": "figures and the page of results",
+    "fast": "faster tokenization",
     "lora": "low-rank adapters",
     "8bit": "8-bit optimizer states",
     "endpoint": "answers from a server",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import asdict
 
-from ..alignment.prompts import decode, encode_prompts
+from ..alignment.encoding import decode
+from ..alignment.prompts import encode_prompts
 from ..alignment.templates import TEMPLATES
 from ..errors import DataError, ModelError
 from ..evaluation.rejection import Reward, means, reward

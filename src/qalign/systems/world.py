@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from .. import pipeline
-from ..alignment.prompts import encode, translation_instruction
+from ..alignment.encoding import encode
+from ..alignment.prompts import translation_instruction
 from ..languages import STUDY, language
 from ..models.folders import check_folder
 from ..models.opening import load_model, load_tokenizer, resolve

@@ -1,32 +1,35 @@
 """The state of a training in files: weights, optimizer, random states, progress.
 
 Reading them runs no code. Weights are safetensors. The restricted unpickler of torch (`weights_only`) reads the optimizer's
-state. The first rank writes whole tensors, also of FSDP shards, and each rank takes its own rows of them. So a training goes
-on in any number of processes, sharded or not.
+state of a whole model. torch reads its own format for FSDP shards by pickle, so instead each rank writes safetensors with
+its part of every tensor. It reads the parts that it needs, whatever number of ranks wrote them.
 """
 
 from __future__ import annotations
 
 import pickle
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..errors import ModelError
 from ..models.opening import first_line
 from ..pipeline.stage_record import Count, read_object
+from .accelerator import is_sharded
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
+    from torch.distributed.tensor import DTensor
 
     from .batches import Batch
 
 MODEL, OPTIMIZER, PROGRESS = "model.safetensors", "optimizer.bin", "progress.json"
 RANDOM = "random-{:05d}.safetensors"
-BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, pickle.UnpicklingError)
+BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
 """What torch raises for a file that it did not write."""
 
 
@@ -45,10 +48,10 @@ class Progress(msgspec.Struct, frozen=True):
 class SavedProgress(Progress, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The progress in a file, and what the state next to it belongs to."""
 
+    sharded: bool
+    """Whether the state is that of FSDP shards."""
     examples: str
     """What the examples of the steps are known by."""
-    sharded: bool = False
-    """Of earlier versions: whether each rank wrote its FSDP shards."""
 
 
 def read_progress(folder: Path) -> SavedProgress:
@@ -57,43 +60,39 @@ def read_progress(folder: Path) -> SavedProgress:
 
 
 def write(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
-    """Writes the state into an existing folder: the first rank all but the random states of the others. All ranks call it."""
+    """Writes this rank's share of the state into an existing folder. All ranks call it."""
     import torch
-    from safetensors.torch import save_file
-    from torch.utils._pytree import tree_map_only
+    from safetensors.torch import save_file, save_model
 
     rank, module, device = accelerator.process_index, accelerator.unwrap_model(model), accelerator.device
     random_states = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
         random_states[device.type] = torch.get_device_module(device).get_rng_state()
     save_file(random_states, folder / RANDOM.format(rank))
-    whole = partial(_whole, kept=accelerator.is_main_process)
-    weights = {name: whole(tensor.detach()).contiguous() for name, tensor in _weights(module).items()}
-    if accelerator.is_main_process:
-        save_file(weights, folder / MODEL)
-    del weights
-    moments = tree_map_only(torch.Tensor, whole, optimizer.state_dict())
-    if accelerator.is_main_process:
-        torch.save(moments, folder / OPTIMIZER)
+    if is_sharded(accelerator):
+        pieces = dict(_pieces(_tensors(module, optimizer), rank))
+        starts = {name: str(start) for name, (start, _) in pieces.items()}
+        held = {name: piece.detach().contiguous().cpu() for name, (_, piece) in pieces.items()}
+        save_file(held, folder / f"shard-{rank:05d}.safetensors", starts)
+    elif accelerator.is_main_process:
+        save_model(module, str(folder / MODEL))
+        torch.save(optimizer.state_dict(), folder / OPTIMIZER)
 
 
 def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
     """Puts the state back, whatever number of ranks wrote it. ModelError if it is of another model or optimizer."""
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file, load_model
 
     module, device = accelerator.unwrap_model(model), accelerator.device
     try:
-        several = accelerator.num_processes > 1  # they share the file in memory, and each copies its rows
-        state = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True, mmap=several)
-        _fill(_weights(module, repeated=True), load_file(folder / MODEL))
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for place, values in state["state"].items():
-            state["state"][place] = {
-                key: _like(value, parameters[place]) if value.dim() else value for key, value in values.items()
-            }
-        optimizer.load_state_dict(state)
+        if is_sharded(accelerator):
+            _read_shards(module, optimizer, folder)
+        else:
+            state = torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True)
+            load_model(module, str(folder / MODEL))
+            optimizer.load_state_dict(state)
         own = folder / RANDOM.format(accelerator.process_index)
         if own.exists():  # a rank that was not there keeps the state that its seed gave it
             random_states = load_file(own)
@@ -107,41 +106,84 @@ def read(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.opti
         raise ModelError(f"{what}; remove it to go on from the one before: rm -r {folder}") from error
 
 
-def _weights(module: torch.nn.Module, repeated: bool = False) -> dict[str, torch.Tensor]:
-    """The parameters and persistent buffers of a model; tied ones under their first name, or all if `repeated`."""
+def _tensors(module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, torch.Tensor]]:
+    """All tensors of a sharded training by name. An optimizer has none for a parameter that never had a gradient."""
+    parameters = dict(module.named_parameters())
+    yield from parameters.items()
     persistent = module.state_dict().keys()
-    buffers = {name: tensor for name, tensor in module.named_buffers() if name in persistent}
-    return {**dict(module.named_parameters(remove_duplicate=not repeated)), **buffers}
+    yield from ((name, tensor) for name, tensor in module.named_buffers() if name in persistent)
+    for name, parameter in parameters.items():
+        yield from ((f"{key}:{name}", tensor) for key, tensor in optimizer.state.get(parameter, {}).items())
 
 
-def _whole(tensor: torch.Tensor, kept: bool) -> torch.Tensor:
-    """A tensor with the rows of all ranks, on the CPU of the ranks that keep it. All ranks call it."""
+def _pieces(tensors: Iterator[tuple[str, torch.Tensor]], rank: int) -> Iterator[tuple[str, tuple[int, torch.Tensor]]]:
+    """This rank's part of each tensor, with its first row. The first rank writes a tensor that all ranks hold."""
     from torch.distributed.tensor import DTensor
 
-    if not isinstance(tensor, DTensor):
-        return tensor
-    whole = tensor.full_tensor()
-    return whole.cpu() if kept else whole.new_empty(0)
+    for name, tensor in tensors:
+        if not isinstance(tensor, DTensor):
+            if rank == 0:
+                yield name, (0, tensor)
+        elif (start := _first_row(tensor)) is not None:
+            yield name, (start, tensor.to_local())
 
 
-def _like(tensor: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """A whole tensor, of which this rank keeps the rows that it holds of another. ValueError if their shapes differ."""
-    from torch.distributed.tensor import DTensor, distribute_tensor
+def _first_row(tensor: DTensor, copies: bool = False) -> int | None:
+    """The row of the whole tensor that this rank's part starts at. None where another rank writes it, unless `copies`."""
+    from torch.distributed.tensor import Replicate, Shard
 
-    if tensor.shape != own.shape:
-        raise ValueError(f"a tensor has the shape {list(tensor.shape)} there, {list(own.shape)} here")
-    if not isinstance(own, DTensor):
-        return tensor
-    return distribute_tensor(tensor.to(own.device), own.device_mesh, own.placements, src_data_rank=None)
+    start = 0
+    for dimension, placement in enumerate(tensor.placements):
+        coordinate = tensor.device_mesh.get_local_rank(dimension)
+        if isinstance(placement, Shard):
+            assert placement.dim == 0 and type(placement) is Shard, "FSDP2 splits the rows of a tensor"
+            start = min(coordinate * -(-tensor.shape[0] // tensor.device_mesh.size(dimension)), tensor.shape[0])
+        else:
+            assert isinstance(placement, Replicate)
+            if coordinate != 0 and not copies:
+                return None
+    return start
 
 
-def _fill(own: dict[str, torch.Tensor], saved: dict[str, torch.Tensor]) -> None:
-    """Copies the saved weights into those of a model, of which tied ones are saved once. ValueError if they are others."""
+def _read_shards(module: torch.nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> None:
+    """Copies this rank's rows of each tensor from the files of all ranks that wrote."""
     import torch
+    from safetensors import safe_open
 
-    there = {id(own[name]) for name in saved.keys() & own.keys()}
-    if lost := [name for name, tensor in own.items() if id(tensor) not in there] or [*(saved.keys() - own.keys())]:
-        raise ValueError(f"{lost[0]} is a weight of one of the two models alone")
-    with torch.no_grad():
-        for name, tensor in saved.items():
-            own[name].copy_(_like(tensor, own[name]))
+    with ExitStack() as stack, torch.no_grad():
+        pieces: dict[str, list[tuple[int, Any]]] = {}
+        for path in sorted(folder.glob("shard-*")):
+            file = stack.enter_context(safe_open(path, framework="pt"))
+            for name, start in (file.metadata() or {}).items():
+                pieces.setdefault(name, []).append((int(start), file.get_slice(name)))
+        state = optimizer.state_dict()
+        for place, (name, parameter) in enumerate(module.named_parameters()):
+            if f"step:{name}" in pieces:
+                averages = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
+                state["state"][place] = {"step": torch.zeros(()), **averages}
+        optimizer.load_state_dict(state)
+        for name, tensor in _tensors(module, optimizer):
+            _fill(name, tensor, pieces[name])
+
+
+def _fill(name: str, tensor: torch.Tensor, pieces: list[tuple[int, Any]]) -> None:
+    """Copies the rows that this rank holds of a tensor."""
+    from torch.distributed.tensor import DTensor
+
+    local, first = tensor, 0
+    if isinstance(tensor, DTensor):
+        local, first = tensor.to_local(), _first_row(tensor, copies=True) or 0
+    if not local.dim():
+        local.copy_(pieces[0][1][...])
+        return
+    copied = 0
+    for start, piece in pieces:
+        shape = piece.get_shape()
+        if shape[1:] != list(local.shape[1:]):
+            raise ValueError(f"{name} has the shape {shape} there, {list(tensor.shape)} here")
+        low, high = max(start, first), min(start + shape[0], first + len(local))
+        if low < high:
+            local[low - first : high - first].copy_(piece[low - start : high - start])
+            copied += high - low
+    if copied != len(local):
+        raise ValueError(f"{name} has {len(local):,} rows here, of which {copied:,} are there")

@@ -147,7 +147,8 @@ class Trainer:
         if accelerator.is_main_process:
             for file in files:
                 shutil.copyfile(file, building / file.name)
-            write_json(building / state.PROGRESS, {**asdict(self.progress), "examples": examples})
+            seen = {**asdict(self.progress), "sharded": is_sharded(accelerator), "examples": examples}
+            write_json(building / state.PROGRESS, seen)
             usual_permissions(building)
             manifest.seal(building)
             building.rename(folder)
@@ -158,11 +159,15 @@ class Trainer:
         """Restores a saved state: weights, optimizer, random states, progress. The number of ranks may be another.
 
         Files whose hashes were `checked` already are not hashed again. Raises ModelError where the folder is damaged or
-        belongs to another model.
+        belongs to another model, or only one of the two is sharded.
         """
         if not checked and (fault := manifest.fault(folder)) is not None:
             raise ModelError(f"the state in {printable(str(folder))} cannot be used, for {fault}; begin again")
         saved = state.read_progress(folder)
+        if saved.sharded != is_sharded(self.accelerator):
+            kind = "was sharded (FSDP)" if saved.sharded else "was not sharded (FSDP)"
+            advice = "go on with a launcher of that kind, or remove that folder to begin again"
+            raise ModelError(f"{folder} was written by a training that {kind}; {advice}")
         state.read(self.accelerator, self.model, self.optimizer, folder)
         self.progress = Progress(saved.step, saved.tokens, saved.supervised)
 
