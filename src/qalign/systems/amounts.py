@@ -169,7 +169,6 @@ def _lengths(
 
 
 def _mean(examples: Sequence[Example], count_tokens: Callable[[str], float]) -> Length:
-    """The mean of examples."""
     responses = sum(count_tokens(one.response) for one in examples)
     tokens = responses + sum(PROMPT_TOKENS + count_tokens(one.instruction or "") for one in examples)
     size = sum(len(((one.instruction or "") + one.response).encode()) for one in examples)

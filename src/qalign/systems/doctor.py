@@ -121,7 +121,6 @@ def _devices() -> Iterator[Row]:
 
 
 def _packages_and_programs() -> Iterator[Row]:
-    """The extras of this package, vLLM, and programs."""
     wanted = packages_of_extras()
     for extra, purpose in EXTRAS.items():
         lacking = ", ".join(package for package, needing in wanted if needing == extra and not _version(package))
@@ -185,7 +184,6 @@ def _fault(address: str) -> str | None:
 
 
 def _disk(runs: Path) -> Row:
-    """The disk that holds the runs."""
     folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
     free = f"{in_bytes(shutil.disk_usage(folder).free)} free for runs; `qalign plan` says what a run takes"
     writable = folder.is_dir() and os.access(folder, os.W_OK)

@@ -133,7 +133,6 @@ def _stages(folder: Path) -> Iterator[StageFolder]:
 
 
 def _recorded(record: RunRecord, folder: Path, stages: Sequence[StageFolder]) -> Run:
-    """The row of a recorded run."""
     results = Path(record.results)
     if results.name == record.name:  # in the folder of runs, which may have been moved
         results = folder / "results" / record.name
