@@ -69,7 +69,7 @@ def test_results_are_written_whatever_standard_output_is(
         assert b"th ? s.e." in done.stdout or "th ± s.e.".encode("latin-1") in done.stdout
 
 
-@pytest.mark.parametrize("words", ["list", "--help", "--version"])
+@pytest.mark.parametrize("words", ["list", "--help", "--version", "run --help", "list --help"])
 def test_a_reader_that_has_gone_and_a_full_disk_are_no_traceback(words: str) -> None:
     assert shell(f"{COMMAND} {words} >/dev/full").returncode == 2
     gone = shell(f"{COMMAND} {words} | true; exit ${{PIPESTATUS[0]}}")

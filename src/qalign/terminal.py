@@ -75,6 +75,9 @@ def faults_in_words() -> Iterator[None]:
         ):
             say()
             _end(INTERRUPTED, "interrupted; give the same command again to go on")
+        if isinstance(error, BrokenPipeError) and error.filename is None:  # the reader of the help has gone
+            _discard(sys.stdout)
+            raise SystemExit(BROKEN_PIPE) from None
         if isinstance(error, OSError) and error.filename is not None:
             _end(2, f"error: cannot use {error.filename}: {error.strerror}; see to it and run it again")
         if isinstance(error, OSError) and error.errno in NO_ROOM:

@@ -1,4 +1,4 @@
-"""The corpora of the study, one row each. To add a corpus, add a row.
+"""The corpora of the study, one row each, and the sources of MathInstruct. To add a corpus, add a row.
 
 Counts are those of the publications: GSM8K, arXiv 2110.14168. GSM8KInstruct and mSVAMP, arXiv 2310.20246. MetaMathQA,
 arXiv 2309.12284. MathInstruct, arXiv 2309.05653. MGSM, arXiv 2210.03057. Flores, arXiv 2207.04672. NTREX-128, SUMEval 2022.

@@ -58,8 +58,9 @@ def score_file(
     """Judges the predictions of a JSONL, CSV or Parquet file; docs/data.md says which columns it may have.
 
     Args:
+        default_language: of rows without a language.
         problems: of a benchmark, whose gold answers are taken in place of a column `gold`.
-        by: how rows and problems are joined (`joining.JOINS`); by default by id, which every row must then share.
+        by: how rows and problems are joined (`JOINS`); by default by id, which every row must then share.
 
     Raises:
         DataError: a line lacks what is needed, an id stands twice, or rows and problems cannot be joined.

@@ -59,7 +59,7 @@ class Endpoint:
         self.server, self.decoding, self.model = server, decoding, placement.served_model
         self.in_flight, self.seconds = placement.requests_in_flight, placement.seconds_per_request
         self._noticed = -SECONDS_BETWEEN_NOTICES
-        # An answer contains others by chance.
+        # Secrets without a digit and a letter stand in an answer by chance.
         self._secrets = {one for one in server.secrets if re.search(r"\d", one) and re.search(r"[^\W\d_]", one)}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:

@@ -209,11 +209,11 @@ class Ray(Jobs):
         import yaml
 
         self.ray, self.tasks, at_sigterm = ray, set[Any](), signal.getsignal(signal.SIGTERM)
-        address = str(self.options.pop("address", os.environ.get("RAY_ADDRESS", "auto")))
+        address = str(self.options.pop("address", os.environ.get("RAY_ADDRESS") or "auto"))
         host, _, port = address.removeprefix("ray://").rpartition(":")
         try:
             if host and port.isdigit():  # Ray itself tries for minutes
-                socket.create_connection((host, int(port)), SECONDS_TO_SEE).close()
+                socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_SEE).close()
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
         except (OSError, RuntimeError, ValueError, OverflowError) as error:
             how = "start one with `ray start --head`, or name its head: --cluster-option address=HOST:PORT"

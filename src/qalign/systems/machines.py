@@ -116,7 +116,7 @@ def launch_of(placement: Placement, devices: int) -> Launch:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("nnodes", "nproc-per-node", "config-file", "num-processes"):
         parser.add_argument(f"--{name}", f"--{name.replace('-', '_')}", nargs="?")
-    options, _ = parser.parse_known_args(words)
+    options, _ = parser.parse_known_args([word for word in words if word != "--"])
     if not any(Path(word).name in ("accelerate", "accelerate.commands.launch") for word in words):
         return Launch((_number(options.nnodes) or 1) * (_number(options.nproc_per_node) or devices))
     named = options.config_file

@@ -107,7 +107,7 @@ def build(study: Study, name: str, label: str = "") -> Stage[Model]:
     """The last training stage of a system, with what `--set` says of its name or of its label in the table."""
     recipe, wanted = find_system(name).recipe, "return the last training stage"
     study = replace(study, system=label or name)
-    with nullcontext() if name in SYSTEMS else own_faults(f"{name} failed"):
+    with nullcontext() if name in SYSTEMS else own_faults(f"the recipe '{name}' failed"):
         made = recipe(study)
     if inspect.iscoroutine(made):
         made.close()

@@ -1,22 +1,24 @@
 """Some steps of training and some answers, to measure a machine: `qalign plan --measure`.
 
 The tokens are random, as long as those of the stage. A process of its own takes the steps, so that its memory is that of
-training alone.
+training alone: `python -m qalign.systems.trial` reads and prints a JSON object.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import cycle
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..errors import ModelError
 from ..generation import DecodingConfig, Request
@@ -25,7 +27,7 @@ from ..resources import cores, cores_by_affinity
 from ..terminal import say
 from ..training.config import TrainingConfig
 from ..training.memory import Shape
-from ..untrusted import one_line
+from ..untrusted import printable
 from .ask import Ask
 from .bases import WORLD_FOLDER, MakeTinyModel, first_model, origin
 from .costs import Cost, checkpoints_written, most_disk, questions
@@ -86,11 +88,21 @@ class Rates:
 
 def measure(trial: Trial) -> Rates:
     """The rates of this machine. Raises ModelError where the trial failed."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        try:
-            return process.submit(_rates, trial).result()
-        except Exception as error:  # of any library; the process may also have been killed
-            raise ModelError(f"measuring failed ({one_line(error)}); leave out --measure") from error
+    command, given = [sys.executable, "-m", __name__], msgspec.json.encode(trial, enc_hook=str)
+    done = subprocess.run(command, input=given, capture_output=True, env=_environment(trial.placement))
+    try:
+        return msgspec.json.decode((done.stdout.splitlines() or [b""])[-1], type=Rates)
+    except ValueError as error:
+        said = printable((done.stderr.decode(errors="replace").strip().splitlines() or ["nothing was said"])[-1])
+        raise ModelError(f"measuring failed ({said}); leave out --measure") from error
+
+
+def _environment(placement: Placement) -> dict[str, str]:
+    """The environment of a process that has as many threads as a stage of a run has."""
+    threads = str(max(1, cores() // placement.jobs))
+    if placement.jobs > 1:
+        return {**os.environ, "OMP_NUM_THREADS": threads}
+    return dict(os.environ) if cores() == cores_by_affinity() else {"OMP_NUM_THREADS": threads, **os.environ}
 
 
 def measured(found: Sequence[Cost], runs: Path, placement: Placement) -> list[Cost]:
@@ -148,13 +160,12 @@ def _with_answers(trial: Trial, cost: Cost | None, runs: Path) -> Trial:
 # --- within the process that measures ---------------------------------------------------------------------------------
 
 
-def _rates(trial: Trial) -> Rates:
-    jobs = trial.placement.jobs  # a stage of a run has as many threads
-    if jobs > 1 or cores() < cores_by_affinity():
-        os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // jobs))
+def _main() -> None:
+    trial = msgspec.json.decode(sys.stdin.buffer.read(), type=Trial, dec_hook=lambda kind, value: kind(value))
     with tempfile.TemporaryDirectory() as scratch:
         rates, device = _training(trial, Path(scratch))
-    return rates if trial.decoding is None else _generation(trial, device, rates)
+    rates = rates if trial.decoding is None else _generation(trial, device, rates)
+    print(msgspec.json.encode(rates).decode(), flush=True)
 
 
 def _training(trial: Trial, scratch: Path) -> tuple[Rates, str]:
@@ -226,7 +237,9 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     rows = trial.placement.batch_size or rows_at_once(model, trial.decoding.max_new_tokens, device_memory(device))
     length = max(2, round((1 - trial.supervised) * trial.tokens))
     draw, shared = np.random.default_rng(0), min(_shared(trial), length // 2)
-    asked = np.clip(draw.normal(length, SPREAD * length, trial.questions), shared + 1, 2 * length).astype(int)
+    positions = getattr(model.config, "max_position_embeddings", None) or 2 * length
+    longest = max(shared + 1, min(2 * length, positions - 2 * trial.answer))
+    asked = np.clip(draw.normal(length, SPREAD * length, trial.questions), shared + 1, longest).astype(int)
     prompts = [[7] * shared + draw.integers(3, trial.shape.vocabulary, n - shared).tolist() for n in asked]
     config = DecodingConfig(max_new_tokens=2 * trial.answer, precision=trial.decoding.precision)
     spread = draw.normal(trial.answer, SPREAD * trial.answer, QUESTIONS)
@@ -318,3 +331,7 @@ def _examples(trial: Trial, count: int) -> TokenizedExamples:
         ids[start : start + shared] = 7
     prompts = np.clip(np.round((1 - trial.supervised) * lengths), shared + 1, lengths - 1).astype(np.int32)
     return TokenizedExamples(ids=ids, starts=starts, prompt_tokens=prompts)
+
+
+if __name__ == "__main__":
+    _main()
