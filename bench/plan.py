@@ -31,6 +31,8 @@ from qalign.systems.evaluated import scores_of
 from qalign.systems.machines import machine_of
 from qalign.systems.settings import parse_settings
 
+SYSTEM = "multireason"
+"""It is trained in all languages. Others answer the rest of them with half of the tokens, which no plan knows."""
 TOKENS, EVERY = 1024, 2.0
 """Tokens at once, and seconds between checkpoints."""
 SMALL = ("data.problems_per_language=30", "generation.max_new_tokens=60")
@@ -38,10 +40,14 @@ OF_20M = ("tiny.hidden_size=512", "tiny.intermediate_size=1376", "tiny.layers=6"
 """Wide and not many tokens: the world's texts give a tokenizer no more than some thousands."""
 OF_5M = ("tiny.hidden_size=256", "tiny.intermediate_size=688", "tiny.layers=4", "tiny.heads=4")
 CONFIGURATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "world": ("the world's base", "world", ("response-alignment.max_steps=300",)),
-    "20m": ("20M, full", "tiny", (*OF_20M, "response-alignment.max_steps=60")),
-    "adapter": ("an adapter on it", "world", ("training.adapter=on", "response-alignment.max_steps=200")),
-    "5m": ("5M, longer answers", "tiny", (*OF_5M, "response-alignment.max_steps=120", "generation.max_new_tokens=120")),
+    "world": ("the world's base", "world", ("multilingual-alignment.max_steps=300",)),
+    "20m": ("20M, full", "tiny", (*OF_20M, "multilingual-alignment.max_steps=60")),
+    "adapter": ("an adapter on it", "world", ("training.adapter=on", "multilingual-alignment.max_steps=200")),
+    "5m": (
+        "5M, longer answers",
+        "tiny",
+        (*OF_5M, "multilingual-alignment.max_steps=120", "generation.max_new_tokens=120"),
+    ),
 }
 """In words, the base, and its settings. The last chose no figure of the package: it checks those that the others chose."""
 MIB = 2**20
@@ -51,7 +57,7 @@ def planned(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured
     """What the plan of a run says."""
     study = Study(base_name=base, scale=SCALES["toy"], runs=runs, settings=parse_settings([*SMALL, *settings], SYSTEMS))
     placement = Placement(runs=runs, device="cpu", tokens_per_micro_batch=TOKENS, seconds_per_checkpoint=EVERY)
-    waiting = needed(scores_of(compare(study, ["monoreason"])), runs)
+    waiting = needed(scores_of(compare(study, [SYSTEM])), runs)
     found = trial.measured(costs.costs(waiting, runs, machine_of(placement), placement), runs, placement)
     left, most = costs.disk(found, runs)
     answers = [cost for cost in found if cost.stage.name.startswith("generate-")]
@@ -69,7 +75,7 @@ def run(base: str, settings: tuple[str, ...], runs: Path) -> common.Measured:
     """What the run takes."""
     words = [word for setting in (*SMALL, *settings) for word in ("--set", setting)]
     words += ["--tokens-per-micro-batch", str(TOKENS), "--seconds-per-checkpoint", str(EVERY), "--tracker", "none"]
-    command = [sys.executable, "-m", "qalign", "run", "monoreason", "--base", base, "--scale", "toy", "--device", "cpu"]
+    command = [sys.executable, "-m", "qalign", "run", SYSTEM, "--base", base, "--scale", "toy", "--device", "cpu"]
     process = subprocess.Popen([*command, *words, "--runs", str(runs), "--quiet"], stdout=subprocess.DEVNULL)
     most, memory, ended = 0.0, 0.0, threading.Event()
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qalign.options import Setting
 from qalign.pipeline import Artifact, Node, Stage, Work, local
-from qalign.systems.settings import Settings
 
 NO_LOCAL: Mapping[str, Any] = {}
 
@@ -71,10 +69,3 @@ def Step(  # noqa: N802 - it reads as the class
     return _Step(
         name=name, number=number, values=config, parts=inputs or {}, function=function, around=local, place=given
     )
-
-
-def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
-    """The settings that were given as `[system.]stage.field=value`, for systems of these names."""
-    settings = Settings(given=[Setting(text=text) for text in texts])
-    settings.read_again(systems)
-    return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from qalign.cli import app
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "src" / "qalign"
 MODULES = sorted(SOURCE.rglob("*.py"))
+SCRIPTS = [path for folder in ("bench", "docs", "examples") for path in sorted((REPOSITORY / folder).rglob("*.py"))]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 # Data flows one way: a folder imports from those before it.
@@ -92,6 +94,17 @@ def imported_parts(path: Path) -> set[str]:
 def test_the_reader_of_imports_reads_them() -> None:
     assert {"models", "alignment", "records", "placement"} <= imported_parts(SOURCE / "generation" / "local.py")
     assert {"systems", "errors", "terminal"} <= imported_parts(SOURCE / "cli" / "studies.py")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_what_benchmarks_and_examples_import_is_there(path: Path) -> None:
+    """Most of them take too long to run in a test."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "qalign":
+            module = importlib.import_module(node.module or "")
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -17,8 +17,8 @@ from qalign.records import Example, read_jsonl
 from qalign.systems import SCALES, SYSTEMS, Study
 from qalign.systems.artifacts import EXAMPLES
 from qalign.systems.checks import check
+from qalign.systems.settings import parse_settings
 from qalign.systems.table import build
-from steps import parse_settings
 
 ROWS = [
     ("data/CoT/gsm_train.json", "Ann has 3 eggs and buys 4. How many?", "3 + 4 = 7. The answer is 7"),

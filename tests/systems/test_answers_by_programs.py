@@ -24,8 +24,8 @@ from qalign.systems.ask import Ask
 from qalign.systems.comparison import compare
 from qalign.systems.kinds import Judge
 from qalign.systems.programs import NONE, RunPrograms, ThenInWords, counts, without_sandbox
+from qalign.systems.settings import parse_settings
 from qalign.world.programs import ASKED
-from steps import parse_settings
 
 TEXTS = {
     "right": "x = 3\nprint(x + 4)",

@@ -24,9 +24,9 @@ from qalign.systems.augmented import Agreed, Rephrasings, RightAnswers, Statemen
 from qalign.systems.keep import Keep
 from qalign.systems.kinds import MakeExamples, Train
 from qalign.systems.reinforce import Reinforce
+from qalign.systems.settings import parse_settings
 from qalign.systems.table import build
 from qalign.world.sets import stories
-from steps import parse_settings
 
 EN = LANGUAGES["en"]
 PROBLEM = Problem("p", "en", "Al has 5. He buys 3. How many has he?", None, "8", "gsm8k")

@@ -29,8 +29,8 @@ from qalign.systems.keep import Keep
 from qalign.systems.kinds import MakeExamples, ReadCorpus
 from qalign.systems.planning import plan
 from qalign.systems.running import run
+from qalign.systems.settings import parse_settings
 from qalign.systems.table import build
-from steps import parse_settings
 
 TINY = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
 SHORT = ("training.max_steps=2", "generation.max_new_tokens=4", "sampling.max_new_tokens=4", "sampling.samples=2")

@@ -19,7 +19,8 @@ from qalign.systems.checks import titles
 from qalign.systems.comparison import compare
 from qalign.systems.names import checked, model_name, model_names, test_set_name
 from qalign.systems.running import folder_name
-from steps import Step, parse_settings
+from qalign.systems.settings import parse_settings
+from steps import Step
 
 # The imported name begins as a test's does.
 set_name, taken = test_set_name, [name for row in SYSTEMS.values() for name in (row.name, row.title)]

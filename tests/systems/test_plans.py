@@ -26,9 +26,9 @@ from qalign.systems.evaluated import scores_of
 from qalign.systems.known import BASES, DEVICES, device_named, device_with
 from qalign.systems.machines import Launch, launch_of, machine_of
 from qalign.systems.reinforce import Reinforce
+from qalign.systems.settings import parse_settings
 from qalign.training.config import Adapter, TrainingConfig
 from qalign.training.memory import Shape
-from steps import parse_settings
 
 LLAMA = ["--base", "meta-llama/Llama-2-7b-hf"]
 FSDP = f"accelerate launch --config_file {Path(__file__).parents[2] / 'examples' / 'fsdp2.yaml'}"

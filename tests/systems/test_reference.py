@@ -14,8 +14,7 @@ from qalign.generation.protocol import BACKENDS, DecodingConfig
 from qalign.models.tiny import TinyConfig
 from qalign.systems import SCALES
 from qalign.systems.checks import STAGES, TRAINING_STAGES, FieldReference, settings_of
-from qalign.systems.settings import set_field
-from steps import parse_settings
+from qalign.systems.settings import parse_settings, set_field
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROWS = [row for stage in STAGES for row in settings_of(stage)]

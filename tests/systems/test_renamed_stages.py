@@ -16,7 +16,7 @@ from qalign.systems import SCALES, SYSTEMS, Study, costs, planning, readiness
 from qalign.systems.comparison import before_training, collect, compare
 from qalign.systems.evaluated import Evaluated, scores_of
 from qalign.systems.machines import machine_of
-from steps import parse_settings
+from qalign.systems.settings import parse_settings
 
 SETTINGS = (
     "tiny.hidden_size=32",

@@ -23,7 +23,7 @@ from qalign.results.titles import Titles
 from qalign.systems import SCALES, Study, evaluated
 from qalign.systems.comparison import collect, compare
 from qalign.systems.evaluated import Evaluated, rounded_scores, statistics
-from steps import parse_settings
+from qalign.systems.settings import parse_settings
 
 TINY = ("vocabulary=400", "hidden_size=16", "layers=1", "heads=2", "intermediate_size=32")
 SMALL = (*(f"tiny.{text}" for text in TINY), "training.max_steps=2", "data.problems_per_language=4",

@@ -27,11 +27,10 @@ from qalign.systems.keep import Keep
 from qalign.systems.kinds import MakeExamples, ReadCorpus, Train
 from qalign.systems.recipes import Recipe, multireason, rft, sft
 from qalign.systems.reinforce import Reinforce
-from qalign.systems.settings import Settings, set_field
+from qalign.systems.settings import Settings, parse_settings, set_field
 from qalign.systems.table import build
 from qalign.training.config import Adapter, TrainingConfig
 from qalign.training.tokens import tokenize
-from steps import parse_settings
 
 TINY = ("vocabulary=400", "hidden_size=32", "layers=1", "heads=2", "intermediate_size=64")
 

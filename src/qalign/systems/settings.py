@@ -85,6 +85,13 @@ class Settings:
                 raise SettingError(f"{setting.said}: this run has no stage '{what}': {advice}")
 
 
+def parse_settings(texts: Iterable[str], systems: Iterable[str]) -> Settings:
+    """The settings that were given as `[system.]stage.field=value`, for systems of these names."""
+    settings = Settings(given=[Setting(text=text) for text in texts])
+    settings.read_again(systems)
+    return settings
+
+
 def set_field(config: Config, path: tuple[str, ...], value: str, said: str) -> Config:
     """`config` (a frozen dataclass) with one field, or a field of a field, set from text of the field's type."""
     hints = get_type_hints(type(config))

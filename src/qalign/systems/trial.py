@@ -49,7 +49,7 @@ SHARED = 37
 """The tokens that all prompts begin with, under LLaMA's tokenizer, which stands for one that is not there."""
 SPREAD = 0.35
 """The standard deviation of lengths, over their mean, in the published corpora."""
-QUESTIONS, ANSWER = 256, 48
+QUESTIONS, ANSWER = 512, 48
 """The most answers that are measured, and the most tokens of one."""
 WHOLE = 2**30
 """Bytes up to which a checkpoint is written to be timed; the time of a larger one follows from that of a part."""
@@ -241,9 +241,10 @@ def _generation(trial: Trial, device: str, rates: Rates) -> Rates:
     longest = max(shared + 1, min(2 * length, positions - 2 * trial.answer))
     asked = np.clip(draw.normal(length, SPREAD * length, trial.questions), shared + 1, longest).astype(int)
     prompts = [[7] * shared + draw.integers(3, trial.shape.vocabulary, n - shared).tolist() for n in asked]
-    config = DecodingConfig(max_new_tokens=2 * trial.answer, precision=trial.decoding.precision)
+    most = min(2 * trial.answer, trial.decoding.max_new_tokens)
+    config = DecodingConfig(max_new_tokens=most, precision=trial.decoding.precision)
     spread = draw.normal(trial.answer, SPREAD * trial.answer, QUESTIONS)
-    lengths = cycle(np.clip(spread, 1, config.max_new_tokens - 1).tolist())
+    lengths = cycle(np.clip(spread, 1, max(1, most - 1)).tolist())
     wanted: dict[int, float] = {}
     """The length of each answer in the making, by the identity of its list."""
 
