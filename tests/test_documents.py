@@ -98,6 +98,9 @@ NOT_HERE = {
     "qalign run sft rft metamath mammoth wizardmath --base world --scale toy --seed 101 --jobs 2": (
         "half an hour; tests/systems/test_augmented.py and test_reinforce.py run these systems with fewer steps"
     ),
+    "qalign run mathoctopus-parallel mathoctopus-cross --base world --scale toy --seed 101": (
+        "minutes; tests/systems/test_mathoctopus.py runs them with fewer steps"
+    ),
     "qalign world base DIR --documents 160000": "trains for half an hour; test_world_base.py reads fewer documents",
     "qalign world probe": "a minute; tests/systems/test_world.py asks fewer probes",
     "qalign world probe world DIR": "needs a base of one's own; tests/systems/test_world.py asks others",
