@@ -76,8 +76,8 @@ def titles_taken() -> list[str]:
 
 
 def before_training(comparison: Sequence[Evaluated], runs: Path) -> list[Node]:
-    """The bases and data that have still to be made, so that a fault in them shows before days of training: first a base
-    that is fetched, for it may be refused; then data, and what is made of them."""
+    """The bases and data that have still to be made, so that a fault in them shows before days of training. A base that is
+    fetched comes first, for it may be refused. Data and what is made of them follow."""
     front = [stage for stage in needed(scores_of(comparison), runs) if _stands_before_training(stage)]
     return sorted(front, key=lambda stage: (not isinstance(stage, FetchModel), isinstance(stage, MakeTinyModel)))
 
